@@ -1,0 +1,36 @@
+# Two commands: `make demo` and `make test`. Both set up .venv first.
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: demo test lint parity pretrain bench
+.DEFAULT_GOAL := demo
+
+.venv/ready: setup.py
+	$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed, this is " + sys.version.split()[0] + ": make PYTHON=python3.12") if sys.version_info < (3, 11) else None'
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --disable-pip-version-check -e '.[test]'
+	touch $@
+
+demo: .venv/ready
+	$(BIN)/python -m tqd_jax.main --config=configs/video.py --workdir=runs/video
+
+lint: .venv/ready
+	$(BIN)/ruff check .
+
+test: lint
+	$(BIN)/python -m pytest -m 'not parity'
+
+.venv/parity: .venv/ready
+	$(BIN)/pip install --quiet --disable-pip-version-check -e '.[test,parity]'
+	touch $@
+
+parity: .venv/parity
+	$(BIN)/python -m pytest -m parity
+
+pretrain: .venv/ready
+	$(BIN)/python -m tqd_jax.main --config=configs/pretrain.py --workdir=runs/pretrain
+
+bench: .venv/parity
+	$(BIN)/python -m benchmarks.law_cost
+	$(BIN)/python -m benchmarks.step_vs_torch
+	$(BIN)/python -m benchmarks.pipeline

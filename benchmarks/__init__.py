@@ -1,0 +1,1 @@
+"""Speed, as ratios between things run side by side in one process."""

@@ -1,0 +1,36 @@
+"""Packaging: what is installed, and with which ranges (pyproject.toml holds tool settings only)."""
+from setuptools import find_packages, setup
+
+setup(
+    name='tqd-jax',
+    version='0.1.0',
+    description='Timestep-aware quality decoupling and optimal source weights: when and how much to learn from uneven data, in JAX.',
+    license='Apache-2.0',
+    python_requires='>=3.11',
+    packages=find_packages(include=['tqd_jax*', 'transfer_jax*']),
+    package_data={'tqd_jax': ['assets/*'], 'transfer_jax': ['runtime/*.j2']},
+    install_requires=[
+        'jax>=0.10.2,<0.13',
+        'flax>=0.12.8,<0.13',
+        'optax>=0.2.8,<0.3',
+        'orbax-checkpoint>=0.12.8,<0.13',
+        'grain>=0.2.18,<0.3',
+        'ml_collections>=1.1,<2',
+        'absl-py>=2',
+        'numpy>=2,<3',
+        'scipy>=1.14',
+        'av>=14',
+        'opencv-python-headless>=4.10',
+        'pyarrow>=17',
+        'matplotlib>=3.9',
+        'jinja2>=3.1',
+        'tqdm>=4.66',
+        'tensorboardX>=2.6',
+    ],
+    extras_require={
+        'test': ['pytest>=8', 'pytest-timeout>=2', 'ruff>=0.8', 'nbclient>=0.10', 'ipykernel>=6'],
+        'parity': ['torch==2.13.0', 'diffusers==0.42.1', 'transformers==5.23.0'],
+        'gpu': ['jax[cuda13]>=0.10.2,<0.13'],
+        'tpu': ['jax[tpu]>=0.10.2,<0.13'],
+    },
+)

@@ -1,0 +1,1 @@
+"""Video models: one transformer from tiny to 14B."""

@@ -1,5 +1,7 @@
 # Two commands: `make demo` and `make test`. Both set up .venv first.
 PYTHON ?= python3
+WORKDIR ?= runs/video
+DEMO ?=
 BIN := .venv/bin
 
 .PHONY: demo test lint parity pretrain bench
@@ -12,7 +14,7 @@ BIN := .venv/bin
 	touch $@
 
 demo: .venv/ready
-	$(BIN)/python -m tqd_jax.main --config=configs/video.py --workdir=runs/video
+	$(BIN)/python -m tqd_jax.main --config=configs/video.py --workdir=$(WORKDIR) $(DEMO)
 
 lint: .venv/ready
 	$(BIN)/ruff check .

@@ -1,0 +1,116 @@
+"""What the main job's config may hold: one rule a key. The configs in configs/ say what each key is for."""
+import pathlib
+
+from tqd_jax import flow, sampler
+from tqd_jax.data.draws import Bucket
+from tqd_jax.models.config import PRESETS
+from tqd_jax.quality import law
+from tqd_jax.timesteps import Base
+from transfer_jax.runtime.config import Each, boolean, choice, integer, number, optional, sequence, text
+from transfer_jax.runtime.errors import UserError
+
+ASSETS = pathlib.Path(__file__).parent / 'assets'
+
+RULES = {
+    'seed': integer(at_least=0, at_most=2**31 - 1),
+    'init_from': optional(text()),
+    'data.clips': optional(text()),
+    'data.rendered_clips': integer(at_least=8),
+    'data.fps': number(above=0, at_most=240),
+    'data.buckets': sequence(sequence(integer(at_least=1), length=3)),
+    'data.crop': choice('random', 'center'),
+    'data.normaliser': choice('rank', 'minmax', 'zscore'),
+    'data.dropout': choice('sampler', 'weight', 'none'),
+    'data.mix': Each({'rate': number(above=0), 'weight': number(at_least=0)}),
+    'data.max_skipped_fraction': number(at_least=0, at_most=1),
+    'data.held_out_fraction': number(at_least=0, below=1),
+    'data.cache_gb': number(at_least=0),
+    'data.scoring_workers': integer(at_least=0),
+    'data.workers': integer(at_least=0),
+    'data.prefetch': integer(at_least=1),
+    'law.kind': choice(*law.KINDS),
+    'law.base': choice('uniform', 'logit_normal', 'density'),
+    'law.loc': number(),
+    'law.scale': number(above=0),
+    'law.density': optional(sequence(number(at_least=0))),
+    'law.shift': number(above=0),
+    'law.kappa_base': number(above=0),
+    'law.kappa_max': number(above=0),
+    'law.min_parameter': number(above=0, at_most=1),
+    'law.offset': number(),
+    'law.strength': number(at_least=0, below=1),
+    'model.preset': choice(*PRESETS),
+    'model.vocab': integer(at_least=2),
+    'model.text_len': integer(at_least=1),
+    'model.dtype': choice('float32', 'bfloat16'),
+    'model.remat': choice('none', 'dots', 'full'),
+    'model.attention': choice('auto', 'xla', 'cudnn'),
+    'train.steps': integer(at_least=1),
+    'train.batch': integer(at_least=1),
+    'train.accumulate': integer(at_least=1),
+    'train.learning_rate': number(above=0),
+    'train.schedule': choice('constant', 'cosine'),
+    'train.warmup': integer(at_least=0),
+    'train.b1': number(at_least=0, below=1),
+    'train.b2': number(at_least=0, below=1),
+    'train.weight_decay': number(at_least=0),
+    'train.clip_norm': number(above=0),
+    'train.ema': number(at_least=0, below=1),
+    'train.path': choice(*flow.KINDS),
+    'train.prediction': choice(*flow.PREDICTIONS),
+    'train.caption_dropout': number(at_least=0, at_most=1),
+    'train.stratified': boolean(),
+    'mesh.data': integer(at_least=-1),
+    'mesh.fsdp': integer(at_least=1),
+    'log_every': integer(at_least=1),
+    'eval.every': integer(at_least=1),
+    'eval.clips_per_quadrant': integer(at_least=1),
+    'sample.captions': optional(sequence(text())),
+    'sample.clips': integer(at_least=1),
+    'sample.steps': integer(at_least=1),
+    'sample.solver': choice(*sampler.SOLVERS),
+    'sample.guidance': number(at_least=0),
+    'sample.shift': number(above=0),
+    'checkpoint.every': integer(at_least=1),
+    'checkpoint.keep': integer(at_least=1),
+}
+
+# what a resumed run may change: how long, how often, how watched and on what machine, but nothing that its numbers depend on
+FREE = ('train.steps', 'log_every', 'eval.every', 'sample', 'checkpoint', 'mesh', 'data.workers', 'data.prefetch', 'data.scoring_workers',
+        'data.cache_gb')
+
+
+def law_config(config):
+    """The LawConfig of config.law. Raises UserError, naming the keys, where they contradict each other."""
+    section = config.law
+    if (section.base == 'density') != (section.density is not None):
+        raise UserError(f'config.law.base = {section.base!r} and config.law.density = {section.density!r}: '
+                        'give a density with the base "density", and only there')
+    if section.kind == 'beta' and section.base != 'uniform':
+        raise UserError(f'config.law.kind = "beta" draws t itself from a Beta law and has no base; '
+                        f'law.base = {section.base!r} wants law.kind = "exact_base"')
+    base = {'uniform': Base(), 'logit_normal': Base(loc=section.loc, scale=section.scale)}
+    if section.density is not None:
+        base['density'] = _named('law.density', Base, density=tuple(section.density))
+    names = ('kind', 'shift', 'kappa_base', 'kappa_max', 'min_parameter', 'offset', 'strength')
+    return _named('law', law.LawConfig, base=base[section.base], **{name: section[name] for name in names})
+
+
+def check_whole(config):
+    """What no single key's rule can see; raises UserError."""
+    law_config(config)
+    patch = PRESETS[config.model.preset].patch
+    for w, h, f in config.data.buckets:
+        _named('data.buckets', Bucket, width=w, height=h, frames=f)
+        if (f % patch[0], h % patch[1], w % patch[2]) != (0, 0, 0):
+            raise UserError(f'config.data.buckets: {(w, h, f)} (width, height, frames) is not divisible by the patch of model.preset='
+                            f'{config.model.preset}: {patch[2]} x {patch[1]} x {patch[0]}')
+    if config.train.batch % config.train.accumulate:
+        raise UserError(f'config.train.batch = {config.train.batch} is not divisible by train.accumulate = {config.train.accumulate}')
+
+
+def _named(key, make, **arguments):
+    try:
+        return make(**arguments)
+    except ValueError as error:
+        raise UserError(f'config.{key}: {error}') from None

@@ -1,0 +1,59 @@
+"""Windows of a clip's frames at the training rate: from a cache of small decoded clips, or straight from the file."""
+import dataclasses
+import os
+import pathlib
+import secrets
+
+import numpy as np
+
+from tqd_jax.data.video import read_clip
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class FrameStore:
+    """Frames of the library's clips, `fps` a second, shrunk to cover a bucket.
+
+    paths, ids, durations: per clip. folder: where decoded clips are kept as uint8 .npy files, named by content hash, rate and size; None
+    decodes the wanted window from the file each time.
+    """
+    paths: tuple
+    ids: tuple
+    durations: tuple
+    fps: float
+    folder: str | None
+
+    def window(self, clip, bucket, place):
+        """uint8 [bucket.frames, h, w, 3] from `place` in [0, 1] of the room there is; the last frame is held where a clip ends early.
+
+        Raises BadClip where the file cannot be decoded any more.
+        """
+        if self.folder is None:
+            seconds, side = bucket.frames / self.fps, max(bucket.width, bucket.height)
+            start = place * max(0.0, self.durations[clip] - seconds)
+            frames = read_clip(self.paths[clip], rate=self.fps, start=start, seconds=seconds, short_side=side).frames
+        else:
+            frames = self._cached(clip, bucket)
+            start = int(place * (max(0, len(frames) - bucket.frames) + 1 - 1e-9))
+            frames = frames[start:start + bucket.frames]
+        held = np.minimum(np.arange(bucket.frames), len(frames) - 1)
+        return frames[held]
+
+    def _cached(self, clip, bucket):
+        side = max(bucket.width, bucket.height)
+        path = pathlib.Path(self.folder, f'{self.ids[clip]}-{self.fps:g}-{side}.npy')
+        if not path.exists():
+            frames = read_clip(self.paths[clip], rate=self.fps, short_side=side).frames
+            path.parent.mkdir(parents=True, exist_ok=True)
+            part = path.with_name(f'.{path.stem}-{secrets.token_hex(4)}.part')
+            with open(part, 'wb') as file:
+                np.save(file, frames)
+            os.replace(part, path)
+        return np.load(path, mmap_mode='r')
+
+
+def cache_bytes(library, buckets, fps):
+    """About how many bytes the cache of a whole library takes: its clips' pixels at the buckets' sizes."""
+    sides = np.array([max(b.width, b.height) for b in buckets])[library.bucket]
+    short, long = np.minimum(library.width, library.height), np.maximum(library.width, library.height)
+    side = np.minimum(sides, short)
+    return float(np.sum(side * side * (long / short) * 3 * fps * library.duration))

@@ -1,0 +1,158 @@
+"""The clips of a run, scored, normalised and held against the config: `scores.parquet` on disk, arrays in memory."""
+import dataclasses
+import json
+import os
+import pathlib
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet
+
+from tqd_jax.data.captions import tokenize
+from tqd_jax.data.draws import Bucket, assign_bucket, hashed_uniform
+from tqd_jax.data.manifest import read_clips
+from tqd_jax.data.render import render_library
+from tqd_jax.quality.law import keep_probability, quadrant
+from tqd_jax.quality.normaliser import Normaliser
+from tqd_jax.quality.score import score_clips
+from transfer_jax.runtime.errors import UserError
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Library:
+    """One row a usable clip: all arrays have the leading axis n.
+
+    paths: str. ids: uint64 content hashes. source: int into source_names, with their mixing `rates`. bucket: int into buckets.
+    keep: acceptance in [0, 1]. weight: float32 loss weight. tokens: int32 [n, L]. mq, vq in [0, 1]. width, height in pixels, duration in s.
+    """
+    paths: np.ndarray
+    ids: np.ndarray
+    source: np.ndarray
+    source_names: tuple
+    rates: np.ndarray
+    bucket: np.ndarray
+    buckets: tuple
+    keep: np.ndarray
+    weight: np.ndarray
+    captions: np.ndarray
+    tokens: np.ndarray
+    mq: np.ndarray
+    vq: np.ndarray
+    width: np.ndarray
+    height: np.ndarray
+    duration: np.ndarray
+
+    def __len__(self):
+        return len(self.paths)
+
+    def bucket_of(self, clip):
+        """The Bucket of one row."""
+        return self.buckets[self.bucket[clip]]
+
+    def held_out(self, fraction, per_quadrant, seed):
+        """Rows (training, validation): of every quadrant at most `fraction` and `per_quadrant` clips are held out, by a content hash.
+
+        A library too small to spare any validates on the clips it trains on (the same rows are returned twice).
+        """
+        order, kind = np.argsort(hashed_uniform(seed, 2**32, self.ids), kind='stable'), quadrant(self.mq, self.vq)
+        of_kind = [order[kind[order] == q] for q in range(4)]
+        held = np.sort(np.concatenate([rows[:min(per_quadrant, int(fraction * len(rows)))] for rows in of_kind]))
+        if not held.size:
+            few = np.sort(np.concatenate([rows[:per_quadrant] for rows in of_kind]))
+            return np.arange(len(self)), few
+        return np.setdiff1d(np.arange(len(self)), held), held
+
+
+def prepare(data, workdir, seed, progress=None):
+    """Scores the clips that config.data names and writes `scores.parquet`, `skipped.jsonl` and `normaliser.json` to the run's folder.
+
+    A normaliser that is already there is used again, so that a resumed run maps scores as before. Raises UserError where more than
+    data.max_skipped_fraction of the clips are unusable, or none is usable.
+    """
+    workdir = pathlib.Path(workdir)
+    spec = data.clips or str(render_library(workdir / 'library', clips=data.rendered_clips, seed=seed))
+    table = read_clips(spec)
+    rows, skipped = _scored(table, workdir, data.scoring_workers, progress)
+    rows, short = _long_enough(rows, _buckets(data), data.fps)
+    skipped = skipped + short
+    _write_lines(workdir / 'skipped.jsonl', [{'clip': path, 'reason': reason} for path, reason in skipped])
+    _hold_threshold(len(rows), skipped, data.max_skipped_fraction, workdir)
+    if 'mq' not in table.column_names:
+        rows = _normalised(rows, workdir / 'normaliser.json', data.normaliser)
+    _replace(workdir / 'scores.parquet', lambda part: pa.parquet.write_table(pa.Table.from_pylist(rows), part))
+
+
+def load_library(data, workdir, text_len, vocab):
+    """The Library of a prepared run. Raises UserError where config.data.mix names a source that no clip has, or leaves one out."""
+    table = pa.parquet.read_table(pathlib.Path(workdir, 'scores.parquet'))
+    column = lambda name: np.asarray(table[name].to_pylist())
+    names, source = np.unique(column('source'), return_inverse=True)
+    rates, weights = _mix(data.mix, names, source)
+    mq, vq, buckets = column('mq').astype(np.float64), column('vq').astype(np.float64), _buckets(data)
+    keep = keep_probability(mq, vq)
+    clips = zip(table['width'].to_pylist(), table['height'].to_pylist(), table['duration'].to_pylist(), strict=True)
+    return Library(
+        paths=column('clip'), ids=np.array([int(i[:16], 16) for i in table['id'].to_pylist()], np.uint64),
+        source=source, source_names=tuple(names.tolist()), rates=rates, buckets=buckets,
+        bucket=np.array([assign_bucket(*clip, buckets, data.fps) for clip in clips]),
+        keep=keep if data.dropout == 'sampler' else np.ones_like(keep),
+        weight=(weights[source] * (keep if data.dropout == 'weight' else 1.0)).astype(np.float32),
+        captions=column('caption'), tokens=np.stack([tokenize(c, text_len, vocab) for c in table['caption'].to_pylist()]),
+        mq=mq, vq=vq, width=column('width'), height=column('height'), duration=column('duration'))
+
+
+def _scored(table, workdir, workers, progress):
+    paths = table['clip'].to_pylist()
+    known = {row['clip']: row for row in table.to_pylist()}
+    rows, skipped = score_clips(paths, workdir / 'score_cache.jsonl', workers=workers, progress=progress)
+    return [row | {k: v for k, v in known[row['clip']].items() if v is not None} for row in rows], list(skipped)
+
+
+def _long_enough(rows, buckets, fps):
+    fits = lambda row: assign_bucket(row['width'], row['height'], row['duration'], buckets, fps) is not None
+    shortest = min(b.frames for b in buckets)
+    reason = lambda row: f'too short: {row["duration"]:.2f} s, and the shortest bucket is {shortest} frames at {fps:g} a second'
+    return [row for row in rows if fits(row)], [(row['clip'], reason(row)) for row in rows if not fits(row)]
+
+
+def _hold_threshold(usable, skipped, allowed, workdir):
+    share = len(skipped) / max(1, usable + len(skipped))
+    first = f'the first is {skipped[0][0]} ({skipped[0][1]})' if skipped else ''
+    if not usable:
+        raise UserError(f'none of the {len(skipped)} clips is usable; {first}; all are listed in {workdir / "skipped.jsonl"}')
+    if share > allowed:
+        raise UserError(f'{len(skipped)} of {usable + len(skipped)} clips are unusable, more than '
+                        f'config.data.max_skipped_fraction={allowed:g}; {first}; all are listed in {workdir / "skipped.jsonl"}')
+
+
+def _normalised(rows, path, kind):
+    if path.exists():
+        maps = {name: Normaliser.from_dict(value) for name, value in json.loads(path.read_text()).items()}
+    else:
+        maps = {name: Normaliser.fit([row[name] for row in rows], kind) for name in ('motion', 'visual')}
+        _replace(path, lambda part: part.write_text(json.dumps({name: value.to_dict() for name, value in maps.items()})))
+    mq, vq = (maps[name](np.array([row[name] for row in rows])) for name in ('motion', 'visual'))
+    return [row | {'mq': float(m), 'vq': float(v)} for row, m, v in zip(rows, mq, vq, strict=True)]
+
+
+def _mix(mix, names, source):
+    """Rates (default: by number of clips) and loss weights (default: 1) of the sources."""
+    if not mix:
+        return np.bincount(source) / len(source), np.ones(len(names))
+    if set(mix) != set(names):
+        raise UserError(f'config.data.mix names the sources {sorted(mix)}, and the clips have {sorted(names)}; name each source once')
+    return tuple(np.array([float(mix[name][key]) for name in names]) for key in ('rate', 'weight'))
+
+
+def _buckets(data):
+    return tuple(Bucket(width=w, height=h, frames=f) for w, h, f in data.buckets)
+
+
+def _write_lines(path, rows):
+    _replace(path, lambda part: part.write_text(''.join(json.dumps(row) + '\n' for row in rows)))
+
+
+def _replace(path, write):
+    part = path.with_name(f'.{path.name}.part')
+    write(part)
+    os.replace(part, path)

@@ -1,0 +1,286 @@
+"""Video files: decode a window of one, probe it, write one; whatever is not a usable video is a BadClip."""
+import contextlib
+import dataclasses
+import fractions
+import io
+import itertools
+import os
+import pathlib
+import re
+
+import av
+import cv2
+import numpy as np
+from av.video.reformatter import ColorRange, VideoReformatter
+
+FORMATS = 'mov,matroska,avi,gif,mpegts,mpeg,flv,asf,ogg'  # no playlists: they would open other files
+SLACK = 2e-3  # s; containers that count milliseconds round both a frame's time and the first frame's
+SEEK_FROM = 2.0  # s; nearer windows are reached faster by decoding up to them
+SEEK_MARGIN = 0.5  # s; a seek goes by decoding time, which runs ahead of presentation time
+JUMP = 1.0  # s; timestamps that go back by more than this have started anew
+
+
+class BadClip(Exception):
+    """One clip cannot be used; the message is the reason, on one line."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Limits:
+    """What a clip may be and cost: its shorter side, pixels a frame, and the frames decoded and bytes returned by one read."""
+
+    min_side: int = 8
+    max_pixels: int = 8192 * 4320
+    max_frames: int = 20_000
+    max_bytes: int = 2**31
+
+    def __post_init__(self):
+        for field, value in dataclasses.asdict(self).items():
+            if value < 1:
+                raise ValueError(f'Limits.{field} is {value}; it must be at least 1')
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class VideoInfo:
+    """Size of the upright picture in pixels, average frames per second, and seconds of a video."""
+
+    width: int
+    height: int
+    fps: float
+    duration: float
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Clip(VideoInfo):
+    """A decoded window: frames uint8 [F, H, W, 3] RGB, and when each came on display, float64 [F] in s after the first frame."""
+
+    frames: np.ndarray
+    times: np.ndarray
+
+
+def probe(path, *, limits=Limits()):
+    """The VideoInfo of a file from its header, or by counting packets where the header lacks it. Raises BadClip as read_clip does."""
+    with _opened(path, limits) as (container, stream):
+        opening, _ = _opening(container, stream, limits)
+        return _info(container, stream, opening[0])
+
+
+def read_clip(path, *, rate, start=0.0, seconds=None, short_side=None, limits=Limits()):
+    """The frames shown at start, start + 1/rate, ... s after the first frame, for `seconds` or to the end, whichever is first.
+
+    Goes by presentation times, so a variable frame rate is sampled as a viewer sees it. Pictures are turned upright as the file asks and
+    shrunk by area averaging to `short_side` where that is smaller. A damaged frame is replaced by the one before it.
+
+    Raises BadClip: not a video, fewer than two frames, a size outside `limits`, nothing to show at `start`, or cut off (mp4 and mov are
+    then refused whole, since the index tells; mkv, webm and avi when the window reaches the cut; a gif does not know its length).
+    """
+    if rate <= 0 or start < 0 or (seconds is not None and seconds <= 0):
+        raise ValueError(f'rate {rate} and seconds {seconds} must be above 0, start {start} at least 0')
+    with _opened(path, limits) as (container, stream):
+        opening, following = _opening(container, stream, limits)
+        info = _info(container, stream, opening[0])
+        near = start < SEEK_FROM or opening[0].pts is None
+        decoded = itertools.chain(opening, following) if near else _sought(container, stream, opening[0].pts, start, limits)
+        timed = _timed(decoded, opening[0].pts, 1 / info.fps)
+        count = None if seconds is None else max(1, round(seconds * rate))
+        targets = (start + k / rate for k in itertools.islice(itertools.count(), count))
+        shown = _shown(timed, targets, 1 / info.fps, _promised(stream))
+        times, frames = _pictures(shown, opening[0], short_side, limits)
+    if not frames:
+        raise BadClip(f'nothing to show at {start:g} s: it lasts {info.duration:.2f} s')
+    return Clip(frames=np.stack(frames), times=np.array(times), **dataclasses.asdict(info))
+
+
+@contextlib.contextmanager
+def _opened(path, limits):
+    try:
+        if os.path.exists(path) and not os.path.isfile(path):
+            raise BadClip('not a file')  # opening a pipe would wait for ever
+        with open(path, 'rb') as file:
+            if not file.read(1):
+                raise BadClip('an empty file')
+        rules = {'format_whitelist': FORMATS, 'protocol_whitelist': 'file', 'max_pixels': str(limits.max_pixels)}
+        with av.open(os.path.abspath(path), options=rules, metadata_errors='replace') as container:
+            yield container, _stream(container, limits)
+    except av.FFmpegError as error:
+        raise BadClip(f'not a video, or cut off ({error.strerror})') from error
+    except OSError as error:
+        raise BadClip(f'cannot be read ({error.strerror})') from error
+    except MemoryError as error:
+        raise BadClip('too large for the memory') from error
+
+
+def _stream(container, limits):
+    stream = container.streams.best('video')
+    if stream is None:
+        raise BadClip('only sound, no pictures' if container.streams.audio else 'no video in it')
+    if not stream.width:
+        raise BadClip(f'frames of no known size, or of more than {limits.max_pixels} pixels')
+    if min(stream.width, stream.height) < limits.min_side or stream.width * stream.height > limits.max_pixels:
+        raise BadClip(f'frames of {stream.width}x{stream.height} pixels: outside {limits.min_side} a side to {limits.max_pixels} in all')
+    index = stream.index_entries
+    if len(index) and index[-1].pos + index[-1].size > os.path.getsize(container.name):
+        raise BadClip('truncated: the file ends before its last frames')
+    stream.codec_context.thread_count = 1  # clips are decoded by parallel processes
+    return stream
+
+
+def _decoded(container, stream, limits):
+    count = itertools.count(1)
+    for packet in container.demux(stream):
+        try:
+            frames = packet.decode()
+        except av.FFmpegError:
+            continue
+        for frame in frames:
+            if next(count) > limits.max_frames:
+                raise BadClip(f'more than {limits.max_frames} frames to decode: cut it into shorter files')
+            yield frame
+
+
+def _opening(container, stream, limits):
+    """The first two frames, and the iterator of the others."""
+    decoded = _decoded(container, stream, limits)
+    opening = list(itertools.islice(decoded, 2))
+    if len(opening) < 2:
+        raise BadClip('a single frame, which is no video' if opening else 'not one frame can be decoded')
+    return opening, decoded
+
+
+def _promised(stream):
+    """How long the file says that its pictures last (not its sound), in s, or None."""
+    if stream.duration:
+        return float(stream.duration * stream.time_base)
+    tag = re.fullmatch(r'(\d+):(\d+):(\d+\.?\d*)', stream.metadata.get('DURATION', ''))  # Matroska's way
+    return float(tag[1]) * 3600 + float(tag[2]) * 60 + float(tag[3]) if tag else None
+
+
+def _info(container, stream, first):
+    width, height = (first.height, first.width) if first.rotation % 180 else (first.width, first.height)
+    duration = _promised(stream) or (container.duration or 0) / av.time_base
+    rate = stream.average_rate or stream.guessed_rate
+    fps = stream.frames / duration if stream.frames and duration else float(rate or 0)
+    if not duration or not fps:
+        fps, duration = _counted(container.name)
+    return VideoInfo(width=width, height=height, fps=fps, duration=duration)
+
+
+def _counted(name):
+    with av.open(name) as container:
+        times = [float(packet.pts * packet.time_base) for packet in container.demux(video=0) if packet.pts is not None]
+    span = max(times, default=0.0) - min(times, default=0.0)
+    if not span:
+        raise BadClip('its frames have no times')
+    return (len(times) - 1) / span, span * len(times) / (len(times) - 1)
+
+
+def _sought(container, stream, origin, start, limits):
+    """The frames from a key frame before `start`, or all of them where a seek does not lead there."""
+    aim = origin + int((start - SEEK_MARGIN) / stream.time_base)
+    with contextlib.suppress(av.FFmpegError):
+        container.seek(aim, stream=stream)
+    decoded = itertools.dropwhile(lambda frame: not frame.key_frame, _decoded(container, stream, limits))
+    landed = next(decoded, None)
+    if landed is not None and landed.pts is not None and landed.pts <= aim:
+        yield landed
+        yield from decoded
+    else:
+        with _opened(container.name, limits) as again:
+            yield from _decoded(*again, limits)
+
+
+def _timed(decoded, origin, step):
+    """Pairs of (s after the first frame, frame): never going back, whatever the timestamps do."""
+    last, shift = -step, 0.0
+    for frame in decoded:
+        known = frame.pts is not None and origin is not None
+        time = float((frame.pts - origin) * frame.time_base) + shift if known else last + step
+        if time < last - JUMP:
+            shift += last + step - time
+            time = last + step
+        last = max(time, last)
+        yield last, frame
+
+
+def _shown(timed, targets, step, promised):
+    """For each target time the (time, frame) on display then: the last that had come by then."""
+    target, held = next(targets, None), None
+    for time, frame in timed:
+        while held is not None and target is not None and target + SLACK < time:
+            yield held
+            target = next(targets, None)
+        if target is None:
+            return
+        held = time, frame
+    end = held[0] + (float(held[1].duration * held[1].time_base) or step)
+    while target is not None and target + SLACK < end:
+        yield held
+        target = next(targets, None)
+    if promised and target is not None and end < 0.9 * promised - step and target < promised:
+        raise BadClip(f'truncated: frames end at {end:.2f} s of {promised:.2f} s')
+
+
+def _pictures(shown, first, short_side, limits):
+    """Lists of times and of upright RGB arrays; a frame that stays on display is converted once."""
+    reformatter, size = VideoReformatter(), _size(first, short_side)
+    times, frames, previous = [], [], None
+    for time, frame in shown:
+        if frame is not previous:
+            picture, previous = _picture(frame, first, reformatter, size), frame
+        times.append(time)
+        frames.append(picture)
+        if picture.nbytes * len(frames) > limits.max_bytes:
+            raise BadClip(f'more than {limits.max_bytes} bytes decoded: read less of it, or shrink it more')
+    return times, frames
+
+
+def _size(first, short_side):
+    """(width, height) after shrinking."""
+    scale = min(1.0, (short_side or first.height) / min(first.width, first.height))
+    return max(1, round(first.width * scale)), max(1, round(first.height * scale))
+
+
+def _picture(frame, first, reformatter, size):
+    rgb = reformatter.reformat(frame, width=first.width, height=first.height, format='rgb24', src_color_range=frame.color_range,
+                               dst_color_range=ColorRange.JPEG, threads=1).to_ndarray()
+    if size != (first.width, first.height):
+        rgb = cv2.resize(rgb, size, interpolation=cv2.INTER_AREA)
+    return np.rot90(rgb, round(first.rotation / 90))
+
+
+def write_clip(path, frames, fps, *, crf=12, pix_fmt='yuv420p', preset='veryfast'):
+    """Writes frames uint8 [F, H, W, 3] RGB as H.264 in mp4, all of it or nothing; a high `crf` (0 to 51) is a low bit rate.
+
+    The same input gives the same bytes. Raises ValueError for other arrays and for odd sizes in yuv420p, which halves the colour
+    (yuv444p takes any size), and OSError with the path when the file cannot be written.
+    """
+    frames = np.asarray(frames)
+    if frames.dtype != np.uint8 or frames.ndim != 4 or frames.shape[-1] != 3 or not frames.size:
+        raise ValueError(f'frames must be uint8 [F, H, W, 3], not {frames.dtype} {list(frames.shape)}')
+    if pix_fmt == 'yuv420p' and (frames.shape[1] % 2 or frames.shape[2] % 2):
+        raise ValueError(f'yuv420p needs an even width and height, not {frames.shape[2]}x{frames.shape[1]}')
+    write_atomically(pathlib.Path(path), _encoded(frames, fps, pix_fmt, {'crf': str(crf), 'preset': preset}))
+
+
+def _encoded(frames, fps, pix_fmt, options):
+    file = io.BytesIO()  # and not the file itself: libav hides a full disk until the trailer
+    with av.open(file, 'w', format='mp4') as container:
+        stream = container.add_stream('libx264', rate=fractions.Fraction(fps).limit_denominator(90_000), options=options)
+        stream.height, stream.width = frames.shape[1:3]
+        stream.pix_fmt = pix_fmt
+        stream.codec_context.thread_count = 1
+        for frame in frames:
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(frame, format='rgb24')))
+        container.mux(stream.encode())
+    return file.getvalue()
+
+
+def write_atomically(path, data):
+    """Writes bytes to a pathlib.Path: all or nothing, whenever the process dies. Raises OSError with the path, for a full disk too."""
+    part = path.with_name(f'.{path.name}.part')  # the same each time: what a killed process left is written over
+    try:
+        part.write_bytes(data)
+        os.replace(part, path)
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(path)) from error
+    finally:
+        part.unlink(missing_ok=True)

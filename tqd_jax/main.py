@@ -1,0 +1,139 @@
+"""The main job: scores clips, trains a video diffusion model on them by their timestep laws, and reports what came out.
+
+    python -m tqd_jax.main --config=configs/video.py --workdir=runs/video [--mode=train|score|sample|eval] [--config.KEY=VALUE ...]
+"""
+import errno
+import json
+import pathlib
+import platform
+
+import jax
+import numpy as np
+from absl import flags
+from jax.experimental import multihost_utils
+from ml_collections import config_flags
+
+from tqd_jax import config as rules
+from tqd_jax.data.library import prepare
+from tqd_jax.evaluate import loss_scalars, loss_table, validation_batches
+from tqd_jax.quality.law import QUADRANTS
+from tqd_jax.report import write_report
+from tqd_jax.run import build, compile_eval
+from tqd_jax.samples import draw_samples
+from tqd_jax.train import require_same, train
+from transfer_jax.runtime.app import run_app
+from transfer_jax.runtime.checkpoint import Checkpoints, save_weights
+from transfer_jax.runtime.config import to_json
+from transfer_jax.runtime.errors import UserError
+from transfer_jax.runtime.mesh import initialize_distributed
+from transfer_jax.runtime.progress import Progress
+
+WORKDIR = flags.DEFINE_string('workdir', 'runs/video', 'where the run lives: scores, checkpoints, metrics, samples, report')
+MODE = flags.DEFINE_enum('mode', 'train', ['train', 'score', 'sample', 'eval'], 'what to do')
+config_flags.DEFINE_config_file('config', None, 'the config file, as in configs/video.py')
+
+
+def main(config):
+    """Runs the mode that the flags ask for; a full disk is told as what it is."""
+    initialize_distributed()
+    rules.check_whole(config)
+    workdir = pathlib.Path(WORKDIR.value)
+    try:
+        workdir.mkdir(parents=True, exist_ok=True)
+        {'train': train_mode, 'score': score_mode, 'sample': sample_mode, 'eval': eval_mode}[MODE.value](config, workdir)
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS, errno.ENOTDIR, errno.EEXIST):
+            raise
+        raise UserError(f'{error.filename or workdir} cannot be written: {error.strerror}; free space or name another --workdir; '
+                        'the same command goes on from the last checkpoint') from error
+
+
+def train_mode(config, workdir):
+    """Prepares the clips, trains to config.train.steps, draws samples, writes the report and the weights."""
+    latest = Checkpoints(workdir / 'checkpoints', keep=config.checkpoint.keep).latest()
+    if latest is not None and latest >= config.train.steps and (workdir / 'report.html').exists():
+        print(f'{workdir} holds a finished run of {latest} steps: open {workdir / "report.html"}\n'
+              f'to train on, ask for more: --config.train.steps={2 * latest}; to start anew, name another --workdir')
+        return
+    run = prepared(config, workdir)
+    state, stopped = train(run)
+    if stopped:
+        print(f'stopped and saved at step {int(state.step)}; the same command goes on from there')
+        return
+    save_weights(workdir / 'weights.npz', state.ema)
+    finish(run, state)
+
+
+def score_mode(config, workdir):
+    """Scores the clips and reports on the data alone."""
+    prepare_once(config, workdir)
+    _write_facts(config, workdir, {'mode': 'score'})
+    write_report(workdir)
+    print(f'scores: {workdir / "scores.parquet"}\nreport: {workdir / "report.html"}')
+
+
+def sample_mode(config, workdir):
+    """Draws samples from the newest checkpoint."""
+    run, state = trained(config, workdir)
+    draw_samples(run, state.ema)
+    print(f'samples of step {int(state.step)}: {workdir / "samples"}')
+
+
+def eval_mode(config, workdir):
+    """Prints and writes (eval.json) the newest checkpoint's loss by noise bucket and quality quadrant."""
+    run, state = trained(config, workdir)
+    loss, count = loss_table(compile_eval(run), state.ema, validation_batches(run.library, run.loader, run.validation))
+    record = {'step': int(state.step), 'loss': np.where(count > 0, loss, -1).tolist(), 'count': count.tolist(), **loss_scalars(loss, count)}
+    (workdir / 'eval.json').write_text(json.dumps(record))
+    print(f'step {int(state.step)}, loss by noise bucket, {len(run.validation)} validation clips')
+    for name, row in zip(QUADRANTS, loss, strict=True):
+        print(f'{name:>8} ' + ' '.join(f'{value:.4f}' for value in row))
+
+
+def prepared(config, workdir):
+    """The Run, its clips scored."""
+    prepare_once(config, workdir)
+    return build(config, workdir)
+
+
+def prepare_once(config, workdir):
+    """Scores the clips on the first process; the others wait for its files."""
+    if jax.process_index() == 0:
+        with Progress(None, label='score') as progress:
+            prepare(config.data, workdir, config.seed, lambda done, total: progress.update(done, total=total))
+        (workdir / 'config.json').write_text(json.dumps(to_json(config), indent=1))
+    if jax.process_count() > 1:
+        multihost_utils.sync_global_devices('clips are scored')
+
+
+def trained(config, workdir):
+    """The Run and its newest state. Raises UserError where there is no checkpoint, or one of another config."""
+    checkpoints = Checkpoints(workdir / 'checkpoints', keep=config.checkpoint.keep)
+    step = checkpoints.latest()
+    if step is None:
+        raise UserError(f'{workdir} has no checkpoint yet: run --mode=train first, or name the --workdir of a run')
+    run = build(config, workdir)
+    require_same(run, checkpoints.extras(step))
+    return run, checkpoints.restore(step, run.abstract_state)
+
+
+def finish(run, state):
+    """Samples, facts and the report."""
+    record = draw_samples(run, state.ema)
+    _write_facts(run.config, run.workdir, {
+        'mode': 'train', 'steps': int(state.step), 'clips': len(run.library),
+        'parameters': sum(leaf.size for leaf in jax.tree.leaves(state.params)),
+        'sample_motion': float(np.mean(record['samples']['motion'])), 'data_motion': float(np.mean(record['data']['motion'])),
+        'validates_on_training_clips': bool(np.isin(run.validation, run.training).all())})
+    write_report(run.workdir)
+    print(f'report: {run.workdir / "report.html"}')
+
+
+def _write_facts(config, workdir, facts):
+    device = jax.devices()[0]
+    machine = {'jax': jax.__version__, 'python': platform.python_version(), 'devices': f'{jax.device_count()} x {device.device_kind}'}
+    (workdir / 'summary.json').write_text(json.dumps({**machine, 'law': config.law.kind, **facts}, indent=1))
+
+
+if __name__ == '__main__':
+    run_app(main, rules.RULES)

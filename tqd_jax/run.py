@@ -1,0 +1,141 @@
+"""A run before its first step: clips, model, mesh and laws put together, and one compiled program a bucket."""
+import dataclasses
+import functools
+import hashlib
+import pathlib
+import time
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from tqd_jax import config as rules
+from tqd_jax.codec import PixelCodec
+from tqd_jax.data.frames import FrameStore, cache_bytes
+from tqd_jax.data.library import Library, load_library
+from tqd_jax.data.pipeline import Loader
+from tqd_jax.flow import Path
+from tqd_jax.models import wan
+from tqd_jax.state import init_state, make_optimizer
+from tqd_jax.step import Problem, eval_step, train_step
+from tqd_jax.timesteps import make_law
+from transfer_jax.runtime.checkpoint import load_weights
+from transfer_jax.runtime.errors import UserError
+from transfer_jax.runtime.keys import stream_key
+from transfer_jax.runtime.mesh import batch_sharding, make_mesh, replicated, shard_tree, to_global
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Run:
+    """Everything a run is made of, none of it changing: data, model, and one compiled program a bucket."""
+    config: object
+    workdir: pathlib.Path
+    mesh: jax.sharding.Mesh
+    library: Library
+    loader: Loader
+    training: np.ndarray
+    validation: np.ndarray
+    model: wan.WanConfig
+    problem: Problem
+    optimizer: object
+    schedule: object
+    abstract_state: object
+
+    @property
+    def fingerprint(self):
+        """Hash of what the batches depend on beside the config: the clips' contents and scores."""
+        library = self.library
+        parts = (library.ids, library.mq, library.vq, library.bucket, library.source, library.tokens)
+        return hashlib.sha256(b''.join(np.ascontiguousarray(part).tobytes() for part in parts)).hexdigest()[:16]
+
+
+def build(config, workdir):
+    """The Run of a prepared work directory. Raises UserError where model, mesh, batch and clips do not go together."""
+    library = load_library(config.data, workdir, config.model.text_len, config.model.vocab)
+    model = model_config(config.model)
+    problem = Problem(model=wan.apply(model), codec=PixelCodec(), path=Path(kind=config.train.path, prediction=config.train.prediction),
+                      seed=config.seed, caption_dropout=config.train.caption_dropout, stratified=config.train.stratified)
+    mesh = make_mesh(config.mesh.data, config.mesh.fsdp)
+    optimizer, schedule = make_optimizer(config.train)
+    abstract = jax.eval_shape(lambda: init_state(wan.init_params(model, jax.random.key(0)), optimizer))
+    place = lambda leaf, sharding: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding)
+    training, validation = library.held_out(config.data.held_out_fraction, config.eval.clips_per_quadrant, config.seed)
+    loader = Loader(library=library, store=frame_store(config, library, workdir), law=rules.law_config(config), seed=config.seed,
+                    batch=config.train.batch, crop=config.data.crop, process=jax.process_index(), processes=jax.process_count())
+    return Run(config=config, workdir=pathlib.Path(workdir), mesh=mesh, library=library, loader=loader, training=training,
+               validation=validation, model=model, problem=problem, optimizer=optimizer, schedule=schedule,
+               abstract_state=jax.tree.map(place, abstract, shard_tree(abstract, mesh)))
+
+
+def model_config(section):
+    """The preset with the config's overrides; pixels in and out, captions as tokens."""
+    return dataclasses.replace(wan.PRESETS[section.preset], vocab=section.vocab, text_len=section.text_len, dtype=section.dtype,
+                               remat=section.remat, attention=section.attention, in_channels=3, out_channels=3)
+
+
+def frame_store(config, library, workdir):
+    """The cache of decoded clips where it fits into data.cache_gb, else straight decoding; says which."""
+    need = cache_bytes(library, library.buckets, config.data.fps) / 1e9
+    cached = need <= config.data.cache_gb
+    print(f'frames: {"cached in the workdir" if cached else "decoded from the files each time"}; a cache takes about {need:.2g} GB, '
+          f'config.data.cache_gb = {config.data.cache_gb:g}', flush=True)
+    return FrameStore(paths=tuple(library.paths), ids=tuple(f'{i:016x}' for i in library.ids), durations=tuple(library.duration),
+                      fps=config.data.fps, folder=str(pathlib.Path(workdir, 'frames').resolve()) if cached else None)
+
+
+def fresh_state(run):
+    """The state at step 0, sharded from birth: weights from config.init_from, or initialised from the seed."""
+    shardings = jax.tree.map(lambda leaf: leaf.sharding, run.abstract_state)
+    start = functools.partial(init_state, optimizer=run.optimizer)
+    if run.config.init_from is None:
+        return jax.jit(lambda: start(wan.init_params(run.model, stream_key(run.config.seed, 'init'))), out_shardings=shardings)()
+    params = jax.device_put(load_weights(weights_path(run.config.init_from), run.abstract_state.params), shardings.params)
+    return jax.jit(start, out_shardings=shardings)(params)
+
+
+def weights_path(name):
+    """The file that config.init_from names. Raises UserError where there is none."""
+    path = rules.ASSETS / name.removeprefix('asset:') if name.startswith('asset:') else pathlib.Path(name).expanduser()
+    if not path.is_file():
+        raise UserError(f'config.init_from = {name!r}: there is no such file; None starts from scratch')
+    return path
+
+
+def abstract_batch(run, bucket):
+    """Shapes, dtypes and shardings of a batch of one bucket."""
+    size = run.config.train.batch
+    sharding = batch_sharding(run.mesh)
+    leaf = lambda dtype, *shape: jax.ShapeDtypeStruct((size, *shape), dtype, sharding=sharding)
+    law = jax.tree.map(lambda x: leaf(jnp.float32, *x.shape[1:]), make_law(1))
+    return {'frames': leaf(jnp.uint8, bucket.frames, bucket.height, bucket.width, 3), 'tokens': leaf(jnp.int32, run.model.text_len),
+            'example': leaf(jnp.uint32), 'clip': leaf(jnp.int32), 'weight': leaf(jnp.float32), 'law': law}
+
+
+def compile_train(run):
+    """{bucket: executable}: compiled ahead of time, so that a second compilation cannot happen and memory is known before step 0."""
+    step = functools.partial(train_step, run.problem, run.optimizer, run.config.train.accumulate, run.config.train.ema)
+    outputs = (jax.tree.map(lambda leaf: leaf.sharding, run.abstract_state), replicated(run.mesh))
+    jitted = jax.jit(step, donate_argnums=0, out_shardings=outputs)
+    programs = {}
+    for number in np.unique(run.library.bucket):
+        bucket, started = run.library.buckets[number], time.perf_counter()
+        programs[number] = jitted.lower(run.abstract_state, abstract_batch(run, bucket)).compile()
+        memory = programs[number].memory_analysis()
+        need = memory.argument_size_in_bytes + memory.temp_size_in_bytes + memory.output_size_in_bytes - memory.alias_size_in_bytes
+        print(f'compiled {bucket.width}x{bucket.height}x{bucket.frames} in {time.perf_counter() - started:.1f} s: '
+              f'needs {need / 2**20:.0f} MiB a device', flush=True)
+    return programs
+
+
+def compile_eval(run):
+    """evaluate(bucket, params, arrays, t) -> loss [B], compiled ahead of time for every bucket of the validation clips."""
+    jitted = jax.jit(functools.partial(eval_step, run.problem), out_shardings=replicated(run.mesh))
+    t = jax.ShapeDtypeStruct((run.config.train.batch,), jnp.float32, sharding=batch_sharding(run.mesh))
+    buckets = np.unique(run.library.bucket[run.validation])
+    compiled = {b: jitted.lower(run.abstract_state.params, abstract_batch(run, run.library.buckets[b]), t).compile() for b in buckets}
+
+    def evaluate(bucket, params, arrays, t):
+        arrays, t = to_global((arrays, t), run.mesh)
+        return compiled[bucket](params, arrays, t)
+
+    return evaluate

@@ -1,0 +1,79 @@
+"""What a run writes while it trains: metrics, losses that must be finite, the timesteps drawn, evaluations."""
+import dataclasses
+import json
+import math
+import time
+
+import jax
+import numpy as np
+
+from tqd_jax.evaluate import loss_scalars, loss_table
+from tqd_jax.quality.law import quadrant
+from tqd_jax.run import Run
+from transfer_jax.runtime.errors import UserError
+from transfer_jax.runtime.metrics import Metrics
+
+DRAWN_BINS = 40
+
+
+@dataclasses.dataclass
+class Watch:
+    """What is written while training: metrics, evaluations, the histogram of drawn timesteps; the only mutable thing of a run."""
+    run: Run
+    metrics: Metrics
+    drawn: np.ndarray
+    pending: list = dataclasses.field(default_factory=list)
+    waited: float = 0.0
+    since: float = dataclasses.field(default_factory=time.perf_counter)
+
+    def add(self, step, bucket, outputs, waited):
+        """Notes the outputs of one step; nothing is fetched from the devices yet."""
+        self.pending.append((step, bucket, outputs))
+        self.waited += waited
+
+    def flush(self):
+        """Fetches, checks and writes what is pending; returns the last scalars. Raises UserError at the first loss that is not finite."""
+        rows = jax.device_get(self.pending)
+        for step, bucket, outputs in rows:
+            self._require_finite(step, bucket, outputs)
+            self._count(outputs)
+        seconds, now = time.perf_counter() - self.since, time.perf_counter()
+        scalars = {name: float(np.mean([outputs[name] for _, _, outputs in rows])) for name in ('loss', 'grad_norm')}
+        scalars |= {'learning_rate': float(self.run.schedule(rows[-1][0] - 1)),
+                    'examples_per_second': len(rows) * self.run.config.train.batch / seconds, 'wait_share': self.waited / seconds}
+        self.metrics.write(rows[-1][0], scalars)
+        self.pending, self.waited, self.since = [], 0.0, now
+        return scalars
+
+    def _count(self, outputs):
+        kind = quadrant(self.run.library.mq[outputs['clip']], self.run.library.vq[outputs['clip']])
+        np.add.at(self.drawn, (kind, np.minimum((outputs['t'] * DRAWN_BINS).astype(int), DRAWN_BINS - 1)), 1)
+
+    def _require_finite(self, step, bucket, outputs):
+        if np.isfinite(outputs['loss']) and np.isfinite(outputs['grad_norm']):
+            return
+        bad = ~np.isfinite(outputs['loss_per_example'])
+        shape = self.run.library.buckets[bucket]
+        where = sorted({f'[{math.floor(10 * t) / 10:.1f}, {math.floor(10 * t) / 10 + 0.1:.1f})' for t in outputs['t'][bad].tolist()})
+        clips = [str(path) for path in self.run.library.paths[outputs['clip'][bad]][:3]]
+        what = f'in noise buckets {", ".join(where)}, first clips {", ".join(clips)}' if bad.any() else 'in the gradient alone'
+        raise UserError(f'the loss is not finite at step {step} (bucket {shape.width}x{shape.height}x{shape.frames}, {what}); '
+                        'the last good checkpoint is kept: start again with a lower config.train.learning_rate in another --workdir')
+
+
+class Evaluations:
+    """evaluation.jsonl: one line an evaluation, cut back to the step that a run resumes from."""
+
+    def __init__(self, run, evaluate, batches, metrics, start):
+        self._evaluate, self._batches, self._metrics = evaluate, batches, metrics
+        self._path = run.workdir / 'evaluation.jsonl'
+        lines = self._path.read_text().splitlines() if self._path.exists() and start else []
+        self._path.write_text(''.join(line + '\n' for line in lines if json.loads(line)['step'] <= start))
+
+    def add(self, step, params):
+        """Evaluates and writes one line; NaN (an empty quadrant) becomes null."""
+        loss, count = loss_table(self._evaluate, params, self._batches)
+        table = [[None if np.isnan(x) else float(x) for x in row] for row in loss]
+        with open(self._path, 'a') as file:
+            file.write(json.dumps({'step': step, 'loss': table, 'count': count.tolist()}) + '\n')
+        self._metrics.write(step, loss_scalars(loss, count))

@@ -1,0 +1,164 @@
+"""Checkpoints of a run over orbax, whole or not there at all, and weights alone as one small file."""
+import contextlib
+import logging
+import os
+import pathlib
+import re
+import shutil
+import tempfile
+import zipfile
+
+import jax
+import numpy as np
+from orbax.checkpoint import v1 as ocp
+
+from transfer_jax.runtime.errors import UserError
+from transfer_jax.runtime.trees import check_same, named_leaves
+
+TEMPORARY = '.orbax-checkpoint-tmp'
+DELETED = '.deleted'
+
+
+class Checkpoints:
+    """The checkpoints of one run: one folder a step, named by its number.
+
+    A folder gets its name by a rename after its last byte, so a process killed at any moment leaves only whole checkpoints. Leaves are
+    stored by name (their path in the tree) and bit for bit, so they can be restored to other devices, and another tree is noticed.
+    """
+
+    def __init__(self, directory, keep=2):
+        """Keeps the last `keep` (>= 1) checkpoints in the directory, which is made at the first save."""
+        self.directory = pathlib.Path(directory).absolute()
+        self.keep = keep
+        logging.getLogger('absl').addFilter(_not_from_orbax)
+
+    def steps(self):
+        """The steps that have a checkpoint, ascending."""
+        if not self.directory.is_dir():
+            return []
+        return sorted(int(path.name) for path in self.directory.iterdir() if path.name.isdecimal())
+
+    def latest(self):
+        """The last step that has a checkpoint, or None."""
+        return max(self.steps(), default=None)
+
+    def save(self, step, state, extras):
+        """Writes a checkpoint and drops the oldest beyond `keep`; blocks until it is on disk. A step already there is left as it is.
+
+        Args:
+          step: int, the number of steps done.
+          state: any pytree of non-empty jax arrays.
+          extras: JSON-able dict (iterator, normaliser, config, ...).
+
+        Raises:
+          UserError: the folder cannot be written or its disk is full; what was there before is untouched.
+        """
+        if step in self.steps():
+            return
+        try:
+            self._prepare()
+            ocp.save(self.directory / str(step), named_leaves(state), custom_metadata=extras)
+        except (OSError, ValueError) as error:
+            reason = _system_reason(error)
+            if reason is None:
+                raise
+            self._remove_leftovers()
+            before = f'the checkpoint of step {self.latest()} is intact' if self.steps() else 'there is no earlier checkpoint'
+            raise UserError(f'cannot write the checkpoint of step {step} to {self.directory}: {reason}; free space there or make it '
+                            f'writable and start again: {before}') from error
+        self._drop(self.steps()[:-self.keep])
+
+    def restore(self, step, abstract):
+        """The state saved at a step.
+
+        Args:
+          step: one of steps().
+          abstract: the state's tree with jax.ShapeDtypeStruct leaves, each with the sharding to restore to (not the one it was saved
+            from: eight devices may become one).
+
+        Raises:
+          UserError: the tree differs from the one saved (another model, optimizer or precision), or the checkpoint is damaged.
+        """
+        wanted = named_leaves(abstract)
+        check_same(self._metadata(step).metadata, wanted, f'the checkpoint {self.directory / str(step)}')
+        with self._readable(step):
+            leaves = ocp.load(self.directory / str(step), wanted)
+        return jax.tree.unflatten(jax.tree.structure(abstract), [leaves[name] for name in wanted])
+
+    def extras(self, step):
+        """The extras saved with a step."""
+        return self._metadata(step).custom_metadata
+
+    def _metadata(self, step):
+        with self._readable(step):
+            metadata = ocp.metadata(self.directory / str(step))
+            if metadata.metadata is None:  # orbax logs why and goes on
+                raise ValueError('its index is damaged')
+            return metadata
+
+    @contextlib.contextmanager
+    def _readable(self, step):
+        try:
+            yield
+        except (OSError, ValueError, KeyError) as error:
+            reason = re.split(r'\. |\n', str(error))[0]
+            raise UserError(f'the checkpoint {self.directory / str(step)} cannot be read ({reason}); '
+                            'remove that folder to go on from the one before') from error
+
+    def _prepare(self):
+        """Fails here where nothing can be written: within orbax, threads would wait for the folder until they time out."""
+        self.directory.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=self.directory).close()
+        self._remove_leftovers()
+
+    def _drop(self, steps):
+        """Renames first: a folder half deleted must not pass for a checkpoint."""
+        if jax.process_index() == 0:
+            for step in steps:
+                (self.directory / str(step)).rename(self.directory / f'{step}{DELETED}')
+            self._remove_leftovers()
+
+    def _remove_leftovers(self):
+        if jax.process_index() == 0 and self.directory.is_dir():
+            for path in self.directory.iterdir():
+                if path.name.endswith((TEMPORARY, DELETED)):
+                    shutil.rmtree(path, ignore_errors=True)
+
+
+def save_weights(path, params, dtype=None):
+    """Writes the leaves to one .npz by name, atomically; floating ones as dtype where given (np.float16 halves the file)."""
+    arrays = {name: np.asarray(leaf) for name, leaf in named_leaves(params).items()}
+    if dtype is not None:
+        arrays = {name: array.astype(dtype) if np.issubdtype(array.dtype, np.floating) else array for name, array in arrays.items()}
+    temporary = f'{path}.tmp'
+    with open(temporary, 'wb') as file:
+        np.savez_compressed(file, **arrays)
+    os.replace(temporary, path)
+
+
+def load_weights(path, abstract):
+    """The tree that save_weights wrote, in the dtypes of `abstract` (tree of arrays or jax.ShapeDtypeStruct), as numpy arrays.
+
+    Raises UserError where the file is missing or damaged, or its names or shapes are not those of the tree.
+    """
+    wanted = named_leaves(abstract)
+    try:
+        with open(path, 'rb') as file:
+            arrays = dict(np.load(file, allow_pickle=False))
+    except (OSError, ValueError, zipfile.BadZipFile) as error:
+        raise UserError(f'the weights {path} cannot be read: {error}') from error
+    check_same(arrays, wanted, f'the weights {path}', dtypes=False)
+    return jax.tree.unflatten(jax.tree.structure(abstract), [arrays[name].astype(leaf.dtype) for name, leaf in wanted.items()])
+
+
+def _system_reason(error):
+    """What the operating system said, or None for an error of another kind; tensorstore wraps it in a ValueError."""
+    if isinstance(error, OSError):
+        return error.strerror
+    found = re.search(r': ([^:]*?) \[os_error_code', str(error))
+    return found and found[1]
+
+
+def _not_from_orbax(record):
+    """False for orbax's log: it raises what matters, after hundreds of lines from each of its threads."""
+    return 'orbax' not in pathlib.Path(record.pathname).parts

@@ -1,0 +1,27 @@
+"""Explicit randomness: every key is a function of (seed, stream, counters), so none is saved and none is split twice."""
+import zlib
+
+import jax
+import jax.numpy as jnp
+
+
+def stream_key(seed, stream, *counters):
+    """The key of one draw: key(seed), folded with the stream's name, then with each counter in turn.
+
+    Args:
+      seed: int of the run.
+      stream: str that names what is drawn ('t', 'noise', 'init'); another name is another, independent stream.
+      *counters: scalar integers in [0, 2**32), Python's or (traced) uint32 or int32 arrays: step, example, ...
+
+    Returns:
+      A scalar typed PRNG key; the same inside and outside of jit, and on every mesh.
+    """
+    key = jax.random.fold_in(jax.random.key(seed), jnp.uint32(zlib.crc32(stream.encode())))
+    for counter in counters:
+        key = jax.random.fold_in(key, jnp.asarray(counter, jnp.uint32))
+    return key
+
+
+def example_keys(seed, stream, step, examples):
+    """One key an example, [B] keys from examples [B] (integers): stream_key(seed, stream, step, example) of each."""
+    return jax.vmap(lambda example: stream_key(seed, stream, step, example))(examples)

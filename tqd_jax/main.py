@@ -26,7 +26,6 @@ from transfer_jax.runtime.checkpoint import Checkpoints, save_weights
 from transfer_jax.runtime.config import to_json
 from transfer_jax.runtime.errors import UserError
 from transfer_jax.runtime.mesh import initialize_distributed
-from transfer_jax.runtime.progress import Progress
 
 WORKDIR = flags.DEFINE_string('workdir', 'runs/video', 'where the run lives: scores, checkpoints, metrics, samples, report')
 MODE = flags.DEFINE_enum('mode', 'train', ['train', 'score', 'sample', 'eval'], 'what to do')
@@ -99,8 +98,7 @@ def prepared(config, workdir):
 def prepare_once(config, workdir):
     """Scores the clips on the first process; the others wait for its files."""
     if jax.process_index() == 0:
-        with Progress(None, label='score') as progress:
-            prepare(config.data, workdir, config.seed, lambda done, total: progress.update(done, total=total))
+        prepare(config.data, workdir, config.seed)
         (workdir / 'config.json').write_text(json.dumps(to_json(config), indent=1))
     if jax.process_count() > 1:
         multihost_utils.sync_global_devices('clips are scored')

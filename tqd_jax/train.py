@@ -10,7 +10,7 @@ from tqd_jax.data.pipeline import iterate, make_batches
 from tqd_jax.evaluate import validation_batches
 from tqd_jax.run import compile_eval, compile_train, fresh_state
 from tqd_jax.state import TrainState
-from tqd_jax.watch import DRAWN_BINS, Evaluations, Watch
+from tqd_jax.watch import DRAWN_BINS, Evaluations, Watch, save_timesteps
 from transfer_jax.runtime.checkpoint import Checkpoints
 from transfer_jax.runtime.config import differences, to_json
 from transfer_jax.runtime.errors import UserError
@@ -39,9 +39,8 @@ def train(run):
     try:
         state, drawn = _loop(run, start, checkpoints, metrics)
     finally:
-        checkpoints.close()
         metrics.close()
-    np.savez(run.workdir / 'drawn.npz', counts=drawn)
+    save_timesteps(run, drawn)
     return state, int(state.step) < run.config.train.steps
 
 
@@ -61,8 +60,7 @@ def _loop(run, start, checkpoints, metrics):
             watch.add(step, bucket, outputs, waited)
             last = stop.requested or step == config.train.steps
             saves = last or step % config.checkpoint.every == 0
-            if saves or step % config.log_every == 0:
-                progress.update(step, **watch.flush())
+            progress.update(1, **(watch.flush() if saves or step % config.log_every == 0 else watch.shown))
             if step == config.train.steps or step % config.eval.every == 0:
                 evaluations.add(step, state.ema)
             if saves:

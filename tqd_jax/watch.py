@@ -5,11 +5,13 @@ import math
 import time
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from tqd_jax.evaluate import loss_scalars, loss_table
-from tqd_jax.quality.law import quadrant
+from tqd_jax.quality.law import law_from_quality, quadrant
 from tqd_jax.run import Run
+from tqd_jax.timesteps import log_prob
 from transfer_jax.runtime.errors import UserError
 from transfer_jax.runtime.metrics import Metrics
 
@@ -22,6 +24,7 @@ class Watch:
     run: Run
     metrics: Metrics
     drawn: np.ndarray
+    shown: dict = dataclasses.field(default_factory=dict)
     pending: list = dataclasses.field(default_factory=list)
     waited: float = 0.0
     since: float = dataclasses.field(default_factory=time.perf_counter)
@@ -32,7 +35,10 @@ class Watch:
         self.waited += waited
 
     def flush(self):
-        """Fetches, checks and writes what is pending; returns the last scalars. Raises UserError at the first loss that is not finite."""
+        """Fetches, checks and writes what is pending; returns what the progress bar shows.
+
+        Raises UserError at the first loss that is not finite.
+        """
         rows = jax.device_get(self.pending)
         for step, bucket, outputs in rows:
             self._require_finite(step, bucket, outputs)
@@ -43,7 +49,8 @@ class Watch:
                     'examples_per_second': len(rows) * self.run.config.train.batch / seconds, 'wait_share': self.waited / seconds}
         self.metrics.write(rows[-1][0], scalars)
         self.pending, self.waited, self.since = [], 0.0, now
-        return scalars
+        self.shown = {'loss': f'{scalars["loss"]:.4f}'}
+        return self.shown
 
     def _count(self, outputs):
         kind = quadrant(self.run.library.mq[outputs['clip']], self.run.library.vq[outputs['clip']])
@@ -59,6 +66,25 @@ class Watch:
         what = f'in noise buckets {", ".join(where)}, first clips {", ".join(clips)}' if bad.any() else 'in the gradient alone'
         raise UserError(f'the loss is not finite at step {step} (bucket {shape.width}x{shape.height}x{shape.frames}, {what}); '
                         'the last good checkpoint is kept: start again with a lower config.train.learning_rate in another --workdir')
+
+
+def save_timesteps(run, drawn):
+    """drawn.npz: counts [4, DRAWN_BINS] as drawn, and grid [G] with law_density [4, G], what the laws of each quadrant's clips say.
+
+    law_density is the mean over the quadrant's training clips by how often they are drawn; NaN where there are none.
+    """
+    grid = (np.arange(400) + 0.5) / 400
+    kind, density = quadrant(run.library.mq, run.library.vq), np.full((4, grid.size), np.nan)
+    for q in range(4):
+        rows = run.training[(kind[run.training] == q) & (run.library.keep[run.training] > 0)]
+        if rows.size:
+            laws = law_from_quality(run.library.mq[rows], run.library.vq[rows], run.loader.law)
+            density[q] = np.average(_densities(laws, rows.size, grid), axis=1, weights=run.library.keep[rows])
+    np.savez(run.workdir / 'drawn.npz', counts=drawn, grid=grid, law_density=density)
+
+
+def _densities(laws, size, grid):
+    return jax.vmap(lambda t: jnp.exp(log_prob(laws, jnp.full(size, t))))(jnp.asarray(grid, jnp.float32))
 
 
 class Evaluations:

@@ -16,6 +16,7 @@ from tqd_jax.quality.law import keep_probability, quadrant
 from tqd_jax.quality.normaliser import Normaliser
 from tqd_jax.quality.score import score_clips
 from transfer_jax.runtime.errors import UserError
+from transfer_jax.runtime.progress import Progress
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -63,7 +64,7 @@ class Library:
         return np.setdiff1d(np.arange(len(self)), held), held
 
 
-def prepare(data, workdir, seed, progress=None):
+def prepare(data, workdir, seed):
     """Scores the clips that config.data names and writes `scores.parquet`, `skipped.jsonl` and `normaliser.json` to the run's folder.
 
     A normaliser that is already there is used again, so that a resumed run maps scores as before. Raises UserError where more than
@@ -72,7 +73,7 @@ def prepare(data, workdir, seed, progress=None):
     workdir = pathlib.Path(workdir)
     spec = data.clips or str(render_library(workdir / 'library', clips=data.rendered_clips, seed=seed))
     table = read_clips(spec)
-    rows, skipped = _scored(table, workdir, data.scoring_workers, progress)
+    rows, skipped = _scored(table, workdir, data.scoring_workers)
     rows, short = _long_enough(rows, _buckets(data), data.fps)
     skipped = skipped + short
     _write_lines(workdir / 'skipped.jsonl', [{'clip': path, 'reason': reason} for path, reason in skipped])
@@ -101,10 +102,12 @@ def load_library(data, workdir, text_len, vocab):
         mq=mq, vq=vq, width=column('width'), height=column('height'), duration=column('duration'))
 
 
-def _scored(table, workdir, workers, progress):
+def _scored(table, workdir, workers):
     paths = table['clip'].to_pylist()
     known = {row['clip']: row for row in table.to_pylist()}
-    rows, skipped = score_clips(paths, workdir / 'score_cache.jsonl', workers=workers, progress=progress)
+    with Progress(len(paths), label='score', unit='clip') as progress:
+        rows, skipped = score_clips(paths, workdir / 'score_cache.jsonl', workers=workers,
+                                    progress=lambda done, total: progress.update(done - progress.count))
     return [row | {k: v for k, v in known[row['clip']].items() if v is not None} for row in rows], list(skipped)
 
 

@@ -13,9 +13,9 @@ from tqd_jax.data import scenes
 from tqd_jax.data.video import read_clip, write_atomically, write_clip
 from transfer_jax.runtime.errors import UserError
 
-VERSION = 1  # of what the clips look like: raise it, and old folders are rendered anew
+VERSION = 2  # of what the clips look like: raise it, and old folders are rendered anew
 DEGRADATIONS = ('blur', 'noise', 'bitrate', 'resolution')
-SEVERITY = {True: (0.0, 0.15), False: (0.4, 1.0)}  # good look, poor look
+SEVERITY = {True: (0.0, 0.2), False: (0.4, 1.0)}  # good look, poor look
 FINE = 12  # x264's constant rate factor where the bit rate is not what degrades
 
 
@@ -64,7 +64,7 @@ def _clip(folder, index, settings):
     degradation, severity = draw_degradation(seed, index, good=scene.kind in ('golden', 'look'))
     path = folder / 'clips' / f'{index:04d}.mp4'
     if not path.exists():
-        frames, crf = degrade(pristine, degradation, severity, np.random.default_rng([seed, index, 2]))
+        frames, crf = degrade(pristine, degradation, severity, np.random.default_rng([seed, 3, index]))
         write_clip(path, frames, settings['fps'], crf=crf)
     decoded = read_clip(path, rate=settings['fps']).frames
     return {'clip': f'clips/{path.name}', 'caption': scene.caption, 'kind': scene.kind, 'degradation': degradation, 'severity': severity,
@@ -73,7 +73,7 @@ def _clip(folder, index, settings):
 
 def draw_degradation(seed, index, *, good):
     """(name, severity) of clip `index`: a small severity for a clip of good look, never quite none."""
-    rng = np.random.default_rng([seed, index, 1])
+    rng = np.random.default_rng([seed, 2, index])
     return str(rng.choice(DEGRADATIONS)), float(rng.uniform(*SEVERITY[good]))
 
 
@@ -88,7 +88,7 @@ def degrade(frames, degradation, severity, rng):
     if degradation == 'bitrate':
         return frames, round(18 + 28 * severity**0.5)
     if degradation == 'noise':
-        noisy = frames + rng.normal(0, 45 * severity, frames.shape).astype(np.float32)
+        noisy = frames + np.float32(45 * severity) * rng.standard_normal(frames.shape, np.float32)
         return np.clip(noisy.round(), 0, 255).astype(np.uint8), FINE
     if degradation == 'blur':
         sigma = (0.3 + 2.2 * severity) * width / 64

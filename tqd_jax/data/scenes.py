@@ -55,13 +55,13 @@ class Scene:
 
 def kind(seed, index):
     """The kind of clip `index`. A Weyl sequence: every run of n clips holds each kind's share to within a few clips."""
-    place = (np.random.default_rng([seed, 1]).random() + index * (math.sqrt(5) - 1) / 2) % 1
+    place = (np.random.default_rng([seed, 0]).random() + index * (math.sqrt(5) - 1) / 2) % 1
     return list(KINDS)[int(np.searchsorted(np.cumsum(list(KINDS.values()))[:-1], place, side='right'))]
 
 
 def scene(seed, index):
     """The Scene of clip `index` of the library of `seed`."""
-    rng = np.random.default_rng([seed, index, 0])
+    rng = np.random.default_rng([seed, 1, index])
     kind_ = kind(seed, index)
     speed = math.sqrt(2) * rng.uniform(*SPEEDS[kind_ in ('golden', 'motion')])
     count = 1 + int(rng.random() < TWO_SPRITES)

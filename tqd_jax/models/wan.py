@@ -7,7 +7,7 @@ import numpy as np
 from flax import nnx
 
 from tqd_jax.models.config import PRESETS, WanConfig, flops_per_example
-from tqd_jax.models.layers import Block, linear, modulate
+from tqd_jax.models.layers import Block, Linear, modulate
 from tqd_jax.models.rope import rotary_angles
 
 __all__ = ['PRESETS', 'Wan', 'WanConfig', 'abstract_params', 'apply', 'flops_per_example', 'init_params', 'time_features']
@@ -25,16 +25,16 @@ class Wan(nnx.Module):
     def __init__(self, config, *, rngs):
         self.config = config
         dim, patch = config.dim, math.prod(config.patch)
-        self.patch_in = linear(config, patch * config.in_channels, dim, rngs)
+        self.patch_in = Linear(config, patch * config.in_channels, dim, rngs)
         self.embed = None if config.vocab is None else nnx.Embed(config.vocab, config.text_dim, embedding_init=nnx.initializers.normal(1.0), rngs=rngs)
-        self.text_in = linear(config, config.text_dim, dim, rngs, kernel_init=_SMALL)
-        self.text_out = linear(config, dim, dim, rngs, kernel_init=_SMALL)
-        self.time_in = linear(config, config.freq_dim, dim, rngs, kernel_init=_SMALL, dtype='float32')
-        self.time_out = linear(config, dim, dim, rngs, kernel_init=_SMALL, dtype='float32')
-        self.time_rows = linear(config, dim, 6 * dim, rngs, dtype='float32')
+        self.text_in = Linear(config, config.text_dim, dim, rngs, kernel_init=_SMALL)
+        self.text_out = Linear(config, dim, dim, rngs, kernel_init=_SMALL)
+        self.time_in = Linear(config, config.freq_dim, dim, rngs, kernel_init=_SMALL, dtype='float32')
+        self.time_out = Linear(config, dim, dim, rngs, kernel_init=_SMALL, dtype='float32')
+        self.time_rows = Linear(config, dim, 6 * dim, rngs, dtype='float32')
         self.blocks = _stacked(config, rngs)
         self.modulation = nnx.Param(jax.random.normal(rngs.params(), (2, dim), jnp.float32) * dim**-0.5)
-        self.patch_out = linear(config, dim, patch * config.out_channels, rngs, kernel_init=nnx.initializers.zeros)
+        self.patch_out = Linear(config, dim, patch * config.out_channels, rngs, kernel_init=nnx.initializers.zeros)
 
     def __call__(self, x, t, text):
         """x [B, F, H, W, in_channels], t float32 [B] in [0, 1], text as the config's vocab says -> float32 [B, F, H, W, out_channels].

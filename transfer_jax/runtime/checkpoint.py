@@ -100,8 +100,10 @@ class Checkpoints:
     def _readable(self, step):
         try:
             yield
-        except (OSError, ValueError, KeyError) as error:
-            reason = re.split(r'\. |\n', str(error))[0]
+        except Exception as error:
+            if not isinstance(error, OSError | ValueError | KeyError) and type(error) is not Exception:  # orbax raises the bare class
+                raise
+            reason = re.split(r'\. |\n', str(error))[0][:200]
             raise UserError(f'the checkpoint {self.directory / str(step)} cannot be read ({reason}); '
                             'remove that folder to go on from the one before') from error
 

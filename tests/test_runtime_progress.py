@@ -1,0 +1,80 @@
+"""Progress is readable in a log and on a terminal; signals ask for a stop, and insist the second time."""
+import io
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+
+from transfer_jax.runtime import progress
+from transfer_jax.runtime.progress import Progress, StopRequest
+
+
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+
+def test_a_log_gets_a_line_every_tenth(monkeypatch):
+    clock = iter(range(1000))
+    monkeypatch.setattr(progress.time, 'monotonic', lambda: next(clock) / 8)
+    log = io.StringIO()
+    with Progress(600, start=100, label='train', file=log) as bar:
+        for step in range(500):
+            bar.update(loss=f'{1 / (step + 1):.3f}')
+    lines = log.getvalue().splitlines()
+    assert len(lines) == 9 and '\r' not in log.getvalue()
+    assert lines[0] == 'train: 160/600, 8.00 step/s, 00:55 left, loss=0.017'
+    assert lines[-1].startswith('train: 600/600, ') and '00:00 left' in lines[-1]
+
+
+def test_a_log_gets_a_line_every_ten_seconds(monkeypatch):
+    clock = iter(range(0, 1000, 4))
+    monkeypatch.setattr(progress.time, 'monotonic', lambda: next(clock))
+    log = io.StringIO()
+    bar = Progress(10**6, label='score', unit='clip', file=log)
+    for _ in range(8):
+        bar.update()
+    assert re.findall(r'score: (\d+)/1000000', log.getvalue()) == ['3', '6']
+
+
+def test_a_terminal_gets_a_bar():
+    terminal = Terminal()
+    with Progress(10, start=4, label='train', file=terminal) as bar:
+        bar.update(6, loss='0.5')
+    last = terminal.getvalue().split('\r')[-1]
+    assert 'train: 100 %|' in last and '10/10' in last and 'loss=0.5' in last and 'left' in last
+
+
+def test_the_first_signal_is_a_flag_and_handlers_come_back():
+    before = signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        with StopRequest() as stop:
+            assert not stop.requested
+            os.kill(os.getpid(), number)
+            assert stop.requested
+    assert before == (signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT))
+
+
+WAITING = """
+import time
+from transfer_jax.runtime.progress import StopRequest
+with StopRequest() as stop:
+    print('ready', flush=True)
+    while not stop.requested:
+        time.sleep(0.01)
+    print('asked', flush=True)
+    time.sleep(60)
+"""
+
+
+def test_the_second_signal_ends_the_process():
+    process = subprocess.Popen([sys.executable, '-c', WAITING], stdout=subprocess.PIPE, text=True)
+    assert process.stdout.readline() == 'ready\n'
+    process.send_signal(signal.SIGTERM)
+    assert process.stdout.readline() == 'asked\n'
+    start = time.monotonic()
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(timeout=30) == -signal.SIGTERM and time.monotonic() - start < 10
+    process.stdout.close()

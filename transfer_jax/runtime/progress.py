@@ -1,0 +1,76 @@
+"""Progress on stderr (rate and time left; sparse lines where it is no terminal), and SIGTERM or SIGINT as a request to stop."""
+import os
+import signal
+import sys
+import time
+
+import jax
+from tqdm import tqdm
+
+FORMAT = '{desc}{percentage:3.0f} %|{bar}| {n_fmt}/{total_fmt}, {rate_fmt}, {remaining} left{postfix}'
+
+
+class Progress:
+    """A bar on a terminal; elsewhere a plain line every 10 % or 10 seconds, whichever is first. Only process 0 shows anything."""
+
+    def __init__(self, total, start=0, label='', unit='step', file=None):
+        """Counts from `start` to `total` units, on stderr unless another text file is given."""
+        self.file = sys.stderr if file is None else file
+        self.total, self.count, self.label, self.unit = total, start, label, unit
+        self.plain = not self.file.isatty() and jax.process_index() == 0
+        self._line_count, self._line_time = start, time.monotonic()
+        self._bar = tqdm(total=total, initial=start, desc=f'{label}: ', unit=f' {unit}', bar_format=FORMAT, dynamic_ncols=True,
+                         file=self.file, disable=self.plain or jax.process_index() > 0)
+
+    def update(self, count=1, **shown):
+        """`count` more units are done; `shown` (loss='0.123') is put at the end of the line."""
+        self.count += count
+        self._bar.set_postfix(shown, refresh=False)
+        self._bar.update(count)
+        seconds = time.monotonic() - self._line_time
+        if self.plain and (seconds >= 10 or 10 * (self.count - self._line_count) >= self.total or self.count >= self.total):
+            self._print_line(seconds, shown)
+
+    def _print_line(self, seconds, shown):
+        rate = (self.count - self._line_count) / max(seconds, 1e-9)
+        left = tqdm.format_interval((self.total - self.count) / rate)
+        values = ''.join(f', {name}={value}' for name, value in shown.items())
+        print(f'{self.label}: {self.count}/{self.total}, {rate:.2f} {self.unit}/s, {left} left{values}', file=self.file, flush=True)
+        self._line_count, self._line_time = self.count, time.monotonic()
+
+    def close(self):
+        """Leaves the bar as it stands and ends its line."""
+        self._bar.close()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exception):
+        self.close()
+
+
+class StopRequest:
+    """While entered, the first SIGTERM or SIGINT only sets `requested`; a second one does what it did before. For the main thread.
+
+        with StopRequest() as stop:
+            while not stop.requested: ...
+    """
+
+    SIGNALS = (signal.SIGTERM, signal.SIGINT)
+
+    def __init__(self):
+        self.requested = False
+
+    def __enter__(self):
+        self._before = {number: signal.signal(number, self._handle) for number in self.SIGNALS}
+        return self
+
+    def __exit__(self, *exception):
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    def _handle(self, number, frame):
+        if self.requested:
+            self.__exit__()
+            os.kill(os.getpid(), number)
+        self.requested = True

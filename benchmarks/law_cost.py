@@ -1,0 +1,65 @@
+"""What per-example timestep laws cost: the whole step with them against the same step with uniform t, interleaved.
+
+    python -m benchmarks.law_cost [--batch 16] [--rounds 40]
+"""
+import argparse
+import functools
+from unittest import mock
+
+import jax
+import numpy as np
+
+from benchmarks.timing import interleaved, ratio_of_medians, write_page
+from configs.video import get_config
+from tqd_jax import step
+from tqd_jax.codec import PixelCodec
+from tqd_jax.flow import Path
+from tqd_jax.models import wan
+from tqd_jax.quality.law import LawConfig, law_from_quality
+from tqd_jax.run import model_config
+from tqd_jax.state import init_state, make_optimizer
+from transfer_jax.runtime.keys import example_keys
+
+
+def uniform_timesteps(problem, batch, number):
+    """t [B] uniform, with no law at all."""
+    return jax.vmap(jax.random.uniform)(example_keys(problem.seed, 't', number, batch['example']))
+
+
+def compiled_step(config, size, draw):
+    """A function that runs one whole training step of the shipped config and blocks, its timesteps drawn by `draw`."""
+    model, (optimizer, _) = model_config(config.model), make_optimizer(config.train)
+    problem = step.Problem(model=wan.apply(model), codec=PixelCodec(), path=Path(), seed=0)
+    batch, state = make_batch(model, size), init_state(wan.init_params(model, jax.random.key(0)), optimizer)
+    with mock.patch.object(step, 'draw_timesteps', draw):
+        program = jax.jit(functools.partial(step.train_step, problem, optimizer, 1, 0.99)).lower(state, batch).compile()
+    return lambda: jax.block_until_ready(program(state, batch))
+
+
+def make_batch(model, size):
+    """Random frames with the laws of random clips."""
+    rng = np.random.default_rng(0)
+    return {'frames': rng.integers(0, 256, (size, 8, 32, 32, 3), dtype=np.uint8), 'tokens': np.zeros((size, model.text_len), np.int32),
+            'example': np.arange(size, dtype=np.uint32), 'clip': np.arange(size, dtype=np.int32), 'weight': np.ones(size, np.float32),
+            'law': law_from_quality(rng.random(size), rng.random(size), LawConfig())}
+
+
+def main():
+    """Times both and writes the page."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument('--batch', type=int, default=16)
+    parser.add_argument('--rounds', type=int, default=40)
+    args = parser.parse_args()
+    config = get_config()
+    seconds = interleaved({'laws': compiled_step(config, args.batch, step.draw_timesteps),
+                           'uniform': compiled_step(config, args.batch, uniform_timesteps)}, args.rounds)
+    ratio, low, high = ratio_of_medians(seconds, 'laws', 'uniform')
+    rows = [f'| {name} | {1e3 * np.median(times):.1f} | {1e3 * np.min(times):.1f} |' for name, times in seconds.items()]
+    write_page('law_cost', 'The cost of per-example timestep laws', [
+        f'One training step of `configs/video.py` (`{config.model.preset}`, batch {args.batch}), {args.rounds} interleaved rounds.', '',
+        '| timesteps | median ms | least ms |', '|---|---|---|', *rows, '',
+        f'Ratio of medians, laws over uniform: **{ratio:.3f}** (10th to 90th percentile of rounds: {low:.3f} to {high:.3f}; aim 1.02).'])
+
+
+if __name__ == '__main__':
+    main()

@@ -1,0 +1,74 @@
+"""Clips a second from the input pipeline against the bare decoder, on the same files and windows.
+
+    python -m benchmarks.pipeline [--clips FOLDER] [--batches 30] [--width 32 --height 32 --frames 8]
+"""
+import argparse
+import pathlib
+import tempfile
+import time
+
+import av
+import numpy as np
+
+from benchmarks.timing import write_page
+from configs.video import get_config
+from tqd_jax.config import law_config
+from tqd_jax.data.frames import FrameStore
+from tqd_jax.data.library import load_library, prepare
+from tqd_jax.data.pipeline import Loader, iterate, make_batches
+
+
+def bare_decode(paths, seconds):
+    """Clips a second of PyAV alone: every frame of the first `seconds` of each path decoded to RGB."""
+    start = time.perf_counter()
+    for path in paths:
+        with av.open(str(path)) as container:
+            for frame in container.decode(video=0):
+                frame.to_ndarray(format='rgb24')
+                if frame.time is not None and frame.time >= seconds:
+                    break
+    return len(paths) / (time.perf_counter() - start)
+
+
+def pipeline_rate(library, config, folder, workers, count):
+    """(clips a second of the whole pipeline, the clips it drew) over `count` batches; folder None decodes every window from its file."""
+    store = FrameStore(paths=tuple(library.paths), ids=tuple(f'{i:016x}' for i in library.ids), durations=tuple(library.duration),
+                       fps=config.data.fps, folder=folder)
+    loader = Loader(library=library, store=store, law=law_config(config), seed=0, batch=config.train.batch)
+    batches = iterate(make_batches(library, loader, np.arange(len(library))), 0, count, workers=workers, prefetch=config.data.prefetch)
+    next(batches)
+    start = time.perf_counter()
+    drawn = [batch['clip'] for batch in batches]
+    return config.train.batch * len(drawn) / (time.perf_counter() - start), np.concatenate(drawn)
+
+
+def main():
+    """Times the pipeline uncached, filling its cache and from its cache, and the decoder; writes the page."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument('--clips')
+    parser.add_argument('--batches', type=int, default=30)
+    for name, value in (('width', 32), ('height', 32), ('frames', 8)):
+        parser.add_argument(f'--{name}', type=int, default=value)
+    args = parser.parse_args()
+    config = get_config()
+    config.data.clips, config.data.buckets = args.clips, ((args.width, args.height, args.frames),)
+    with tempfile.TemporaryDirectory() as folder:
+        prepare(config.data, pathlib.Path(folder), config.seed)
+        library = load_library(config.data, folder, config.model.text_len, config.model.vocab)
+        uncached, drawn = pipeline_rate(library, config, None, 0, args.batches)
+        decoder = bare_decode(library.paths[drawn[:len(library)]], args.frames / config.data.fps)
+        workers, _ = pipeline_rate(library, config, None, 2, args.batches)
+        filling, _ = pipeline_rate(library, config, f'{folder}/frames', 0, args.batches)
+        cached, _ = pipeline_rate(library, config, f'{folder}/frames', 0, 10 * args.batches)
+    what = 'a folder of real clips' if args.clips else 'the rendered library'
+    rates = {'bare decoder (PyAV, one thread)': decoder, 'pipeline, decoding every window': uncached,
+             'pipeline, decoding, 2 worker processes': workers, 'pipeline, filling its cache': filling, 'pipeline, from its cache': cached}
+    write_page('pipeline' + ('_real' if args.clips else ''), 'The input pipeline', [
+        f'{len(library)} clips of {what}; windows of {args.frames} frames at {config.data.fps} a second, {args.width}x{args.height}, '
+        f'batch {config.train.batch}.', '', '| | clips a second | of the bare decoder |', '|---|---|---|',
+        *(f'| {name} | {rate:.0f} | {rate / decoder:.2f} |' for name, rate in rates.items()), '',
+        'The share of the step time spent waiting for data is in every run\'s `metrics.jsonl` as `wait_share`.'])
+
+
+if __name__ == '__main__':
+    main()

@@ -1,0 +1,47 @@
+"""Interleaved timing of functions in one process, and a result page with command, versions and machine."""
+import os
+import pathlib
+import platform
+import statistics
+import sys
+import time
+
+import jax
+
+RESULTS = pathlib.Path(__file__).parent / 'results'
+
+
+def interleaved(functions, rounds):
+    """{name: [seconds] * rounds}: every function once a round, in turn, after one untimed call each; functions block until done."""
+    for function in functions.values():
+        function()
+    seconds = {name: [] for name in functions}
+    for number in range(rounds):
+        names = list(functions) if number % 2 else list(functions)[::-1]  # neither is always the one after the other
+        for name in names:
+            start = time.perf_counter()
+            functions[name]()
+            seconds[name].append(time.perf_counter() - start)
+    return seconds
+
+
+def ratio_of_medians(seconds, one, other):
+    """median(one) / median(other), and the 10th and 90th percentile of the ratio round by round."""
+    ratios = sorted(a / b for a, b in zip(seconds[one], seconds[other], strict=True))
+    tenth = max(1, len(ratios) // 10)
+    return statistics.median(seconds[one]) / statistics.median(seconds[other]), ratios[tenth - 1], ratios[-tenth]
+
+
+def machine():
+    """One line: cores, device, Python and JAX."""
+    return (f'{os.cpu_count()} cores, {platform.machine()}, {jax.device_count()} x {jax.devices()[0].device_kind}, '
+            f'Python {platform.python_version()}, jax {jax.__version__}')
+
+
+def write_page(name, title, lines):
+    """Writes benchmarks/results/NAME.md: the title, the command that made it, the machine, then the lines; prints it too."""
+    command = ' '.join(['python -m', f'benchmarks.{name}', *sys.argv[1:]])
+    text = '\n'.join([f'# {title}', '', f'`{command}`', '', f'{time.strftime("%Y-%m-%d")}, {machine()}.', '', *lines, ''])
+    RESULTS.mkdir(exist_ok=True)
+    (RESULTS / f'{name}.md').write_text(text)
+    print(text)

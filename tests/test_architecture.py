@@ -1,0 +1,111 @@
+"""ARCHITECTURE.md, held by parsing the imports and the calls of both packages."""
+import ast
+import pathlib
+import sys
+
+import pytest
+
+ROOT = pathlib.Path(__file__).parents[1]
+
+# lowest first; a unit (a module, or a package with all its modules) imports from lower floors and from itself
+FLOORS = (
+    ('timesteps', 'flow'),
+    ('models', 'codec', 'quality'),
+    ('data',),
+    ('state', 'step', 'sampler'),
+    ('evaluate', 'report'),
+    ('samples',),
+    ('config',),
+    ('run',),
+    ('watch',),
+    ('train',),
+    ('main',),
+)
+PURE = ('timesteps', 'flow', 'models.config', 'models.layers', 'models.rope', 'models.wan', 'codec', 'quality.motion', 'quality.visual',
+        'quality.normaliser', 'quality.law', 'state', 'step', 'sampler', 'evaluate', 'config')  # these touch no file
+WITHOUT_JAX = ('quality.motion', 'quality.visual', 'quality.normaliser')
+FILE_CALLS = {'open', 'read_text', 'write_text', 'read_bytes', 'write_bytes', 'mkdir', 'unlink', 'rename', 'remove', 'rmtree', 'imread',
+              'imwrite', 'read_table', 'write_table', 'savez', 'savez_compressed', 'savetxt', 'loadtxt', 'memmap', 'fromfile', 'tofile'}
+
+
+def modules(package):
+    """{dotted name: syntax tree} of a package's modules."""
+    paths = sorted((ROOT / package).rglob('*.py'))
+    return {'.'.join(path.relative_to(ROOT).with_suffix('').parts).removesuffix('.__init__'): ast.parse(path.read_text()) for path in paths}
+
+
+def imports(tree):
+    """Dotted names that a module imports, wherever the statement stands; 'from a import b' gives 'a.b', a relative import '.'."""
+    names = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        if isinstance(node, ast.ImportFrom):
+            names |= {f'{node.module}.{alias.name}' if not node.level else '.' for alias in node.names}
+    return names
+
+
+def file_calls(tree):
+    """The calls in a module that touch files, by the function's own name; np.load and np.save too, but not json.loads."""
+    called = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call):
+            name = getattr(node.func, 'attr', getattr(node.func, 'id', ''))
+            owner = getattr(getattr(node.func, 'value', None), 'id', '')
+            if name in FILE_CALLS or (owner in ('np', 'numpy', 'jnp') and name in ('load', 'save')):
+                called.add(name)
+    return called
+
+
+def inside(name, unit):
+    return name == unit or name.startswith(f'{unit}.')
+
+
+def floor_of(name):
+    """The floor and unit of a dotted name of tqd_jax, or None for the package itself."""
+    part = name.removeprefix('tqd_jax').removeprefix('.').split('.')[0]
+    return next(((number, part) for number, floor in enumerate(FLOORS) if part in floor), None)
+
+
+TQD, TRANSFER = modules('tqd_jax'), modules('transfer_jax')
+
+
+def test_transfer_never_imports_tqd_and_runtime_nothing_above_it():
+    assert 'transfer_jax.runtime.errors' in TRANSFER
+    for name, tree in TRANSFER.items():
+        assert not [other for other in imports(tree) if inside(other, 'tqd_jax')], name
+        if inside(name, 'transfer_jax.runtime'):
+            above = [other for other in imports(tree) if inside(other, 'transfer_jax') and not inside(other, 'transfer_jax.runtime')]
+            assert not above, name
+
+
+@pytest.mark.parametrize('name', sorted(TQD.keys() - {'tqd_jax'}))
+def test_a_module_imports_only_from_lower_floors(name):
+    assert floor_of(name), f'{name} has no floor: give it one here and in ARCHITECTURE.md'
+    floor, unit = floor_of(name)
+    for other in imports(TQD[name]):
+        assert other != '.', f'{name} has a relative import'
+        below = floor_of(other) if inside(other, 'tqd_jax') else None
+        assert below is None or below[0] < floor or below[1] == unit, f'{name} imports {other}'
+
+
+@pytest.mark.parametrize('name', ['timesteps', 'flow'])
+def test_the_ground_floor_stands_on_jax_and_numpy_alone(name):
+    roots = {other.split('.')[0] for other in imports(TQD[f'tqd_jax.{name}'])}
+    assert roots - set(sys.stdlib_module_names) <= {'jax', 'numpy'}
+
+
+@pytest.mark.parametrize('name', WITHOUT_JAX)
+def test_scorers_need_no_jax(name):
+    assert not [other for other in imports(TQD[f'tqd_jax.{name}']) if other.split('.')[0] in ('jax', 'flax', 'optax')]
+
+
+def test_pure_modules_touch_no_file():
+    assert {name: calls for name in PURE if (calls := file_calls(TQD[f'tqd_jax.{name}']))} == {}
+
+
+def test_the_parser_sees_what_it_must():
+    tree = ast.parse('import a.b as c\ndef f():\n  from d import e, g\n  from . import h\n  np.load(open(c))\n  json.loads(p.read_text())')
+    assert imports(tree) == {'a.b', 'd.e', 'd.g', '.'}
+    assert file_calls(tree) == {'load', 'open', 'read_text'}
+    assert floor_of('tqd_jax.data.video.read_clip') == (2, 'data') and floor_of('tqd_jax') is None

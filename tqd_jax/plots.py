@@ -1,0 +1,97 @@
+"""The report's figures: arrays in, a matplotlib Figure out; one colour a quadrant, the same everywhere, safe for colour-blind eyes."""
+import numpy as np
+from matplotlib import rc_context
+from matplotlib.figure import Figure
+
+from tqd_jax.quality.law import QUADRANTS
+
+COLOURS = {'poor': '#808080', 'look': '#cc79a7', 'motion': '#0072b2', 'golden': '#e69f00'}
+STYLE = {'font.size': 8, 'axes.titlesize': 9, 'axes.spines.top': False, 'axes.spines.right': False, 'axes.grid': True, 'axes.axisbelow': True,
+         'grid.linewidth': 0.4, 'axes.linewidth': 0.6, 'xtick.major.width': 0.6, 'ytick.major.width': 0.6, 'lines.linewidth': 1.4,
+         'legend.frameon': False, 'legend.fontsize': 8, 'figure.dpi': 150, 'figure.constrained_layout.use': True}
+
+
+def _axes(width=4.6, height=3.1, **labels):
+    figure = Figure(figsize=(width, height))
+    axes = figure.subplots()
+    axes.set(**labels)
+    return figure, axes
+
+
+@rc_context(STYLE)
+def scatter(x, y, kind, xlabel, ylabel, cross=None):
+    """Clips as points (x [N], y [N]) in the colour of their quadrant (kind: int [N]); cross marks the thresholds (x, y)."""
+    figure, axes = _axes(xlabel=xlabel, ylabel=ylabel)
+    for number, name in enumerate(QUADRANTS):
+        mine = kind == number
+        axes.scatter(x[mine], y[mine], s=max(4, min(16, 4000 / max(1, len(x)))), c=COLOURS[name], alpha=0.75, linewidths=0, label=name,
+                     rasterized=len(x) > 2000)
+    if cross:
+        axes.axvline(cross[0], color='#808080', linewidth=0.8, linestyle='--')
+        axes.axhline(cross[1], color='#808080', linewidth=0.8, linestyle='--')
+    axes.legend(ncols=4, loc='lower center', bbox_to_anchor=(0.5, 1.0), handletextpad=0.2, columnspacing=1.2)
+    return figure
+
+
+@rc_context(STYLE)
+def timesteps(name, counts, grid, density, top):
+    """One quadrant's timesteps: counts [BINS] as drawn against the law's density [G] at grid [G]; top is the upper limit of the axis."""
+    figure, axes = _axes(height=2.3, xlabel='t (0: data, 1: noise)', ylabel='density', title=name, xlim=(0, 1), ylim=(0, top))
+    if counts.sum():
+        edges = np.linspace(0, 1, counts.size + 1)
+        axes.stairs(counts * counts.size / counts.sum(), edges, fill=True, color=COLOURS[name], alpha=0.4, label='drawn')
+    axes.plot(grid, density, color=COLOURS[name], label='law')
+    axes.legend(loc='upper center', ncols=2)
+    return figure
+
+
+@rc_context(STYLE)
+def loss_lines(first, last, steps):
+    """Validation loss by noise: tables [4, BUCKETS] of two evaluations at (first, last) steps, dashed and solid, a colour a quadrant."""
+    figure, axes = _axes(height=3.4, xlabel='t (0: data, 1: noise)', ylabel='validation loss', xlim=(0, 1), yscale='log')
+    middle = (np.arange(last.shape[1]) + 0.5) / last.shape[1]
+    for number, name in enumerate(QUADRANTS):
+        if steps[0] != steps[1]:
+            axes.plot(middle, first[number], color=COLOURS[name], linestyle='--', linewidth=1)
+        axes.plot(middle, last[number], color=COLOURS[name], marker='o', markersize=3, label=name)
+    axes.legend(ncols=4, loc='lower center', bbox_to_anchor=(0.5, 1.0), columnspacing=1.2)
+    return figure
+
+
+@rc_context({**STYLE, 'axes.grid': False})
+def loss_change(first, last):
+    """Change of the validation loss from first to last in per cent, [4, BUCKETS], as a table of colours with numbers."""
+    figure, axes = _axes(height=2.3, xlabel='t (0: data, 1: noise)', title='change of the loss, %')
+    change = 100 * (last / first - 1)
+    most = max(1.0, np.nanmax(np.abs(change), initial=0.0))
+    axes.pcolormesh(change, cmap='PuOr_r', vmin=-most, vmax=most, edgecolors='face', rasterized=True)
+    for (row, column), value in np.ndenumerate(change):
+        if np.isfinite(value):
+            strong = abs(value) > 0.6 * most
+            axes.text(column + 0.5, row + 0.5, f'{value:+.0f}', ha='center', va='center', color='#fefefe' if strong else '#010101', size=7)
+    axes.set(xticks=np.arange(0, change.shape[1] + 1, 2), yticks=np.arange(4) + 0.5)
+    axes.set_xticklabels([f'{tick / change.shape[1]:.1f}' for tick in axes.get_xticks()])
+    axes.set_yticklabels(QUADRANTS)
+    return figure
+
+
+@rc_context(STYLE)
+def curve(steps, values, ylabel, marks=None, log=False):
+    """One scalar over training steps; marks {label: (steps, values)} are drawn as points above it."""
+    figure, axes = _axes(height=2.3, xlabel='step', ylabel=ylabel, yscale='log' if log else 'linear')
+    axes.plot(steps, values, color='#0072b2', label='training')
+    for label, (at, points) in (marks or {}).items():
+        axes.plot(at, points, color='#e69f00', marker='o', markersize=4, linewidth=1, label=label)
+    if marks:
+        axes.legend()
+    return figure
+
+
+@rc_context(STYLE)
+def compare(groups, xlabel, ylabel):
+    """Points of named groups {name: (x [N], y [N])}, at most two of them: the data first, then the samples."""
+    figure, axes = _axes(xlabel=xlabel, ylabel=ylabel)
+    for (name, (x, y)), colour, marker in zip(groups.items(), ('#808080', '#d55e00'), ('o', 'D'), strict=False):
+        axes.scatter(x, y, s=24, c=colour, marker=marker, alpha=0.8, linewidths=0, label=name)
+    axes.legend()
+    return figure

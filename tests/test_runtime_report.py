@@ -61,7 +61,7 @@ def full_page(files):
     page.section('Data', 'One <script>alert(1)</script> sentence.')
     page.facts({'clips': 240, 'Pearson r': '0.02'})
     page.figure(plot(), caption='left', alt='a "rising" line')
-    page.figure(plot(rasterized=True), caption='right', alt='points', wide=True)
+    page.figure(plot(rasterized=True), caption='right', alt='points')
     page.section('Samples')
     page.video(files / 'clip.mp4', 'one')
     page.video(files / 'clip.mp4', 'two')

@@ -15,15 +15,16 @@ from ml_collections import config_flags
 
 from tqd_jax import config as rules
 from tqd_jax.data.library import prepare
+from tqd_jax.data.video import write_atomically
 from tqd_jax.evaluate import loss_scalars, loss_table, validation_batches
 from tqd_jax.quality.law import QUADRANTS
 from tqd_jax.report import write_report
-from tqd_jax.run import build, compile_eval
+from tqd_jax.run import build, check_start, compile_eval
 from tqd_jax.samples import draw_samples
-from tqd_jax.train import require_same, train
+from tqd_jax.train import require_same, require_same_config, train
 from transfer_jax.runtime.app import run_app
 from transfer_jax.runtime.checkpoint import Checkpoints, save_weights
-from transfer_jax.runtime.config import to_json
+from transfer_jax.runtime.config import differences, to_json
 from transfer_jax.runtime.errors import UserError
 from transfer_jax.runtime.mesh import initialize_distributed
 
@@ -49,11 +50,15 @@ def main(config):
 
 def train_mode(config, workdir):
     """Prepares the clips, trains to config.train.steps, draws samples, writes the report and the weights."""
-    latest = Checkpoints(workdir / 'checkpoints', keep=config.checkpoint.keep).latest()
-    if latest is not None and latest >= config.train.steps and (workdir / 'report.html').exists():
+    checkpoints = Checkpoints(workdir / 'checkpoints', keep=config.checkpoint.keep)
+    latest = checkpoints.latest()
+    if latest is not None:
+        require_same_config(workdir, config, checkpoints.extras(latest))
+    if latest is not None and latest >= config.train.steps and reported(workdir) == latest:
         print(f'{workdir} holds a finished run of {latest} steps: open {workdir / "report.html"}\n'
               f'to train on, ask for more: --config.train.steps={2 * latest}; to start anew, name another --workdir')
         return
+    check_start(config, fresh=latest is None)
     run = prepared(config, workdir)
     state, stopped = train(run)
     if stopped:
@@ -64,7 +69,10 @@ def train_mode(config, workdir):
 
 
 def score_mode(config, workdir):
-    """Scores the clips and reports on the data alone."""
+    """Scores the clips and reports on the data alone. Raises UserError where the folder holds a run with another config."""
+    checkpoints = Checkpoints(workdir / 'checkpoints')
+    if checkpoints.latest() is not None:
+        require_same_config(workdir, config, checkpoints.extras(checkpoints.latest()))
     prepare_once(config, workdir)
     _write_facts(config, workdir, {'mode': 'score'})
     write_report(workdir)
@@ -98,10 +106,20 @@ def prepared(config, workdir):
 def prepare_once(config, workdir):
     """Scores the clips on the first process; the others wait for its files."""
     if jax.process_index() == 0:
+        forget_normaliser(config, workdir)
+        write_atomically(workdir / 'config.json', json.dumps(to_json(config), indent=1).encode())
         prepare(config.data, workdir, config.seed)
-        (workdir / 'config.json').write_text(json.dumps(to_json(config), indent=1))
     if jax.process_count() > 1:
         multihost_utils.sync_global_devices('clips are scored')
+
+
+def forget_normaliser(config, workdir):
+    """Removes the normaliser of a folder that nothing was trained in yet where it was fitted to other clips, or is of another kind."""
+    path = workdir / 'config.json'
+    old = json.loads(path.read_text()) if path.exists() else to_json(config)
+    changed = {line.split(':')[0] for line in differences(old, config)}
+    if changed & {'seed', 'data.clips', 'data.rendered_clips', 'data.normaliser'} and Checkpoints(workdir / 'checkpoints').latest() is None:
+        (workdir / 'normaliser.json').unlink(missing_ok=True)
 
 
 def trained(config, workdir):
@@ -116,7 +134,8 @@ def trained(config, workdir):
 
 
 def finish(run, state):
-    """Samples, facts and the report."""
+    """Samples, facts and the report, which is there only when all is done."""
+    (run.workdir / 'report.html').unlink(missing_ok=True)
     record = draw_samples(run, state.ema)
     _write_facts(run.config, run.workdir, {
         'mode': 'train', 'steps': int(state.step), 'clips': len(run.library),
@@ -127,10 +146,16 @@ def finish(run, state):
     print(f'report: {run.workdir / "report.html"}')
 
 
+def reported(workdir):
+    """The number of steps that the folder's report is of, or None where there is no report of a training."""
+    summary = workdir / 'summary.json'
+    return json.loads(summary.read_text()).get('steps') if summary.exists() and (workdir / 'report.html').exists() else None
+
+
 def _write_facts(config, workdir, facts):
     device = jax.devices()[0]
     machine = {'jax': jax.__version__, 'python': platform.python_version(), 'devices': f'{jax.device_count()} x {device.device_kind}'}
-    (workdir / 'summary.json').write_text(json.dumps({**machine, 'law': config.law.kind, **facts}, indent=1))
+    write_atomically(workdir / 'summary.json', json.dumps({**machine, 'law': config.law.kind, **facts}, indent=1).encode())
 
 
 if __name__ == '__main__':

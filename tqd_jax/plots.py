@@ -2,17 +2,20 @@
 import numpy as np
 from matplotlib import rc_context
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullFormatter
 
 from tqd_jax.quality.law import QUADRANTS
 
 COLOURS = {'poor': '#808080', 'look': '#cc79a7', 'motion': '#0072b2', 'golden': '#e69f00'}
-STYLE = {'font.size': 8, 'axes.titlesize': 9, 'axes.spines.top': False, 'axes.spines.right': False, 'axes.grid': True, 'axes.axisbelow': True,
-         'grid.linewidth': 0.4, 'axes.linewidth': 0.6, 'xtick.major.width': 0.6, 'ytick.major.width': 0.6, 'lines.linewidth': 1.4,
-         'legend.frameon': False, 'legend.fontsize': 8, 'figure.dpi': 150, 'figure.constrained_layout.use': True}
+STYLE = {'font.size': 8, 'axes.titlesize': 9, 'axes.spines.top': False, 'axes.spines.right': False, 'axes.grid': True,
+         'axes.axisbelow': True, 'grid.linewidth': 0.4, 'axes.linewidth': 0.6, 'xtick.major.width': 0.6, 'ytick.major.width': 0.6,
+         'lines.linewidth': 1.4, 'legend.frameon': False, 'axes.titlelocation': 'left', 'figure.dpi': 150}
+WIDTH = 4.6  # inches, of about 100 pixels each on a wide screen
 
 
-def _axes(width=4.6, height=3.1, **labels):
-    figure = Figure(figsize=(width, height))
+def _axes(height=2.3, left=0.42, **labels):
+    figure = Figure(figsize=(WIDTH, height))
+    figure.subplots_adjust(left=left / WIDTH, right=1 - 0.1 / WIDTH, bottom=0.42 / height, top=1 - 0.28 / height)
     axes = figure.subplots()
     axes.set(**labels)
     return figure, axes
@@ -21,7 +24,7 @@ def _axes(width=4.6, height=3.1, **labels):
 @rc_context(STYLE)
 def scatter(x, y, kind, xlabel, ylabel, cross=None):
     """Clips as points (x [N], y [N]) in the colour of their quadrant (kind: int [N]); cross marks the thresholds (x, y)."""
-    figure, axes = _axes(xlabel=xlabel, ylabel=ylabel)
+    figure, axes = _axes(height=3.1, left=0.55, xlabel=xlabel, ylabel=ylabel)
     for number, name in enumerate(QUADRANTS):
         mine = kind == number
         axes.scatter(x[mine], y[mine], s=max(4, min(16, 4000 / max(1, len(x)))), c=COLOURS[name], alpha=0.75, linewidths=0, label=name,
@@ -29,39 +32,41 @@ def scatter(x, y, kind, xlabel, ylabel, cross=None):
     if cross:
         axes.axvline(cross[0], color='#808080', linewidth=0.8, linestyle='--')
         axes.axhline(cross[1], color='#808080', linewidth=0.8, linestyle='--')
-    axes.legend(ncols=4, loc='lower center', bbox_to_anchor=(0.5, 1.0), handletextpad=0.2, columnspacing=1.2)
+    axes.legend(ncols=4, loc='lower right', bbox_to_anchor=(1.0, 0.97), handletextpad=0.2, columnspacing=1.2)
     return figure
 
 
 @rc_context(STYLE)
 def timesteps(name, counts, grid, density, top):
-    """One quadrant's timesteps: counts [BINS] as drawn against the law's density [G] at grid [G]; top is the upper limit of the axis."""
-    figure, axes = _axes(height=2.3, xlabel='t (0: data, 1: noise)', ylabel='density', title=name, xlim=(0, 1), ylim=(0, top))
-    if counts.sum():
-        edges = np.linspace(0, 1, counts.size + 1)
-        axes.stairs(counts * counts.size / counts.sum(), edges, fill=True, color=COLOURS[name], alpha=0.4, label='drawn')
+    """One quadrant's timesteps: counts [BINS] as drawn, not all 0, against the law's density [G] at grid [G]; top is the upper limit of the axis."""
+    figure, axes = _axes(xlabel='t (0: data, 1: noise)', title=f'{name}: density of t', xlim=(0, 1), ylim=(0, top))
+    heights, edges = counts * counts.size / counts.sum(), np.linspace(0, 1, counts.size + 1)
+    axes.stairs(heights, edges, fill=True, color=COLOURS[name], alpha=0.4, label='drawn')
     axes.plot(grid, density, color=COLOURS[name], label='law')
-    axes.legend(loc='upper center', ncols=2)
+    axes.legend(loc='lower right', bbox_to_anchor=(1.0, 0.97), ncols=2)
     return figure
 
 
 @rc_context(STYLE)
-def loss_lines(first, last, steps):
-    """Validation loss by noise: tables [4, BUCKETS] of two evaluations at (first, last) steps, dashed and solid, a colour a quadrant."""
-    figure, axes = _axes(height=3.4, xlabel='t (0: data, 1: noise)', ylabel='validation loss', xlim=(0, 1), yscale='log')
+def loss_lines(first, last):
+    """Validation loss by noise: tables [4, BUCKETS] of two evaluations, dashed (or None) and solid, a colour a quadrant."""
+    figure, axes = _axes(xlabel='t (0: data, 1: noise)', title='loss', xlim=(0, 1), yscale='log')
     middle = (np.arange(last.shape[1]) + 0.5) / last.shape[1]
     for number, name in enumerate(QUADRANTS):
-        if steps[0] != steps[1]:
+        if first is not None:
             axes.plot(middle, first[number], color=COLOURS[name], linestyle='--', linewidth=1)
         axes.plot(middle, last[number], color=COLOURS[name], marker='o', markersize=3, label=name)
-    axes.legend(ncols=4, loc='lower center', bbox_to_anchor=(0.5, 1.0), columnspacing=1.2)
+    axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axes.yaxis.set_major_formatter('{x:g}')
+    axes.yaxis.set_minor_formatter(NullFormatter())
+    axes.legend(ncols=4, loc='lower right', bbox_to_anchor=(1.0, 0.97), columnspacing=1.2)
     return figure
 
 
 @rc_context({**STYLE, 'axes.grid': False})
 def loss_change(first, last):
     """Change of the validation loss from first to last in per cent, [4, BUCKETS], as a table of colours with numbers."""
-    figure, axes = _axes(height=2.3, xlabel='t (0: data, 1: noise)', title='change of the loss, %')
+    figure, axes = _axes(left=0.55, xlabel='t (0: data, 1: noise)', title='change of the loss, %')
     change = 100 * (last / first - 1)
     most = max(1.0, np.nanmax(np.abs(change), initial=0.0))
     axes.pcolormesh(change, cmap='PuOr_r', vmin=-most, vmax=most, edgecolors='face', rasterized=True)
@@ -76,21 +81,21 @@ def loss_change(first, last):
 
 
 @rc_context(STYLE)
-def curve(steps, values, ylabel, marks=None, log=False):
-    """One scalar over training steps; marks {label: (steps, values)} are drawn as points above it."""
-    figure, axes = _axes(height=2.3, xlabel='step', ylabel=ylabel, yscale='log' if log else 'linear')
+def curve(steps, values, title, marks=((), ())):
+    """One scalar over training steps, and where there are any the marks (steps, values) of validation."""
+    figure, axes = _axes(left=0.55, xlabel='step', title=title)
     axes.plot(steps, values, color='#0072b2', label='training')
-    for label, (at, points) in (marks or {}).items():
-        axes.plot(at, points, color='#e69f00', marker='o', markersize=4, linewidth=1, label=label)
-    if marks:
-        axes.legend()
+    axes.yaxis.set_major_formatter('{x:g}')
+    if marks[0]:
+        axes.plot(*marks, color='#d55e00', marker='o', markersize=4, linewidth=1, label='validation')
+        axes.legend(loc='lower right', bbox_to_anchor=(1.0, 0.97), ncols=2)
     return figure
 
 
 @rc_context(STYLE)
-def compare(groups, xlabel, ylabel):
-    """Points of named groups {name: (x [N], y [N])}, at most two of them: the data first, then the samples."""
-    figure, axes = _axes(xlabel=xlabel, ylabel=ylabel)
+def compare(groups):
+    """Motion and look of two groups of clips {name: (motion [N], look [N])}: the data first, then the samples."""
+    figure, axes = _axes(height=3.1, left=0.55, xlabel='motion', ylabel='look')
     for (name, (x, y)), colour, marker in zip(groups.items(), ('#808080', '#d55e00'), ('o', 'D'), strict=False):
         axes.scatter(x, y, s=24, c=colour, marker=marker, alpha=0.8, linewidths=0, label=name)
     axes.legend()

@@ -22,7 +22,7 @@ from tqd_jax.timesteps import make_law
 from transfer_jax.runtime.checkpoint import load_weights
 from transfer_jax.runtime.errors import UserError
 from transfer_jax.runtime.keys import stream_key
-from transfer_jax.runtime.mesh import batch_sharding, make_mesh, replicated, shard_tree, to_global
+from transfer_jax.runtime.mesh import batch_sharding, check_batch, make_mesh, replicated, shard_tree, to_global
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -47,6 +47,13 @@ class Run:
         library = self.library
         parts = (library.ids, library.mq, library.vq, library.bucket, library.source, library.tokens)
         return hashlib.sha256(b''.join(np.ascontiguousarray(part).tobytes() for part in parts)).hexdigest()[:16]
+
+
+def check_start(config, *, fresh):
+    """Raises UserError for what only the machine and the files can tell, before any clip is scored: devices, batch, first weights."""
+    check_batch(config.train.batch, make_mesh(config.mesh.data, config.mesh.fsdp))
+    if fresh and config.init_from is not None:
+        load_weights(weights_path(config.init_from), wan.abstract_params(model_config(config.model)))
 
 
 def build(config, workdir):

@@ -7,7 +7,7 @@ import jax
 import numpy as np
 
 from tqd_jax.data.captions import tokenize
-from tqd_jax.data.video import write_clip
+from tqd_jax.data.video import write_atomically, write_clip
 from tqd_jax.evaluate import motion_and_look
 from tqd_jax.sampler import sample
 from transfer_jax.runtime.keys import example_keys
@@ -25,10 +25,13 @@ def draw_samples(run, params):
     real = _real_clips(run)
     folder = run.workdir / 'samples'
     folder.mkdir(exist_ok=True)
-    for number, clip in enumerate(frames):
-        write_clip(folder / f'{number:02d}.mp4', _enlarged(clip), run.config.data.fps, pix_fmt='yuv420p')
-    cv2.imwrite(str(folder / 'sheet.png'), contact_sheet(frames)[..., ::-1])
-    cv2.imwrite(str(folder / 'data.png'), contact_sheet(real)[..., ::-1])
+    paths = [folder / f'{number:02d}.mp4' for number in range(len(frames))]
+    for path, clip in zip(paths, frames, strict=True):
+        write_clip(path, _enlarged(clip), run.config.data.fps, pix_fmt='yuv420p')
+    for old in {*folder.glob('*.mp4')} - {*paths}:  # of an earlier, larger set
+        old.unlink()
+    for name, clips in (('sheet', frames), ('data', real)):  # encoded here: imwrite does not tell of a full disk
+        write_atomically(folder / f'{name}.png', cv2.imencode('.png', contact_sheet(clips)[..., ::-1])[1].tobytes())
     fps = run.config.data.fps
     record = {'captions': captions, 'samples': motion_and_look(frames, fps), 'data': motion_and_look(real, fps)}
     (run.workdir / 'samples.json').write_text(json.dumps(record))

@@ -35,7 +35,7 @@ def train(run):
     """
     checkpoints = Checkpoints(run.workdir / 'checkpoints', keep=run.config.checkpoint.keep)
     start = restored(run, checkpoints)
-    metrics = Metrics(run.workdir, start_step=start.step + 1)
+    metrics = Metrics(run.workdir, start_step=start.step and start.step + 1)  # a start from nothing writes step 0 again
     try:
         state, drawn = _loop(run, start, checkpoints, metrics)
     finally:
@@ -82,13 +82,19 @@ def restored(run, checkpoints):
     return Start(state=checkpoints.restore(step, run.abstract_state), step=extras['next_batch'], drawn=np.array(extras['drawn'], np.int64))
 
 
+def require_same_config(workdir, config, extras):
+    """Raises UserError where a checkpoint's config differs in a key that the numbers depend on."""
+    keys = [key for key in rules.FREE if key != 'train.steps' or config.train.schedule == 'constant']  # a cosine is as long as the run
+    free = lambda line: any(line.split(':')[0] == key or line.startswith(f'{key}.') for key in keys)
+    changed = [line for line in differences(extras['config'], config) if not free(line)]
+    if changed:
+        raise UserError(f'{workdir} holds a run with another config ({"; ".join(changed[:5])}); '
+                        'use another --workdir, or go back to its values')
+
+
 def require_same(run, extras):
     """Raises UserError where a checkpoint belongs to another config or another library."""
-    free = lambda line: any(line.split(':')[0] == key or line.startswith(f'{key}.') for key in rules.FREE)
-    changed = [line for line in differences(extras['config'], run.config) if not free(line)]
-    if changed:
-        raise UserError(f'{run.workdir} holds a run with another config ({"; ".join(changed[:5])}); '
-                        'use another --workdir, or go back to its values')
+    require_same_config(run.workdir, run.config, extras)
     if extras['library'] != run.fingerprint:
         raise UserError(f'{run.workdir} holds a run on another set of clips or scores; use another --workdir, or restore the clips')
 

@@ -1,5 +1,6 @@
 """What a run writes while it trains: metrics, losses that must be finite, the timesteps drawn, evaluations."""
 import dataclasses
+import io
 import json
 import math
 import time
@@ -8,12 +9,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from tqd_jax.data.video import write_atomically
 from tqd_jax.evaluate import loss_scalars, loss_table
 from tqd_jax.quality.law import law_from_quality, quadrant
 from tqd_jax.run import Run
 from tqd_jax.timesteps import log_prob
 from transfer_jax.runtime.errors import UserError
-from transfer_jax.runtime.metrics import Metrics
+from transfer_jax.runtime.metrics import Metrics, read_metrics
 
 DRAWN_BINS = 40
 
@@ -80,7 +82,9 @@ def save_timesteps(run, drawn):
         if rows.size:
             laws = law_from_quality(run.library.mq[rows], run.library.vq[rows], run.loader.law)
             density[q] = np.average(_densities(laws, rows.size, grid), axis=1, weights=run.library.keep[rows])
-    np.savez(run.workdir / 'drawn.npz', counts=drawn, grid=grid, law_density=density)
+    file = io.BytesIO()
+    np.savez(file, counts=drawn, grid=grid, law_density=density)
+    write_atomically(run.workdir / 'drawn.npz', file.getvalue())
 
 
 def _densities(laws, size, grid):
@@ -93,8 +97,8 @@ class Evaluations:
     def __init__(self, run, evaluate, batches, metrics, start):
         self._evaluate, self._batches, self._metrics = evaluate, batches, metrics
         self._path = run.workdir / 'evaluation.jsonl'
-        lines = self._path.read_text().splitlines() if self._path.exists() and start else []
-        self._path.write_text(''.join(line + '\n' for line in lines if json.loads(line)['step'] <= start))
+        kept = [record for record in read_metrics(self._path) if start and record['step'] <= start]
+        write_atomically(self._path, ''.join(json.dumps(record) + '\n' for record in kept).encode())
 
     def add(self, step, params):
         """Evaluates and writes one line; NaN (an empty quadrant) becomes null."""

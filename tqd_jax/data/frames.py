@@ -1,5 +1,6 @@
 """Windows of a clip's frames at the training rate: from a cache of small decoded clips, or straight from the file."""
 import dataclasses
+import io
 import os
 import pathlib
 import secrets
@@ -44,10 +45,14 @@ class FrameStore:
         if not path.exists():
             frames = read_clip(self.paths[clip], rate=self.fps, short_side=side).frames
             path.parent.mkdir(parents=True, exist_ok=True)
-            part = path.with_name(f'.{path.stem}-{secrets.token_hex(4)}.part')
-            with open(part, 'wb') as file:
-                np.save(file, frames)
-            os.replace(part, path)
+            part = path.with_name(f'.{path.stem}-{secrets.token_hex(4)}.part')  # two workers may want the same clip at once
+            data = io.BytesIO()  # np.save to a file does not tell of a full disk
+            np.save(data, frames)
+            try:
+                part.write_bytes(data.getbuffer())
+                os.replace(part, path)
+            finally:
+                part.unlink(missing_ok=True)
         return np.load(path, mmap_mode='r')
 
 

@@ -18,6 +18,8 @@ from tqd_jax.quality.score import score_clips
 from transfer_jax.runtime.errors import UserError
 from transfer_jax.runtime.progress import Progress
 
+GIVEN = ('motion', 'visual')  # scores that a manifest's own replace; whatever else was measured stands
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Library:
@@ -91,6 +93,8 @@ def load_library(data, workdir, text_len, vocab):
     rates, weights = _mix(data.mix, names, source)
     mq, vq, buckets = column('mq').astype(np.float64), column('vq').astype(np.float64), _buckets(data)
     keep = keep_probability(mq, vq)
+    if data.dropout != 'none' and not keep.any():
+        raise UserError(f'config.data.dropout = {data.dropout!r} keeps none of {len(keep)} clips: every max(mq, vq) is 0; set it to none')
     clips = zip(table['width'].to_pylist(), table['height'].to_pylist(), table['duration'].to_pylist(), strict=True)
     return Library(
         paths=column('clip'), ids=np.array([int(i[:16], 16) for i in table['id'].to_pylist()], np.uint64),
@@ -108,7 +112,8 @@ def _scored(table, workdir, workers):
     with Progress(len(paths), label='score', unit='clip') as progress:
         rows, skipped = score_clips(paths, workdir / 'score_cache.jsonl', workers=workers,
                                     progress=lambda done, total: progress.update(done - progress.count))
-    return [row | {k: v for k, v in known[row['clip']].items() if v is not None} for row in rows], list(skipped)
+    measured = lambda row: {key: value for key, value in row.items() if key not in GIVEN}
+    return [row | known[row['clip']] | measured(row) for row in rows], list(skipped)
 
 
 def _long_enough(rows, buckets, fps):

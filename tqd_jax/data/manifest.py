@@ -23,10 +23,15 @@ def read_clips(spec):
     caption, motion and visual, or mq and vq), or several as 'name=path,name=path', whose names become the sources.
     Raises UserError for what is missing or impossible.
     """
-    parts = [part.rpartition('=') for part in spec.split(',')] if '=' in spec else [('clips', '=', spec)]
+    named = '=' in spec and not pathlib.Path(spec).expanduser().exists()
+    parts = [part.rpartition('=') for part in spec.split(',')] if named else [('clips', '=', spec)]
     tables = [_read_one(pathlib.Path(path).expanduser(), name or 'clips') for name, _, path in parts]
     table = pa.concat_tables(tables, promote_options='default')
-    _refuse_duplicates(table['clip'].to_pylist(), spec)
+    for name in {'clip', 'id'} & set(table.column_names):
+        _refuse_duplicates(table[name].drop_null().to_pylist(), spec)
+    for name in RANGES.keys() & set(table.column_names):
+        if table[name].null_count:
+            raise UserError(f'config.data.clips={spec}: some sources have {name} and some do not; give it for all or for none')
     return table
 
 

@@ -13,7 +13,9 @@ from absl import flags
 from tqd_jax.data.draws import Stream
 from tqd_jax.data.frames import FrameStore
 from tqd_jax.data.library import Library
+from tqd_jax.data.video import BadClip
 from tqd_jax.quality.law import LawConfig, law_from_quality
+from transfer_jax.runtime.errors import UserError
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -41,7 +43,12 @@ class Loader:
     def _frames(self, clip, example, bucket):
         rng = np.random.default_rng([self.seed, int(example)])
         place = rng.random(3) if self.crop == 'random' else np.full(3, 0.5)
-        return crop(self.store.window(clip, bucket, place[0]), bucket, place[1], place[2])
+        try:
+            window = self.store.window(clip, bucket, place[0])
+        except BadClip as error:
+            raise UserError(f'{self.library.paths[clip]} was scored but cannot be read any more: {error}; '
+                            'restore it, or start in another --workdir without it') from error
+        return crop(window, bucket, place[1], place[2])
 
 
 def crop(frames, bucket, x, y):

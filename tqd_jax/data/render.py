@@ -13,7 +13,7 @@ from tqd_jax.data import scenes
 from tqd_jax.data.video import read_clip, write_atomically, write_clip
 from transfer_jax.runtime.errors import UserError
 
-VERSION = 2  # of what the clips look like: raise it, and old folders are rendered anew
+VERSION = 3  # of what the clips look like: raise it, and old folders are rendered anew
 DEGRADATIONS = ('blur', 'noise', 'bitrate', 'resolution')
 SEVERITY = {True: (0.0, 0.2), False: (0.4, 1.0)}  # good look, poor look
 FINE = 12  # x264's constant rate factor where the bit rate is not what degrades

@@ -10,7 +10,7 @@ SHAPES = ('disc', 'ring', 'triangle', 'square', 'star')
 POLYGONS = {'triangle': (3, 0.5, 0.0), 'square': (4, math.sqrt(0.5), math.pi / 4), 'star': (5, 0.45, 0.0)}  # corners, inner radius, turn
 KINDS = {'golden': 0.219, 'motion': 0.315, 'look': 0.315, 'poor': 0.151}  # shares; golden as on Koala-36M
 SPEEDS = {True: (0.35, 0.9), False: (0.0, 0.05)}  # frame diagonals a second: rich in motion, nearly static
-TWO_SPRITES = 0.15  # share of scenes
+TWO_SPRITES = 0.1  # share of scenes
 WEAVE = 8 / 64  # period of the background's texture, in frame widths: one for all, so that sharpness compares
 STRIPES = 5 / 64
 
@@ -73,7 +73,7 @@ def scene(seed, index):
 
 
 def _sprite(rng, colour, speed, lane):
-    radius, heading = rng.uniform(0.125, 0.17), rng.uniform(0, 2 * math.pi)
+    radius, heading = rng.uniform(0.17, 0.22), rng.uniform(0, 2 * math.pi)
     start = radius + (1 - 2 * radius) * np.array([rng.uniform(*lane), rng.random()])  # two sprites start side by side
     return Sprite(shape=str(rng.choice(SHAPES)), colour=colour, radius=radius, start=tuple(start.tolist()),
                   velocity=(speed * math.cos(heading), speed * math.sin(heading)), angle=rng.uniform(0, math.pi))

@@ -258,10 +258,12 @@ def write_clip(path, frames, fps, *, crf=12, pix_fmt='yuv420p', preset='veryfast
         raise ValueError(f'frames must be uint8 [F, H, W, 3], not {frames.dtype} {list(frames.shape)}')
     if pix_fmt == 'yuv420p' and (frames.shape[1] % 2 or frames.shape[2] % 2):
         raise ValueError(f'yuv420p needs an even width and height, not {frames.shape[2]}x{frames.shape[1]}')
-    write_atomically(pathlib.Path(path), _encoded(frames, fps, pix_fmt, {'crf': str(crf), 'preset': preset}))
+    write_atomically(pathlib.Path(path), _encoded(frames, fps, pix_fmt, crf, preset))
 
 
-def _encoded(frames, fps, pix_fmt, options):
+def _encoded(frames, fps, pix_fmt, crf, preset):
+    # x264's macroblock tree is not the same from call to call on frames of a few macroblocks
+    options = {'crf': str(crf), 'preset': preset, 'x264-params': 'mbtree=0'}
     file = io.BytesIO()  # and not the file itself: libav hides a full disk until the trailer
     with av.open(file, 'w', format='mp4') as container:
         stream = container.add_stream('libx264', rate=fractions.Fraction(fps).limit_denominator(90_000), options=options)

@@ -38,9 +38,9 @@ class Page:
         """Headline numbers: {label: value}, shown large."""
         self._add('facts', facts=facts)
 
-    def figure(self, figure, caption, alt, wide=False):
-        """A matplotlib Figure as vector graphics, in the page's own colours and type; `alt` says what is seen. wide: a row of its own."""
-        self._add('figure', wide=wide, picture=_svg(figure, alt, salt=f'{len(self.sections)}.{len(self._parts)}'), caption=caption)
+    def figure(self, figure, caption, alt):
+        """A matplotlib Figure as vector graphics, in the page's own colours and type; `alt` says what is seen."""
+        self._add('figure', picture=_svg(figure, alt, salt=f'{len(self.sections)}.{len(self._parts)}'), caption=caption)
 
     def image(self, path, caption, alt):
         """A picture file, in a row of its own."""

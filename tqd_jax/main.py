@@ -42,7 +42,7 @@ def main(config):
         workdir.mkdir(parents=True, exist_ok=True)
         {'train': train_mode, 'score': score_mode, 'sample': sample_mode, 'eval': eval_mode}[MODE.value](config, workdir)
     except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS, errno.ENOTDIR, errno.EEXIST):
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EACCES, errno.EROFS, errno.ENOTDIR, errno.EEXIST):
             raise
         raise UserError(f'{error.filename or workdir} cannot be written: {error.strerror}; free space or name another --workdir; '
                         'the same command goes on from the last checkpoint') from error

@@ -38,7 +38,7 @@ def scatter(x, y, kind, xlabel, ylabel, cross=None):
 
 @rc_context(STYLE)
 def timesteps(name, counts, grid, density, top):
-    """One quadrant's timesteps: counts [BINS] as drawn, not all 0, against the law's density [G] at grid [G]; top is the upper limit of the axis."""
+    """One quadrant's timesteps: counts [BINS] as drawn, not all 0, against the law's density [G] at grid [G]; top ends the axis."""
     figure, axes = _axes(xlabel='t (0: data, 1: noise)', title=f'{name}: density of t', xlim=(0, 1), ylim=(0, top))
     heights, edges = counts * counts.size / counts.sum(), np.linspace(0, 1, counts.size + 1)
     axes.stairs(heights, edges, fill=True, color=COLOURS[name], alpha=0.4, label='drawn')

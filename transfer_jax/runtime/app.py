@@ -1,6 +1,7 @@
 """The frame of a main: flags, the config file with its overrides, one line for the user's errors, a traceback for bugs."""
 import ast
 import functools
+import logging
 import os
 import sys
 
@@ -22,6 +23,7 @@ def run_app(main, rules):
       main: function of the checked ConfigDict.
       rules: what `config.check` takes.
     """
+    logging.getLogger('jax').setLevel(logging.WARNING)  # it tells at length which accelerators are not there
     try:
         app.run(main, flags_parser=functools.partial(parse, rules=rules))
     except UserError as error:

@@ -3,6 +3,7 @@ import pathlib
 
 import jax
 import pytest
+import small
 from absl import flags
 
 jax.config.update('jax_num_cpu_devices', 8)
@@ -19,3 +20,15 @@ def real_clips():
     if not CLIPS.is_dir():
         pytest.skip('no folder of real clips at ../shared/data/clips')
     return CLIPS.resolve()
+
+
+@pytest.fixture(scope='session')
+def program(tmp_path_factory):
+    """The main job, shrunk, as a program of its own; all such programs share one cache of compilations."""
+    return small.Program(tmp_path_factory.mktemp('compiled'))
+
+
+@pytest.fixture(scope='session')
+def library(tmp_path_factory):
+    """The manifest of sixteen rendered clips."""
+    return small.rendered(tmp_path_factory.mktemp('rendered'))

@@ -9,7 +9,7 @@ ROOT = pathlib.Path(__file__).parents[1]
 
 # lowest first; a unit (a module, or a package with all its modules) imports from lower floors and from itself
 FLOORS = (
-    ('timesteps', 'flow'),
+    ('timesteps', 'flow', 'data.video'),  # decoding stands below the scores, the rest of data above them
     ('models', 'codec', 'quality'),
     ('data',),
     ('state', 'step', 'sampler'),
@@ -63,8 +63,9 @@ def inside(name, unit):
 
 def floor_of(name):
     """The floor and unit of a dotted name of tqd_jax, or None for the package itself."""
-    part = name.removeprefix('tqd_jax').removeprefix('.').split('.')[0]
-    return next(((number, part) for number, floor in enumerate(FLOORS) if part in floor), None)
+    parts = name.removeprefix('tqd_jax').removeprefix('.').split('.')
+    units = [unit for unit in ('.'.join(parts[:2]), parts[0]) if any(unit in floor for floor in FLOORS)]
+    return next(((number, units[0]) for number, floor in enumerate(FLOORS) if units and units[0] in floor), None)
 
 
 TQD, TRANSFER = modules('tqd_jax'), modules('transfer_jax')

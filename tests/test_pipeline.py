@@ -17,11 +17,11 @@ BUCKETS = (Bucket(width=16, height=16, frames=4), Bucket(width=24, height=16, fr
 
 @pytest.fixture(scope='module')
 def clips(tmp_path_factory):
-    """Twelve clips of 1 s whose grey level is their number times 16 plus their frame's number; the last three are wide."""
+    """Twelve clips of 1 s whose grey level is 16 times their number plus 2 times their frame's; the last three are wide."""
     folder = tmp_path_factory.mktemp('clips')
     for number in range(N):
         width = 48 if number >= 9 else 32
-        levels = (number * 16 + np.arange(8)).astype(np.uint8)
+        levels = (number * 16 + 2 * np.arange(8)).astype(np.uint8)
         write_clip(folder / f'{number:02d}.mp4', np.broadcast_to(levels[:, None, None, None], (8, 32, width, 3)), FPS, crf=0, pix_fmt='yuv444p')
     return folder
 
@@ -51,8 +51,8 @@ def test_a_batch_is_the_contract(clips):
     assert batch['example'].tolist() == [20, 21, 22, 23] and batch['example'].dtype == np.uint32
     assert batch['law'].alpha.shape == (B,) and batch['weight'].dtype == np.float32
     for frames, clip in zip(batch['frames'], batch['clip'], strict=True):
-        assert abs(frames[0].mean() - clip * 16) <= 7, 'the pixels are another clip\'s'
-        np.testing.assert_allclose(np.diff(frames.mean((1, 2, 3))), 1, atol=0.6)
+        assert -1 <= frames[0].mean() - clip * 16 <= 15, 'the pixels are of another clip'
+        np.testing.assert_allclose(np.diff(frames.mean((1, 2, 3))), 2, atol=1.01)  # H.264 has 220 levels
 
 
 def test_batches_stay_full_under_dropout_and_no_clip_is_lost(clips):
@@ -99,7 +99,7 @@ def test_cached_frames_are_read_once_and_kept(clips, tmp_path):
     first = cached.window(0, BUCKETS[0], 0.0)
     assert len(list((tmp_path / 'frames').glob('*.npy'))) == 1
     np.testing.assert_array_equal(first, cached.window(0, BUCKETS[0], 0.0))
-    assert cached.window(0, BUCKETS[0], 1.0).mean() == pytest.approx(first.mean() + 4, abs=0.6)
+    assert cached.window(0, BUCKETS[0], 1.0).mean() == pytest.approx(first.mean() + 8, abs=1.5)
 
 
 def test_a_short_clip_holds_its_last_frame(clips):

@@ -13,9 +13,9 @@ NOISE_BUCKETS = 10
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ValidationBatch:
-    """One fixed batch: its bucket's index and the arrays that training gets.
+    """One fixed batch: its bucket's index and the arrays that training gets, which are this process's rows.
 
-    quadrant: int [B]. level: [B] in [0, 1), the place of t within every noise bucket. real: bool [B], False for padding.
+    quadrant: int [B]. level: of this process's rows, in [0, 1), the place of t in every noise bucket. real: bool [B], False for padding.
     """
     bucket: int
     arrays: dict
@@ -34,7 +34,7 @@ def validation_batches(library, loader, rows):
             clips = np.resize(mine[start:start + loader.batch], loader.batch)
             real = np.arange(loader.batch) < len(mine) - start
             kind = quadrant(library.mq[clips], library.vq[clips])
-            level = hashed_uniform(loader.seed, 2**33, library.ids[clips])
+            level = hashed_uniform(loader.seed, 2**33, library.ids[clips[loader.rows]])
             batches.append(ValidationBatch(bucket=int(bucket), arrays=loader(number, clips), quadrant=kind, level=level, real=real))
     return batches
 
@@ -42,7 +42,7 @@ def validation_batches(library, loader, rows):
 def loss_table(evaluate, params, batches):
     """Mean loss and number of clips, float64 [4, NOISE_BUCKETS] by (quadrant, noise bucket); NaN where a quadrant is empty.
 
-    evaluate(bucket, params, arrays, t [B]) -> loss [B]. Every clip is seen once in every noise bucket.
+    evaluate(bucket, params, arrays, t) -> loss [B], arrays and t of this process's rows. Every clip is seen once in every noise bucket.
     """
     total, count = np.zeros((4, NOISE_BUCKETS)), np.zeros((4, NOISE_BUCKETS))
     for batch in batches:

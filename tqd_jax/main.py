@@ -55,8 +55,10 @@ def train_mode(config, workdir):
     if latest is not None:
         require_same_config(workdir, config, checkpoints.extras(latest))
     if latest is not None and latest >= config.train.steps and reported(workdir) == latest:
+        constant = config.train.schedule == 'constant'
+        further = f'to train on, ask for more: --config.train.steps={2 * latest}' if constant else 'its cosine schedule has come to its end'
         print(f'{workdir} holds a finished run of {latest} steps: open {workdir / "report.html"}\n'
-              f'to train on, ask for more: --config.train.steps={2 * latest}; to start anew, name another --workdir')
+              f'{further}; to start anew, name another --workdir')
         return
     check_start(config, fresh=latest is None)
     run = prepared(config, workdir)
@@ -64,8 +66,9 @@ def train_mode(config, workdir):
     if stopped:
         print(f'stopped and saved at step {int(state.step)}; the same command goes on from there')
         return
-    save_weights(workdir / 'weights.npz', state.ema)
-    finish(run, state)
+    record = draw_samples(run, state.ema)
+    if jax.process_index() == 0:
+        finish(run, state, record)
 
 
 def score_mode(config, workdir):
@@ -133,10 +136,10 @@ def trained(config, workdir):
     return run, checkpoints.restore(step, run.abstract_state)
 
 
-def finish(run, state):
-    """Samples, facts and the report, which is there only when all is done."""
+def finish(run, state, record):
+    """Weights, facts and, when all the rest is there, the report; record is that of the samples."""
     (run.workdir / 'report.html').unlink(missing_ok=True)
-    record = draw_samples(run, state.ema)
+    save_weights(run.workdir / 'weights.npz', state.ema)
     _write_facts(run.config, run.workdir, {
         'mode': 'train', 'steps': int(state.step), 'clips': len(run.library),
         'parameters': sum(leaf.size for leaf in jax.tree.leaves(state.params)),

@@ -22,7 +22,14 @@ def draw_samples(run, params):
     Row i of sheet.png is clip i, row i of data.png a validation clip, frames from left to right.
     """
     frames, captions = generate(run, params)
-    real = _real_clips(run)
+    real, fps = _real_clips(run), run.config.data.fps
+    record = {'captions': captions, 'samples': motion_and_look(frames, fps), 'data': motion_and_look(real, fps)}
+    if jax.process_index() == 0:
+        _write(run, frames, real, record)
+    return record
+
+
+def _write(run, frames, real, record):
     folder = run.workdir / 'samples'
     folder.mkdir(exist_ok=True)
     paths = [folder / f'{number:02d}.mp4' for number in range(len(frames))]
@@ -32,10 +39,7 @@ def draw_samples(run, params):
         old.unlink()
     for name, clips in (('sheet', frames), ('data', real)):  # encoded here: imwrite does not tell of a full disk
         write_atomically(folder / f'{name}.png', cv2.imencode('.png', contact_sheet(clips)[..., ::-1])[1].tobytes())
-    fps = run.config.data.fps
-    record = {'captions': captions, 'samples': motion_and_look(frames, fps), 'data': motion_and_look(real, fps)}
     (run.workdir / 'samples.json').write_text(json.dumps(record))
-    return record
 
 
 def generate(run, params):

@@ -75,6 +75,8 @@ def save_timesteps(run, drawn):
 
     law_density is the mean over the quadrant's training clips by how often they are drawn; NaN where there are none.
     """
+    if jax.process_index() > 0:
+        return
     grid = (np.arange(400) + 0.5) / 400
     kind, density = quadrant(run.library.mq, run.library.vq), np.full((4, grid.size), np.nan)
     for q in range(4):
@@ -97,13 +99,16 @@ class Evaluations:
     def __init__(self, run, evaluate, batches, metrics, start):
         self._evaluate, self._batches, self._metrics = evaluate, batches, metrics
         self._path = run.workdir / 'evaluation.jsonl'
+        self._writes = jax.process_index() == 0
         kept = [record for record in read_metrics(self._path) if start and record['step'] <= start]
-        write_atomically(self._path, ''.join(json.dumps(record) + '\n' for record in kept).encode())
+        if self._writes:
+            write_atomically(self._path, ''.join(json.dumps(record) + '\n' for record in kept).encode())
 
     def add(self, step, params):
         """Evaluates and writes one line; NaN (an empty quadrant) becomes null."""
         loss, count = loss_table(self._evaluate, params, self._batches)
         table = [[None if np.isnan(x) else float(x) for x in row] for row in loss]
-        with open(self._path, 'a') as file:
-            file.write(json.dumps({'step': step, 'loss': table, 'count': count.tolist()}) + '\n')
+        if self._writes:
+            with open(self._path, 'a') as file:
+                file.write(json.dumps({'step': step, 'loss': table, 'count': count.tolist()}) + '\n')
         self._metrics.write(step, loss_scalars(loss, count))

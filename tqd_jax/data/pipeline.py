@@ -32,13 +32,17 @@ class Loader:
 
     def __call__(self, number, clips):
         """Batch `number` of clips [B] (this process's rows): the dict of ARCHITECTURE.md's contract."""
-        rows = np.array_split(np.arange(self.batch), self.processes)[self.process]
-        clips, examples = clips[rows], (number * self.batch + rows).astype(np.uint32)
+        clips, examples = clips[self.rows], (number * self.batch + self.rows).astype(np.uint32)
         bucket = self.library.bucket_of(clips[0])
         frames = [self._frames(clip, example, bucket) for clip, example in zip(clips, examples, strict=True)]
         library = self.library
         return {'frames': np.stack(frames), 'tokens': library.tokens[clips], 'example': examples, 'clip': clips.astype(np.int32),
                 'weight': library.weight[clips], 'law': law_from_quality(library.mq[clips], library.vq[clips], self.law)}
+
+    @property
+    def rows(self):
+        """The rows of a batch that are this process's."""
+        return np.array_split(np.arange(self.batch), self.processes)[self.process]
 
     def _frames(self, clip, example, bucket):
         rng = np.random.default_rng([self.seed, int(example)])

@@ -1,6 +1,7 @@
 """A config held against its rules: one rule a key, and one clear line where a key is unknown, missing, mistyped or impossible."""
 import dataclasses
 import difflib
+import functools
 import json
 import math
 from collections.abc import Callable, Mapping
@@ -98,9 +99,15 @@ def rules_for(config, rules):
             continue
         names = [leaf[len(key) + 1:].split('.')[0] for leaf in flatten(config, {}) if leaf.startswith(f'{key}.')]
         flat |= {f'{key}.{name}.{inner}': inner_rule for name in names for inner, inner_rule in rule.rules.items()}
-        if not names:
-            flat[key] = Rule(allowed=f'a dict of names, each with {", ".join(rule.rules)}', accepts=lambda value: value == {})
+        if not names:  # a command line may fill it: --config.KEY={'NAME': {...}}
+            allowed = f'a dict of names, each with {"; ".join(f"{name}: {inner.allowed}" for name, inner in rule.rules.items())}'
+            flat[key] = Rule(allowed=allowed, accepts=functools.partial(_fits_each, rule.rules))
     return flat
+
+
+def _fits_each(rules, value):
+    fits = lambda one: isinstance(one, Mapping) and one.keys() == rules.keys() and all(rules[key].accepts(one[key]) for key in rules)
+    return isinstance(value, Mapping) and all(map(fits, value.values()))
 
 
 def check(config, rules):

@@ -1,0 +1,103 @@
+"""The shipped config shrunk to runs of seconds, in this process or as programs of their own, and small clips to run it on."""
+import json
+import os
+import pathlib
+import subprocess
+import sys
+
+import numpy as np
+from absl.testing import flagsaver
+
+from configs import video
+from tqd_jax import config as rules
+from tqd_jax import main
+from tqd_jax.data.pipeline import make_batches
+from tqd_jax.data.render import render_library
+from tqd_jax.data.video import write_clip
+from tqd_jax.run import build
+from transfer_jax.runtime.checkpoint import Checkpoints
+from transfer_jax.runtime.config import check
+from transfer_jax.runtime.trees import named_leaves
+
+ROOT = pathlib.Path(__file__).parents[1]
+SMALL = {
+    'init_from': None, 'data.buckets': ((16, 16, 4),), 'data.rendered_clips': 16, 'data.scoring_workers': 0, 'train.batch': 8,
+    'train.steps': 8, 'train.warmup': 2, 'log_every': 2, 'eval.every': 4, 'eval.clips_per_quadrant': 1, 'checkpoint.every': 4,
+    'sample.clips': 2, 'sample.steps': 2, 'sample.solver': 'euler'}
+
+
+def command_line(workdir, mode='train', **changes):
+    """The flags of a small run; changes: {'train.steps': 12, ...}."""
+    overrides = [f'--config.{key}={value}' for key, value in {**SMALL, **changes}.items()]
+    return [f'--config={ROOT / "configs/video.py"}', f'--workdir={workdir}', f'--mode={mode}', *overrides]
+
+
+def config(**changes):
+    """The checked config of a small run."""
+    small = video.get_config()
+    with small.unlocked(), small.ignore_type():
+        for key, value in {**SMALL, **changes}.items():
+            section, _, name = key.rpartition('.')
+            (small[section] if section else small)[name] = value
+    check(small, rules.RULES)
+    return small
+
+
+def run(workdir, mode='train', **changes):
+    """The main job in this process, on its eight virtual devices; faults are raised."""
+    with flagsaver.flagsaver(workdir=str(workdir), mode=mode):
+        main.main(config(**changes))
+
+
+class Program:
+    """python -m tqd_jax.main as a process of its own, on one device."""
+
+    def __init__(self, cache):
+        compiled = {'JAX_COMPILATION_CACHE_DIR': str(cache), 'JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS': '0',
+                    'JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES': '-1'}
+        self.environment = {**os.environ, **compiled, 'PYTHONPATH': os.pathsep.join([str(ROOT), os.environ.get('PYTHONPATH', '')])}
+
+    def start(self, workdir, mode='train', **changes):
+        """The running process; its stdout and stderr are pipes of text."""
+        command = [sys.executable, '-m', 'tqd_jax.main', *command_line(workdir, mode, **changes)]
+        return subprocess.Popen(command, cwd=ROOT, env=self.environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+
+    def __call__(self, workdir, mode='train', **changes):
+        """(exit code, stdout, stderr) of a run to its end."""
+        process = self.start(workdir, mode, **changes)
+        out, err = process.communicate(timeout=500)
+        return process.returncode, out, err
+
+
+def rendered(folder, clips=16):
+    """The manifest of a small rendered library."""
+    return str(render_library(folder, clips=clips, seconds=1.0))
+
+
+def moving(folder, names, size=(32, 32), seconds=1.0, fps=8):
+    """Writes one clip a name: a smooth texture that moves, each at a speed of its own."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for number, name in enumerate(names):
+        rng = np.random.default_rng(number)
+        still = np.kron(rng.integers(30, 226, (size[0] // 8, size[1] // 8, 3)), np.ones((8, 8, 1))).astype(np.uint8)
+        write_clip(folder / name, np.stack([np.roll(still, i * (number % 4), axis=1) for i in range(round(seconds * fps))]), fps)
+    return folder
+
+
+def batches(workdir, **changes):
+    """(library, its endless batches) of a prepared work directory, as the training loop makes them."""
+    one = build(config(**changes), workdir)
+    return one.library, make_batches(one.library, one.loader, one.training)
+
+
+def saved(workdir, **changes):
+    """(step, {name: array}) of the newest checkpoint: parameters, optimizer state, average."""
+    checkpoints = Checkpoints(pathlib.Path(workdir) / 'checkpoints')
+    step = checkpoints.latest()
+    state = checkpoints.restore(step, build(config(**changes), workdir).abstract_state)
+    return step, {name: np.asarray(leaf) for name, leaf in named_leaves(state).items()}
+
+
+def lines(path):
+    """The records of a .jsonl."""
+    return [json.loads(line) for line in path.read_text().splitlines()]

@@ -5,6 +5,7 @@ import jax
 import pytest
 import small
 from absl import flags
+from jax.experimental.compilation_cache import compilation_cache
 
 jax.config.update('jax_num_cpu_devices', 8)
 jax.config.update('jax_numpy_dtype_promotion', 'strict')
@@ -26,6 +27,21 @@ def real_clips():
 def program(tmp_path_factory):
     """The main job, shrunk, as a program of its own; all such programs share one cache of compilations."""
     return small.Program(tmp_path_factory.mktemp('compiled'))
+
+
+@pytest.fixture(scope='session')
+def compiled(tmp_path_factory):
+    """The folder where this process keeps what it compiles, so that a program is compiled once however many runs want it."""
+    folder = tmp_path_factory.mktemp('compiled_here')
+    kept = {'jax_compilation_cache_dir': str(folder), 'jax_persistent_cache_min_compile_time_secs': 0.0,
+            'jax_persistent_cache_min_entry_size_bytes': -1}
+    before = {name: getattr(jax.config, name) for name in kept}
+    for values in (kept, before):
+        for name, value in values.items():
+            jax.config.update(name, value)
+        compilation_cache.reset_cache()  # JAX looks at the setting once
+        if values is kept:
+            yield folder
 
 
 @pytest.fixture(scope='session')

@@ -109,4 +109,5 @@ def test_the_parser_sees_what_it_must():
     tree = ast.parse('import a.b as c\ndef f():\n  from d import e, g\n  from . import h\n  np.load(open(c))\n  json.loads(p.read_text())')
     assert imports(tree) == {'a.b', 'd.e', 'd.g', '.'}
     assert file_calls(tree) == {'load', 'open', 'read_text'}
-    assert floor_of('tqd_jax.data.video.read_clip') == (2, 'data') and floor_of('tqd_jax') is None
+    assert floor_of('tqd_jax.data.library.prepare') == (2, 'data') and floor_of('tqd_jax.data.video.read_clip') == (0, 'data.video')
+    assert floor_of('tqd_jax') is None

@@ -1,21 +1,23 @@
 """How much moves in a clip: dense optical flow per second over the frame's diagonal, deaf to noise and cuts."""
+import itertools
+
 import cv2
 import numpy as np
 
 RATE = 8.0  # pairs a second
 SIDE = 128  # short side, in pixels, that flow is computed at
 TOP = 0.05  # share of the pixels that move most, as VBench's dynamic degree
-SCORER = 'dis1'
 
 
 def motion(frames, times):
     """Raw measures of frames uint8 [F, H, W, 3] shown at times [F] in s; 'motion', in frame diagonals a second, is the score.
 
-    For each pair, DIS optical flow (Kroeger et al. 2016) on blurred luma; a pixel counts as far as following its flow explains the change better than
-    staying (noise is not explained by any flow). The score is the mean over time of the top 5 % of magnitudes; pairs across a cut are left out.
+    For each pair, DIS optical flow (Kroeger et al. 2016) on blurred luma; a pixel counts as far as following its flow explains the change
+    better than staying (noise is not explained by any flow). The score is the mean over time of the top 5 % of magnitudes; pairs across a cut
+    are left out.
     """
     luma = [_prepared(frame) for frame in frames]
-    pairs = [_pair(one, other) for one, other in zip(luma, luma[1:], strict=False)]
+    pairs = [_pair(one, other) for one, other in itertools.pairwise(luma)]
     steps = np.diff(times)
     if not pairs:
         return {'motion': 0.0, 'motion_mean': 0.0, 'cuts': 0}
@@ -43,7 +45,8 @@ def _pair(one, other):
     evidence = (stay - follow) / (np.median(follow) + 0.25)
     size = np.hypot(flow[..., 0], flow[..., 1]) / np.hypot(height, width) * np.clip((evidence - 1) / 2, 0, 1)
     count = max(1, int(TOP * size.size))
-    return np.partition(size.ravel(), -count)[-count:].mean(), size.mean(), np.abs(first - followed).mean(), np.abs(first - other).mean() + 1e-6
+    top = np.partition(size.ravel(), -count)[-count:].mean()
+    return top, size.mean(), np.abs(first - followed).mean(), np.abs(first - other).mean()
 
 
 def _cuts(unexplained, change):

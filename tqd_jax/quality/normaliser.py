@@ -12,9 +12,9 @@ KNOTS = 1001  # of the rank map: enough for a thousandth, and small for a millio
 class Normaliser:
     """Maps scores [n] to [0, 1]; a library whose scores are all equal maps to 0.5.
 
-    kind: 'rank' (the share of the library below, by interpolation between `knots` of its quantiles), 'minmax' ((x - low) / (high - low)) or
-    'zscore' (the normal CDF of (x - mean) / sd). knots: quantiles ascending, (low, high), or (mean, sd). Values outside the fitted range are
-    clipped. Raises ValueError on another kind, or knots that are not finite.
+    kind: 'rank' (the share of the library below, by interpolation between `knots` of its quantiles), 'minmax' ((x - low) / (high - low))
+    or 'zscore' (the normal CDF of (x - mean) / sd). knots: quantiles ascending, (low, high), or (mean, sd). Values outside the fitted range
+    are clipped. Raises ValueError on another kind, or knots that are not finite.
     """
     kind: str
     knots: tuple

@@ -25,6 +25,7 @@ setup(
         'matplotlib>=3.9',
         'jinja2>=3.1',
         'tqdm>=4.66',
+        'pebble>=5',
         'tensorboardX>=2.6',
     ],
     extras_require={

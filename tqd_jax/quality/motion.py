@@ -13,8 +13,8 @@ def motion(frames, times):
     """Raw measures of frames uint8 [F, H, W, 3] shown at times [F] in s; 'motion', in frame diagonals a second, is the score.
 
     For each pair, DIS optical flow (Kroeger et al. 2016) on blurred luma; a pixel counts as far as following its flow explains the change
-    better than staying (noise is not explained by any flow). The score is the mean over time of the top 5 % of magnitudes; pairs across a cut
-    are left out.
+    better than staying (noise is not explained by any flow). The score is the mean over time of the top 5 % of magnitudes; pairs across a
+    cut are left out.
     """
     luma = [_prepared(frame) for frame in frames]
     pairs = [_pair(one, other) for one, other in itertools.pairwise(luma)]

@@ -29,9 +29,9 @@ class Normaliser:
         values = np.asarray(values, np.float64)
         if not values.size or not np.isfinite(values).all():
             raise ValueError(f'a normaliser is fitted to finite scores, got {values[~np.isfinite(values)][:3]} among {values.size}')
-        knots = {'rank': lambda: np.quantile(values, np.linspace(0, 1, min(KNOTS, values.size))),
-                 'minmax': lambda: (values.min(), values.max()), 'zscore': lambda: (values.mean(), values.std())}
-        return cls(kind=kind, knots=tuple(float(knot) for knot in knots[kind]()))
+        quantiles = np.quantile(values, np.linspace(0, 1, min(KNOTS, values.size)))
+        knots = {'minmax': (values.min(), values.max()), 'zscore': (values.mean(), values.std())}.get(kind, quantiles)
+        return cls(kind=kind, knots=tuple(float(knot) for knot in knots))
 
     def __call__(self, values):
         """float64 [n] in [0, 1]."""

@@ -1,0 +1,128 @@
+"""Motion and look against known truth: shifts in closed form, limits, orderings, and the rendered library."""
+import cv2
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+import scipy.stats as st
+
+from tqd_jax.data.render import degrade, render_library
+from tqd_jax.data.video import read_clip
+from tqd_jax.quality.motion import RATE, motion
+from tqd_jax.quality.score import score_clip
+from tqd_jax.quality.visual import visual
+
+SIZE = 128
+
+
+def texture(seed=0, size=3 * SIZE):
+    """A smooth random picture in RGB, rich at every scale that flow needs."""
+    noise = np.random.default_rng(seed).standard_normal((size, size)).astype(np.float32)
+    picture = sum(cv2.GaussianBlur(noise, (0, 0), sigma) * sigma for sigma in (1.5, 3, 6))
+    scaled = cv2.normalize(picture, None, 20, 235, cv2.NORM_MINMAX).astype(np.uint8)
+    return np.repeat(scaled[..., None], 3, -1)
+
+
+def moving(pixels, count=9):
+    """A window that slides over the texture by `pixels` a frame."""
+    picture = texture()
+    return np.stack([picture[SIZE:2 * SIZE, 40 + pixels * i:40 + SIZE + pixels * i] for i in range(count)])
+
+
+def times(frames, rate=RATE):
+    return np.arange(len(frames)) / rate
+
+
+@pytest.mark.parametrize('pixels', [1, 3, 6])
+def test_a_shift_is_its_speed_in_diagonals_a_second(pixels):
+    frames = moving(pixels)
+    assert motion(frames, times(frames))['motion'] == pytest.approx(pixels * RATE / (SIZE * np.sqrt(2)), rel=0.1)
+
+
+def test_speed_is_per_second_and_not_per_frame():
+    frames = moving(4)
+    assert motion(frames, times(frames, 4.0))['motion'] == pytest.approx(motion(frames, times(frames, 8.0))['motion'] / 2)
+    assert motion(frames[::2], times(frames)[::2])['motion'] == pytest.approx(motion(frames, times(frames))['motion'], rel=0.1)
+
+
+def test_what_stands_still_does_not_move_even_under_noise():
+    still = np.repeat(moving(0, 1), 9, axis=0)
+    noisy = degrade(still, 'noise', 0.5, np.random.default_rng(0))[0]
+    moved = motion(moving(2), times(still))['motion']
+    assert motion(still, times(still))['motion'] == 0 and motion(noisy, times(still))['motion'] < 0.1 * moved
+
+
+def test_a_cut_is_no_motion():
+    one, other = moving(1), np.stack([np.rot90(frame) for frame in moving(1)[:, ::-1]])
+    cut = motion(np.concatenate([one, other]), times(np.zeros(18)))
+    assert cut['cuts'] == 1 and cut['motion'] == pytest.approx(motion(one, times(one))['motion'], rel=0.15)
+
+
+@pytest.mark.parametrize('size', [(16, 16), (16, 40), (300, 17)])
+@pytest.mark.parametrize('level', [0, 128, 255])
+def test_flat_and_tiny_frames_have_finite_scores(size, level):
+    frames = np.full((3, *size, 3), level, np.uint8)
+    assert motion(frames, times(frames))['motion'] == 0 and np.isfinite(visual(frames)['visual'])
+    assert motion(frames[:1], times(frames[:1]))['motion'] == 0
+
+
+@pytest.fixture(scope='module')
+def rendered(tmp_path_factory):
+    path = render_library(tmp_path_factory.mktemp('rendered'), clips=120)
+    rows = pq.read_table(path).to_pylist()
+    return rows, [score_clip(path.parent / row['clip']) for row in rows]
+
+
+def test_scores_agree_with_the_rendered_truth(rendered):
+    rows, scores = rendered
+    for score, truth in (('motion', 'true_motion'), ('visual', 'true_look')):
+        assert st.spearmanr([s[score] for s in scores], [row[truth] for row in rows])[0] >= 0.9, score
+
+
+def test_noise_is_estimated_in_grey_levels():
+    flat = np.full((2, 128, 128, 3), 128.0)
+    for sigma in (4.0, 12.0):
+        grey = np.random.default_rng(0).normal(0, sigma, (2, 128, 128, 1))
+        assert visual(np.clip(flat + grey, 0, 255).astype(np.uint8))['noise'] == pytest.approx(sigma, rel=0.1)
+    assert visual(moving(0, 2))['noise'] < 0.5
+
+
+VARIANTS = {
+    'blur': lambda frames: np.stack([cv2.GaussianBlur(frame, (0, 0), 1.5) for frame in frames]),
+    'noise': lambda frames: np.clip(frames + np.random.default_rng(0).normal(0, 20, frames.shape), 0, 255).astype(np.uint8),
+    'compression': lambda frames: np.stack([cv2.imdecode(cv2.imencode('.jpg', f, [cv2.IMWRITE_JPEG_QUALITY, 8])[1], 1) for f in frames]),
+    'upscaling': lambda frames: np.stack([cv2.resize(half(frame), frame.shape[1::-1], interpolation=cv2.INTER_LINEAR) for frame in frames]),
+}
+
+
+def half(frame):
+    return cv2.resize(frame, (frame.shape[1] // 2, frame.shape[0] // 2), interpolation=cv2.INTER_AREA)
+
+
+NAMES = ('intel_asl_book.mkv', 'finetrainers_GENERATED_hiker.mp4', 'sam2_bedroom.mp4', 'mdn_flower.mp4', 'fastvideo_crush_030.mp4',
+         'mdn_friday.mp4')
+
+
+@pytest.fixture(scope='module')
+def real(real_clips):
+    return [read_clip(real_clips / name, rate=RATE, seconds=2, short_side=360) for name in NAMES]
+
+
+@pytest.mark.parametrize('variant', VARIANTS)
+def test_a_real_clip_looks_better_than_its_worse_copies(real, variant):
+    for name, clip in zip(NAMES, real, strict=True):
+        frames = clip.frames[::4]
+        assert visual(frames)['visual'] > visual(VARIANTS[variant](frames))['visual'], name
+
+
+def test_a_real_clip_moves_more_than_its_frozen_and_slowed_copies_and_as_much_as_its_small_one(real):
+    for name, clip in zip(NAMES, real, strict=True):
+        score = motion(clip.frames, clip.times)['motion']
+        assert score > motion(np.repeat(clip.frames[:1], len(clip.frames), 0), clip.times)['motion'], name
+        assert score > motion(clip.frames, 2 * clip.times)['motion'], name
+        small = motion(np.stack([half(frame) for frame in clip.frames]), clip.times)['motion']
+        assert small == pytest.approx(score, rel=0.1, abs=0.02), name
+
+
+def test_a_smaller_copy_looks_the_same(real):
+    scores = np.array([[visual(f)['visual'] for f in (c.frames[::4], np.stack([half(x) for x in c.frames[::4]]))] for c in real])
+    assert np.median(np.abs(scores[:, 0] - scores[:, 1])) < 0.09  # a tenth of the spread of real clips

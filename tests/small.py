@@ -38,7 +38,7 @@ def config(**changes):
     with small.unlocked(), small.ignore_type():
         for key, value in {**SMALL, **changes}.items():
             section, _, name = key.rpartition('.')
-            (small[section] if section else small)[name] = value
+            (small[section] if section else small)[name] = str(value) if isinstance(value, pathlib.Path) else value
     check(small, rules.RULES)
     return small
 

@@ -62,7 +62,7 @@ def folder(tmp_path_factory):
 
 
 def data(clips, **changes):
-    return small.config(**{'data.clips': str(clips), **{f'data.{key}': value for key, value in changes.items()}}).data
+    return small.config(**{'data.clips': clips, **{f'data.{key}': value for key, value in changes.items()}}).data
 
 
 def scores(workdir):

@@ -69,7 +69,8 @@ class Attention(nnx.Module):
         q, k, v = self._heads(self.norm_q(self.q(x))), self._heads(self.norm_k(self.k(context))), self._heads(self.v(context))
         if rotary is not None:
             q, k = rotate(q, *rotary), rotate(k, *rotary)
-        y = jax.nn.dot_product_attention(q, k, v, implementation=_implementation(self.config))
+        with jax.numpy_dtype_promotion('standard'):  # inside, bfloat16 logits meet float32
+            y = jax.nn.dot_product_attention(q, k, v, implementation=_implementation(self.config))
         return self.out(y.reshape(x.shape))
 
     def _heads(self, x):

@@ -52,7 +52,10 @@ def test_a_library_that_keeps_nothing_is_refused():
 BUCKETS = (Bucket(width=32, height=32, frames=8), Bucket(width=48, height=32, frames=8), Bucket(width=48, height=32, frames=16))
 
 
-@pytest.mark.parametrize(('clip', 'index'), [((640, 640, 9.0), 0), ((1920, 1080, 9.0), 2), ((1920, 1080, 1.5), 1), ((100, 900, 9.0), 0), ((64, 64, 0.5), None)])
+CASES = [((640, 640, 9.0), 0), ((1920, 1080, 9.0), 2), ((1920, 1080, 1.5), 1), ((100, 900, 9.0), 0), ((64, 64, 0.5), None)]
+
+
+@pytest.mark.parametrize(('clip', 'index'), CASES)
 def test_buckets_by_shape_then_length(clip, index):
     assert assign_bucket(*clip, BUCKETS, 8.0) == index
 

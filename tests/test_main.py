@@ -91,7 +91,8 @@ def test_the_timesteps_drawn_are_counted_once_an_example(finished):
     assert drawn['counts'].shape == (4, 40) and drawn['counts'].sum() == STEPS * BATCH
     present = np.isfinite(drawn['law_density']).all(axis=1)
     assert present.any() and (present | (drawn['counts'].sum(axis=1) == 0)).all()
-    np.testing.assert_allclose(drawn['law_density'][present].mean(axis=1), 1, atol=0.05)  # midpoints of densities with poles
+    mass = drawn['law_density'][present].mean(axis=1)
+    assert (mass < 1.01).all() and (mass > 0.75).all()  # the midpoint rule misses a part of a pole at an end of [0, 1]
 
 
 def test_one_compilation_of_the_step_for_the_whole_run(finished):

@@ -47,7 +47,8 @@ def test_named_sources(tmp_path):
 
 
 @pytest.mark.parametrize(('change', 'message'), [
-    ({'mq': float('nan')}, 'row 1: mq is nan'), ({'mq': 1.2}, r'row 1: mq is 1.2; it must be in \[0, 1\]'), ({'vq': None}, 'row 1: vq is None'),
+    ({'mq': float('nan')}, 'row 1: mq is nan'), ({'mq': 1.2}, r'row 1: mq is 1.2; it must be in \[0, 1\]'),
+    ({'vq': None}, 'row 1: vq is None'),
     ({'clip': ''}, "row 1: clip is ''"), ({'clip': 'a.mp4'}, 'listed 2 times')])
 def test_bad_rows_are_named(tmp_path, change, message):
     with pytest.raises(UserError, match=message):

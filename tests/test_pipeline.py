@@ -22,7 +22,8 @@ def clips(tmp_path_factory):
     for number in range(N):
         width = 48 if number >= 9 else 32
         levels = (number * 16 + 2 * np.arange(8)).astype(np.uint8)
-        write_clip(folder / f'{number:02d}.mp4', np.broadcast_to(levels[:, None, None, None], (8, 32, width, 3)), FPS, crf=0, pix_fmt='yuv444p')
+        frames = np.broadcast_to(levels[:, None, None, None], (8, 32, width, 3))
+        write_clip(folder / f'{number:02d}.mp4', frames, FPS, crf=0, pix_fmt='yuv444p')
     return folder
 
 

@@ -148,7 +148,8 @@ def _mix(mix, names, source):
     if not mix:
         return np.bincount(source) / len(source), np.ones(len(names))
     if set(mix) != set(names):
-        raise UserError(f'config.data.mix names the sources {sorted(mix)}, and the clips have {sorted(names.tolist())}; name each source once')
+        raise UserError(f'config.data.mix names the sources {sorted(mix)}, and the clips have {sorted(names.tolist())}; '
+                        'name each source once')
     return tuple(np.array([float(mix[name][key]) for name in names]) for key in ('rate', 'weight'))
 
 

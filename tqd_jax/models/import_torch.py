@@ -35,7 +35,8 @@ def load_arrays(path):
 def import_torch(config, arrays):
     """Our parameters (nested dict of float32 NumPy arrays) from arrays by diffusers' names, such as `blocks.0.attn1.to_q.weight`.
 
-    config must have vocab None: the table of tokens is ours alone. Raises ValueError if a name is missing, left over or of another shape than the config's.
+    config must have vocab None: the table of tokens is ours alone. Raises ValueError if a name is missing, left over or of another shape
+    than the config's.
     """
     if config.vocab is not None:
         raise ValueError(f'weights in this layout take text features, so vocab must be None, got {config.vocab}')

@@ -27,7 +27,10 @@ def rotary_angles(grid, head_dim):
 
 
 def rotate(x, cos, sin):
-    """Turns the pairs (x[..., j], x[..., j + head_dim / 2]) of x [B, S, N, head_dim] by the angles of cos, sin [1, S, 1, head_dim / 2]; float32 inside."""
+    """Turns the pairs (x[..., j], x[..., j + head_dim / 2]) by the angles of cos and sin, in float32.
+
+    x: [B, S, N, head_dim]. cos, sin: [1, S, 1, head_dim / 2].
+    """
     a, b = jnp.split(x.astype(jnp.float32), 2, axis=-1)
     return jnp.concatenate([a * cos - b * sin, a * sin + b * cos], axis=-1).astype(x.dtype)
 

@@ -1,0 +1,162 @@
+"""Killed, stopped or extended, a run ends as one that was never interrupted, bit for bit; what it cannot go on from is named."""
+import json
+import pathlib
+import shutil
+import signal
+import time
+
+import numpy as np
+import pyarrow.parquet
+import pytest
+import small
+
+import tqd_jax.train as loop
+from tqd_jax import main
+from tqd_jax.run import build
+from transfer_jax.runtime.errors import UserError
+from transfer_jax.runtime.metrics import read_metrics
+
+STEPS = 24
+SAMPLED = ('examples_per_second', 'wait_share')  # of the clock, not of the run
+
+
+def changes(library, **more):
+    return {'data.clips': library, 'train.steps': STEPS, 'eval.every': 8, 'sample.clips': 1, 'sample.steps': 1, **more}
+
+
+@pytest.fixture(scope='module')
+def straight(program, library, tmp_path_factory):
+    """The work directory of a run that nothing interrupted."""
+    workdir = tmp_path_factory.mktemp('straight')
+    code, _, err = program(workdir, **changes(library))
+    assert code == 0, err
+    return workdir
+
+
+def wait_for(process, path):
+    while not path.exists() or (path.is_file() and not path.stat().st_size):
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.002)
+
+
+def kill(process):
+    process.kill()
+    assert process.wait() == -signal.SIGKILL, 'it had ended before'
+    process.communicate()
+
+
+def same_end(workdir, straight, library):
+    """Asserts that both ended with the same arrays; parameters, optimizer state and average are among them."""
+    (step, found), (wanted_step, wanted) = small.saved(workdir, **changes(library)), small.saved(straight, **changes(library))
+    assert step == wanted_step == STEPS and found.keys() == wanted.keys()
+    assert {'params', 'ema', 'opt_state', 'step'} <= {name.split('/')[0] for name in found}
+    different = [name for name in found if not np.array_equal(found[name], wanted[name])]
+    assert not different
+    assert any(found[name].any() for name in found if name.startswith('opt_state/'))
+
+
+def scalars(workdir):
+    """The lines of metrics.jsonl, without what the clock says."""
+    return [{name: value for name, value in line.items() if name not in SAMPLED} for line in read_metrics(workdir / 'metrics.jsonl')]
+
+
+def test_killed_twice_it_ends_bit_for_bit_as_if_it_had_not_been(program, library, straight, tmp_path):
+    process = program.start(tmp_path, **changes(library))
+    wait_for(process, tmp_path / 'evaluation.jsonl')  # before the first checkpoint
+    kill(process)
+    assert not (tmp_path / 'report.html').exists()
+    process = program.start(tmp_path, **changes(library))
+    wait_for(process, tmp_path / 'checkpoints/4')  # in the middle
+    kill(process)
+    for name in ('metrics.jsonl', 'evaluation.jsonl'):  # and in the middle of a line
+        with open(tmp_path / name, 'a') as file:
+            file.write('{"step": 5, "lo')
+    code, out, err = program(tmp_path, **changes(library))
+    assert code == 0, err
+    assert 'resuming from step ' in out and 0 < int(out.split('resuming from step ')[1].split()[0]) < STEPS
+    same_end(tmp_path, straight, library)
+    assert scalars(tmp_path) == scalars(straight)
+    assert (tmp_path / 'evaluation.jsonl').read_text() == (straight / 'evaluation.jsonl').read_text()
+    drawn = [np.load(path / 'drawn.npz')['counts'] for path in (tmp_path, straight)]
+    np.testing.assert_array_equal(*drawn)
+
+
+def test_sigterm_saves_says_so_and_the_same_command_goes_on(program, library, straight, tmp_path):
+    process = program.start(tmp_path, **changes(library, **{'checkpoint.every': 1000}))
+    wait_for(process, tmp_path / 'metrics.jsonl')
+    while not [line for line in read_metrics(tmp_path / 'metrics.jsonl') if line['step'] >= 2]:
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.002)
+    process.terminate()
+    out, err = process.communicate(timeout=300)
+    assert process.returncode == 0 and 'Traceback' not in err, err
+    stopped = int(out.split('stopped and saved at step ')[1].split(';')[0])
+    assert 2 <= stopped < STEPS and [path.name for path in (tmp_path / 'checkpoints').iterdir()] == [str(stopped)]
+    code, out, err = program(tmp_path, **changes(library))
+    assert code == 0, err
+    assert f'resuming from step {stopped}' in out
+    same_end(tmp_path, straight, library)
+    assert (tmp_path / 'evaluation.jsonl').read_text() == (straight / 'evaluation.jsonl').read_text()
+
+
+def test_a_finished_run_says_how_to_extend_it_and_extended_equals_a_longer_one(program, library, straight, tmp_path, capsys):
+    half = changes(library, **{'train.steps': STEPS // 2})
+    code, _, err = program(tmp_path, **half)
+    assert code == 0, err
+    left = {path: path.stat().st_mtime_ns for path in tmp_path.rglob('*') if path.is_file()}
+    small.run(tmp_path, **half)
+    said = capsys.readouterr().out
+    assert f'holds a finished run of {STEPS // 2} steps' in said and f'--config.train.steps={STEPS}' in said
+    assert left == {path: path.stat().st_mtime_ns for path in tmp_path.rglob('*') if path.is_file()}
+    code, out, err = program(tmp_path, **changes(library))
+    assert code == 0 and f'resuming from step {STEPS // 2}' in out, err
+    same_end(tmp_path, straight, library)
+    assert json.loads((tmp_path / 'summary.json').read_text())['steps'] == STEPS
+
+
+@pytest.fixture
+def copy(straight, tmp_path):
+    return shutil.copytree(straight, tmp_path / 'copy')
+
+
+@pytest.mark.parametrize(('key', 'value', 'words'), [
+    ('law.kind', 'uniform', "law.kind: 'beta' -> 'uniform'"), ('train.batch', 16, 'train.batch: 8 -> 16'), ('seed', 1, 'seed: 0 -> 1'),
+    ('model.preset', 'medium', "model.preset: 'tiny' -> 'medium'")])
+def test_another_config_is_refused_by_its_key_and_nothing_is_touched(library, copy, key, value, words):
+    left = {path: path.read_bytes() for path in copy.rglob('*') if path.is_file()}
+    for mode in ('train', 'eval', 'score'):
+        with pytest.raises(UserError, match='holds a run with another config') as error:
+            small.run(copy, mode, **changes(library, **{key: value}))
+        assert words in str(error.value) and '\n' not in str(error.value)
+    assert left == {path: path.read_bytes() for path in copy.rglob('*') if path.is_file()}
+
+
+def test_other_clips_under_the_same_name_are_refused(library, copy, tmp_path):
+    other = pathlib.Path(library).with_name('library.parquet')
+    pyarrow.parquet.write_table(pyarrow.parquet.read_table(library).slice(1), other)
+    step = next((copy / 'checkpoints').iterdir())
+    run = build(small.config(**changes(library)), copy)
+    with pytest.raises(UserError, match='holds a run on another set of clips or scores'):
+        main.prepare_once(small.config(**changes(other)), copy)
+        loop.require_same(build(small.config(**changes(library)), copy), loop.Checkpoints(step.parent).extras(int(step.name)))
+    assert loop.require_same(run, loop.Checkpoints(step.parent).extras(int(step.name))) is None
+
+
+def test_a_cosine_is_as_long_as_its_run(library, tmp_path, compiled, capsys):
+    cosine = changes(library, **{'train.schedule': 'cosine', 'train.steps': 2})
+    small.run(tmp_path, **cosine)
+    small.run(tmp_path, **cosine)
+    assert 'its cosine schedule has come to its end' in capsys.readouterr().out
+    with pytest.raises(UserError, match='train.steps: 2 -> 4'):
+        small.run(tmp_path, **{**cosine, 'train.steps': 4})
+
+
+def test_killed_after_its_last_step_it_still_ends_with_a_report(library, straight, copy):
+    report = copy / 'report.html'
+    (copy / 'weights.npz').unlink()
+    for lost in (lambda: report.unlink(), lambda: (copy / 'summary.json').write_text(json.dumps({'steps': STEPS // 2}))):
+        lost()  # killed before the report, and an extended run killed before its own
+        small.run(copy, **changes(library))
+        assert report.exists() and json.loads((copy / 'summary.json').read_text())['steps'] == STEPS
+        assert (copy / 'weights.npz').exists()
+        same_end(copy, straight, library)

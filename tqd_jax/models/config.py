@@ -9,19 +9,21 @@ CHOICES = {'dtype': ('float32', 'bfloat16'), 'remat': ('none', 'dots', 'full'), 
 class WanConfig:
     """Shapes and execution of a Wan 2.1 text-to-video transformer.
 
-    layers, heads, head_dim, ffn_dim: depth, attention heads, width of a head (even, >= 6), hidden width of the feed-forward; the model's
-      width is heads * head_dim.
+    layers, heads, head_dim, ffn_dim: depth, attention heads, width of a head (even, at least 6), hidden width of the feed-forward. A token
+      is heads * head_dim wide.
     freq_dim: width of the sinusoidal time features (even).
-    text_dim, text_len: width and number of text tokens. vocab: None if the text comes as features [B, text_len, text_dim]; an int if it
-      comes as tokens [B, text_len] in [0, vocab), looked up in a learned table [vocab, text_dim].
-    in_channels, out_channels: channels of a latent (3 for pixels). patch: frames, rows and columns that make one token.
+    text_dim, text_len: width and number of text tokens.
+    vocab: None if the text comes as features [B, text_len, text_dim]; an int if it comes as tokens [B, text_len] in [0, vocab), looked up
+      in a learned table [vocab, text_dim].
+    in_channels, out_channels: channels of a latent (3 for pixels).
+    patch: frames, rows and columns that make one token.
     eps: added to the variance in every norm.
-    dtype: what matrix products are computed in ('float32', 'bfloat16'). Parameters, norms, modulation and rotation are always float32.
-    remat: what the backward pass recomputes: 'none' nothing, 'dots' everything but the products with weights, 'full' whole blocks.
+    dtype: what matrix products are computed in. Parameters, norms, modulation and rotation are always float32.
+    remat: what the backward pass recomputes: 'none' nothing, 'dots' all but the products with weights, 'full' whole blocks.
     attention: 'xla', 'cudnn', or 'auto': cuDNN for bfloat16 on a GPU, XLA elsewhere.
-    unroll: how many blocks are laid out in one iteration of the scan over depth; more compiles longer.
+    unroll: how many blocks are laid out in one iteration of the scan over depth.
 
-    Raises ValueError, quoting the value, if a size isn't positive, a parity rule is broken or a choice is unknown.
+    Raises ValueError, quoting the value, where a size is not positive, a width is odd that must be even, or a choice is unknown.
     """
 
     layers: int

@@ -12,23 +12,22 @@ from tqd_jax.models.rope import rotary_angles
 
 __all__ = ['PRESETS', 'Wan', 'WanConfig', 'abstract_params', 'apply', 'flops_per_example', 'init_params', 'time_features']
 
-_SMALL = nnx.initializers.normal(0.02)
+_SMALL, _UNIT = nnx.initializers.normal(0.02), nnx.initializers.normal(1.0)
 
 
 class Wan(nnx.Module):
     """Predicts a field over the video from the noised video, its time and the text.
 
-    Starts as Wan does: Xavier-uniform products, zero biases, normal(0.02) in the time and text projections, normal(1 / dim) modulation rows,
-    and a zero last layer, so that the first prediction is exactly zero. The blocks' parameters are stacked on a leading axis and scanned: one
-    block is compiled.
+    Starts as Wan does: Xavier-uniform products, zero biases, normal(0.02) in the time and text projections, modulation rows of variance
+    1 / dim, and a zero last layer, so that the first prediction is exactly zero. The blocks' parameters are stacked on a leading axis and
+    scanned: one block is compiled.
     """
 
     def __init__(self, config, *, rngs):
         self.config = config
         dim, patch = config.dim, math.prod(config.patch)
         self.patch_in = Linear(config, patch * config.in_channels, dim, rngs)
-        normal = nnx.initializers.normal(1.0)
-        self.embed = config.vocab and nnx.Embed(config.vocab, config.text_dim, embedding_init=normal, rngs=rngs)
+        self.embed = None if config.vocab is None else nnx.Embed(config.vocab, config.text_dim, embedding_init=_UNIT, rngs=rngs)
         self.text_in = Linear(config, config.text_dim, dim, rngs, kernel_init=_SMALL)
         self.text_out = Linear(config, dim, dim, rngs, kernel_init=_SMALL)
         self.time_in = Linear(config, config.freq_dim, dim, rngs, kernel_init=_SMALL, dtype='float32')

@@ -31,6 +31,7 @@ parity: .venv/parity
 
 pretrain: .venv/ready
 	$(BIN)/python -m tqd_jax.main --config=configs/pretrain.py --workdir=runs/pretrain
+	$(BIN)/python -m tqd_jax.models.publish runs/pretrain tiny
 
 bench: .venv/parity
 	$(BIN)/python -m benchmarks.law_cost

@@ -24,15 +24,15 @@ def real_clips():
 
 
 @pytest.fixture(scope='session')
-def program(tmp_path_factory):
-    """The main job, shrunk, as a program of its own; all such programs share one cache of compilations."""
-    return small.Program(tmp_path_factory.mktemp('compiled'))
+def program(compiled):
+    """The main job, shrunk, as a program of its own."""
+    return small.Program(compiled)
 
 
 @pytest.fixture(scope='session')
 def compiled(tmp_path_factory):
-    """The folder where this process keeps what it compiles, so that a program is compiled once however many runs want it."""
-    folder = tmp_path_factory.mktemp('compiled_here')
+    """The folder where this process and its programs keep what they compile: once, however many runs want it."""
+    folder = tmp_path_factory.mktemp('compiled')
     kept = {'jax_compilation_cache_dir': str(folder), 'jax_persistent_cache_min_compile_time_secs': 0.0,
             'jax_persistent_cache_min_entry_size_bytes': -1}
     before = {name: getattr(jax.config, name) for name in kept}

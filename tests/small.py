@@ -4,19 +4,21 @@ import os
 import pathlib
 import subprocess
 import sys
+from unittest import mock
 
+import jax
 import numpy as np
 from absl.testing import flagsaver
 
 from configs import video
 from tqd_jax import config as rules
 from tqd_jax import main
-from tqd_jax.data.pipeline import make_batches
 from tqd_jax.data.render import render_library
 from tqd_jax.data.video import write_clip
 from tqd_jax.run import build
 from transfer_jax.runtime.checkpoint import Checkpoints
 from transfer_jax.runtime.config import check
+from transfer_jax.runtime.mesh import make_mesh
 from transfer_jax.runtime.trees import named_leaves
 
 ROOT = pathlib.Path(__file__).parents[1]
@@ -43,10 +45,21 @@ def config(**changes):
     return small
 
 
+def one_device():
+    """A context where a run takes one of the eight virtual devices: on two cores, their collectives would starve each other."""
+    return mock.patch('tqd_jax.run.make_mesh', lambda data, fsdp: make_mesh(data, fsdp, devices=jax.devices()[:1]))
+
+
 def run(workdir, mode='train', **changes):
-    """The main job in this process, on its eight virtual devices; faults are raised."""
-    with flagsaver.flagsaver(workdir=str(workdir), mode=mode):
+    """The main job in this process; faults are raised."""
+    with flagsaver.flagsaver(workdir=str(workdir), mode=mode), one_device():
         main.main(config(**changes))
+
+
+def built(workdir, **changes):
+    """The Run of a prepared work directory."""
+    with one_device():
+        return build(config(**changes), workdir)
 
 
 class Program:
@@ -84,17 +97,11 @@ def moving(folder, names, size=(32, 32), seconds=1.0, fps=8):
     return folder
 
 
-def batches(workdir, **changes):
-    """(library, its endless batches) of a prepared work directory, as the training loop makes them."""
-    one = build(config(**changes), workdir)
-    return one.library, make_batches(one.library, one.loader, one.training)
-
-
 def saved(workdir, **changes):
     """(step, {name: array}) of the newest checkpoint: parameters, optimizer state, average."""
     checkpoints = Checkpoints(pathlib.Path(workdir) / 'checkpoints')
     step = checkpoints.latest()
-    state = checkpoints.restore(step, build(config(**changes), workdir).abstract_state)
+    state = checkpoints.restore(step, built(workdir, **changes).abstract_state)
     return step, {name: np.asarray(leaf) for name, leaf in named_leaves(state).items()}
 
 

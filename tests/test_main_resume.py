@@ -10,9 +10,7 @@ import pyarrow.parquet
 import pytest
 import small
 
-import tqd_jax.train as loop
-from tqd_jax import main
-from tqd_jax.run import build
+from transfer_jax.runtime.checkpoint import Checkpoints
 from transfer_jax.runtime.errors import UserError
 from transfer_jax.runtime.metrics import read_metrics
 
@@ -131,15 +129,16 @@ def test_another_config_is_refused_by_its_key_and_nothing_is_touched(library, co
     assert left == {path: path.read_bytes() for path in copy.rglob('*') if path.is_file()}
 
 
-def test_other_clips_under_the_same_name_are_refused(library, copy, tmp_path):
-    other = pathlib.Path(library).with_name('library.parquet')
-    pyarrow.parquet.write_table(pyarrow.parquet.read_table(library).slice(1), other)
-    step = next((copy / 'checkpoints').iterdir())
-    run = build(small.config(**changes(library)), copy)
+def test_other_clips_under_the_same_name_are_refused(library, tmp_path):
+    mine, table = pathlib.Path(library).with_name('mine.parquet'), pyarrow.parquet.read_table(library)
+    pyarrow.parquet.write_table(table, mine)
+    small.run(tmp_path, **changes(mine, **{'train.steps': 1}))
+    pyarrow.parquet.write_table(table.slice(1), mine)
     with pytest.raises(UserError, match='holds a run on another set of clips or scores'):
-        main.prepare_once(small.config(**changes(other)), copy)
-        loop.require_same(build(small.config(**changes(library)), copy), loop.Checkpoints(step.parent).extras(int(step.name)))
-    assert loop.require_same(run, loop.Checkpoints(step.parent).extras(int(step.name))) is None
+        small.run(tmp_path, **changes(mine, **{'train.steps': 2}))
+    pyarrow.parquet.write_table(table, mine)
+    small.run(tmp_path, **changes(mine, **{'train.steps': 2}))
+    assert Checkpoints(tmp_path / 'checkpoints').steps() == [1, 2]
 
 
 def test_a_cosine_is_as_long_as_its_run(library, tmp_path, compiled, capsys):
@@ -147,7 +146,7 @@ def test_a_cosine_is_as_long_as_its_run(library, tmp_path, compiled, capsys):
     small.run(tmp_path, **cosine)
     small.run(tmp_path, **cosine)
     assert 'its cosine schedule has come to its end' in capsys.readouterr().out
-    with pytest.raises(UserError, match='train.steps: 2 -> 4'):
+    with pytest.raises(UserError, match=r'train\.steps: 2 -> 4'):
         small.run(tmp_path, **{**cosine, 'train.steps': 4})
 
 

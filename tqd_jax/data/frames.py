@@ -1,5 +1,6 @@
 """Windows of a clip's frames at the training rate: from a cache of small decoded clips, or straight from the file."""
 import dataclasses
+import functools
 import io
 import os
 import pathlib
@@ -7,7 +8,7 @@ import secrets
 
 import numpy as np
 
-from tqd_jax.data.video import read_clip
+from tqd_jax.data.video import BadClip, read_clip
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -31,7 +32,11 @@ class FrameStore:
         if self.folder is None:
             seconds, side = bucket.frames / self.fps, max(bucket.width, bucket.height)
             start = place * max(0.0, self.durations[clip] - seconds)
-            frames = read_clip(self.paths[clip], rate=self.fps, start=start, seconds=seconds, short_side=side).frames
+            read = functools.partial(read_clip, self.paths[clip], rate=self.fps, seconds=seconds, short_side=side)
+            try:
+                frames = read(start=start).frames
+            except BadClip:  # its header may promise more than there is: longer sound, a lost end
+                frames = read(start=0.0).frames
         else:
             frames = self._cached(clip, bucket)
             start = int(place * (max(0, len(frames) - bucket.frames) + 1 - 1e-9))

@@ -206,7 +206,8 @@ def test_a_clip_that_vanishes_stops_the_run_by_its_name(trained, tmp_path):
 @pytest.mark.parametrize('cached', [True, False])
 def test_a_clip_shorter_than_it_says_gives_what_it_has(tmp_path, cached):
     small.moving(tmp_path, ['a.mp4'])
-    store = FrameStore(paths=(str(tmp_path / 'a.mp4'),), ids=('a',), durations=(60.0,), fps=8.0, folder=str(tmp_path / 'f') if cached else None)
+    folder = str(tmp_path / 'frames') if cached else None
+    store = FrameStore(paths=(str(tmp_path / 'a.mp4'),), ids=('a',), durations=(60.0,), fps=8.0, folder=folder)
     assert store.window(0, Bucket(width=32, height=32, frames=6), 0.9).shape == (6, 32, 32, 3)
 
 

@@ -1,12 +1,17 @@
 """The scoring engine and the normaliser: once per content, resumable, reasons for what is left out, monotone and frozen maps."""
 import json
+import os
 import pathlib
+import sys
+import time
 
+import cv2
 import numpy as np
 import pytest
 import scipy.stats as st
 
 from tqd_jax.data.render import render_library
+from tqd_jax.data.video import write_clip
 from tqd_jax.quality import score
 from tqd_jax.quality.normaliser import KINDS, Normaliser
 
@@ -40,6 +45,7 @@ def test_what_is_known_is_not_measured_again(clips, tmp_path, monkeypatch):
     lines = cache.read_text().splitlines()
     cache.write_text('\n'.join(lines[:3]) + '\n' + lines[3][:20])  # killed in the middle of a line
     assert score.score_clips(clips, cache) == first and len(measured) == 4
+    assert score.score_clips(clips, cache) == first and len(measured) == 4
     stale = [json.dumps(json.loads(line) | {'scorer_version': -1}) for line in lines]
     cache.write_text('\n'.join(stale) + '\n')
     assert score.score_clips(clips, cache) == first and len(measured) == 4 + 7
@@ -67,8 +73,38 @@ def test_a_clip_that_kills_its_process_is_left_out_with_a_reason(clips, tmp_path
     assert [row['clip'] for row in rows] == [clips[0], clips[1], clips[3]] and 'died' in skipped[0][1]
 
 
+def test_a_clip_that_hangs_is_left_out_with_a_reason(clips, tmp_path, monkeypatch):
+    monkeypatch.setattr(score, 'TIMEOUT', 3.0)
+    monkeypatch.setenv('TQD_TEST_HANG', clips[0])
+    rows, skipped = score.score_clips(clips[:2], tmp_path / 'cache.jsonl', workers=1, measure=hang_on_one)
+    assert [row['clip'] for row in rows] == clips[1:2] and skipped == [(clips[0], 'took longer than 3 s to decode and measure')]
+
+
+def hang_on_one(path):
+    if path == os.environ['TQD_TEST_HANG']:
+        time.sleep(60)
+    return {'motion': 1.0}
+
+
+def test_processes_do_not_load_jax(clips, tmp_path):
+    rows, _ = score.score_clips(clips[:1], tmp_path / 'cache.jsonl', workers=1, measure=loaded)
+    assert rows[0]['jax'] is False and '__main__' in sys.modules and hasattr(sys.modules['__main__'], '__file__')
+
+
+def loaded(path):
+    return {'jax': 'jax' in sys.modules}
+
+
+def test_a_long_clip_is_measured_from_end_to_end(tmp_path):
+    rng = np.random.default_rng(0)
+    picture = cv2.GaussianBlur(rng.integers(0, 256, (64, 512, 3), dtype=np.uint8), (0, 0), 2)
+    starts = np.maximum(0, 3 * (np.arange(128) - 64))  # at 8 frames a second: still for 8 s, then moving for 8 s
+    write_clip(tmp_path / 'late.mp4', np.stack([picture[:, start:start + 64] for start in starts]), 8)
+    moving = 3 * 8 / (64 * np.sqrt(2))
+    assert score.score_clip(tmp_path / 'late.mp4')['motion'] == pytest.approx(moving / 2, rel=0.2)
+
+
 def crash_on_one(path):
-    import os
     if path == os.environ['TQD_TEST_CRASH']:
         os._exit(9)
     return score.measured_row(path)

@@ -32,7 +32,12 @@ class Watch:
     since: float = dataclasses.field(default_factory=time.perf_counter)
 
     def add(self, step, bucket, outputs, waited):
-        """Notes the outputs of one step; nothing is fetched from the devices yet."""
+        """Notes the outputs of one step; nothing is fetched from the devices yet.
+
+        One step may run ahead of the one that is done: more would make the rate shown a fiction, and a request to stop slow.
+        """
+        if self.pending:
+            jax.block_until_ready(self.pending[-1][2]['loss'])
         self.pending.append((step, bucket, outputs))
         self.waited += waited
 

@@ -1,4 +1,4 @@
-"""How good a clip looks: the share of the picture with visible detail at two fixed scales, less noise."""
+"""How good a clip looks: the share of the picture with visible detail at two fixed scales, less for noise and blocks."""
 import cv2
 import numpy as np
 
@@ -7,24 +7,28 @@ VISIBLE = 50.0  # squared grey levels: band energy at which a region counts half
 NOISE_HALF = 2.0  # grey levels of noise, as seen at REFERENCE pixels a side, that halve the score
 REFERENCE = 64  # pixels a shorter side
 WHITE = 3.0  # natural pictures hold at most this many times more energy in the finest octave than in the next; white noise 17
+BLOCK_HALF = 4.0  # blockiness that halves the score
+BLOCK, DEBLOCKED = 8, 1.0  # pixels; the trace of blocks that well-encoded video keeps, and nobody sees
 SPARED = 0.2  # share of regions, the noisiest, that are not asked: textures finer than the rule above
 
 
 def visual(frames):
     """Raw measures of frames uint8 [F, H, W, 3]; 'visual' in [0, 1], higher is better, is the score.
 
-        visual = detail / (1 + noise / 2)
+        visual = detail / (1 + noise / 2 + blockiness / 4)
 
     detail: the mean over regions of e / (e + 50), where e is the energy in an octave of the Laplacian pyramid (Burt & Adelson 1983) without
     what noise adds to it: 3/4 at 27 and 1/4 at 64 cycles a shorter side, or in the finest octave of smaller frames. It falls with blur,
     upscaling and coarse quantisation, and hardly changes when the whole picture is shrunk, since these scales are the scene's and not the
     file's. noise: the sigma, in grey levels, of what the finest octave holds beyond three times the next one (white noise has 17 times,
-    edges and textures less than three), times 64 pixels over the shorter side: as it is seen at one size.
+    edges and textures less than three), times 64 pixels over the shorter side: as it is seen at one size. blockiness: how much higher luma
+    jumps, beyond the slopes beside, at the borders of 8 x 8 blocks than between other pixels, as a share of the latter and less 1.
     The constants are calibrated on the rendered library and held against real clips (docs/results/scoring.md).
     """
     rows = [_frame(cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY).astype(np.float32)) for frame in frames]
-    detail, fine_detail, noise = (float(column) for column in np.mean(rows, axis=0))
-    return {'visual': detail / (1 + noise / NOISE_HALF), 'detail': detail, 'fine_detail': fine_detail, 'noise': noise}
+    detail, fine_detail, noise, blockiness = (float(column) for column in np.mean(rows, axis=0))
+    score = detail / (1 + noise / NOISE_HALF + blockiness / BLOCK_HALF)
+    return {'visual': score, 'detail': detail, 'fine_detail': fine_detail, 'noise': noise, 'blockiness': blockiness}
 
 
 def octaves(luma):
@@ -39,14 +43,15 @@ def octaves(luma):
 
 
 def _frame(luma):
-    """(detail, detail in the finest octave, noise) of one frame."""
+    """(detail, detail in the finest octave, noise, blockiness) of one frame."""
     bands, scales = octaves(luma)
     sigma = _noise(bands)
     energy = [np.maximum(0, _regions(band, 8) - gain * sigma**2) for band, gain in zip(bands, GAINS, strict=False)]
     shares = [float(np.mean(e / (e + VISIBLE))) for e in energy]
     known = np.log2(scales[:len(shares)])[::-1]
     detail = sum(weight * np.interp(np.log2(scale), known, shares[::-1]) for scale, weight in SCALES.items())
-    return detail, shares[0], sigma * REFERENCE / min(luma.shape)
+    blockiness = max(0.0, (_blocks(luma) + _blocks(luma.T)) / 2 - DEBLOCKED)
+    return detail, shares[0], sigma * REFERENCE / min(luma.shape), blockiness
 
 
 def _noise(bands):
@@ -57,6 +62,15 @@ def _noise(bands):
     coarser = cv2.resize(bands[1], fine.shape[::-1], interpolation=cv2.INTER_AREA)
     sigma = np.sort(np.sqrt(np.maximum(0, fine - WHITE * coarser) / (GAINS[0] - WHITE * GAINS[1])), axis=None)
     return float(sigma[:max(1, round((1 - SPARED) * sigma.size))].mean())
+
+
+def _blocks(luma):
+    """How much higher the jumps across the vertical borders of blocks are than those between other columns, as a share."""
+    steps = np.abs(np.diff(luma, axis=1))
+    jumps = np.maximum(0, steps[:, 1:-1] - np.maximum(steps[:, :-2], steps[:, 2:])).mean(axis=0)
+    phases = np.array([jumps[phase::BLOCK].mean() for phase in range(BLOCK)])
+    usual = np.median(phases)
+    return float(phases[BLOCK - 2] - usual) / (usual + 0.25)
 
 
 def _regions(band, count):

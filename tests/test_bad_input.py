@@ -18,7 +18,7 @@ import tqd_jax.train as loop
 from tqd_jax import config as rules
 from tqd_jax import main
 from tqd_jax.data.draws import Bucket
-from tqd_jax.data.frames import FrameStore
+from tqd_jax.data.frames import LONG, FrameStore
 from transfer_jax.runtime.app import parse
 from transfer_jax.runtime.checkpoint import Checkpoints, load_weights, save_weights
 from transfer_jax.runtime.errors import UserError
@@ -201,6 +201,14 @@ def test_a_clip_that_vanishes_stops_the_run_by_its_name(trained, tmp_path):
     with pytest.raises(UserError, match=r'good\d\.mp4 was scored but cannot be read any more') as error:
         loop.train(run)
     one_line(error)
+
+
+@pytest.mark.parametrize(('seconds', 'kept'), [(LONG, 1), (LONG + 1, 0)])
+def test_a_long_clip_is_read_window_by_window(tmp_path, seconds, kept):
+    small.moving(tmp_path, ['a.mp4'])
+    store = FrameStore(paths=(str(tmp_path / 'a.mp4'),), ids=('a',), durations=(seconds,), fps=8.0, folder=str(tmp_path / 'frames'))
+    assert store.window(0, Bucket(width=32, height=32, frames=6), 0.0).shape == (6, 32, 32, 3)
+    assert len([*tmp_path.glob('frames/*')]) == kept
 
 
 @pytest.mark.parametrize('cached', [True, False])

@@ -55,6 +55,13 @@ def test_the_scalars_weigh_every_clip_the_same():
     assert QUADRANTS[0] == 'poor' and QUADRANTS[3] == 'golden'
 
 
+def test_a_loss_that_is_not_finite_shows():
+    count = np.eye(4, 10)
+    scalars = loss_scalars(np.where(count > 0, [[1.0], [np.nan], [np.inf], [1.0]], np.nan), count)
+    assert np.isnan(scalars['val/loss']) and np.isnan(scalars['val/look']) and scalars['val/motion'] == np.inf
+    assert scalars['val/golden'] == scalars['val/poor'] == 1.0
+
+
 @dataclasses.dataclass(frozen=True)
 class FakeLibrary:
     """What validation_batches wants of a Library."""

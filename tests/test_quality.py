@@ -102,10 +102,18 @@ def test_noise_is_estimated_in_grey_levels():
 
 
 def test_detail_is_the_share_of_the_picture_that_shows_any():
-    frames = np.full((1, 128, 256, 3), 128, np.uint8)
-    frames[:, :, :128] = (128 + 100 * np.sin(2 * np.pi * np.arange(128) * 32 / 128)[:, None]).round()[..., None]  # 32 cycles a height
-    assert visual(frames)['detail'] == pytest.approx(0.5, abs=0.06)
-    assert visual(frames[:, :, 128:])['detail'] == 0 and visual(frames[:, :, :128])['detail'] > 0.9
+    plain = np.full((1, 128, 128, 3), 128, np.uint8)
+    rich = cv2.addWeighted(texture(1)[:128, :128], 2.0, plain[0], 0, -128)[None]
+    whole, none, both = (visual(frames)['detail'] for frames in (rich, plain, np.concatenate([rich, plain], axis=2)))
+    assert none == 0 and whole > 0.6 and both == pytest.approx(whole / 2, abs=0.06)
+
+
+@pytest.mark.parametrize('block', [8, 6])
+def test_blocks_are_seen_where_they_lie_and_pixels_are_no_blocks(block):
+    levels = np.random.default_rng(3).integers(60, 200, (16, 20), dtype=np.uint8)
+    frames = cv2.resize(levels, (20 * block, 16 * block), interpolation=cv2.INTER_NEAREST)[None, ..., None].repeat(3, -1)
+    assert visual(frames, block=block)['blockiness'] > 20 > 1 > visual(frames[:, 3:, 3:], block=block)['blockiness']
+    assert visual(moving(0, 1))['blockiness'] == 0
 
 
 def test_a_picture_of_the_same_scene_at_half_the_size_looks_the_same():

@@ -56,7 +56,7 @@ def loss_table(evaluate, params, batches):
 
 def loss_scalars(loss, count):
     """The table's margins as named scalars: val/loss (every clip the same weight), val/golden ..., val/t0.0 ..."""
-    mean = lambda values, weights: float(np.nansum(values * weights) / max(1.0, weights.sum()))
+    mean = lambda values, weights: float(np.sum(np.where(weights > 0, values, 0) * weights) / max(1.0, weights.sum()))
     scalars = {'val/loss': mean(loss, count)}
     scalars |= {f'val/{name}': mean(loss[q], count[q]) for q, name in enumerate(QUADRANTS) if count[q].any()}
     return scalars | {f'val/t{j / NOISE_BUCKETS:.1f}': mean(loss[:, j], count[:, j]) for j in range(NOISE_BUCKETS)}

@@ -10,13 +10,15 @@ import numpy as np
 
 from tqd_jax.data.video import BadClip, read_clip
 
+LONG = 150.0  # s; a longer clip is never decoded whole, which video.Limits would refuse at 133 frames a second
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class FrameStore:
     """Frames of the library's clips, `fps` a second, shrunk to cover a bucket.
 
     paths, ids, durations: per clip. folder: where decoded clips are kept as uint8 .npy files, named by content hash, rate and size; None
-    decodes the wanted window from the file each time.
+    decodes the wanted window from the file each time, as is always done with long clips.
     """
     paths: tuple
     ids: tuple
@@ -29,7 +31,7 @@ class FrameStore:
 
         Raises BadClip where the file cannot be decoded any more.
         """
-        if self.folder is None:
+        if self.folder is None or self.durations[clip] > LONG:
             seconds, side = bucket.frames / self.fps, max(bucket.width, bucket.height)
             start = place * max(0.0, self.durations[clip] - seconds)
             read = functools.partial(read_clip, self.paths[clip], rate=self.fps, seconds=seconds, short_side=side)

@@ -40,7 +40,8 @@ def score_clip(path):
 
 def _measure(clip, looks):
     spread = np.linspace(0, len(clip.frames) - 1, min(looks, len(clip.frames))).round().astype(int)
-    return motion(clip.frames, clip.times) | visual(clip.frames[spread])
+    shrunk = min(clip.frames.shape[1:3]) / min(clip.width, clip.height)
+    return motion(clip.frames, clip.times) | visual(clip.frames[spread], block=8 * shrunk)
 
 
 def measured_row(path):

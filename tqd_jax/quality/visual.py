@@ -8,11 +8,12 @@ NOISE_HALF = 2.0  # grey levels of noise, as seen at REFERENCE pixels a side, th
 REFERENCE = 64  # pixels a shorter side
 WHITE = 3.0  # natural pictures hold at most this many times more energy in the finest octave than in the next; white noise 17
 BLOCK_HALF = 4.0  # blockiness that halves the score
-BLOCK, DEBLOCKED = 8, 1.0  # pixels; the trace of blocks that well-encoded video keeps, and nobody sees
+DEBLOCKED = 1.0  # the trace of blocks that well-encoded video keeps, and nobody sees
+FAINT = 0.25  # grey levels of a jump that rounding alone explains
 SPARED = 0.2  # share of regions, the noisiest, that are not asked: textures finer than the rule above
 
 
-def visual(frames):
+def visual(frames, block=8.0):
     """Raw measures of frames uint8 [F, H, W, 3]; 'visual' in [0, 1], higher is better, is the score.
 
         visual = detail / (1 + noise / 2 + blockiness / 4)
@@ -22,10 +23,11 @@ def visual(frames):
     upscaling and coarse quantisation, and hardly changes when the whole picture is shrunk, since these scales are the scene's and not the
     file's. noise: the sigma, in grey levels, of what the finest octave holds beyond three times the next one (white noise has 17 times,
     edges and textures less than three), times 64 pixels over the shorter side: as it is seen at one size. blockiness: how much higher luma
-    jumps, beyond the slopes beside, at the borders of 8 x 8 blocks than between other pixels, as a share of the latter and less 1.
+    jumps, beyond the slopes beside, at the borders of blocks of `block` pixels (8 in a file, fewer where it was shrunk) than between other
+    pixels, as a share of the latter and less 1.
     The constants are calibrated on the rendered library and held against real clips (docs/results/scoring.md).
     """
-    rows = [_frame(cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY).astype(np.float32)) for frame in frames]
+    rows = [_frame(cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY).astype(np.float32), block) for frame in frames]
     detail, fine_detail, noise, blockiness = (float(column) for column in np.mean(rows, axis=0))
     score = detail / (1 + noise / NOISE_HALF + blockiness / BLOCK_HALF)
     return {'visual': score, 'detail': detail, 'fine_detail': fine_detail, 'noise': noise, 'blockiness': blockiness}
@@ -42,7 +44,7 @@ def octaves(luma):
     return bands, scales
 
 
-def _frame(luma):
+def _frame(luma, block):
     """(detail, detail in the finest octave, noise, blockiness) of one frame."""
     bands, scales = octaves(luma)
     sigma = _noise(bands)
@@ -50,7 +52,7 @@ def _frame(luma):
     shares = [float(np.mean(e / (e + VISIBLE))) for e in energy]
     known = np.log2(scales[:len(shares)])[::-1]
     detail = sum(weight * np.interp(np.log2(scale), known, shares[::-1]) for scale, weight in SCALES.items())
-    blockiness = max(0.0, (_blocks(luma) + _blocks(luma.T)) / 2 - DEBLOCKED)
+    blockiness = max(0.0, (_blocks(luma, block) + _blocks(luma.T, block)) / 2 - DEBLOCKED)
     return detail, shares[0], sigma * REFERENCE / min(luma.shape), blockiness
 
 
@@ -64,13 +66,17 @@ def _noise(bands):
     return float(sigma[:max(1, round((1 - SPARED) * sigma.size))].mean())
 
 
-def _blocks(luma):
+def _blocks(luma, block):
     """How much higher the jumps across the vertical borders of blocks are than those between other columns, as a share."""
     steps = np.abs(np.diff(luma, axis=1))
     jumps = np.maximum(0, steps[:, 1:-1] - np.maximum(steps[:, :-2], steps[:, 2:])).mean(axis=0)
-    phases = np.array([jumps[phase::BLOCK].mean() for phase in range(BLOCK)])
-    usual = np.median(phases)
-    return float(phases[BLOCK - 2] - usual) / (usual + 0.25)
+    borders = block * np.arange(1, luma.shape[1] // block) - 2  # jump i is the one between columns i + 1 and i + 2
+    if not len(borders):
+        return 0.0
+    inside = np.ones(len(jumps), bool)
+    inside[np.floor(borders).astype(int)] = inside[np.ceil(borders).astype(int)] = False
+    usual = jumps[inside].mean() if inside.any() else 0.0
+    return float((np.interp(borders, np.arange(len(jumps)), jumps).mean() - usual) / (usual + FAINT))
 
 
 def _regions(band, count):

@@ -53,9 +53,9 @@ def get_config():
 
     config.train = ConfigDict()
     config.train.steps = 400
-    config.train.batch = 16
+    config.train.batch = 8
     config.train.accumulate = 1             # slices of a batch that the gradient is summed over
-    config.train.learning_rate = 3e-4
+    config.train.learning_rate = 5e-4
     config.train.schedule = 'constant'      # or 'cosine', over train.steps
     config.train.warmup = 50
     config.train.b1 = 0.9

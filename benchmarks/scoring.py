@@ -153,7 +153,7 @@ def rendered(folder, workers):
 def page(table, names, truth, seconds):
     """The page's lines."""
     motion, look, count, scoring, decoding = truth
-    yield (f'{len(names)} clips, of each the first {seconds:g} s at no more than {LARGEST} pixels a shorter side, re-encoded at crf {FINE}; '
+    yield (f'{len(names)} clips, of each the first {seconds:g} s at no more than {LARGEST} pixels a shorter side, encoded at crf {FINE}; '
            f'copies at crf {USUAL}, those that must score the same at crf {FINE}.')
     yield '\n## A copy must score below its clip\n'
     yield '| score | copy | below | median copy / clip | not below |\n|---|---|---|---|---|'
@@ -169,8 +169,8 @@ def page(table, names, truth, seconds):
     yield from invariances(table, 'motion', POORER[::2], names)
     yield '\n## The rendered library\n'
     yield f'Spearman correlation with the truth: motion {motion:.3f}, look {look:.3f}.'
-    yield (f'{count} clips of 64 x 64 x 24 scored in {scoring:.1f} s, start of the processes included: {count / scoring:.0f} clips a second; '
-           f'the decoder alone, in one process: {count / decoding:.0f}.')
+    yield (f'{count} clips of 64 x 64 x 24 scored in {scoring:.1f} s, start of the processes included: {count / scoring:.0f} clips a '
+           f'second; the decoder alone, in one process: {count / decoding:.0f}.')
 
 
 def main():

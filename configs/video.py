@@ -52,7 +52,7 @@ def get_config():
     config.model.attention = 'auto'         # 'auto', 'xla', 'cudnn'
 
     config.train = ConfigDict()
-    config.train.steps = 400
+    config.train.steps = 300
     config.train.batch = 8
     config.train.accumulate = 1             # slices of a batch that the gradient is summed over
     config.train.learning_rate = 5e-4
@@ -74,7 +74,7 @@ def get_config():
 
     config.log_every = 20
     config.eval = ConfigDict()
-    config.eval.every = 200
+    config.eval.every = 150
     config.eval.clips_per_quadrant = 8
     config.sample = ConfigDict()
     config.sample.captions = None           # what to draw; None takes captions of the library

@@ -4,9 +4,9 @@ import numpy as np
 
 SCALES = {27.0: 0.75, 64.0: 0.25}  # cycles a shorter side -> weight: coarse enough that a clip and its half-size copy both hold them
 VISIBLE = 50.0  # squared grey levels: band energy at which a region counts half
-NOISE_HALF = 2.0  # grey levels of noise, as seen at REFERENCE pixels a side, that halve the score
+NOISE_HALF = 3.0  # grey levels of noise, as seen at REFERENCE pixels a side, that halve the score
 REFERENCE = 64  # pixels a shorter side
-WHITE = 3.0  # natural pictures hold at most this many times more energy in the finest octave than in the next; white noise 17
+WHITE = 2.5  # natural pictures hold at most this many times more energy in the finest octave than in the next; white noise 17
 BLOCK_HALF = 4.0  # blockiness that halves the score
 DEBLOCKED = 1.0  # the trace of blocks that well-encoded video keeps, and nobody sees
 FAINT = 0.25  # grey levels of a jump that rounding alone explains
@@ -16,13 +16,13 @@ SPARED = 0.2  # share of regions, the noisiest, that are not asked: textures fin
 def visual(frames, block=8.0):
     """Raw measures of frames uint8 [F, H, W, 3]; 'visual' in [0, 1], higher is better, is the score.
 
-        visual = detail / (1 + noise / 2 + blockiness / 4)
+        visual = detail / (1 + noise / 3 + blockiness / 4)
 
     detail: the mean over regions of e / (e + 50), where e is the energy in an octave of the Laplacian pyramid (Burt & Adelson 1983) without
     what noise adds to it: 3/4 at 27 and 1/4 at 64 cycles a shorter side, or in the finest octave of smaller frames. It falls with blur,
     upscaling and coarse quantisation, and hardly changes when the whole picture is shrunk, since these scales are the scene's and not the
-    file's. noise: the sigma, in grey levels, of what the finest octave holds beyond three times the next one (white noise has 17 times,
-    edges and textures less than three), times 64 pixels over the shorter side: as it is seen at one size. blockiness: how much higher luma
+    file's. noise: the sigma, in grey levels, of what the finest octave holds beyond 2.5 times the next one (white noise has 17 times,
+    edges and textures less than 2.5), times 64 pixels over the shorter side: as it is seen at one size. blockiness: how much higher luma
     jumps, beyond the slopes beside, at the borders of blocks of `block` pixels (8 in a file, fewer where it was shrunk) than between other
     pixels, as a share of the latter and less 1.
     The constants are calibrated on the rendered library and held against real clips (docs/results/scoring.md).

@@ -2,8 +2,8 @@
 
     make pretrain
 
-It is what configs/video.py starts from (tqd_jax/assets/tiny.npz, its log beside it). Neither scores nor laws play a part in it: t is uniform and
-every clip is drawn equally often.
+It is what configs/video.py starts from (tqd_jax/assets/tiny.npz, its log beside it). Neither scores nor laws play a part in it: t is
+uniform and every clip is drawn equally often.
 """
 from configs import video
 

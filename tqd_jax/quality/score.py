@@ -17,7 +17,7 @@ from tqd_jax.data.video import BadClip, probe, read_clip
 from tqd_jax.quality.motion import RATE, motion
 from tqd_jax.quality.visual import visual
 
-VERSION = 2  # of every measure: raise it, and cached rows of another version are measured anew
+VERSION = 3  # of every measure: raise it, and cached rows of another version are measured anew
 WINDOW, WINDOWS = 3.0, 4  # seconds of a clip that are measured at a time, and how often; a shorter clip is measured whole
 SIDE = 540  # frames are shrunk to this short side
 LOOKS = 8  # frames that the look is measured on, spread over what is measured

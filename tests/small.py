@@ -24,7 +24,8 @@ from transfer_jax.runtime.trees import named_leaves
 ROOT = pathlib.Path(__file__).parents[1]
 SMALL = {
     'init_from': None, 'data.buckets': ((16, 16, 4),), 'data.rendered_clips': 16, 'data.scoring_workers': 0, 'train.batch': 8,
-    'train.steps': 8, 'train.warmup': 2, 'train.learning_rate': 3e-4, 'log_every': 2, 'eval.every': 4, 'eval.clips_per_quadrant': 1, 'checkpoint.every': 4,
+    'train.steps': 8, 'train.warmup': 2, 'train.learning_rate': 3e-4, 'log_every': 2, 'eval.every': 4,
+    'eval.clips_per_quadrant': 1, 'checkpoint.every': 4,
     'sample.clips': 2, 'sample.steps': 2, 'sample.solver': 'euler'}
 
 

@@ -123,7 +123,7 @@ def test_a_picture_of_the_same_scene_at_half_the_size_looks_the_same():
     grey = np.clip(128 + 40 * picture / picture.std(), 0, 255).astype(np.uint8)[..., None].repeat(3, -1)
     whole, small = visual(grey[None])['visual'], visual(half(grey)[None])['visual']
     up = cv2.resize(half(grey), (512, 512), interpolation=cv2.INTER_LINEAR)
-    assert small == pytest.approx(whole, rel=0.05) and visual(up[None])['visual'] < whole
+    assert small == pytest.approx(whole, abs=0.05) and visual(up[None])['visual'] < whole  # real clips spread over more than ten times that
 
 
 VARIANTS = {

@@ -3,6 +3,8 @@ PYTHON ?= python3
 WORKDIR ?= runs/video
 DEMO ?=
 BIN := .venv/bin
+# huge pages for large arrays: on a CPU a step takes about a quarter less time
+export GLIBC_TUNABLES ?= glibc.malloc.hugetlb=1
 
 .PHONY: demo test lint parity pretrain bench
 .DEFAULT_GOAL := demo

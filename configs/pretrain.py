@@ -17,15 +17,17 @@ def get_config():
     config.data.dropout = 'none'
     config.data.held_out_fraction = 0.0
     config.law.kind = 'uniform'
-    config.train.steps = 8000
+    config.train.steps = 12000
     config.train.batch = 8
-    config.train.learning_rate = 1.5e-3
+    config.train.optimizer = 'muon'
+    config.train.learning_rate = 4e-3
+    config.train.precondition = (-0.44, 0.24)
     config.train.schedule = 'cosine'
     config.train.warmup = 200
     config.train.weight_decay = 0.01
     config.train.ema = 0.999
-    config.log_every = 50
-    config.eval.every = 2000
-    config.checkpoint.every = 250
+    config.log_every = 100
+    config.eval.every = 4000
+    config.checkpoint.every = 500
     config.sample.clips = 16
     return config

@@ -55,6 +55,7 @@ def get_config():
     config.train.steps = 300
     config.train.batch = 8
     config.train.accumulate = 1             # slices of a batch that the gradient is summed over
+    config.train.optimizer = 'adamw'        # or 'muon' for the matrices of the blocks
     config.train.learning_rate = 5e-4
     config.train.schedule = 'constant'      # or 'cosine', over train.steps
     config.train.warmup = 50
@@ -65,6 +66,7 @@ def get_config():
     config.train.ema = 0.99
     config.train.path = 'rectified'         # or 'vp'
     config.train.prediction = 'flow'        # 'flow', 'noise', 'v'
+    config.train.precondition = None        # mean and std of the latents: the network predicts what no linear guess can; or None
     config.train.caption_dropout = 0.1
     config.train.stratified = True          # timesteps of a batch cover their laws evenly
 

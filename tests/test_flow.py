@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from tqd_jax.codec import PixelCodec
-from tqd_jax.flow import KINDS, PREDICTIONS, Path, loss_per_example
+from tqd_jax.flow import KINDS, PREDICTIONS, Path, loss_per_example, precondition
 
 SHAPE = (5, 2, 3, 3, 1)
 T = jnp.linspace(0.05, 0.95, 5, dtype=jnp.float32)
@@ -59,3 +59,27 @@ def test_pixels_survive_the_codec():
     latents = codec.encode(frames)
     assert latents.min() == -1 and latents.max() == 1 and codec.latent_shape(1, 16, 16) == latents.shape[1:]
     np.testing.assert_array_equal(codec.decode(latents), frames)
+
+
+@pytest.mark.parametrize('t', [0.02, 0.5, 0.97])
+@pytest.mark.parametrize('prediction', PREDICTIONS)
+@pytest.mark.parametrize('kind', KINDS)
+def test_a_preconditioned_network_has_only_the_unpredictable_left_to_say(kind, prediction, t):
+    """On n samples of data with that mean and deviation, not Gaussian ones: moments within 5 standard errors."""
+    n, mean, std = 100_000, -0.4, 0.3
+    path, rng = Path(kind=kind, prediction=prediction), np.random.default_rng(0)
+    x0 = jnp.asarray(mean + std * rng.choice([-1.0, 1.0], (n, 1, 1, 1, 1)), jnp.float32)
+    eps, times = jnp.asarray(rng.standard_normal(x0.shape), jnp.float32), jnp.full(n, t)
+    seen = []
+    network = lambda params, x, t, tokens: (seen.append(x), jnp.full_like(x, params))[1]
+    model, x = precondition(network, path, mean, std), path.noised(x0, eps, times)
+    guess, unit = model(0.0, x, times, None), model(1.0, x, times, None) - model(0.0, x, times, None)
+    rest = np.ravel((path.target(x0, eps, times) - guess) / unit)
+    for values in (np.ravel(seen[0]), rest):
+        assert abs(values.mean()) < 5 / n**0.5 and abs(values.std() - 1) < 5 / n**0.5
+    assert abs(np.mean(rest * np.ravel(seen[0]))) < 5 / n**0.5
+
+
+def test_a_preconditioned_network_needs_a_spread():
+    with pytest.raises(ValueError, match='positive, got 0'):
+        precondition(None, Path(), 0.0, 0.0)

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from flax import nnx
 
+from tqd_jax.models.attention import attend
 from tqd_jax.models.config import PRESETS, WanConfig, flops_per_example
 from tqd_jax.models.rope import axis_dims, half_from_interleaved, rotary_angles, rotate
 from tqd_jax.models.wan import Wan, abstract_params, apply, init_params, patchify, time_features, unpatchify
@@ -209,3 +210,19 @@ def test_a_config_that_makes_no_model_is_refused(change, message):
 def test_a_video_that_the_patch_does_not_divide_is_refused(params, inputs):
     with pytest.raises(ValueError, match='3 frames, 6 x 8'):
         apply(CONFIG)(params, inputs[0][:, :3], *inputs[1:])
+
+
+@pytest.mark.parametrize(('dtype', 'tolerance'), [('float32', 1e-5), ('bfloat16', 2e-2)])
+def test_attention_and_its_gradients_are_those_of_jax(dtype, tolerance):
+    q, k, v = (jax.random.normal(key, (2, n, 3, 8)).astype(dtype) for key, n in zip(KEYS, (7, 5, 5), strict=False))
+    loss = lambda kind: lambda *qkv: jnp.sum(jnp.sin(attend(*qkv, kind).astype(jnp.float32)))
+    value = lambda kind: jax.value_and_grad(loss(kind), argnums=(0, 1, 2))(q, k, v)
+    assert attend(q, k, v, 'auto').dtype == dtype
+    for ours, theirs in zip(jax.tree.leaves(value('auto')), jax.tree.leaves(value('xla')), strict=True):
+        assert relative(ours.astype(jnp.float32), theirs.astype(jnp.float32)) < tolerance
+
+
+def test_attention_to_huge_logits_is_finite_and_picks_the_largest():
+    q = jnp.full((1, 1, 1, 4), 1e4)
+    k = jnp.asarray([1.0, 2.0, 3.0])[None, :, None, None] * jnp.ones((1, 3, 1, 4))
+    np.testing.assert_array_equal(attend(q, k, k, 'auto'), k[:, 2:])

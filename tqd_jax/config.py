@@ -48,6 +48,7 @@ RULES = {
     'train.steps': integer(at_least=1),
     'train.batch': integer(at_least=1),
     'train.accumulate': integer(at_least=1),
+    'train.optimizer': choice('adamw', 'muon'),
     'train.learning_rate': number(above=0),
     'train.schedule': choice('constant', 'cosine'),
     'train.warmup': integer(at_least=0),
@@ -58,6 +59,7 @@ RULES = {
     'train.ema': number(at_least=0, below=1),
     'train.path': choice(*flow.KINDS),
     'train.prediction': choice(*flow.PREDICTIONS),
+    'train.precondition': optional(sequence(number(), length=2)),
     'train.caption_dropout': number(at_least=0, at_most=1),
     'train.stratified': boolean(),
     'mesh.data': integer(at_least=-1),
@@ -105,6 +107,8 @@ def check_whole(config):
         if (f % patch[0], h % patch[1], w % patch[2]) != (0, 0, 0):
             raise UserError(f'config.data.buckets: {(w, h, f)} (width, height, frames) is not divisible by the patch of model.preset='
                             f'{config.model.preset}: {patch[2]} x {patch[1]} x {patch[0]}')
+    if config.train.precondition is not None and config.train.precondition[1] <= 0:
+        raise UserError(f'config.train.precondition = {tuple(config.train.precondition)}: (mean, standard deviation), the second positive')
     if config.train.batch % config.train.accumulate:
         raise UserError(f'config.train.batch = {config.train.batch} is not divisible by train.accumulate = {config.train.accumulate}')
 

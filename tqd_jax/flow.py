@@ -36,8 +36,13 @@ class Path:
 
     def target(self, x0, eps, t):
         """What the model is trained to output for (x_t, t): [B, ...]."""
-        alpha, sigma, d_alpha, d_sigma = self.coefficients(_column(t, x0))
-        return {'flow': d_alpha * x0 + d_sigma * eps, 'noise': eps, 'v': alpha * eps - sigma * x0}[self.prediction]
+        a, b = self.target_coefficients(_column(t, x0))
+        return a * x0 + b * eps
+
+    def target_coefficients(self, t):
+        """a, b of the target a x_0 + b eps at t (any shape)."""
+        alpha, sigma, d_alpha, d_sigma = self.coefficients(t)
+        return {'flow': (d_alpha, d_sigma), 'noise': (jnp.zeros_like(t), jnp.ones_like(t)), 'v': (-sigma, alpha)}[self.prediction]
 
     def velocity(self, output, x, t):
         """dx/dt of the probability-flow ODE at x [B, ...], t [B], from the model's output.
@@ -54,6 +59,31 @@ class Path:
             norm = alpha**2 + sigma**2
             x0, eps = (alpha * x - sigma * output) / norm, (sigma * x + alpha * output) / norm
         return d_alpha * x0 + d_sigma * eps
+
+
+def precondition(model, path, mean, std):
+    """The model whose network only adds to the best linear guess of the target (Karras et al. 2022, here for any path and target).
+
+    Data of this mean m and standard deviation s, and of variance v = alpha^2 s^2 + sigma^2 once noised, have as best linear prediction of
+    a x_0 + b eps
+
+        a m + (a alpha s^2 + b sigma) / v (x_t - alpha m),   and what is left has standard deviation   s |a sigma - b alpha| / sqrt(v).
+
+    The network sees (x_t - alpha m) / sqrt(v) and gives the rest in units of that. Without this a small one spends itself on carrying the
+    noise from its input to its output. Raises ValueError unless std > 0.
+    """
+    if not std > 0:
+        raise ValueError(f'the data\'s standard deviation must be positive, got {std!r}')
+
+    def predict(params, x, t, tokens):
+        alpha, sigma, _, _ = path.coefficients(_column(t, x))
+        a, b = path.target_coefficients(_column(t, x))
+        v = alpha**2 * std**2 + sigma**2
+        centred = x - alpha * mean
+        rest = model(params, centred / jnp.sqrt(v), t, tokens)
+        return a * mean + (a * alpha * std**2 + b * sigma) / v * centred + std * jnp.abs(a * sigma - b * alpha) / jnp.sqrt(v) * rest
+
+    return predict
 
 
 def loss_per_example(output, target):

@@ -14,7 +14,7 @@ from tqd_jax.codec import PixelCodec
 from tqd_jax.data.frames import FrameStore, cache_bytes
 from tqd_jax.data.library import Library, load_library
 from tqd_jax.data.pipeline import Loader
-from tqd_jax.flow import Path
+from tqd_jax.flow import Path, precondition
 from tqd_jax.models import wan
 from tqd_jax.state import init_state, make_optimizer
 from tqd_jax.step import Problem, eval_step, train_step
@@ -60,8 +60,7 @@ def build(config, workdir):
     """The Run of a prepared work directory. Raises UserError where model, mesh, batch and clips do not go together."""
     library = load_library(config.data, workdir, config.model.text_len, config.model.vocab)
     model = model_config(config.model)
-    problem = Problem(model=wan.apply(model), codec=PixelCodec(), path=Path(kind=config.train.path, prediction=config.train.prediction),
-                      seed=config.seed, caption_dropout=config.train.caption_dropout, stratified=config.train.stratified)
+    problem = make_problem(config, model)
     mesh = make_mesh(config.mesh.data, config.mesh.fsdp)
     optimizer, schedule = make_optimizer(config.train)
     abstract = jax.eval_shape(lambda: init_state(wan.init_params(model, jax.random.key(0)), optimizer))
@@ -72,6 +71,17 @@ def build(config, workdir):
     return Run(config=config, workdir=pathlib.Path(workdir), mesh=mesh, library=library, loader=loader, training=training,
                validation=validation, model=model, problem=problem, optimizer=optimizer, schedule=schedule,
                abstract_state=jax.tree.map(place, abstract, shard_tree(abstract, mesh)))
+
+
+def make_problem(config, model):
+    """The Problem of a checked config and its WanConfig."""
+    train = config.train
+    path = Path(kind=train.path, prediction=train.prediction)
+    apply = wan.apply(model)
+    if train.precondition is not None:
+        apply = precondition(apply, path, *train.precondition)
+    return Problem(model=apply, codec=PixelCodec(), path=path, seed=config.seed, caption_dropout=train.caption_dropout,
+                   stratified=train.stratified)
 
 
 def model_config(section):

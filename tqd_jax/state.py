@@ -3,6 +3,9 @@ import jax
 import jax.numpy as jnp
 import optax
 from flax import struct
+from optax import contrib
+
+MUON_MOMENTUM = 0.95
 
 
 @struct.dataclass
@@ -15,12 +18,29 @@ class TrainState:
 
 
 def make_optimizer(train):
-    """AdamW after clipping by the global norm, with a linear warm-up and then a constant or cosine rate; `train` is config.train."""
+    """AdamW or Muon after clipping by the global norm; a linear warm-up, then a constant or cosine rate. `train` is config.train.
+
+    Muon (Jordan et al. 2024) orthogonalises the updates of the blocks' matrices, scaled to the size of AdamW's (Liu et al. 2025,
+    arXiv:2502.16982), so that one learning rate serves both; everything else goes through AdamW with Nesterov's momentum.
+    Returns (optimizer, schedule).
+    """
     tail = {'constant': lambda: optax.constant_schedule(train.learning_rate),
             'cosine': lambda: optax.cosine_decay_schedule(train.learning_rate, max(1, train.steps - train.warmup))}[train.schedule]()
     schedule = optax.join_schedules([optax.linear_schedule(0.0, train.learning_rate, max(1, train.warmup)), tail], [train.warmup])
-    adamw = optax.adamw(schedule, b1=train.b1, b2=train.b2, weight_decay=train.weight_decay)
-    return optax.chain(optax.clip_by_global_norm(train.clip_norm), adamw), schedule
+    if train.optimizer == 'muon':
+        update = contrib.muon(schedule, beta=MUON_MOMENTUM, adam_b1=train.b1, adam_b2=train.b2, weight_decay=train.weight_decay,
+                              adam_weight_decay=train.weight_decay, consistent_rms=0.2, muon_weight_dimension_numbers=_block_matrices)
+    else:
+        update = optax.adamw(schedule, b1=train.b1, b2=train.b2, weight_decay=train.weight_decay)
+    return optax.chain(optax.clip_by_global_norm(train.clip_norm), update), schedule
+
+
+def _block_matrices(params):
+    """For optax's Muon: which axes of a stacked kernel [layers, in, out] are the matrix; None where a leaf is none of the blocks'."""
+    stacked = contrib.MuonDimensionNumbers(reduction_axis=1, output_axis=2)
+    names = lambda path: [entry.key for entry in path]
+    is_matrix = lambda path: names(path)[0] == 'blocks' and names(path)[-1] == 'kernel'
+    return jax.tree.map_with_path(lambda path, leaf: stacked if is_matrix(path) else None, params)
 
 
 def init_state(params, optimizer):

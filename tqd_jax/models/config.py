@@ -20,7 +20,7 @@ class WanConfig:
     eps: added to the variance in every norm.
     dtype: what matrix products are computed in. Parameters, norms, modulation and rotation are always float32.
     remat: what the backward pass recomputes: 'none' nothing, 'dots' all but the products with weights, 'full' whole blocks.
-    attention: 'xla', 'cudnn', or 'auto': cuDNN for bfloat16 on a GPU, XLA elsewhere.
+    attention: 'xla', 'cudnn', or 'auto', which picks by backend (tqd_jax/models/attention.py).
     unroll: how many blocks are laid out in one iteration of the scan over depth.
 
     Raises ValueError, quoting the value, where a size is not positive, a width is odd that must be even, or a choice is unknown.
@@ -76,7 +76,7 @@ _LATENT = dict(text_dim=4096, text_len=512, in_channels=16, out_channels=16, hea
 _PIXELS = dict(text_len=8, in_channels=3, out_channels=3, vocab=64, text_dim=64)
 
 PRESETS = {
-    'tiny': WanConfig(layers=4, heads=4, head_dim=32, ffn_dim=512, patch=(2, 4, 4), **_PIXELS),
+    'tiny': WanConfig(layers=4, heads=4, head_dim=32, ffn_dim=512, patch=(2, 4, 4), unroll=4, **_PIXELS),
     'medium': WanConfig(layers=8, heads=6, head_dim=64, ffn_dim=1536, patch=(2, 4, 4), **_PIXELS),
     'wan_1_3b': WanConfig(layers=30, heads=12, ffn_dim=8960, **_LATENT),
     'wan_14b': WanConfig(layers=40, heads=40, ffn_dim=13824, **_LATENT),

@@ -3,6 +3,7 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
+from tqd_jax.models.attention import attend
 from tqd_jax.models.rope import rotate
 
 _XAVIER = nnx.initializers.xavier_uniform()
@@ -69,9 +70,7 @@ class Attention(nnx.Module):
         q, k, v = self._heads(self.norm_q(self.q(x))), self._heads(self.norm_k(self.k(context))), self._heads(self.v(context))
         if rotary is not None:
             q, k = rotate(q, *rotary), rotate(k, *rotary)
-        with jax.numpy_dtype_promotion('standard'):  # inside, bfloat16 logits meet float32
-            y = jax.nn.dot_product_attention(q, k, v, implementation=_implementation(self.config))
-        return self.out(y.reshape(x.shape))
+        return self.out(attend(q, k, v, self.config.attention).reshape(x.shape))
 
     def _heads(self, x):
         return x.reshape(*x.shape[:2], self.config.heads, self.config.head_dim)
@@ -104,9 +103,3 @@ def _gated(x, y, gate):
 
 def _row(param, ndim):
     return jnp.expand_dims(param[...], tuple(range(ndim - 1)))
-
-
-def _implementation(config):
-    if config.attention == 'auto':
-        return 'cudnn' if config.dtype == 'bfloat16' and jax.default_backend() == 'gpu' else 'xla'
-    return config.attention

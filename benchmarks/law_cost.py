@@ -12,11 +12,9 @@ import numpy as np
 from benchmarks.timing import interleaved, ratio_of_medians, write_page
 from configs.video import get_config
 from tqd_jax import step
-from tqd_jax.codec import PixelCodec
-from tqd_jax.flow import Path
 from tqd_jax.models import wan
 from tqd_jax.quality.law import LawConfig, law_from_quality
-from tqd_jax.run import model_config
+from tqd_jax.run import make_problem, model_config
 from tqd_jax.state import init_state, make_optimizer
 from transfer_jax.runtime.keys import example_keys
 
@@ -29,8 +27,8 @@ def uniform_timesteps(problem, batch, number):
 def compiled_step(config, size, draw):
     """A function that runs one whole training step of the shipped config and blocks, its timesteps drawn by `draw`."""
     model, (optimizer, _) = model_config(config.model), make_optimizer(config.train)
-    problem = step.Problem(model=wan.apply(model), codec=PixelCodec(), path=Path(), seed=0)
-    batch, state = make_batch(model, size), init_state(wan.init_params(model, jax.random.key(0)), optimizer)
+    problem, batch = make_problem(config, model), make_batch(model, size)
+    state = init_state(wan.init_params(model, jax.random.key(0)), optimizer)
     with mock.patch.object(step, 'draw_timesteps', draw):
         program = jax.jit(functools.partial(step.train_step, problem, optimizer, 1, 0.99)).lower(state, batch).compile()
     return lambda: jax.block_until_ready(program(state, batch))

@@ -1,9 +1,11 @@
-"""Clips a second from the input pipeline against the bare decoder, on the same files and windows.
+"""Clips a second from the input pipeline against the bare decoder, on the same files and windows; and how long training waits for it.
 
-    python -m benchmarks.pipeline [--clips FOLDER] [--batches 30] [--width 32 --height 32 --frames 8]
+    python -m benchmarks.pipeline [--clips FOLDER] [--batches 30] [--steps 100] [--width 32 --height 32 --frames 8]
 """
 import argparse
+import json
 import pathlib
+import shutil
 import tempfile
 import time
 
@@ -16,6 +18,8 @@ from tqd_jax.config import law_config
 from tqd_jax.data.frames import FrameStore
 from tqd_jax.data.library import load_library, prepare
 from tqd_jax.data.pipeline import Loader, iterate, make_batches
+from tqd_jax.run import build
+from tqd_jax.train import train
 
 
 def bare_decode(paths, seconds):
@@ -42,16 +46,28 @@ def pipeline_rate(library, config, folder, workers, count):
     return config.train.batch * len(drawn) / (time.perf_counter() - start), np.concatenate(drawn)
 
 
+def wait_share(config, folder, cache_gb):
+    """Share of the time of config.train.steps training steps, but the first 20, that was spent waiting for batches."""
+    config.data.cache_gb = cache_gb
+    for name in ('checkpoints', 'tensorboard'):
+        shutil.rmtree(pathlib.Path(folder, name), ignore_errors=True)
+    train(build(config, folder))
+    rows = map(json.loads, pathlib.Path(folder, 'metrics.jsonl').read_text().splitlines())
+    return float(np.mean([row['wait_share'] for row in rows if 'wait_share' in row][1:]))
+
+
 def main():
     """Times the pipeline uncached, filling its cache and from its cache, and the decoder; writes the page."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('--clips')
     parser.add_argument('--batches', type=int, default=30)
+    parser.add_argument('--steps', type=int, default=100)
     for name, value in (('width', 32), ('height', 32), ('frames', 8)):
         parser.add_argument(f'--{name}', type=int, default=value)
     args = parser.parse_args()
     config = get_config()
     config.data.clips, config.data.buckets = args.clips, ((args.width, args.height, args.frames),)
+    config.train.steps, config.init_from = args.steps, None
     with tempfile.TemporaryDirectory() as folder:
         prepare(config.data, pathlib.Path(folder), config.seed)
         library = load_library(config.data, folder, config.model.text_len, config.model.vocab)
@@ -60,6 +76,7 @@ def main():
         workers, _ = pipeline_rate(library, config, None, 2, args.batches)
         filling, _ = pipeline_rate(library, config, f'{folder}/frames', 0, args.batches)
         cached, _ = pipeline_rate(library, config, f'{folder}/frames', 0, 10 * args.batches)
+        waits = [wait_share(config, folder, cache_gb) for cache_gb in (config.data.cache_gb, 0)]
     what = 'a folder of real clips' if args.clips else 'the rendered library'
     rates = {'bare decoder (PyAV, one thread)': decoder, 'pipeline, decoding every window': uncached,
              'pipeline, decoding, 2 worker processes': workers, 'pipeline, filling its cache': filling, 'pipeline, from its cache': cached}
@@ -67,7 +84,8 @@ def main():
         f'{len(library)} clips of {what}; windows of {args.frames} frames at {config.data.fps} a second, {args.width}x{args.height}, '
         f'batch {config.train.batch}.', '', '| | clips a second | of the bare decoder |', '|---|---|---|',
         *(f'| {name} | {rate:.0f} | {rate / decoder:.2f} |' for name, rate in rates.items()), '',
-        'The share of the step time spent waiting for data is in every run\'s `metrics.jsonl` as `wait_share`.'])
+        f'In {args.steps} steps of `configs/video.py` (`{config.model.preset}`, batch {config.train.batch}) training waited for data '
+        f'{waits[0]:.1%} of the time from the cache, {waits[1]:.1%} decoding every window (`wait_share` in `metrics.jsonl`; aim 5 %).'])
 
 
 if __name__ == '__main__':

@@ -33,9 +33,10 @@ def ratio_of_medians(seconds, one, other):
 
 
 def machine():
-    """One line: cores, device, Python and JAX."""
+    """One line: cores, device, Python and JAX, and how memory was asked for."""
+    tunables = os.environ.get('GLIBC_TUNABLES')
     return (f'{os.cpu_count()} cores, {platform.machine()}, {jax.device_count()} x {jax.devices()[0].device_kind}, '
-            f'Python {platform.python_version()}, jax {jax.__version__}')
+            f'Python {platform.python_version()}, jax {jax.__version__}' + (f', GLIBC_TUNABLES={tunables}' if tunables else ''))
 
 
 def write_page(name, title, lines):

@@ -169,6 +169,13 @@ def test_weights_of_another_shape_are_refused_before_clips_are_scored(trained, t
     assert name in one_line(error) and not (tmp_path / 'run/scores.parquet').exists()
 
 
+def test_weights_that_predict_something_else_are_refused_before_clips_are_scored(trained, tmp_path):
+    workdir, changes = trained
+    with pytest.raises(UserError, match=r"config.train.prediction = 'noise', but .*weights.npz was trained with 'flow'") as error:
+        small.run(tmp_path / 'run', **{**changes, 'init_from': workdir / 'weights.npz', 'train.prediction': 'noise'})
+    assert 'config.json' in one_line(error) and not (tmp_path / 'run/scores.parquet').exists()
+
+
 def test_weights_that_are_not_numbers_stop_the_first_step(trained, tmp_path):
     workdir, changes = trained
     with np.load(workdir / 'weights.npz') as weights:

@@ -2,6 +2,7 @@
 import dataclasses
 import functools
 import hashlib
+import json
 import pathlib
 import time
 
@@ -20,6 +21,7 @@ from tqd_jax.state import init_state, make_optimizer
 from tqd_jax.step import Problem, eval_step, train_step
 from tqd_jax.timesteps import make_law
 from transfer_jax.runtime.checkpoint import load_weights
+from transfer_jax.runtime.config import to_json
 from transfer_jax.runtime.errors import UserError
 from transfer_jax.runtime.keys import stream_key
 from transfer_jax.runtime.mesh import batch_sharding, check_batch, make_mesh, replicated, shard_tree, to_global
@@ -53,7 +55,9 @@ def check_start(config, *, fresh):
     """Raises UserError for what only the machine and the files can tell, before any clip is scored: devices, batch, first weights."""
     check_batch(config.train.batch, make_mesh(config.mesh.data, config.mesh.fsdp))
     if fresh and config.init_from is not None:
-        load_weights(weights_path(config.init_from), wan.abstract_params(model_config(config.model)))
+        path = weights_path(config.init_from)
+        load_weights(path, wan.abstract_params(model_config(config.model)))
+        _check_meaning(config, path)
 
 
 def build(config, workdir):
@@ -116,6 +120,17 @@ def weights_path(name):
     if not path.is_file():
         raise UserError(f'config.init_from = {name!r}: there is no such file; None starts from scratch')
     return path
+
+
+def _check_meaning(config, weights):
+    """Raises UserError where the config beside the weights says that they predict something else."""
+    beside = next((file for file in (weights.with_suffix('.json'), weights.with_name('config.json')) if file.exists()), None)
+    theirs = json.loads(beside.read_text()).get('train', {}) if beside else {}
+    ours = to_json(config)['train']
+    for key in ('path', 'prediction', 'precondition'):
+        if theirs.get(key, ours[key]) != ours[key]:
+            raise UserError(f'config.train.{key} = {ours[key]!r}, but {weights} was trained with {theirs[key]!r} ({beside}): '
+                            f'use that, other weights, or config.init_from=None')
 
 
 def abstract_batch(run, bucket):

@@ -21,7 +21,6 @@ def get_config():
     config.train.batch = 8
     config.train.optimizer = 'muon'
     config.train.learning_rate = 4e-3
-    config.train.precondition = (-0.44, 0.24)
     config.train.schedule = 'cosine'
     config.train.warmup = 200
     config.train.weight_decay = 0.01

@@ -66,7 +66,7 @@ def get_config():
     config.train.ema = 0.99
     config.train.path = 'rectified'         # or 'vp'
     config.train.prediction = 'flow'        # 'flow', 'noise', 'v'
-    config.train.precondition = None        # mean and std of the latents: the network predicts what no linear guess can; or None
+    config.train.precondition = (-0.44, 0.24)  # mean and std of the latents: the network predicts what no linear guess can; or None
     config.train.caption_dropout = 0.1
     config.train.stratified = True          # timesteps of a batch cover their laws evenly
 

@@ -12,13 +12,16 @@ RESULTS = pathlib.Path(__file__).parent / 'results'
 
 
 def interleaved(functions, rounds):
-    """{name: [seconds] * rounds}: every function once a round, in turn, after one untimed call each; functions block until done."""
-    for function in functions.values():
-        function()
+    """{name: [seconds] * rounds}: every function once a round, in turn; functions block until done.
+
+    Each is called once untimed before its turn: the threads of one library may spin a while after their work, and memory that lay idle
+    may have been taken back; neither must be paid in another's time.
+    """
     seconds = {name: [] for name in functions}
     for number in range(rounds):
         names = list(functions) if number % 2 else list(functions)[::-1]  # neither is always the one after the other
         for name in names:
+            functions[name]()
             start = time.perf_counter()
             functions[name]()
             seconds[name].append(time.perf_counter() - start)

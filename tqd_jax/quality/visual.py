@@ -25,7 +25,7 @@ def visual(frames, block=8.0):
     edges and textures less than 2.5), times 64 pixels over the shorter side: as it is seen at one size. blockiness: how much higher luma
     jumps, beyond the slopes beside, at the borders of blocks of `block` pixels (8 in a file, fewer where it was shrunk) than between other
     pixels, as a share of the latter and less 1.
-    The constants are calibrated on the rendered library and held against real clips (benchmarks/scoring.py).
+    The constants are calibrated on the rendered library and held against real clips (docs/results/scoring.md).
     """
     rows = [_frame(cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY).astype(np.float32), block) for frame in frames]
     detail, fine_detail, noise, blockiness = (float(column) for column in np.mean(rows, axis=0))

@@ -1,0 +1,52 @@
+"""A plan says what the solvers say, in a table and a picture."""
+import numpy as np
+import pytest
+
+from transfer_jax.objective import predicted_error
+from transfer_jax.planning import plan
+from transfer_jax.quantities import transfer_quantities
+from transfer_jax.runtime.errors import UserError
+from transfer_jax.weights import source_weights
+
+N0, SIZES = 100, np.array([1000, 500, 2000])
+GRAM = np.array([[2e-3, 5e-4, 0], [5e-4, 1e-2, 0], [0, 0, 1.0]])
+
+
+def test_it_holds_what_the_solvers_say():
+    made = plan(N0, SIZES, GRAM)
+    np.testing.assert_allclose(made.weights, source_weights(N0, SIZES, GRAM).weights)
+    np.testing.assert_allclose(made.quantities, transfer_quantities(N0, SIZES, GRAM).quantities)
+    np.testing.assert_allclose(made.errors['all sources'], predicted_error(N0, SIZES, GRAM), rtol=1e-6)
+    np.testing.assert_allclose(made.errors['target only'], 1 / N0, rtol=1e-6)
+    np.testing.assert_allclose(1 / made.errors['UOWQ'], N0 + made.worth, rtol=1e-5)
+    assert made.errors['UOWQ'] <= made.errors['OTQMS'] <= min(made.errors['target only'], made.errors['all sources'])
+
+
+def test_its_table_names_every_source_and_policy():
+    text = str(plan(N0, SIZES, GRAM, names=['photos', 'sketches', 'noise']))
+    for word in ('photos', 'sketches', 'noise', 'target only', 'all sources', 'OTQMS', 'UOWQ', 'more target samples; there are 100'):
+        assert word in text
+    assert len({len(line) for line in text.splitlines()[:4]}) == 1
+
+
+def test_intervals_come_from_replicates():
+    """Replicates that differ by a known amount: the jackknife's error of (R - 1) equal ones and one other."""
+    replicates = np.repeat(GRAM[None], 10, 0)
+    still = plan(N0, SIZES, GRAM, replicates=replicates)
+    np.testing.assert_allclose(still.weight_intervals, np.stack([still.weights] * 2, -1), rtol=1e-5)
+    moved = plan(N0, SIZES, GRAM, replicates=replicates * np.linspace(0.9, 1.1, 10)[:, None, None])
+    inside = (moved.weight_intervals[:, 0] < moved.weights) & (moved.weights < moved.weight_intervals[:, 1])
+    assert inside.all() and moved.worth_interval[0] < moved.worth < moved.worth_interval[1]
+    assert ' to ' in str(moved)
+
+
+def test_its_picture_is_drawn(tmp_path):
+    plan(N0, SIZES, GRAM, replicates=np.stack([GRAM, GRAM * 1.1])).plot().savefig(tmp_path / 'plan.png')
+    assert (tmp_path / 'plan.png').stat().st_size > 5000
+
+
+def test_what_cannot_be_planned_is_refused():
+    with pytest.raises(UserError, match='not symmetric positive semi-definite: the problem'):
+        plan(N0, SIZES, -GRAM)
+    with pytest.raises(ValueError, match='2 names for 3 sources'):
+        plan(N0, SIZES, GRAM, names=['a', 'b'])

@@ -1,0 +1,42 @@
+"""Optimal quantities of the sources (OTQMS, arXiv:2502.04242): how many samples of each to add to the target's, unweighted."""
+import functools
+
+import jax
+import jax.numpy as jnp
+
+from transfer_jax.inputs import as_batch
+from transfer_jax.objective import predicted_error
+from transfer_jax.solution import Solution, Status
+from transfer_jax.solver.quantities import conditions, optimal_quantities
+from transfer_jax.weights import ended
+
+
+@functools.partial(jax.jit, static_argnames='integer')
+def transfer_quantities(target_size, source_sizes, gram, integer=False):
+    """The quantities 0 <= n <= N that minimise F(n) = 1/S + n'G n / S^2, S = N0 + sum n, jointly: a Solution with weights 1.
+
+    Where G is singular (identical or opposed sources) n* is not unique, though sum n* and G n* are: the centre of the optimal face is
+    returned. integer: n is rounded to whole samples, within one of the optimum and with its sum; residual and error are then those of the
+    rounded. Arguments, dtypes, batching and errors as in source_weights; not differentiable.
+    """
+    target, sizes, gram, status, shape = as_batch(target_size, source_sizes, gram)
+    n, residual, unfinished, rounds = optimal_quantities(target, sizes, gram)
+    definite = jnp.isfinite(n).all(1)
+    if integer:
+        n = rounded(n, sizes)
+    status = ended(status, residual, unfinished, definite)
+    if integer:
+        residual = conditions(target, sizes, gram, n)
+    shown = lambda x: jnp.where((status <= Status.INACCURATE).reshape(-1, *[1] * (x.ndim - 1)), x, jnp.nan).reshape(*shape, *x.shape[1:])
+    error = predicted_error(target, n, gram)
+    return Solution(weights=shown(jnp.ones_like(n)), quantities=shown(n), effective_sizes=shown(n), error=shown(error),
+                    residual=shown(residual), status=status.reshape(shape), iterations=rounds.reshape(shape))
+
+
+def rounded(n, sizes):
+    """Whole numbers within one of n [B, K], at most floor(N), with nearly the sum of n where that allows: largest remainders go up."""
+    whole = jnp.floor(n)
+    rest = jnp.where(whole + 1 <= sizes, n - whole, -1.0)
+    wanted = jnp.round(jnp.sum(n - whole, 1))
+    rank = jnp.argsort(jnp.argsort(-rest, axis=1), axis=1).astype(n.dtype)
+    return jnp.where((rank < wanted[:, None]) & (rest > 0), whole + 1, whole)

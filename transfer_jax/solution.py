@@ -1,0 +1,54 @@
+"""What a solver returns: the optimum with its certificate, and check, which turns statuses into one error."""
+import enum
+
+import jax
+import numpy as np
+from flax import struct
+
+from transfer_jax.runtime.errors import UserError
+
+
+class Status(enum.IntEnum):
+    """How one problem of a batch ended. Anything but SOLVED leaves NaN in its results, and its neighbours as they are."""
+    SOLVED = 0
+    INACCURATE = 1  # the optimum's conditions hold less exactly than the dtype could: the results stand, their residual says how far
+    UNFINISHED = 2
+    NOT_FINITE = 3
+    NEGATIVE_SIZE = 4
+    NOT_PSD = 5
+
+
+REASONS = {Status.INACCURATE: 'the residual is above what the dtype allows: use float64, or rescale sources that cancel each other',
+           Status.UNFINISHED: 'the iterations ran out', Status.NOT_FINITE: 'a size or an entry of gram is NaN or infinite',
+           Status.NEGATIVE_SIZE: 'a size is negative', Status.NOT_PSD: 'gram is not symmetric positive semi-definite'}
+
+
+@struct.dataclass
+class Solution:
+    """The optimum of a batch [...] of problems with K sources.
+
+    weights w [..., K]; quantities n [..., K]; effective_sizes u = w n [..., K], whose sum is the number of target samples that the sources
+    are worth where weights are optimal; error F [...]; residual [...], how far the optimality conditions are from holding, relative to
+    the size of their terms; status int8 [...] of Status; iterations int32 [...].
+    """
+    weights: jax.Array
+    quantities: jax.Array
+    effective_sizes: jax.Array
+    error: jax.Array
+    residual: jax.Array
+    status: jax.Array
+    iterations: jax.Array
+
+
+def check(solution):
+    """The solution itself; UserError naming the elements of the batch, by reason, where not all are SOLVED."""
+    status = np.asarray(solution.status)
+    if (status == Status.SOLVED).all():
+        return solution
+    parts = []
+    for kind, reason in REASONS.items():
+        where = np.argwhere(status == kind).tolist()
+        if where:
+            named = ', '.join(str(tuple(index)) if index else 'the problem' for index in where[:5])
+            parts.append(f'{reason}: {named}' + (f' and {len(where) - 5} more' if len(where) > 5 else ''))
+    raise UserError(f'{np.count_nonzero(status)} of {status.size} problems are not solved ({"; ".join(parts)})')

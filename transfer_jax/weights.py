@@ -1,0 +1,39 @@
+"""Optimal weights of the sources (UOWQ, arXiv:2601.10779): every sample of every source, each source at its own weight."""
+import jax
+import jax.numpy as jnp
+
+from transfer_jax.inputs import as_batch
+from transfer_jax.solution import Solution, Status
+from transfer_jax.solver.weights import optimal_sizes
+
+TOLERANCE = {'float64': 1e-10, 'float32': 1e-5}
+
+
+@jax.jit
+def source_weights(target_size, source_sizes, gram):
+    """The weights w* >= 0 that minimise F (transfer_jax.objective.predicted_error) over all weights and quantities: a Solution.
+
+    With M = diag(1/N) + G, u* = argmin_{u >= 0} u' M u / 2 - 1'u, w_k = u_k / N_k and F* = 1 / (N0 + sum u*): all samples are used, the
+    weights do not depend on N0, and sum u* is how many target samples the sources are worth. A weight is above 1 where biases cancel. A
+    source with N_k = 0 gets the weight that a first sample of it would.
+
+    target_size N0 [...], source_sizes N [..., K], gram G [..., K, K]; leading axes broadcast; computed in the widest of their float
+    dtypes. Works under jit, vmap and grad (implicit differentiation). A problem that cannot be solved has NaN and a status.
+    Raises ValueError where the shapes do not go together.
+    """
+    target, sizes, gram, status, shape = as_batch(target_size, source_sizes, gram)
+    u, (residual, unfinished, definite, rounds) = optimal_sizes(sizes, gram)
+    free_weight = jnp.maximum(0, 1 - jnp.einsum('bkl,bl->bk', gram, u))
+    weights = jnp.where(sizes > 0, u / jnp.where(sizes > 0, sizes, 1), free_weight)
+    status = ended(status, residual, unfinished, definite)
+    shown = lambda x: jnp.where((status <= Status.INACCURATE).reshape(-1, *[1] * (x.ndim - 1)), x, jnp.nan).reshape(*shape, *x.shape[1:])
+    return Solution(weights=shown(weights), quantities=shown(sizes), effective_sizes=shown(u), error=shown(1 / (target + jnp.sum(u, 1))),
+                    residual=shown(residual), status=status.reshape(shape), iterations=rounds.reshape(shape))
+
+
+def ended(status, residual, unfinished, definite):
+    """The status of every problem after solving, int8 [B]; what was wrong with the problem itself comes first."""
+    inaccurate = ~(residual <= TOLERANCE[residual.dtype.name])
+    solved = jnp.where(~definite, Status.NOT_PSD, jnp.where(unfinished, Status.UNFINISHED,
+                                                            jnp.where(inaccurate, Status.INACCURATE, Status.SOLVED)))
+    return jnp.where(status == Status.SOLVED, solved, status).astype(jnp.int8)

@@ -19,7 +19,7 @@ setup(
         'absl-py>=2',
         'numpy>=2,<3',
         'scipy>=1.14',
-        'av>=14',
+        'av>=14,<19',
         'opencv-python-headless>=4.10',
         'pyarrow>=17',
         'matplotlib>=3.9',

@@ -35,7 +35,12 @@ pretrain: .venv/ready
 	$(BIN)/python -m tqd_jax.main --config=configs/pretrain.py --workdir=runs/pretrain
 	$(BIN)/python -m tqd_jax.models.publish runs/pretrain tiny
 
-bench: .venv/parity
+.venv/bench: .venv/parity
+	$(BIN)/pip install --quiet --disable-pip-version-check -e '.[bench]'
+	touch $@
+
+bench: .venv/bench
 	$(BIN)/python -m benchmarks.law_cost
 	$(BIN)/python -m benchmarks.step_vs_torch
 	$(BIN)/python -m benchmarks.pipeline
+	$(BIN)/python -m benchmarks.solver

@@ -46,7 +46,7 @@ def test_the_optimum_of_every_kind_is_the_enumerated_one(kind, sources):
         assert gap <= 1e-13 * abs(objective(sizes[i], gram[i], truth))
 
 
-@pytest.mark.parametrize('sources', [8, 9, 20, 21, 100])
+@pytest.mark.parametrize('sources', [8, 9, 16, 17, 100])
 def test_certified_and_never_worse_than_an_interior_point_solver(sources):
     for kind in KINDS:
         target, sizes, gram = problems(kind, sources, 4)

@@ -8,8 +8,8 @@ import numpy as np
 from transfer_jax.solver.factor import cholesky_solve, columns, gathered, unrolled
 from transfer_jax.solver.pivoting import pivot
 
-SMALL, MIDDLING = 8, 20  # largest K of each layout
-CHUNK = {'small': 512, 'middling': 32, 'large': 1}
+SMALL, MIDDLING = 8, 16  # largest K of each layout
+CHUNK = {'small': 512, 'middling': 16, 'large': 1}
 REFINEMENTS = 1
 GUESSES = 15
 

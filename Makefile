@@ -3,7 +3,7 @@ PYTHON ?= python3
 WORKDIR ?= runs/video
 DEMO ?=
 BIN := .venv/bin
-# huge pages for large arrays: on a CPU a step takes about a quarter less time
+# huge pages for large arrays: on a CPU every step's temporaries are fresh memory
 export GLIBC_TUNABLES ?= glibc.malloc.hugetlb=1
 
 .PHONY: demo test lint parity pretrain bench

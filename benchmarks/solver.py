@@ -30,11 +30,11 @@ def problems(sources, count, seed=0):
 
 
 def scaled(sizes, gram):
-    """A of unit diagonal, b and the scale of u: minimise x'A x / 2 - b'x over x >= 0, u = scale x."""
+    """A of unit diagonal and b: minimise x'A x / 2 - b'x over x >= 0; u = b x."""
     root = np.sqrt(sizes)
     core = root[:, None] * gram * root
     c = 1 / np.sqrt(1 + np.diag(core))
-    return c[:, None] * (np.eye(len(root)) + core) * c, c * root, c * root
+    return c[:, None] * (np.eye(len(root)) + core) * c, c * root
 
 
 def make_daqp(a, b):
@@ -103,10 +103,10 @@ def row(sources, batch, rounds):
     for _ in range(rounds):
         u, seconds = run()
         times['ours'].append(seconds)
-        values['ours'] = [value(a, b, u[i] / scale) for i, (a, b, scale) in enumerate(forms)]
+        values['ours'] = [value(a, b, u[i] / b) for i, (a, b) in enumerate(forms)]
         for name, make in PEERS.items():
             spent, answers, allowed = [], [], time.perf_counter() + SECONDS
-            for a, b, _ in forms:
+            for a, b in forms:
                 x, seconds = make(a, b)()
                 spent.append(seconds)
                 answers.append(value(a, b, np.maximum(x, 0)))

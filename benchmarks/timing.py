@@ -44,7 +44,7 @@ def machine():
 
 def write_page(name, title, lines):
     """Writes benchmarks/results/NAME.md: the title, the command that made it, the machine, then the lines; prints it too."""
-    command = ' '.join(['python -m', f'benchmarks.{name}', *sys.argv[1:]])
+    command = ' '.join(['python -m', sys.modules['__main__'].__spec__.name, *sys.argv[1:]])
     text = '\n'.join([f'# {title}', '', f'`{command}`', '', f'{time.strftime("%Y-%m-%d")}, {machine()}.', '', *lines, ''])
     RESULTS.mkdir(exist_ok=True)
     (RESULTS / f'{name}.md').write_text(text)

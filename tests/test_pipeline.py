@@ -69,7 +69,7 @@ def test_sources_are_mixed_by_their_rates(clips):
     assert np.mean(lib.source[drawn] == 0) == pytest.approx(0.8, abs=0.02)
 
 
-def same(one, two):
+def assert_same(one, two):
     for key in ('frames', 'example', 'clip', 'weight'):
         np.testing.assert_array_equal(one[key], two[key])
 
@@ -81,7 +81,7 @@ def test_a_resume_goes_on_where_it_was_with_any_number_of_workers(clips, tmp_pat
         ahead = iterate(batches(lib, store=loader(lib, folder).store), start, 6, workers=workers, prefetch=2)
         for expected, found in zip(whole[start:], ahead, strict=True):
             if folder is None:
-                same(expected, found)
+                assert_same(expected, found)
             else:
                 np.testing.assert_array_equal(expected['clip'], found['clip'])
         ahead.close()
@@ -91,7 +91,7 @@ def test_hosts_share_one_batch(clips):
     lib = library(clips)
     whole = batches(lib)[3]
     parts = [batches(lib, process=p, processes=2)[3] for p in range(2)]
-    same(whole, {key: np.concatenate([part[key] for part in parts]) for key in ('frames', 'example', 'clip', 'weight')})
+    assert_same(whole, {key: np.concatenate([part[key] for part in parts]) for key in ('frames', 'example', 'clip', 'weight')})
 
 
 def test_cached_frames_are_read_once_and_kept(clips, tmp_path):

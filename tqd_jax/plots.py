@@ -84,7 +84,7 @@ def loss_change(first, last):
 def curve(steps, values, title, marks=((), ())):
     """One scalar over training steps, and where there are any the marks (steps, values) of validation."""
     figure, axes = _axes(left=0.55, xlabel='step', title=title)
-    axes.plot(steps, values, color='#0072b2', label='training')
+    axes.plot(steps, values, color='#0072b2', label='training', marker='o' if len(steps) == 1 else None, markersize=4)
     axes.yaxis.set_major_formatter('{x:g}')
     if marks[0]:
         axes.plot(*marks, color='#d55e00', marker='o', markersize=4, linewidth=1, label='validation')
@@ -95,7 +95,7 @@ def curve(steps, values, title, marks=((), ())):
 @rc_context(STYLE)
 def compare(groups):
     """Motion and look of two groups of clips {name: (motion [N], look [N])}: the data first, then the samples."""
-    figure, axes = _axes(height=3.1, left=0.55, xlabel='motion', ylabel='look')
+    figure, axes = _axes(height=3.1, left=0.65, xlabel='motion', ylabel='look')
     for (name, (x, y)), colour, marker in zip(groups.items(), ('#808080', '#d55e00'), ('o', 'D'), strict=False):
         axes.scatter(x, y, s=24, c=colour, marker=marker, alpha=0.8, linewidths=0, label=name)
     axes.legend()

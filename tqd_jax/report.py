@@ -106,7 +106,7 @@ def _losses(page, run):
     first, last = run.evaluations[0], run.evaluations[-1]
     own = ' The library is too small to hold any back: these are training clips.' if run.summary.get('validates_on_training_clips') else ''
     page.text(f'Loss of {last.count.sum(axis=0).max():.0f} validation clips by noise and quadrant, of the averaged weights, always with '
-              f'the same noise.{own}')
+              f'the same noise.{own} Where a quadrant teaches, above, its loss should fall; where only others teach, it may rise.')
     both = first.step != last.step
     page.figure(plots.loss_lines(first.loss if both else None, last.loss), f'Step {last.step}' + (
         f' (solid) and step {first.step} (dashed).' if both else '.'), 'Validation loss by noise, one line a quadrant')
@@ -146,7 +146,9 @@ def _samples(page, run):
             page.image(path, caption, alt=caption)
     groups = {name: (run.samples[name]['motion'], run.samples[name]['visual']) for name in ('data', 'samples') if name in run.samples}
     if groups:
-        page.figure(plots.compare(groups), 'Measured as the clips are.', 'Scatter of look against motion, samples and data')
+        page.figure(plots.compare(groups), 'Measured as the clips are, on the frames the model makes. Below some 64 pixels a side the '
+                    'finest detail is all there is, and a ragged outline passes for it: there, trust motion, and your eyes for look.',
+                    'Scatter of look against motion, samples and data')
         page.table([[name, len(x), float(np.mean(x)), float(np.mean(y))] for name, (x, y) in groups.items()],
                    ['clips', 'number', 'mean motion', 'mean look'])
 

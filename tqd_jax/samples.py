@@ -19,7 +19,7 @@ VISIBLE = 160  # pixels: smaller clips are enlarged in the files that people loo
 def draw_samples(run, params):
     """Draws config.sample.clips clips and writes samples/NN.mp4, samples/sheet.png, samples/data.png and samples.json to the run's folder.
 
-    Row i of sheet.png is clip i, row i of data.png a validation clip, frames from left to right.
+    Row i of sheet.png is clip i, row i of data.png a validation clip (one of training where those run out), frames from left to right.
     """
     frames, captions = generate(run, params)
     real, fps = _real_clips(run), run.config.data.fps
@@ -67,7 +67,9 @@ def _bucket(run):
 
 def _real_clips(run):
     bucket = np.bincount(run.library.bucket).argmax()
-    rows = [row for row in run.validation if run.library.bucket[row] == bucket] or list(np.flatnonzero(run.library.bucket == bucket))
+    # what validation lacks to a batch is taken from training
+    clips = np.concatenate([run.validation, np.setdiff1d(run.training, run.validation)])
+    rows = clips[run.library.bucket[clips] == bucket]
     return run.loader(0, np.resize(rows, run.loader.batch))['frames'][:max(8, run.config.sample.clips)]
 
 

@@ -9,9 +9,9 @@ from transfer_jax.runtime.errors import UserError
 
 
 class Status(enum.IntEnum):
-    """How one problem of a batch ended. Anything but SOLVED leaves NaN in its results, and its neighbours as they are."""
+    """How one problem of a batch ended. From UNFINISHED on its results are NaN; its neighbours' are what they would be without it."""
     SOLVED = 0
-    INACCURATE = 1  # the optimum's conditions hold less exactly than the dtype could: the results stand, their residual says how far
+    INACCURATE = 1  # the optimality conditions hold less exactly than the dtype allows; the residual says how far
     UNFINISHED = 2
     NOT_FINITE = 3
     NEGATIVE_SIZE = 4

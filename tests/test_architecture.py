@@ -23,7 +23,8 @@ TQD_FLOORS = (
 )
 TRANSFER_FLOORS = (
     ('runtime',),
-    ('solution', 'solver'),
+    ('solution',),
+    ('solver',),
     ('inputs',),
     ('objective', 'fisher'),
     ('weights',),

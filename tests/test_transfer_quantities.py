@@ -124,3 +124,9 @@ def test_float32_solves_what_is_benign_and_says_so_where_it_does_not():
         benign = kind in ('plain', 'diagonal', 'zero', 'tiny')
         np.testing.assert_allclose(found.error[fine], truth.error[fine], rtol=1e-5 if benign else 1e-3)  # F itself cancels in float32
         assert not benign or fine.mean() > 0.9
+
+
+def test_a_gram_that_is_indefinite_though_every_two_sources_look_fine_is_refused():
+    bad = np.array([[1, .9, -.9], [.9, 1, .9], [-.9, .9, 1]])
+    found = solve(10, np.full(3, 100.0), np.stack([bad, np.eye(3), np.zeros((3, 3)), np.ones((3, 3))]))
+    assert found.status.tolist() == [Status.NOT_PSD, Status.SOLVED, Status.SOLVED, Status.SOLVED]

@@ -4,11 +4,12 @@ import functools
 import jax
 import jax.numpy as jnp
 
-from transfer_jax.inputs import as_batch
+from transfer_jax.inputs import as_batch, semidefinite
 from transfer_jax.objective import predicted_error
-from transfer_jax.solution import Solution, Status
+from transfer_jax.solution import Status, ended, shown
 from transfer_jax.solver.quantities import conditions, optimal_quantities
-from transfer_jax.weights import ended
+
+TOLERANCE = {'float64': 1e-10, 'float32': 1e-5}  # of the residual
 
 
 @functools.partial(jax.jit, static_argnames='integer')
@@ -21,16 +22,13 @@ def transfer_quantities(target_size, source_sizes, gram, integer=False):
     """
     target, sizes, gram, status, shape = as_batch(target_size, source_sizes, gram)
     n, residual, unfinished, rounds = optimal_quantities(target, sizes, gram)
-    definite = jnp.isfinite(n).all(1)
+    definite = semidefinite(gram) & jnp.isfinite(n).all(1)
+    status = jnp.where(status == Status.SOLVED.value, ended(residual, TOLERANCE, unfinished, definite), status)
     if integer:
         n = rounded(n, sizes)
-    status = ended(status, residual, unfinished, definite)
-    if integer:
         residual = conditions(target, sizes, gram, n)
-    shown = lambda x: jnp.where((status <= Status.INACCURATE).reshape(-1, *[1] * (x.ndim - 1)), x, jnp.nan).reshape(*shape, *x.shape[1:])
-    error = predicted_error(target, n, gram)
-    return Solution(weights=shown(jnp.ones_like(n)), quantities=shown(n), effective_sizes=shown(n), error=shown(error),
-                    residual=shown(residual), status=status.reshape(shape), iterations=rounds.reshape(shape))
+    return shown(shape, status, weights=jnp.ones_like(n), quantities=n, effective_sizes=n, error=predicted_error(target, n, gram),
+                 residual=residual, iterations=rounds)
 
 
 def rounded(n, sizes):

@@ -2,6 +2,7 @@
 import enum
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from flax import struct
 
@@ -38,6 +39,19 @@ class Solution:
     residual: jax.Array
     status: jax.Array
     iterations: jax.Array
+
+
+def ended(residual, tolerance, unfinished, definite):
+    """The status of every problem after solving, int8 [B]; tolerance: of the residual, by dtype."""
+    solved = jnp.where(residual <= tolerance[residual.dtype.name], Status.SOLVED, Status.INACCURATE)
+    return jnp.where(definite, jnp.where(unfinished, Status.UNFINISHED, solved), Status.NOT_PSD).astype(jnp.int8)
+
+
+def shown(shape, status, *, iterations, **results):
+    """A Solution in the batch's own shape, from arrays with one batch axis: NaN where a status leaves nothing to show."""
+    known = status <= Status.INACCURATE.value
+    out = lambda x: jnp.where(known.reshape(-1, *[1] * (x.ndim - 1)), x, jnp.nan).reshape(*shape, *x.shape[1:])
+    return Solution(status=status.reshape(shape), iterations=iterations.reshape(shape), **{name: out(x) for name, x in results.items()})
 
 
 def check(solution):

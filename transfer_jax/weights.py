@@ -3,10 +3,8 @@ import jax
 import jax.numpy as jnp
 
 from transfer_jax.inputs import as_batch
-from transfer_jax.solution import Solution, Status
+from transfer_jax.solution import Status, shown
 from transfer_jax.solver.weights import optimal_sizes
-
-TOLERANCE = {'float64': 1e-10, 'float32': 1e-5}
 
 
 @jax.jit
@@ -22,18 +20,9 @@ def source_weights(target_size, source_sizes, gram):
     Raises ValueError where the shapes do not go together.
     """
     target, sizes, gram, status, shape = as_batch(target_size, source_sizes, gram)
-    u, (residual, unfinished, definite, rounds) = optimal_sizes(sizes, gram)
-    free_weight = jnp.maximum(0, 1 - jnp.einsum('bkl,bl->bk', gram, u))
-    weights = jnp.where(sizes > 0, u / jnp.where(sizes > 0, sizes, 1), free_weight)
-    status = ended(status, residual, unfinished, definite)
-    shown = lambda x: jnp.where((status <= Status.INACCURATE).reshape(-1, *[1] * (x.ndim - 1)), x, jnp.nan).reshape(*shape, *x.shape[1:])
-    return Solution(weights=shown(weights), quantities=shown(sizes), effective_sizes=shown(u), error=shown(1 / (target + jnp.sum(u, 1))),
-                    residual=shown(residual), status=status.reshape(shape), iterations=rounds.reshape(shape))
-
-
-def ended(status, residual, unfinished, definite):
-    """The status of every problem after solving, int8 [B]; what was wrong with the problem itself comes first."""
-    inaccurate = ~(residual <= TOLERANCE[residual.dtype.name])
-    solved = jnp.where(~definite, Status.NOT_PSD, jnp.where(unfinished, Status.UNFINISHED,
-                                                            jnp.where(inaccurate, Status.INACCURATE, Status.SOLVED)))
-    return jnp.where(status == Status.SOLVED, solved, status).astype(jnp.int8)
+    u, (residual, solved, rounds) = optimal_sizes(sizes, gram)
+    status = jnp.where(status == Status.SOLVED.value, solved, status)
+    first = jax.lax.cond(jnp.any(sizes == 0), lambda u: jnp.maximum(0, 1 - jnp.einsum('bkl,bl->bk', gram, u)), jnp.zeros_like, u)
+    weights = jnp.where(sizes > 0, u / jnp.where(sizes > 0, sizes, 1), first)
+    return shown(shape, status, weights=weights, quantities=sizes, effective_sizes=u, error=1 / (target + jnp.sum(u, 1)), residual=residual,
+                 iterations=rounds)

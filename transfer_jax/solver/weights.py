@@ -1,46 +1,116 @@
-"""u* = argmin_{u >= 0} u'(D + G) u / 2 - 1'u of a batch of problems: scaled, solved by pivoting, refined, certified, differentiable."""
+"""u* = argmin_{u >= 0} u'(D + G) u / 2 - 1'u of a batch of problems: scaled, solved by pivoting, certified, differentiable."""
 import functools
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from transfer_jax.solver.factor import cholesky_solve, columns, gathered, unrolled
-from transfer_jax.solver.pivoting import pivot
+from transfer_jax.solution import Status, ended
+from transfer_jax.solver import precise
+from transfer_jax.solver.factor import cholesky_solve, gathered, masked, unrolled
+from transfer_jax.solver.layout import FIRST, LAST
+from transfer_jax.solver.pivoting import begin, pivot, turn
 
-SMALL, MIDDLING = 8, 16  # largest K of each layout
-CHUNK = {'small': 512, 'middling': 16, 'large': 1}
-REFINEMENTS = 1
-GUESSES = 15
+SMALL, LARGE = 8, 64  # the largest K with problems last, the smallest that is solved one by one
+CHUNK_SMALL, CHUNK = 512, LARGE**2  # problems at once; and K^2 times that
+TOLERANCE = {'float64': 1e-10, 'float32': 1e-6}  # of the residual
+REFINEMENTS = {'float32': 3, 'float64': 0}  # a Cholesky solution is backward stable: float64 is exact enough as it comes
 
 
-def scaled(sizes, gram):
-    """A = C (I + s G s) C of unit diagonal, b = C s and C for s = sqrt(N) [..., K], so that u = s C x: safe in float32 at any scale."""
-    root = jnp.sqrt(sizes)
-    core = root[..., :, None] * gram * root[..., None, :]
-    c = jax.lax.rsqrt(1 + jnp.diagonal(core, axis1=-2, axis2=-1))
-    a = c[..., :, None] * core * c[..., None, :]
-    eye = jnp.eye(sizes.shape[-1], dtype=bool)
-    return jnp.where(eye[None], 1, a), c * root, c
+def scaled(layout, sizes, gram):
+    """(A = S (D + G) S, what rounding took from A's diagonal, b = S 1) for sizes and gram in a layout; u = S x = b x.
+
+    S holds powers of two that bring the diagonal near 1, so nothing is rounded but the diagonal, and float32 is safe at any scale. A source
+    without samples has S = 0 and the identity's row.
+    """
+    used = sizes > 0
+    size = jnp.where(used, sizes, 1)
+    variance, bias = 1 / size, layout.diagonal(gram)
+    exponent = jnp.round(-0.5 * jnp.log2(variance + bias)).astype(jnp.int32)
+    scale = jnp.where(used, jnp.ldexp(jnp.ones_like(sizes), exponent), 0)
+    most, rest = precise.product(variance, size)
+    square = scale * scale
+    diagonal, low = precise.two_sum(variance * square, bias * square)
+    low = low + ((1 - most) - rest) / size * square
+    a = layout.rows(scale) * gram * layout.columns(scale)
+    return jnp.where(layout.eye(sizes.shape[layout.axis]), layout.rows(jnp.where(used, diagonal, 1)), a), jnp.where(used, low, 0), scale
 
 
 @jax.custom_jvp
 def optimal_sizes(sizes, gram):
-    """(u [B, K], (residual [B], unfinished [B], definite [B], rounds [B])) for sizes N [B, K] and gram [B, K, K] in one float dtype.
+    """(u [B, K], (residual [B], status [B], rounds [B])) for sizes N [B, K] and gram [B, K, K] in one float dtype.
 
     u* is unique for N > 0; u_k = 0 where N_k = 0. Differentiable: on the support S, du_S = M_SS^-1 (D^2 u dN - dG u)_S with M = D + G.
     """
-    a, b, c = scaled(sizes, gram)
-    x, certificate = _chunked(a, b)
-    return jnp.sqrt(sizes) * c * x, certificate
+    size = sizes.shape[1]
+    if size <= SMALL:
+        return _small(sizes, gram)
+    chunk = CHUNK // size**2 or 1
+    to_the_end = lambda *part: _solve(FIRST, 50 + 10 * size, jnp.ones_like(part[0], bool), *scaled(FIRST, *part))
+    return _in_chunks(0, to_the_end, min(chunk, len(sizes)), len(sizes), sizes, gram)
+
+
+def _small(sizes, gram):
+    """optimal_sizes, problems last: all are scaled at once, solved for one round, and who is not done goes on among others like it."""
+    batch, size = sizes.shape
+    problems, chunk, limit = scaled(LAST, sizes.T, jnp.moveaxis(gram, 0, -1)), min(batch, CHUNK_SMALL), 50 + 10 * size
+    guess = jnp.ones((size, batch), bool)
+    if batch == chunk:
+        u, certificate = _solve(LAST, limit, guess, *problems)
+        return u.T, certificate
+    found = _in_chunks(-1, functools.partial(_solve, LAST, 1), chunk, batch, guess, *problems)
+    left = found[1][1] == Status.UNFINISHED.value
+    order = jnp.nonzero(left, size=batch, fill_value=batch)[0]
+
+    def more(k, found):
+        index = jax.lax.dynamic_slice_in_dim(order, k * chunk, chunk)
+        pick = lambda x: x.at[..., index].get(mode='clip')
+        part = _solve(LAST, limit, pick(found[0]) > 0, *map(pick, problems))
+        return jax.tree.map(lambda x, y: x.at[..., index].set(y, mode='drop'), found, part)
+
+    u, certificate = jax.lax.fori_loop(0, -(-jnp.sum(left) // chunk), more, found)
+    return u.T, certificate
+
+
+def _in_chunks(axis, solve, chunk, batch, *problems):
+    """solve on chunks of problems, one after the other."""
+    if batch == chunk:
+        return solve(*problems)
+    take = lambda k, x: jax.lax.dynamic_slice_in_dim(x, k * chunk, chunk, axis)
+    put = lambda k, whole, part: jax.lax.dynamic_update_slice_in_dim(whole, part, k * chunk, axis)
+    wide = lambda x: (*x.shape[:-1], batch) if axis else (batch, *x.shape[1:])
+    shapes = jax.eval_shape(solve, *(take(0, x) for x in problems))
+    empty = jax.tree.map(lambda x: jnp.zeros(wide(x), x.dtype), shapes)
+    one = lambda k, found: jax.tree.map(functools.partial(put, k), found, solve(*(take(k, x) for x in problems)))
+    return jax.lax.fori_loop(0, -(-batch // chunk), one, empty)
+
+
+def _solve(layout, limit, guess, a, low, b):
+    """(u, (residual, status, rounds)) of one chunk in its layout, after at most limit rounds."""
+    size, eps = b.shape[layout.axis], jnp.finfo(b.dtype).eps
+    factor = unrolled if layout is LAST else masked if size < LARGE else gathered
+    solve = factor(jnp.where(layout.eye(size), a + (8 + size) * eps, a))
+    refinements = REFINEMENTS[b.dtype.name]
+    remainder = functools.partial(precise.remainder if refinements else _remainder, layout, a, low, b)
+    state = pivot(layout, lambda state: turn(layout, state, remainder, solve, b, refinements), begin(layout, b, guess), limit)
+    status = ended(state.residual, TOLERANCE, layout.over(jnp.logical_or, state.wrong), state.definite)
+    return b * jnp.maximum(state.x, 0), (state.residual, status, state.rounds)
+
+
+def _remainder(layout, a, low, b, x):
+    """(b - A x, |A||x| + |b|) in plain arithmetic; low is below what this tells apart."""
+    if layout is LAST:
+        return b - layout.over(jnp.add, a * x[:, None]), layout.over(jnp.add, jnp.abs(a * x[:, None])) + jnp.abs(b)
+    product = functools.partial(jnp.einsum, 'ckl,cl->ck')
+    return b - product(a, x), product(jnp.abs(a), jnp.abs(x)) + jnp.abs(b)
 
 
 @optimal_sizes.defjvp
 def _derivative(primals, tangents):
     sizes, gram = primals
     u, certificate = optimal_sizes(sizes, gram)
-    a, _, c = scaled(sizes, gram)
-    scale, free = c * jnp.sqrt(sizes), u > 0
+    a, _, scale = scaled(FIRST, sizes, gram)
+    free = u > 0
     # D^2 u = u / N^2 is 0 / 0 off the support
     right = jnp.where(free, u / jnp.where(free, sizes, 1) ** 2 * tangents[0] - jnp.einsum('bkl,bl->bk', tangents[1], u), 0)
     both = free[:, :, None] & free[:, None, :]
@@ -51,53 +121,3 @@ def _derivative(primals, tangents):
 
 def _no_tangent(leaf):
     return jnp.zeros_like(leaf) if jnp.issubdtype(leaf.dtype, jnp.floating) else np.zeros(leaf.shape, jax.dtypes.float0)
-
-
-def _chunked(a, b):
-    """x and its certificate, the batch in chunks, each ending as soon as its own problems are solved."""
-    batch, size = b.shape
-    layout = 'small' if size <= SMALL else 'middling' if size <= MIDDLING else 'large'
-    chunk = min(CHUNK[layout], batch)
-    count = -(-batch // chunk)
-    fill = lambda x: jnp.concatenate([x, jnp.broadcast_to(x[-1:], (count * chunk - batch, *x.shape[1:]))])
-    parts = jax.tree.map(lambda x: jnp.moveaxis(fill(x).reshape(count, chunk, *x.shape[1:]), 1, -1), (a, b))
-    x, certificate = jax.lax.map(lambda part: _solve(layout, *part), parts) if count > 1 else jax.tree.map(
-        lambda y: y[None], _solve(layout, *(part[0] for part in parts)))
-    flat = lambda y: jnp.moveaxis(y, -1, 1).reshape(count * chunk, *y.shape[1:-1])[:batch]
-    return jax.tree.map(flat, (x, certificate))
-
-
-def _solve(layout, a, b):
-    """x [K, C] and the certificate of one chunk, a [K, K, C] and b [K, C]."""
-    size = len(b)
-    eps = jnp.finfo(b.dtype).eps
-    lifted = a + (4 * size * eps) * jnp.eye(size, dtype=a.dtype)[..., None]
-    solve = {'small': unrolled, 'middling': columns, 'large': gathered}[layout](lifted)
-    multiply, everything = functools.partial(_multiply, layout, a), jnp.ones(b.shape, bool)
-    free = _guess(multiply, a, b) if layout == 'large' else everything
-    x, free, unfinished, definite, rounds = pivot(multiply, solve, b, free, limit=50 + 10 * size)
-    if layout == 'large':  # the others began with everything free
-        definite &= solve(everything, b)[1]
-    for _ in range(REFINEMENTS):
-        x = jnp.maximum(x + solve(free, b - multiply(x))[0], 0)
-    slack = multiply(x) - b
-    size_of_terms = jnp.max(multiply(x, absolute=True) + jnp.abs(b), 0)
-    residual = jnp.max(jnp.abs(jnp.minimum(x, slack)), 0) / jnp.where(size_of_terms > 0, size_of_terms, 1)
-    return x, (residual, unfinished, definite, rounds)
-
-
-def _multiply(layout, a, x, absolute=False):
-    a = jnp.abs(a) if absolute else a
-    if layout == 'large':
-        return (a[..., 0] @ x)
-    return jnp.sum(a * x[None], axis=1)
-
-
-def _guess(multiply, a, b):
-    """The positive part of a few accelerated projected gradient steps: which sources are worth anything, nearly."""
-    rate = 1 / jnp.max(jnp.sum(jnp.abs(a), 1), 0, keepdims=True)
-    x = momentum = jnp.zeros_like(b)
-    for k in range(GUESSES):
-        new = jnp.maximum(momentum - rate * (multiply(momentum) - b), 0)
-        x, momentum = new, new + k / (k + 3) * (new - x)
-    return x > 0

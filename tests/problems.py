@@ -1,7 +1,9 @@
-"""Transfer problems of many kinds, and their optima by other means: enumeration of supports, and the optimality conditions themselves."""
+"""Transfer problems of many kinds, and their optima by other means: enumeration, an interior point, the conditions themselves."""
 import itertools
 
+import clarabel
 import numpy as np
+import scipy.sparse
 
 KINDS = ('plain', 'diagonal', 'rank one', 'rank half', 'identical', 'opposed', 'zero', 'tiny', 'huge', 'mixed', 'empty')
 
@@ -62,3 +64,32 @@ def objective(sizes, gram, u):
     sizes, gram, u = (np.asarray(x, np.longdouble) for x in (sizes, gram, u))
     variance = np.sum(u**2 / np.where(sizes > 0, sizes, 1), -1)
     return variance / 2 + np.sum(u * np.einsum('...kl,...l->...k', gram, u), -1) / 2 - u.sum(-1)
+
+
+def by_clarabel(sizes, gram):
+    """u* [K] by an interior-point solver, in the scaled unknown u / sqrt(N)."""
+    root, count = np.sqrt(sizes), len(sizes)
+    x = quadratic_program(np.eye(count) + root[:, None] * gram * root, -root, -np.eye(count), np.zeros(count))
+    return np.maximum(x, 0) * root
+
+
+def quantities_by_clarabel(target, sizes, gram):
+    """n* [K] likewise, of the convex form in the shares v = (N0, n) / (N0 + sum n): v0/N0 + v'Gv, v0 + sum v = 1, 0 <= v_k <= v0 N_k/N0."""
+    count = len(sizes)
+    matrix = np.zeros((count + 1, count + 1))
+    matrix[1:, 1:] = 2 * target * gram
+    at_most = np.concatenate([-sizes[:, None] / target, np.eye(count)], 1)
+    least = np.concatenate([np.zeros((count, 1)), -np.eye(count)], 1)
+    rows = np.concatenate([np.ones((1, count + 1)), at_most, least])
+    v = quadratic_program(matrix, np.eye(count + 1)[0], rows, np.eye(len(rows))[0], equalities=1)
+    return np.clip(v[1:] * target / v[0], 0, sizes)
+
+
+def quadratic_program(matrix, linear, rows, right, equalities=0):
+    """argmin x'Px/2 + q'x with rows x <= right, the first of them equal."""
+    settings = clarabel.DefaultSettings()
+    settings.verbose = False
+    settings.tol_gap_abs = settings.tol_gap_rel = settings.tol_feas = 1e-12
+    cones = [clarabel.ZeroConeT(equalities)] * (equalities > 0) + [clarabel.NonnegativeConeT(len(rows) - equalities)]
+    upper = scipy.sparse.triu(scipy.sparse.csc_matrix(matrix), format='csc')
+    return np.array(clarabel.DefaultSolver(upper, linear, scipy.sparse.csc_matrix(rows), right, cones, settings).solve().x)

@@ -2,8 +2,9 @@
 import numpy as np
 import pytest
 
-from transfer_jax.objective import predicted_error
-from transfer_jax.planning import plan
+from transfer_jax.debias import debias_gram
+from transfer_jax.objective import predicted_error, single_source_quantity
+from transfer_jax.planning import CONFIDENT, plan
 from transfer_jax.quantities import transfer_quantities
 from transfer_jax.runtime.errors import UserError
 from transfer_jax.weights import source_weights
@@ -37,7 +38,28 @@ def test_intervals_come_from_replicates():
     moved = plan(N0, SIZES, GRAM, replicates=replicates * np.linspace(0.9, 1.1, 10)[:, None, None])
     inside = (moved.weight_intervals[:, 0] < moved.weights) & (moved.weights < moved.weight_intervals[:, 1])
     assert inside.all() and moved.worth_interval[0] < moved.worth < moved.worth_interval[1]
-    assert ' to ' in str(moved)
+    assert str(moved).count(' to ') == 2 * len(SIZES) + 1
+
+
+def test_quantities_have_the_intervals_of_their_closed_form():
+    """One source, n* = N0 / (2 N0 G - 1): the jackknife by hand; and never more samples than there are."""
+    gram, changes = np.array([[0.02]]), np.linspace(0.95, 1.05, 10)
+    made = plan(N0, [1000], gram, replicates=gram * changes[:, None, None])
+    exact = single_source_quantity(N0, 1000, 0.02 * changes)
+    half = CONFIDENT * 3 * np.std(exact)  # sqrt((R - 1) / R * R var) at R = 10
+    np.testing.assert_allclose(made.quantity_intervals, [[made.quantities[0] - half, made.quantities[0] + half]], rtol=1e-4)
+    tight = plan(N0, [35], gram, replicates=gram * changes[:, None, None])
+    assert tight.quantity_intervals[0, 1] == 35 and tight.quantity_intervals[0, 0] < 35
+    assert plan(N0, SIZES, GRAM).quantity_intervals is None
+
+
+def test_replicates_are_debiased_as_the_gram_is():
+    """All at once gives each one's own; equal replicates then leave intervals of no width, around the debiased plan."""
+    rest = (N0, SIZES, 1000)
+    replicates = debias_gram(np.repeat(GRAM[None] + 0.02, 10, 0), *rest)
+    np.testing.assert_allclose(replicates[3], debias_gram(GRAM + 0.02, *rest), rtol=1e-4, atol=1e-7)
+    made = plan(N0, SIZES, debias_gram(GRAM + 0.02, *rest), replicates=replicates)
+    np.testing.assert_allclose(made.quantity_intervals, np.stack([made.quantities] * 2, -1), rtol=1e-3, atol=0.1)
 
 
 def test_its_picture_is_drawn(tmp_path):

@@ -45,8 +45,8 @@ def split_half_noise(function, params, difference, batch, *, kind=None, d=None, 
 def gram_uncertainty(function, params, deltas, batch, *, kind=None, d=None, minibatch=256, folds=20):
     """(standard errors [K, K], replicates [folds, K, K]) of fisher_gram over its examples, by the delete-a-group jackknife.
 
-    Replicate j is G without every example whose number is j modulo folds; plan() takes them for its intervals. Raises ValueError with fewer
-    examples than folds.
+    Replicate j is G without every example whose number is j modulo folds. plan() takes them for its intervals: where it gets
+    debias_gram(gram, *rest), it must get debias_gram(replicates, *rest). Raises ValueError with fewer examples than folds.
     """
     a = fisher_products(function, params, deltas, batch, kind=kind, minibatch=minibatch)
     if a.shape[1] < folds:

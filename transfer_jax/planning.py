@@ -17,9 +17,9 @@ CONFIDENT = 1.96  # standard errors to either side: 95 % of a normal law
 class Plan:
     """What each source is worth to one target. Arrays are numpy's, [K] in the order of `names`.
 
-    weights: of UOWQ, whose intervals [K, 2] are None without replicates. quantities: of OTQMS. variance: 1 / N_k; bias: G_kk; both in units
-    of F, as the errors are. errors: predicted F of 'target only', 'all sources', 'OTQMS' and 'UOWQ'. worth: how many more target samples
-    the weighted sources are worth; worth_interval: two of them, or None.
+    weights: of UOWQ; quantities: of OTQMS; their intervals [K, 2] are None without replicates. variance: 1 / N_k; bias: G_kk; both in
+    units of F, as the errors are. errors: predicted F of 'target only', 'all sources', 'OTQMS' and 'UOWQ'. worth: how many more target
+    samples the weighted sources are worth; worth_interval: two of them, or None.
     """
     names: tuple
     target_size: float
@@ -27,6 +27,7 @@ class Plan:
     weights: np.ndarray
     weight_intervals: np.ndarray | None
     quantities: np.ndarray
+    quantity_intervals: np.ndarray | None
     variance: np.ndarray
     bias: np.ndarray
     errors: dict
@@ -36,11 +37,13 @@ class Plan:
     def __str__(self):
         """A table of the sources, and one of the policies."""
         width = max(6, *(len(name) for name in self.names))
-        lines = [f'{"source":<{width}} {"samples":>9} {"weight":>8} {"95 %":>15} {"quantity":>9} {"variance":>10} {"bias":>10}']
+        lines = [f'{"source":<{width}} {"samples":>9} {"weight":>8} {"95 %":>15} {"quantity":>9} {"95 %":>15} '
+                 f'{"variance":>10} {"bias":>10}']
         for k, name in enumerate(self.names):
-            interval = '' if self.weight_intervals is None else '{:.3f} to {:.3f}'.format(*self.weight_intervals[k])
-            lines.append(f'{name:<{width}} {self.source_sizes[k]:>9.0f} {self.weights[k]:>8.3f} {interval:>15} {self.quantities[k]:>9.0f} '
-                         f'{self.variance[k]:>10.3g} {self.bias[k]:>10.3g}')
+            of_weight = '' if self.weight_intervals is None else '{:.3f} to {:.3f}'.format(*self.weight_intervals[k])
+            of_quantity = '' if self.quantity_intervals is None else '{:.0f} to {:.0f}'.format(*self.quantity_intervals[k])
+            lines.append(f'{name:<{width}} {self.source_sizes[k]:>9.0f} {self.weights[k]:>8.3f} {of_weight:>15} {self.quantities[k]:>9.0f} '
+                         f'{of_quantity:>15} {self.variance[k]:>10.3g} {self.bias[k]:>10.3g}')
         between = '' if self.worth_interval is None else ' ({:.0f} to {:.0f})'.format(*self.worth_interval)
         lines += ['', f'The sources are worth {self.worth:.0f}{between} more target samples; there are {self.target_size:.0f}.', '',
                   f'{"policy":<12} {"predicted F":>12} {"of target only":>15}']
@@ -48,14 +51,15 @@ class Plan:
         return '\n'.join(lines + [f'{name:<12} {value:>12.4g} {value / alone:>15.3f}' for name, value in self.errors.items()])
 
     def plot(self):
-        """A matplotlib figure: weights with their intervals, quantities as shares, and the policies' predicted errors."""
+        """A matplotlib figure: weights and shares of samples with their intervals, and the policies' predicted errors."""
         figure = Figure(figsize=(10, 3.2), layout='constrained')
         left, middle, right = figure.subplots(1, 3)
-        rows = np.arange(len(self.names))
-        around = None if self.weight_intervals is None else np.abs(self.weight_intervals.T - self.weights)
-        left.barh(rows, self.weights, xerr=around, color='#4878a8')
+        rows, most = np.arange(len(self.names)), np.maximum(self.source_sizes, 1)
+        around = lambda value, intervals: None if intervals is None else np.abs(intervals.T - value)
+        left.barh(rows, self.weights, xerr=around(self.weights, self.weight_intervals), color='#4878a8')
         left.set(title='weight (UOWQ)', yticks=rows, yticklabels=self.names)
-        middle.barh(rows, self.quantities / np.maximum(self.source_sizes, 1), color='#8a6fa8')
+        shares = None if self.quantity_intervals is None else self.quantity_intervals / most[:, None]
+        middle.barh(rows, self.quantities / most, xerr=around(self.quantities / most, shares), color='#8a6fa8')
         middle.set(title='share of samples (OTQMS)', yticks=rows, yticklabels=[''] * len(rows), xlim=(0, 1))
         right.barh(list(self.errors), np.array(list(self.errors.values())) / self.errors['target only'], color='#6a9a6a')
         right.set(title='predicted error over target only')
@@ -67,8 +71,9 @@ class Plan:
 def plan(target_size, source_sizes, gram, *, names=None, replicates=None):
     """The Plan of one problem: N0, N [K] and gram [K, K], best debiased (transfer_jax.debias).
 
-    names: of the sources. replicates: [R, K, K] of gram_uncertainty, treated as gram was (debiased alike), for intervals by the
-    jackknife. Raises UserError where the problem cannot be solved, ValueError where shapes do not go together.
+    names: of the sources. replicates: [R, K, K] of gram_uncertainty, for intervals by the jackknife; where gram is debiased, so must they
+    be: debias_gram takes all R at once, with gram's own arguments. Raises UserError where the problem cannot be solved, ValueError where
+    shapes do not go together.
     """
     sizes, gram = np.asarray(source_sizes, float), np.asarray(gram)
     names = tuple(names or (f'source {k}' for k in range(len(sizes))))
@@ -77,15 +82,16 @@ def plan(target_size, source_sizes, gram, *, names=None, replicates=None):
     weighted, counted = (jax.device_get(check(solve(target_size, sizes, gram))) for solve in (source_weights, transfer_quantities))
     alone, everything = (float(predicted_error(target_size, n, gram)) for n in (0 * sizes, sizes))
     worth = float(weighted.effective_sizes.sum())
-    weight_intervals = worth_interval = None
+    weight_intervals = quantity_intervals = worth_interval = None
     if replicates is not None:
-        many = jax.device_get(check(source_weights(target_size, sizes, replicates)))
+        many, counts = (jax.device_get(check(solve(target_size, sizes, replicates))) for solve in (source_weights, transfer_quantities))
         weight_intervals = _interval(weighted.weights, many.weights)
         worth_interval = _interval(worth, many.effective_sizes.sum(-1))
+        quantity_intervals = np.minimum(_interval(counted.quantities, counts.quantities), sizes[:, None])
     errors = {'target only': alone, 'all sources': everything, 'OTQMS': float(counted.error), 'UOWQ': float(weighted.error)}
     return Plan(names=names, target_size=float(target_size), source_sizes=sizes, weights=weighted.weights,
-                weight_intervals=weight_intervals, quantities=counted.quantities, variance=1 / np.maximum(sizes, 1e-300),
-                bias=np.diagonal(gram), errors=errors, worth=worth, worth_interval=worth_interval)
+                weight_intervals=weight_intervals, quantities=counted.quantities, quantity_intervals=quantity_intervals,
+                variance=1 / np.maximum(sizes, 1e-300), bias=np.diagonal(gram), errors=errors, worth=worth, worth_interval=worth_interval)
 
 
 def _interval(value, replicates):

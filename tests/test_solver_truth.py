@@ -54,7 +54,7 @@ def test_weights_hold_by_their_conditions_and_are_no_worse_than_an_interior_poin
     assert (found.status == Status.SOLVED).all() and (found.residual <= 1e-10).all()
     used = sizes > 0
     np.testing.assert_allclose((found.weights * sizes)[used], found.effective_sizes[used], rtol=1e-15)
-    assert max(map(residual, sizes, gram, found.effective_sizes)) <= 1e-13
+    assert max(map(residual, sizes, gram, found.effective_sizes)) <= 2e-13  # K = 500: 508 eps are added to the diagonal
     assert sources < 3 or found.weights.max() > 1  # where biases cancel
     for i in range(0, len(target), 1 if sources < 250 else 3):
         other = objective(sizes[i], gram[i], by_clarabel(sizes[i], gram[i]))

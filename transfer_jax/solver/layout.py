@@ -2,6 +2,7 @@
 import dataclasses
 import functools
 
+import jax
 import jax.numpy as jnp
 
 
@@ -36,3 +37,16 @@ class Layout:
 
 
 LAST, FIRST = Layout(0), Layout(1)  # of the problems
+
+
+def in_chunks(layout, solve, chunk, *problems):
+    """What solve returns of all problems, from chunks of them, one after the other; the last may take some of those before it again."""
+    axis, batch = layout.axis - 1, problems[0].shape[layout.axis - 1]  # the problems' own axis: -1 or 0
+    if batch <= chunk:
+        return solve(*problems)
+    take = lambda k, x: jax.lax.dynamic_slice_in_dim(x, k * chunk, chunk, axis)
+    put = lambda k, whole, part: jax.lax.dynamic_update_slice_in_dim(whole, part, k * chunk, axis)
+    wide = lambda x: (*x.shape[:-1], batch) if axis else (batch, *x.shape[1:])
+    empty = jax.tree.map(lambda x: jnp.zeros(wide(x), x.dtype), jax.eval_shape(solve, *(take(0, x) for x in problems)))
+    one = lambda k, found: jax.tree.map(functools.partial(put, k), found, solve(*(take(k, x) for x in problems)))
+    return jax.lax.fori_loop(0, -(-batch // chunk), one, empty)

@@ -40,10 +40,7 @@ def turn(layout, state, remainder, solve, b, refinements):
     free = state.free ^ (state.wrong & (each(patience >= 0) | last))
 
     def refined(substitute):
-        x = substitute(b)
-        for _ in range(refinements):
-            x = x + substitute(remainder(x)[0])
-        return x
+        return jax.lax.fori_loop(0, refinements, lambda _, x: x + substitute(remainder(x)[0]), substitute(b))
 
     x, definite = solve(free, refined)
     rest, terms = remainder(x)

@@ -5,8 +5,6 @@ Compilers may turn a product and a sum into one rounding. Nothing here minds: on
 import jax
 import jax.numpy as jnp
 
-UNROLLED = 24
-
 
 def two_sum(a, b):
     """s and e with s = fl(a + b), s + e = a + b exactly."""
@@ -38,6 +36,5 @@ def remainder(layout, a, low, b, x):
 
     rows, values = jnp.moveaxis(a, layout.axis, 0), jnp.moveaxis(x, layout.axis, 0)
     start = (b, -low * x, jnp.abs(b))
-    (high, rest, terms), _ = jax.lax.scan(add, start, (rows, jnp.expand_dims(values, layout.axis + 1)),
-                                          unroll=len(rows) if len(rows) <= UNROLLED else 8)
+    (high, rest, terms), _ = jax.lax.scan(add, start, (rows, jnp.expand_dims(values, layout.axis + 1)), unroll=4)
     return high + rest, terms

@@ -13,10 +13,11 @@ import jax
 import jax.numpy as jnp
 
 from transfer_jax.solver.factor import cholesky_solve
+from transfer_jax.solver.layout import FIRST, in_chunks
 
 ROUNDS = 80
 TO_BOUNDARY = 0.995
-CHUNK = 64
+CHUNK = 128**2  # of K^2 times the problems at once
 
 
 class Point(NamedTuple):
@@ -31,8 +32,7 @@ class Point(NamedTuple):
 
 def optimal_quantities(target, sizes, gram):
     """(n [B, K], residual [B], unfinished [B], rounds [B]) for N0 [B], N [B, K] and gram [B, K, K] in one float dtype."""
-    one = lambda problem: jax.tree.map(lambda x: x[0], _solve(*(x[None] for x in problem)))
-    return jax.lax.map(one, (target, sizes, gram), batch_size=min(CHUNK, len(target)))
+    return in_chunks(FIRST, _solve, max(1, CHUNK // sizes.shape[1]**2), target, sizes, gram)
 
 
 def conditions(target, sizes, gram, n):

@@ -8,7 +8,7 @@ import numpy as np
 from transfer_jax.solution import Status, ended
 from transfer_jax.solver import precise
 from transfer_jax.solver.factor import cholesky_solve, gathered, masked, unrolled
-from transfer_jax.solver.layout import FIRST, LAST
+from transfer_jax.solver.layout import FIRST, LAST, in_chunks
 from transfer_jax.solver.pivoting import begin, pivot, turn
 
 SMALL, LARGE = 8, 64  # the largest K with problems last, the smallest that is solved one by one
@@ -47,7 +47,7 @@ def optimal_sizes(sizes, gram):
         return _small(sizes, gram)
     chunk = CHUNK // size**2 or 1
     to_the_end = lambda *part: _solve(FIRST, 50 + 10 * size, jnp.ones_like(part[0], bool), *scaled(FIRST, *part))
-    return _in_chunks(0, to_the_end, min(chunk, len(sizes)), len(sizes), sizes, gram)
+    return in_chunks(FIRST, to_the_end, chunk, sizes, gram)
 
 
 def _small(sizes, gram):
@@ -58,7 +58,7 @@ def _small(sizes, gram):
     if batch == chunk:
         u, certificate = _solve(LAST, limit, guess, *problems)
         return u.T, certificate
-    found = _in_chunks(-1, functools.partial(_solve, LAST, 1), chunk, batch, guess, *problems)
+    found = in_chunks(LAST, functools.partial(_solve, LAST, 1), chunk, guess, *problems)
     left = found[1][1] == Status.UNFINISHED.value
     order = jnp.nonzero(left, size=batch, fill_value=batch)[0]
 
@@ -70,19 +70,6 @@ def _small(sizes, gram):
 
     u, certificate = jax.lax.fori_loop(0, -(-jnp.sum(left) // chunk), more, found)
     return u.T, certificate
-
-
-def _in_chunks(axis, solve, chunk, batch, *problems):
-    """solve on chunks of problems, one after the other."""
-    if batch == chunk:
-        return solve(*problems)
-    take = lambda k, x: jax.lax.dynamic_slice_in_dim(x, k * chunk, chunk, axis)
-    put = lambda k, whole, part: jax.lax.dynamic_update_slice_in_dim(whole, part, k * chunk, axis)
-    wide = lambda x: (*x.shape[:-1], batch) if axis else (batch, *x.shape[1:])
-    shapes = jax.eval_shape(solve, *(take(0, x) for x in problems))
-    empty = jax.tree.map(lambda x: jnp.zeros(wide(x), x.dtype), shapes)
-    one = lambda k, found: jax.tree.map(functools.partial(put, k), found, solve(*(take(k, x) for x in problems)))
-    return jax.lax.fori_loop(0, -(-batch // chunk), one, empty)
 
 
 def _solve(layout, limit, guess, a, low, b):

@@ -25,7 +25,7 @@ TRANSFER_FLOORS = (
     ('runtime',),
     ('solution', 'solver'),
     ('inputs',),
-    ('objective', 'fisher'),
+    ('objective', 'fisher', 'shrinkage'),
     ('weights',),
     ('quantities', 'debias'),
     ('planning',),

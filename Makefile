@@ -44,3 +44,4 @@ bench: .venv/bench
 	$(BIN)/python -m benchmarks.step_vs_torch
 	$(BIN)/python -m benchmarks.pipeline
 	$(BIN)/python -m benchmarks.solver
+	$(BIN)/python -m benchmarks.debiasing

@@ -1,4 +1,5 @@
 """From the Gram matrix of estimates to that of the truth: what sampling noise adds to it, and how sure it is."""
+import jax
 import jax.numpy as jnp
 
 from transfer_jax.fisher import dimension, fisher_products, gram_of_products
@@ -22,13 +23,15 @@ def debias_gram(gram, target_size, source_sizes, d, noise=None):
     gram, target_size, source_sizes = in_one_dtype(gram, target_size, source_sizes)
     ours, theirs = (1 / target_size, 1 / source_sizes) if noise is None else in_one_dtype(*noise)
     shape = jnp.broadcast_shapes(gram.shape[:-1], (*ours.shape, 1), theirs.shape)
-    gram = jnp.broadcast_to(gram, (*shape, shape[-1])).reshape(-1, shape[-1], shape[-1]) / min(1.0, max(2 - 5 / d, 0.1))
+    gram = jnp.broadcast_to(gram, (*shape, shape[-1])).reshape(-1, shape[-1], shape[-1])
     ours, theirs = jnp.broadcast_to(ours, shape[:-1]).reshape(-1), jnp.broadcast_to(theirs, shape).reshape(-1, shape[-1])
-    return _shrunk(gram, ours, theirs, d).reshape(*shape, shape[-1])
+    return _shrunk(gram, ours, theirs, jnp.asarray(d, gram.dtype)).reshape(*shape, shape[-1])
 
 
+@jax.jit
 def _shrunk(gram, ours, theirs, d):
-    """debias_gram of a flat batch: gram [B, K, K], noise of the target [B] and of the sources [B, K]."""
+    """debias_gram of a flat batch: gram [B, K, K], noise of the target [B] and of the sources [B, K], d []."""
+    gram = gram / jnp.clip(2 - 5 / d, 0.1, 1)
     least = 1e-9 * jnp.max(jnp.diagonal(gram, axis1=1, axis2=2), 1) + 1e-18  # noise may be given as 0
     known = jnp.isfinite(theirs)
     common = jnp.maximum(jnp.where(jnp.isfinite(ours), ours, 0), least)
@@ -37,7 +40,7 @@ def _shrunk(gram, ours, theirs, d):
     grams = jnp.stack([random_effects(gram, common, own, known), project_psd(gram - noise)])
     sizes = jnp.where(known, 1 / jnp.where(known, own, 1), 0)
     u = source_weights(1.0, sizes, grams).effective_sizes
-    simple, full = u / (1 / common[:, None] + jnp.sum(u, -1, keepdims=True))
+    simple, full = u / (1 / common[None, :, None] + jnp.sum(u, -1, keepdims=True))
     cost = fitted_numbers(grams[1], own, u[1] > 0) * jnp.sum(full, 1) / d
     part = trust(gram, simple, full, cost, common)[:, None]
     shares = simple + part * (full - simple)

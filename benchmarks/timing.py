@@ -42,10 +42,10 @@ def machine():
             f'Python {platform.python_version()}, jax {jax.__version__}' + (f', GLIBC_TUNABLES={tunables}' if tunables else ''))
 
 
-def write_page(name, title, lines):
-    """Writes benchmarks/results/NAME.md: the title, the command that made it, the machine, then the lines; prints it too."""
+def write_page(name, title, lines, folder=RESULTS):
+    """Writes NAME.md into the folder: the title, the command that made it, the machine, then the lines; prints it too."""
     command = ' '.join(['python -m', sys.modules['__main__'].__spec__.name, *sys.argv[1:]])
     text = '\n'.join([f'# {title}', '', f'`{command}`', '', f'{time.strftime("%Y-%m-%d")}, {machine()}.', '', *lines, ''])
-    RESULTS.mkdir(exist_ok=True)
-    (RESULTS / f'{name}.md').write_text(text)
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / f'{name}.md').write_text(text)
     print(text)

@@ -26,7 +26,7 @@ TRANSFER_FLOORS = (
     ('solution',),
     ('solver',),
     ('inputs',),
-    ('objective', 'fisher'),
+    ('objective', 'fisher', 'shrinkage'),
     ('weights',),
     ('quantities', 'debias'),
     ('planning',),

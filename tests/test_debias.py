@@ -3,9 +3,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import scipy.stats
 
 from transfer_jax.debias import debias_gram, gram_uncertainty, project_psd, split_half_noise
 from transfer_jax.fisher import fisher_gram
+from transfer_jax.shrinkage import random_effects, trust, with_optimum
+from transfer_jax.weights import source_weights
 
 N0, SIZES = 40, np.array([100, 200, 400])
 
@@ -17,22 +20,102 @@ def estimates(rng, d, deltas):
     return (theirs - ours) @ (theirs - ours).T / d
 
 
-def test_on_average_the_noise_is_what_is_subtracted():
-    rng, d, runs = np.random.default_rng(0), 2000, 200
-    deltas = rng.standard_normal((3, d)) * np.array([[0.3], [0.5], [1.0]])
-    truth = deltas @ deltas.T / d
-    found = np.stack([np.asarray(debias_gram(estimates(rng, d, deltas), N0, SIZES, d)) for _ in range(runs)])
-    spread = found.std(0) / runs**0.5
-    shrunk = (3 + 1) / d * (1 / N0 + np.diag(1 / SIZES))  # what f leaves in
-    assert (np.abs(found.mean(0) - truth - shrunk) < 5 * spread + 1e-5).all()
+def realised(gram, errors, sizes, target_size):
+    """Squared error of the weighted fit over target-only's expected one, from second moments of eps_0 and Delta^ [runs, 1 + K, 1 + K]."""
+    u = np.asarray(source_weights(target_size, sizes, gram).effective_sizes, float)
+    v = np.concatenate([np.ones((len(u), 1)), u / (target_size + u.sum(1, keepdims=True))], 1)
+    return target_size * np.sum((v[:, None] @ errors)[:, 0] * v, 1)
 
 
-def test_few_parameters_are_left_as_they_are_and_identical_sources_come_out_near_zero():
-    rng = np.random.default_rng(1)
-    raw = estimates(rng, 4, np.zeros((3, 4)))
-    np.testing.assert_allclose(debias_gram(raw, N0, SIZES, 4), raw, atol=1e-6)
-    raw = estimates(rng, 5000, np.zeros((3, 5000)))
-    assert np.trace(debias_gram(raw, N0, SIZES, 5000)) < 0.05 * np.trace(raw)
+def drawn(rng, runs, d, mixing, target_size, sizes):
+    """Such second moments of Gaussian means, whose biases are mixing z with z [R, d] standard normal."""
+    target = rng.standard_normal((runs, 1, d)) / target_size**0.5
+    own = rng.standard_normal((runs, len(sizes), d)) / sizes[:, None] ** 0.5
+    rows = np.concatenate([target, mixing @ rng.standard_normal((runs, mixing.shape[1], d)) + own - target], 1)
+    return rows @ rows.swapaxes(1, 2) / d
+
+
+def test_one_well_known_source_gives_james_and_steins_positive_part():
+    d, runs = 8, 40000
+    rng = np.random.default_rng(0)
+    for bias in (0.0, 4.0):
+        target = rng.standard_normal((runs, d))
+        rows = np.stack([target, bias**0.5 - target], 1)
+        errors = rows @ rows.swapaxes(1, 2) / d
+        sizes = np.full(1, 1e9)
+        found = realised(debias_gram(errors[:, 1:, 1:], 1, sizes, d), errors, sizes, 1)
+        law = scipy.stats.ncx2(d, d * bias) if bias else scipy.stats.chi2(d)
+        # Stein's lemma: with Z = |theta^_1 - theta^_0|^2 N0 the risk is E[Z - d where Z < d, else d - d (d - 4) / Z]
+        risk = law.expect(lambda z: z - d, ub=d) + law.expect(lambda z: d - d * (d - 4) / z, lb=d)
+        assert abs(found.mean() - risk / d) < 4 * found.std() / runs**0.5
+
+
+@pytest.mark.parametrize('d', [3, 6, 30])
+@pytest.mark.parametrize('levels', [[100] * 5, [7, 30, 500, 7, 30]])
+def test_bad_sources_never_cost_more_than_one_percent(d, levels):
+    runs = 10000
+    sizes = np.full(len(levels), 10.0)
+    for mixing in (np.diag(np.sqrt(levels)), np.sqrt(levels)[:, None]):  # a bias each; one shared
+        errors = drawn(np.random.default_rng([1, d]), runs, d, mixing, 1, sizes)
+        worse = realised(debias_gram(errors[:, 1:, 1:], 1, sizes, d), errors, sizes, 1) - errors[:, 0, 0]
+        assert worse.mean() < 0.01 + 3 * worse.std() / runs**0.5
+
+
+@pytest.mark.parametrize('mixing', [np.diag([0.0, 4, 4, 4, 4]), np.diag([0.3, 0.6, 1, 2, 3]), np.array([[0.0], [2], [2], [2], [2]])])
+def test_with_a_thousand_parameters_the_truth_is_hardly_better(mixing):
+    runs, d, sizes = 200, 1000, np.full(5, 10.0)
+    errors = drawn(np.random.default_rng(2), runs, d, mixing, 1, sizes)
+    truth = np.broadcast_to(mixing @ mixing.T, (runs, 5, 5))
+    ours, best, raw = (realised(gram, errors, sizes, 1) for gram in (
+        debias_gram(errors[:, 1:, 1:], 1, sizes, d), truth, errors[:, 1:, 1:]))
+    excess = ours - 1.06 * best
+    assert excess.mean() < 3 * excess.std() / runs**0.5
+    assert ours.mean() < raw.mean() / 2
+
+
+def test_the_risk_that_chooses_is_unbiased():
+    rng, d, runs = np.random.default_rng(3), 30, 20000
+    mixing, sizes, v = np.diag([0.5, 1.0, 2.0]), np.array([5.0, 10, 40]), np.array([0.3, 0.1, 0.2])
+    errors = drawn(rng, runs, d, mixing, 1, sizes)
+    both = np.concatenate([[1.0], v])
+    estimate = np.einsum('k,bkl,l->b', v, errors[:, 1:, 1:], v) + 1 - 2 * v.sum()  # what trust takes the step of
+    gap = estimate - np.einsum('k,bkl,l->b', both, errors, both)
+    assert abs(gap.mean()) < 4 * gap.std() / runs**0.5
+    simple, full = jnp.asarray(rng.uniform(0, 0.3, (2, runs, 3)), jnp.float32)
+    gram = jnp.asarray(errors[:, 1:, 1:], jnp.float32)
+    part = trust(gram, simple, full, jnp.zeros(runs), jnp.ones(runs))
+    tried = np.linspace(0, 1, 101)
+    shares = np.asarray(simple)[:, None] + tried[:, None] * np.asarray(full - simple)[:, None]
+    risks = np.einsum('btk,bkl,btl->bt', shares, errors[:, 1:, 1:], shares) - 2 * shares.sum(-1)
+    np.testing.assert_allclose(part, tried[risks.argmin(1)], atol=0.0051)
+
+
+def test_the_model_is_found_where_it_holds():
+    truth, d = 0.5 + np.diag([0.2, 1.0, 3.0, 0.1]), 200000
+    rows = np.random.default_rng(4).multivariate_normal(np.zeros(4), truth + 0.25 + 0.1 * np.eye(4), d)
+    gram = jnp.asarray(rows.T @ rows / d, jnp.float32)[None]
+    found = random_effects(gram, jnp.full(1, 0.25), jnp.full((1, 4), 0.1), jnp.ones((1, 4), bool))[0]
+    np.testing.assert_allclose(found, truth, atol=0.03)
+
+
+def test_the_bent_matrix_has_the_weights_asked_for_and_stays_semi_definite():
+    rng = np.random.default_rng(5)
+    a, sizes = rng.standard_normal((20, 4, 6)).astype(np.float32), np.full((20, 4), 5.0, np.float32)
+    u = rng.uniform(0.5, 4.5, (20, 4)).astype(np.float32) * np.array([1, 1, 1, 0], np.float32)
+    bent = np.asarray(with_optimum(jnp.asarray(a @ a.swapaxes(1, 2)), jnp.asarray(sizes), jnp.asarray(u)))
+    np.testing.assert_allclose(source_weights(1, sizes, bent).effective_sizes, u, rtol=1e-3, atol=1e-3)
+    assert np.linalg.eigvalsh(bent).min() > -1e-5
+
+
+def test_what_units_and_order_may_and_may_not_change():
+    errors = drawn(np.random.default_rng(6), 5, 20, np.diag([0.3, 1.0, 3.0]), 1, np.array([5.0, 10, 40]))[:, 1:, 1:]
+    sizes, order = np.array([5.0, 10, 40]), np.array([2, 0, 1])
+    one = np.asarray(debias_gram(errors, 1, sizes, 20))
+    np.testing.assert_allclose(debias_gram(errors / 64, 64, 64 * sizes, 20), one / 64, rtol=1e-3, atol=1e-6)
+    turned = debias_gram(errors[:, order][:, :, order], 1, sizes[order], 20)
+    np.testing.assert_allclose(turned, one[:, order][:, :, order], rtol=1e-3, atol=1e-4)
+    jitted = jax.jit(debias_gram, static_argnums=3)(errors, 1.0, sizes, 20)
+    np.testing.assert_allclose(jitted, one, rtol=1e-3, atol=1e-5)
 
 
 def test_given_noise_takes_the_place_of_the_sizes_and_batches_broadcast():
@@ -41,6 +124,27 @@ def test_given_noise_takes_the_place_of_the_sizes_and_batches_broadcast():
     one = debias_gram(raw, N0, SIZES, 50)
     np.testing.assert_allclose(debias_gram(raw, 1, np.ones(3), 50, noise=(1 / N0, 1 / SIZES)), one, rtol=1e-5)
     np.testing.assert_allclose(one[2], debias_gram(raw[2], N0, SIZES, 50), rtol=1e-4, atol=1e-6)
+    wide = debias_gram(raw[:, None], np.full((1, 2), N0), SIZES, 50)
+    assert wide.shape == (4, 2, 3, 3)
+    np.testing.assert_allclose(wide[:, 1], one, rtol=1e-4, atol=1e-6)
+
+
+def test_float64_stays_float64():
+    errors = drawn(np.random.default_rng(8), 2, 20, np.eye(2), 1, np.array([5.0, 10]))[:, 1:, 1:]
+    single = debias_gram(errors, 1, np.array([5.0, 10]), 20)
+    with jax.enable_x64(True):
+        double = debias_gram(errors, 1, np.array([5.0, 10]), 20)
+    assert (single.dtype, double.dtype) == (np.float32, np.float64)
+    np.testing.assert_allclose(single, double, rtol=1e-3, atol=1e-5)
+
+
+def test_sources_and_targets_without_samples_or_without_noise_leave_no_nan():
+    raw = estimates(np.random.default_rng(7), 50, np.ones((3, 50)))
+    for target, sizes, noise in ((N0, np.array([0, 200, 400]), None), (0, SIZES, None), (N0, SIZES, (0.0, np.zeros(3)))):
+        with np.errstate(divide='ignore'):
+            gram = debias_gram(raw, target, sizes, 50, noise=noise)
+        weights = source_weights(N0, sizes, gram)
+        assert (weights.status == 0).all() and np.isfinite(weights.weights).all()
 
 
 def test_the_projection_is_the_nearest_and_leaves_the_definite_alone():

@@ -1,29 +1,52 @@
 """From the Gram matrix of estimates to that of the truth: what sampling noise adds to it, and how sure it is."""
+import jax
 import jax.numpy as jnp
 
 from transfer_jax.fisher import dimension, fisher_products, gram_of_products
 from transfer_jax.inputs import in_one_dtype
+from transfer_jax.shrinkage import fitted_numbers, random_effects, trust, with_optimum
+from transfer_jax.weights import source_weights
 
 
 def debias_gram(gram, target_size, source_sizes, d, noise=None):
-    """PSD(G^ - f (s_0 11' + diag(s_k))), f = max(0, 1 - (K + 1) / d): G without what the estimates' own noise adds to it.
+    """G~ [..., K, K]: a stand-in for G, from G^ of estimates, whose optimal weights come near those of G itself.
 
     E[G^] = G + s_0 11' + diag(s), s_0 = 1/N0 and s_k = 1/N_k for efficient estimates of all d parameters: unless this is subtracted, no
-    source can ever look better than four times the target set. At small d subtracting all of it gambles on the noise that is left, hence f.
+    source can ever look better than four times the target set. What is left then is noise in K (K + 1) / 2 entries, which costs up to K/d
+    of the target's risk. So two choices of the shares v = u / (N0 + sum u) are mixed, that of full = PSD(G^ - s_0 11' - diag(s)) and that
+    of the likeliest c 11' + diag(t), as an estimate of the risk advises (transfer_jax.shrinkage); G~ is the two matrices mixed alike, bent
+    until v is optimal. With fewer than 5 parameters G^ is first divided by max(2 - 5 / d, 0.1): choosing would cost more than it brings.
+
     gram [..., K, K], target_size [...], source_sizes [..., K]; d: the parameters that were estimated. noise: (s_0 [...], s [..., K]) in
-    place of 1/N, for networks (split_half_noise). Returns [..., K, K]; a source without samples, of infinite noise, is left as it is.
+    place of 1/N, for networks (split_half_noise). A source without samples, of infinite noise, keeps its entries nearly as they are.
     """
     gram, target_size, source_sizes = in_one_dtype(gram, target_size, source_sizes)
     ours, theirs = (1 / target_size, 1 / source_sizes) if noise is None else in_one_dtype(*noise)
-    sources = gram.shape[-1]
-    shrink = max(0.0, 1 - (sources + 1) / d)
-    batch = jnp.broadcast_shapes(gram.shape[:-2], ours.shape, theirs.shape[:-1])
-    finite = lambda x: jnp.where(jnp.isfinite(x), x, 0)
-    common = finite(jnp.broadcast_to(ours, batch))[..., None, None] * jnp.ones((sources, sources), gram.dtype).reshape(
-        *[1] * len(batch), sources, sources)
-    own = finite(jnp.broadcast_to(theirs, (*batch, sources)))[..., None] * jnp.eye(sources, dtype=gram.dtype).reshape(
-        *[1] * len(batch), sources, sources)
-    return project_psd(jnp.broadcast_to(gram, common.shape) - shrink * (common + own))
+    shape = jnp.broadcast_shapes(gram.shape[:-1], (*ours.shape, 1), theirs.shape)
+    gram = jnp.broadcast_to(gram, (*shape, shape[-1])).reshape(-1, shape[-1], shape[-1])
+    ours, theirs = jnp.broadcast_to(ours, shape[:-1]).reshape(-1), jnp.broadcast_to(theirs, shape).reshape(-1, shape[-1])
+    return _shrunk(gram, ours, theirs, jnp.asarray(d, gram.dtype)).reshape(*shape, shape[-1])
+
+
+@jax.jit
+def _shrunk(gram, ours, theirs, d):
+    """debias_gram of a flat batch: gram [B, K, K], noise of the target [B] and of the sources [B, K], d []."""
+    gram = gram / jnp.clip(2 - 5 / d, 0.1, 1)
+    least = 1e-9 * jnp.max(jnp.diagonal(gram, axis1=1, axis2=2), 1) + 1e-18  # noise may be given as 0
+    known = jnp.isfinite(theirs)
+    common = jnp.maximum(jnp.where(jnp.isfinite(ours), ours, 0), least)
+    own = jnp.where(known, jnp.maximum(theirs, least[:, None]), 0)
+    noise = common[:, None, None] + own[:, :, None] * jnp.eye(gram.shape[1], dtype=gram.dtype)[None]
+    grams = jnp.stack([random_effects(gram, common, own, known), project_psd(gram - noise)])
+    sizes = jnp.where(known, 1 / jnp.where(known, own, 1), 0)
+    u = source_weights(1.0, sizes, grams).effective_sizes
+    simple, full = u / (1 / common[None, :, None] + jnp.sum(u, -1, keepdims=True))
+    cost = fitted_numbers(grams[1], own, u[1] > 0) * jnp.sum(full, 1) / d
+    part = trust(gram, simple, full, cost, common)[:, None]
+    shares = simple + part * (full - simple)
+    sizes_of_shares = shares / (1 - jnp.sum(shares, 1, keepdims=True)) / common[:, None]
+    mixed = grams[0] + part[:, :, None] * (grams[1] - grams[0])
+    return with_optimum(mixed, sizes, sizes_of_shares)
 
 
 def project_psd(gram):

@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from benchmarks.solver_peers import ALONE, PEERS, alone, in_own_process, one_by_one, scaled, value
+from benchmarks.solver_peers import ALONE, CALLS, PEERS, alone, in_own_process, one_by_one, scaled, value
 from benchmarks.timing import write_page
 from transfer_jax.weights import source_weights
 
@@ -31,7 +31,7 @@ def problems(sources, count, seed=0):
 def ours(sizes, gram):
     """(u [B, K], seconds a problem) of calls on the whole batch, one after the other as the others' are; arrays on the device."""
     arguments = jax.device_put((100.0, sizes, gram))
-    calls = max(1, min(100, 10000 // sizes.size))
+    calls = max(1, min(CALLS, 10000 // sizes.size))
 
     def run():
         jax.block_until_ready(source_weights(*arguments))
@@ -88,6 +88,7 @@ def main():
     parser.add_argument('--alone', choices=ALONE, help=argparse.SUPPRESS)
     args = parser.parse_args()
     jax.config.update('jax_enable_x64', True)
+    jax.config.update('jax_cpu_enable_async_dispatch', False)  # a thread woken for every call is not what is measured
     if args.alone:
         return alone(args.alone, forms_of(*problems(args.sources[0], args.batches[0])))
     names, lines, idle = ['ours', *PEERS, *ALONE], [], nothing()
@@ -102,7 +103,8 @@ def main():
     write_page('solver', 'Optimal weights: microseconds a problem', [
         f'float64; medians of {args.rounds} interleaved rounds; in brackets the largest relative distance from the best objective. OSQP, '
         'CVXPY and qpax run by themselves, once each; nan where that took longer than the time-out or failed. The last columns are other '
-        f'solvers\' time over ours. A jitted call that does nothing took {idle:.0f} us here.', '',
+        f'solvers\' time over ours. A jitted call that does nothing took {idle:.0f} us here. '
+        'JAX is told to dispatch at once (jax_cpu_enable_async_dispatch), which saves small calls the waking of a thread.', '',
         '| K | batch | ' + ' | '.join(names + [f'{name} / ours' for name in OVER]) + ' |',
         '|---' * (len(names) + len(OVER) + 2) + '|', *lines])
 

@@ -11,7 +11,7 @@ from transfer_jax.solver import precise
 from transfer_jax.solver.factor import gathered, masked, unrolled
 from transfer_jax.solver.layout import FIRST, LAST
 from transfer_jax.solver.pivoting import begin, pivot, turn
-from transfer_jax.solver.weights import _remainder, scaled
+from transfer_jax.solver.weights import _plain_remainder, scaled
 
 exact = np.vectorize(fractions.Fraction)
 
@@ -80,10 +80,10 @@ def test_pivoting_ends_from_any_guess_at_the_same_point():
     _, sizes, gram = problems('rank half', 6, 40)
     rng = np.random.default_rng(3)
     with jax.enable_x64(True):
-        a, low, b = scaled(FIRST, jnp.asarray(sizes), jnp.asarray(gram))
+        a, _, b = scaled(FIRST, jnp.asarray(sizes), jnp.asarray(gram))
 
         def end(guess):
-            one = lambda state: turn(FIRST, state, lambda x: _remainder(FIRST, a, low, b, x), masked(a), b, 0)
+            one = lambda state: turn(FIRST, state, _plain_remainder(FIRST, a, b), masked(a), b, 0)
             return pivot(FIRST, one, begin(FIRST, b, guess), 200)
 
         ends = [jax.device_get(jax.jit(end)(rng.random(sizes.shape) < share)) for share in (0.0, 0.3, 0.7, 1.0)]

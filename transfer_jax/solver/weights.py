@@ -78,18 +78,18 @@ def _solve(layout, limit, guess, a, low, b):
     factor = unrolled if layout is LAST else masked if size < LARGE else gathered
     solve = factor(jnp.where(layout.eye(size), a + (8 + size) * eps, a))
     refinements = REFINEMENTS[b.dtype.name]
-    remainder = functools.partial(precise.remainder if refinements else _remainder, layout, a, low, b)
+    remainder = functools.partial(precise.remainder, layout, a, low, b) if refinements else _plain_remainder(layout, a, b)
     state = pivot(layout, lambda state: turn(layout, state, remainder, solve, b, refinements), begin(layout, b, guess), limit)
     status = ended(state.residual, TOLERANCE, layout.over(jnp.logical_or, state.wrong), state.definite)
     return b * jnp.maximum(state.x, 0), (state.residual, status, state.rounds)
 
 
-def _remainder(layout, a, low, b, x):
-    """(b - A x, |A||x| + |b|) in plain arithmetic; low is below what this tells apart."""
+def _plain_remainder(layout, a, b):
+    """x -> (b - A x, |A||x| + |b|) in plain arithmetic."""
     if layout is LAST:
-        return b - layout.over(jnp.add, a * x[:, None]), layout.over(jnp.add, jnp.abs(a * x[:, None])) + jnp.abs(b)
-    product = functools.partial(jnp.einsum, 'ckl,cl->ck')
-    return b - product(a, x), product(jnp.abs(a), jnp.abs(x)) + jnp.abs(b)
+        return lambda x: (b - layout.over(jnp.add, a * x[:, None]), layout.over(jnp.add, jnp.abs(a * x[:, None])) + jnp.abs(b))
+    size_of_a, product = jnp.abs(a), functools.partial(jnp.einsum, 'ckl,cl->ck')
+    return lambda x: (b - product(a, x), product(size_of_a, jnp.abs(x)) + jnp.abs(b))
 
 
 @optimal_sizes.defjvp

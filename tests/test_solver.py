@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from problems import problems
 
-from transfer_jax.solver import precise
+from transfer_jax.solver import precise, weights
 from transfer_jax.solver.factor import gathered, masked, unrolled
 from transfer_jax.solver.layout import FIRST, LAST
 from transfer_jax.solver.pivoting import begin, pivot, turn
@@ -90,3 +90,18 @@ def test_pivoting_ends_from_any_guess_at_the_same_point():
     for state in ends:
         assert not state.wrong.any() and state.residual.max() < 1e-14
         np.testing.assert_allclose(np.maximum(state.x, 0), np.maximum(ends[0].x, 0), atol=1e-9)
+
+
+@pytest.mark.parametrize(('size', 'count'), [(3, 700), (12, 60), (70, 3)])
+def test_how_problems_are_cut_into_chunks_changes_nothing(size, count, monkeypatch):
+    """A CPU's chunks, an accelerator's, which take all problems at once, and small ones that do not divide the batch."""
+    _, sizes, gram = problems('plain', size, count)
+    found = []
+    for chunks in (weights.CHUNKS, {}, {'cpu': (64, 7 * size**2)}):
+        monkeypatch.setattr(weights, 'CHUNKS', chunks)
+        with jax.enable_x64(True):
+            u, (residual, status, _) = jax.device_get(jax.jit(lambda *problem: weights.optimal_sizes(*problem))(sizes, gram))
+        assert (status == 0).all() and residual.max() < 1e-13
+        found.append(u)
+    for u in found[1:]:
+        np.testing.assert_allclose(u, found[0], rtol=1e-9)

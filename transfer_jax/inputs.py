@@ -19,8 +19,8 @@ def as_batch(target_size, source_sizes, gram):
     Problems with a status other than SOLVED are replaced by harmless ones. Raises ValueError where the shapes do not go together.
     """
     target, sizes, gram = in_one_dtype(target_size, source_sizes, gram)
-    if sizes.ndim < 1 or gram.ndim < 2 or gram.shape[-2:] != (sizes.shape[-1],) * 2:
-        raise ValueError(f'source_sizes must be [..., K] and gram [..., K, K], got {sizes.shape} and {gram.shape}')
+    if sizes.ndim < 1 or gram.ndim < 2 or gram.shape[-2:] != (sizes.shape[-1],) * 2 or not sizes.shape[-1]:
+        raise ValueError(f'source_sizes must be [..., K] and gram [..., K, K] with at least one source, got {sizes.shape} and {gram.shape}')
     sources = sizes.shape[-1]
     shape = jnp.broadcast_shapes(target.shape, sizes.shape[:-1], gram.shape[:-2])
     target = jnp.broadcast_to(target, shape).reshape(-1)

@@ -11,8 +11,10 @@ from transfer_jax.solver.factor import cholesky_solve, gathered, masked, unrolle
 from transfer_jax.solver.layout import FIRST, LAST, in_chunks
 from transfer_jax.solver.pivoting import begin, pivot, turn
 
-SMALL, LARGE = 8, 64  # the largest K with problems last, the smallest that is solved one by one
-CHUNK_SMALL, CHUNK = 512, LARGE**2  # problems at once; and K^2 times that
+SMALL, LARGE = 8, 64  # the largest K with problems last, the smallest that a CPU solves one by one
+# problems at once where they are last, and K^2 times that where they are first: what a core's cache holds, or fills an accelerator
+CHUNKS = {'cpu': (512, LARGE**2)}
+ELSEWHERE = 2**17, 2**24
 TOLERANCE = {'float64': 1e-10, 'float32': 1e-6}  # of the residual
 REFINEMENTS = {'float32': 3, 'float64': 0}  # a Cholesky solution is backward stable: float64 is exact enough as it comes
 
@@ -43,17 +45,17 @@ def optimal_sizes(sizes, gram):
     u* is unique for N > 0; u_k = 0 where N_k = 0. Differentiable: on the support S, du_S = M_SS^-1 (D^2 u dN - dG u)_S with M = D + G.
     """
     size = sizes.shape[1]
+    last, first = CHUNKS.get(jax.default_backend(), ELSEWHERE)
     if size <= SMALL:
-        return _small(sizes, gram)
-    chunk = CHUNK // size**2 or 1
+        return _small(min(last, len(sizes)), sizes, gram)
     to_the_end = lambda *part: _solve(FIRST, 50 + 10 * size, jnp.ones_like(part[0], bool), *scaled(FIRST, *part))
-    return in_chunks(FIRST, to_the_end, chunk, sizes, gram)
+    return in_chunks(FIRST, to_the_end, max(1, first // size**2), sizes, gram)
 
 
-def _small(sizes, gram):
+def _small(chunk, sizes, gram):
     """optimal_sizes, problems last: all are scaled at once, solved for one round, and who is not done goes on among others like it."""
     batch, size = sizes.shape
-    problems, chunk, limit = scaled(LAST, sizes.T, jnp.moveaxis(gram, 0, -1)), min(batch, CHUNK_SMALL), 50 + 10 * size
+    problems, limit = scaled(LAST, sizes.T, jnp.moveaxis(gram, 0, -1)), 50 + 10 * size
     guess = jnp.ones((size, batch), bool)
     if batch == chunk:
         u, certificate = _solve(LAST, limit, guess, *problems)
@@ -75,7 +77,7 @@ def _small(sizes, gram):
 def _solve(layout, limit, guess, a, low, b):
     """(u, (residual, status, rounds)) of one chunk in its layout, after at most limit rounds."""
     size, eps = b.shape[layout.axis], jnp.finfo(b.dtype).eps
-    factor = unrolled if layout is LAST else masked if size < LARGE else gathered
+    factor = unrolled if layout is LAST else gathered if size >= LARGE and len(b) == 1 else masked
     solve = factor(jnp.where(layout.eye(size), a + (8 + size) * eps, a))
     refinements = REFINEMENTS[b.dtype.name]
     remainder = functools.partial(precise.remainder, layout, a, low, b) if refinements else _plain_remainder(layout, a, b)

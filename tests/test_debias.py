@@ -190,3 +190,29 @@ def test_the_jackknife_tells_the_spread_over_examples():
 def test_more_folds_than_examples_are_refused():
     with pytest.raises(ValueError, match='5 examples cannot be cut into 20 folds'):
         gram_uncertainty(linear, jnp.zeros((2, 3)), jnp.zeros((1, 2, 3)), jnp.zeros((5, 3)))
+
+
+def test_a_source_without_samples_gets_the_weight_that_its_first_would_and_troubles_nobody():
+    gram = np.array([[0.05, 0.03], [0.03, 0.08]])
+    empty, one = (source_weights(40, sizes, debias_gram(gram, 40, sizes, 36)).weights for sizes in ([0, 400], [1, 400]))
+    assert empty[0] > 0.5
+    np.testing.assert_allclose(empty, one, atol=0.05)
+
+
+def test_one_diverged_source_does_not_make_the_others_look_perfect():
+    gram = np.array([[0.05, 0.03, 0], [0.03, 0.08, 0], [0, 0, 1e6]])
+    far = gram.copy()
+    far[2, 2] = 1e10
+    close, further = (source_weights(40, [400] * 3, debias_gram(g, 40, [400] * 3, 1000)).weights for g in (gram, far))
+    assert close[2] < 1e-6
+    np.testing.assert_allclose(further, close, atol=1e-3)
+
+
+def test_noise_that_is_no_noise_is_not_passed_over():
+    gram = np.array([[0.05, 0.03], [0.03, 0.08]])
+    for noise in ((np.nan, [0.0025] * 2), (0.025, [np.nan, 0.0025]), (-0.025, [0.0025] * 2)):
+        assert not np.isfinite(debias_gram(gram, 40, [400, 400], 36, noise=noise)).all()
+    with pytest.raises(ValueError, match='d one number'):
+        debias_gram(gram, 40, [400, 400], [36, 40])
+    with pytest.raises(ValueError, match='at least one source'):
+        debias_gram(gram[:, :1], 40, [400, 400], 36)

@@ -1,4 +1,5 @@
 """A plan says what the solvers say, in a table and a picture."""
+import jax
 import numpy as np
 import pytest
 
@@ -72,3 +73,22 @@ def test_what_cannot_be_planned_is_refused():
         plan(N0, SIZES, -GRAM)
     with pytest.raises(ValueError, match='2 names for 3 sources'):
         plan(N0, SIZES, GRAM, names=['a', 'b'])
+
+
+def test_a_target_and_a_source_without_samples_are_planned_for():
+    made = plan(0, [1000, 0], GRAM[:2, :2], names=np.array(['one', 'none']))
+    assert made.errors['target only'] == np.inf and np.isfinite(made.errors['UOWQ']) and made.variance[1] == np.inf
+    assert 'nan' not in str(made) and made.plot()
+
+
+def test_replicates_must_be_several_matrices():
+    for replicates in (GRAM, GRAM[None]):
+        with pytest.raises(ValueError, match='with R > 1'):
+            plan(N0, SIZES, GRAM, replicates=replicates)
+
+
+def test_a_float32_gram_of_low_rank_is_planned_in_float64_too():
+    """Its rounding makes eigenvalues negative that float64 alone would not forgive."""
+    a = np.random.default_rng(0).standard_normal((10, 3))
+    with jax.enable_x64(True):
+        assert plan(10, np.full(10, 100.0), (a @ a.T).astype(np.float32)).worth > 0

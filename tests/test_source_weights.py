@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from problems import KINDS, enumerated, objective, problems, residual
 
 from transfer_jax.objective import predicted_error, single_source_weight
+from transfer_jax.quantities import transfer_quantities
 from transfer_jax.runtime.errors import UserError
 from transfer_jax.solution import Status, check
 from transfer_jax.weights import source_weights
@@ -164,3 +165,19 @@ def test_bad_problems_have_a_status_and_spoil_no_neighbour():
 def test_shapes_that_do_not_go_together_are_refused(sizes, gram):
     with pytest.raises(ValueError, match=r'source_sizes must be \[\.\.\., K\]'):
         source_weights(1.0, np.ones(sizes), np.ones(gram))
+
+
+def test_the_derivative_sees_the_first_samples_of_a_source():
+    gram, step = np.array([[0.05, 0.03], [0.03, 0.08]]), 1e-6
+    with jax.enable_x64(True):
+        error = lambda sizes: source_weights(10.0, sizes, gram).error
+        found = jax.grad(error)(jnp.array([100.0, 0.0]))
+        truth = (error(jnp.array([100.0, step])) - error(jnp.array([100.0, 0.0]))) / step
+    np.testing.assert_allclose(found[1], truth, rtol=1e-4)
+
+
+def test_without_any_sample_the_error_is_infinite():
+    assert predicted_error(0, [0, 0], np.eye(2)) == np.inf
+    assert source_weights(0, [0, 0], np.eye(2)).error == np.inf
+    found = check(transfer_quantities(0, [0, 0], np.eye(2)))
+    assert found.error == np.inf and (found.quantities == 0).all()

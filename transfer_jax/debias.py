@@ -1,6 +1,7 @@
 """From the Gram matrix of estimates to that of the truth: what sampling noise adds to it, and how sure it is."""
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from transfer_jax.fisher import dimension, fisher_products, gram_of_products
 from transfer_jax.inputs import in_one_dtype
@@ -18,10 +19,16 @@ def debias_gram(gram, target_size, source_sizes, d, noise=None):
     until v is optimal. With fewer than 5 parameters G^ is first divided by max(2 - 5 / d, 0.1): choosing would cost more than it brings.
 
     gram [..., K, K], target_size [...], source_sizes [..., K]; d: the parameters that were estimated. noise: (s_0 [...], s [..., K]) in
-    place of 1/N, for networks (split_half_noise). A source without samples, of infinite noise, keeps its entries nearly as they are.
+    place of 1/N, for networks (split_half_noise). A source without samples, of infinite noise, has only s_0 subtracted; without target
+    samples there is no s_0. Noise of 0 is taken for very little: what is mixed and divided stays so. NaN or negative noise gives NaN.
+    Raises ValueError where shapes do not go together.
     """
     gram, target_size, source_sizes = in_one_dtype(gram, target_size, source_sizes)
     ours, theirs = (1 / target_size, 1 / source_sizes) if noise is None else in_one_dtype(*noise)
+    if np.ndim(d) or gram.ndim < 2 or not theirs.ndim or gram.shape[-2:] != (theirs.shape[-1],) * 2 or not gram.shape[-1]:
+        raise ValueError(f'gram must be [..., K, K], sizes or noise of the sources [..., K] with at least one source, and d one number; '
+                         f'got {gram.shape}, {theirs.shape} and {np.shape(d)}')
+    ours, theirs = (jnp.where(s < 0, jnp.nan, s) for s in (ours, theirs))
     shape = jnp.broadcast_shapes(gram.shape[:-1], (*ours.shape, 1), theirs.shape)
     gram = jnp.broadcast_to(gram, (*shape, shape[-1])).reshape(-1, shape[-1], shape[-1])
     ours, theirs = jnp.broadcast_to(ours, shape[:-1]).reshape(-1), jnp.broadcast_to(theirs, shape).reshape(-1, shape[-1])
@@ -29,13 +36,14 @@ def debias_gram(gram, target_size, source_sizes, d, noise=None):
 
 
 @jax.jit
+@jax.default_matmul_precision('highest')
 def _shrunk(gram, ours, theirs, d):
     """debias_gram of a flat batch: gram [B, K, K], noise of the target [B] and of the sources [B, K], d []."""
     gram = gram / jnp.clip(2 - 5 / d, 0.1, 1)
     least = 1e-9 * jnp.max(jnp.diagonal(gram, axis1=1, axis2=2), 1) + 1e-18  # noise may be given as 0
-    known = jnp.isfinite(theirs)
-    common = jnp.maximum(jnp.where(jnp.isfinite(ours), ours, 0), least)
-    own = jnp.where(known, jnp.maximum(theirs, least[:, None]), 0)
+    known = ~jnp.isinf(theirs)
+    common = jnp.where(jnp.isinf(ours) | (ours == 0), least, ours)
+    own = jnp.where(known, jnp.where(theirs == 0, least[:, None], theirs), 0)
     noise = common[:, None, None] + own[:, :, None] * jnp.eye(gram.shape[1], dtype=gram.dtype)[None]
     grams = jnp.stack([random_effects(gram, common, own, known), project_psd(gram - noise)])
     sizes = jnp.where(known, 1 / jnp.where(known, own, 1), 0)
@@ -51,6 +59,7 @@ def _shrunk(gram, ours, theirs, d):
 
 def project_psd(gram):
     """The nearest positive semi-definite matrix in the Frobenius norm, [..., K, K]: negative eigenvalues become zero."""
+    gram = jnp.asarray(gram)
     values, vectors = jnp.linalg.eigh((gram + jnp.swapaxes(gram, -1, -2)) / 2)
     return (vectors * jnp.maximum(values, 0)[..., None, :]) @ jnp.swapaxes(vectors, -1, -2)
 
@@ -62,19 +71,20 @@ def split_half_noise(function, params, difference, batch, *, kind=None, d=None, 
     networks that were stopped early or have more parameters than data.
     """
     a = fisher_products(function, params, iter([difference]), batch, kind=kind, minibatch=minibatch)
-    return gram_of_products(a, d or dimension(params))[0, 0] / 4
+    return gram_of_products(a, dimension(params) if d is None else d)[0, 0] / 4
 
 
 def gram_uncertainty(function, params, deltas, batch, *, kind=None, d=None, minibatch=256, folds=20):
     """(standard errors [K, K], replicates [folds, K, K]) of fisher_gram over its examples, by the delete-a-group jackknife.
 
     Replicate j is G without every example whose number is j modulo folds. plan() takes them for its intervals: where it gets
-    debias_gram(gram, *rest), it must get debias_gram(replicates, *rest). Raises ValueError with fewer examples than folds.
+    debias_gram(gram, *rest), it must get debias_gram(replicates, *rest). Raises ValueError with fewer examples than
+    folds, or fewer than 2 folds.
     """
     a = fisher_products(function, params, deltas, batch, kind=kind, minibatch=minibatch)
-    if a.shape[1] < folds:
+    if not 2 <= folds <= a.shape[1]:
         raise ValueError(f'{a.shape[1]} examples cannot be cut into {folds} folds')
-    d = d or dimension(params)
+    d = dimension(params) if d is None else d
     parts = [a[:, fold::folds] for fold in range(folds)]
     sums = jnp.stack([gram_of_products(part, d) * part.shape[1] for part in parts])
     counts = jnp.asarray([part.shape[1] for part in parts], sums.dtype)[:, None, None]

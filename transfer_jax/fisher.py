@@ -27,7 +27,7 @@ def fisher_gram(function, params, deltas, batch, *, kind=None, d=None, minibatch
     Raises ValueError where shapes, trees or kind do not go together.
     """
     a = fisher_products(function, params, deltas, batch, kind=kind, minibatch=minibatch)
-    return gram_of_products(a, d or dimension(params))
+    return gram_of_products(a, dimension(params) if d is None else d)
 
 
 def fisher_products(function, params, deltas, batch, *, kind=None, minibatch=256):
@@ -106,7 +106,8 @@ def _examples(batch):
 def _check_deltas(params, delta):
     mine, theirs = (jax.tree.map(jnp.shape, tree) for tree in (params, delta))
     if mine != theirs:
-        raise ValueError(f'a source\'s delta must be shaped like params: {theirs} is not {mine}')
+        raise ValueError('a source\'s delta must be shaped like params, and deltas one pytree with a leading axis or an iterator: '
+                         f'{theirs} is not {mine}')
 
 
 def _cast(delta, params):

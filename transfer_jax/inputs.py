@@ -13,11 +13,18 @@ def in_one_dtype(*values):
     return [jnp.asarray(value, jnp.float64 if double and jax.config.jax_enable_x64 else jnp.float32) for value in values]
 
 
+def rounding(gram):
+    """The relative rounding of a gram as it is given, which may be less precise than what it is computed in."""
+    given = getattr(gram, 'dtype', jnp.float32)
+    return float(jnp.finfo(given if jnp.issubdtype(given, jnp.floating) else jnp.float32).eps)
+
+
 def as_batch(target_size, source_sizes, gram):
     """(target [B], sizes [B, K], gram [B, K, K], status int8 [B], batch shape) of arguments whose leading axes broadcast.
 
     Problems with a status other than SOLVED are replaced by harmless ones. Raises ValueError where the shapes do not go together.
     """
+    eps = rounding(gram)
     target, sizes, gram = in_one_dtype(target_size, source_sizes, gram)
     if sizes.ndim < 1 or gram.ndim < 2 or gram.shape[-2:] != (sizes.shape[-1],) * 2 or not sizes.shape[-1]:
         raise ValueError(f'source_sizes must be [..., K] and gram [..., K, K] with at least one source, got {sizes.shape} and {gram.shape}')
@@ -26,16 +33,16 @@ def as_batch(target_size, source_sizes, gram):
     target = jnp.broadcast_to(target, shape).reshape(-1)
     sizes = jnp.broadcast_to(sizes, (*shape, sources)).reshape(-1, sources)
     gram = jnp.broadcast_to(gram, (*shape, sources, sources)).reshape(-1, sources, sources)
-    status = _status(target, sizes, gram)
+    status = _status(target, sizes, gram, max(eps, float(jnp.finfo(gram.dtype).eps)))
     solvable = status == Status.SOLVED.value
     gram = jnp.where(solvable[:, None, None], (gram + gram.swapaxes(1, 2)) / 2, 0)
     return jnp.where(solvable, target, 1), jnp.where(solvable[:, None], sizes, 1), gram, status, shape
 
 
-def _status(target, sizes, gram):
+def _status(target, sizes, gram, eps):
     sources = sizes.shape[1]
     diagonal = jnp.diagonal(gram, axis1=1, axis2=2)
-    tolerance = 64 * sources * jnp.finfo(gram.dtype).eps * jnp.max(diagonal, 1)
+    tolerance = 64 * sources * eps * jnp.max(diagonal, 1)
     root = jnp.sqrt(jnp.maximum(diagonal, 0))
     bound = root[:, :, None] * root[:, None, :]
     # |G_kl| <= sqrt(G_kk G_ll) where G is PSD
@@ -49,8 +56,8 @@ def _status(target, sizes, gram):
     return jnp.where(finite, status, Status.NOT_FINITE).astype(jnp.int8)
 
 
-def semidefinite(gram):
-    """Whether each gram [B, K, K] is positive semi-definite, bool [B]; eigenvalues that rounding could make negative are forgiven."""
+def semidefinite(gram, eps):
+    """Whether each gram [B, K, K] is positive semi-definite, bool [B]; but for eigenvalues that rounding by eps may have made."""
     largest = jnp.max(jnp.diagonal(gram, axis1=1, axis2=2), 1)[:, None, None]
-    lift = 64 * gram.shape[-1] * jnp.finfo(gram.dtype).eps * jnp.eye(gram.shape[-1], dtype=gram.dtype)[None]
+    lift = 64 * gram.shape[-1] * max(eps, float(jnp.finfo(gram.dtype).eps)) * jnp.eye(gram.shape[-1], dtype=gram.dtype)[None]
     return jnp.isfinite(jax.lax.linalg.cholesky(gram / jnp.where(largest > 0, largest, 1) + lift, symmetrize_input=False)).all((1, 2))

@@ -47,8 +47,13 @@ class Plan:
         between = '' if self.worth_interval is None else ' ({:.0f} to {:.0f})'.format(*self.worth_interval)
         lines += ['', f'The sources are worth {self.worth:.0f}{between} more target samples; there are {self.target_size:.0f}.', '',
                   f'{"policy":<12} {"predicted F":>12} {"of target only":>15}']
+        ratios = self._over_target_only()
+        return '\n'.join(lines + [f'{name:<12} {value:>12.4g} {ratios[name]:>15.3f}' for name, value in self.errors.items()])
+
+    def _over_target_only(self):
+        """Predicted errors over target-only's; 0 for all others where the target has no samples."""
         alone = self.errors['target only']
-        return '\n'.join(lines + [f'{name:<12} {value:>12.4g} {value / alone:>15.3f}' for name, value in self.errors.items()])
+        return {name: value / alone if np.isfinite(alone) else float(name == 'target only') for name, value in self.errors.items()}
 
     def plot(self):
         """A matplotlib figure: weights and shares of samples with their intervals, and the policies' predicted errors."""
@@ -61,7 +66,7 @@ class Plan:
         shares = None if self.quantity_intervals is None else self.quantity_intervals / most[:, None]
         middle.barh(rows, self.quantities / most, xerr=around(self.quantities / most, shares), color='#8a6fa8')
         middle.set(title='share of samples (OTQMS)', yticks=rows, yticklabels=[''] * len(rows), xlim=(0, 1))
-        right.barh(list(self.errors), np.array(list(self.errors.values())) / self.errors['target only'], color='#6a9a6a')
+        right.barh(list(self.errors), list(self._over_target_only().values()), color='#6a9a6a')
         right.set(title='predicted error over target only')
         for axes in (left, middle, right):
             axes.invert_yaxis()
@@ -76,7 +81,10 @@ def plan(target_size, source_sizes, gram, *, names=None, replicates=None):
     shapes do not go together.
     """
     sizes, gram = np.asarray(source_sizes, float), np.asarray(gram)
-    names = tuple(names or (f'source {k}' for k in range(len(sizes))))
+    names = tuple(f'source {k}' for k in range(len(sizes))) if names is None else tuple(map(str, names))
+    if sizes.ndim != 1 or np.ndim(target_size) or (replicates is not None and (np.ndim(replicates) != 3 or len(replicates) < 2)):
+        raise ValueError(f'one target size, sizes [K] and replicates [R, K, K] with R > 1 make a plan; got {np.shape(target_size)}, '
+                         f'{sizes.shape} and {None if replicates is None else np.shape(replicates)}')
     if len(names) != len(sizes):
         raise ValueError(f'{len(names)} names for {len(sizes)} sources')
     weighted, counted = (jax.device_get(check(solve(target_size, sizes, gram))) for solve in (source_weights, transfer_quantities))
@@ -91,7 +99,8 @@ def plan(target_size, source_sizes, gram, *, names=None, replicates=None):
     errors = {'target only': alone, 'all sources': everything, 'OTQMS': float(counted.error), 'UOWQ': float(weighted.error)}
     return Plan(names=names, target_size=float(target_size), source_sizes=sizes, weights=weighted.weights,
                 weight_intervals=weight_intervals, quantities=counted.quantities, quantity_intervals=quantity_intervals,
-                variance=1 / np.maximum(sizes, 1e-300), bias=np.diagonal(gram), errors=errors, worth=worth, worth_interval=worth_interval)
+                variance=np.divide(1, sizes, out=np.full(len(sizes), np.inf), where=sizes > 0),
+                bias=np.diagonal(gram), errors=errors, worth=worth, worth_interval=worth_interval)
 
 
 def _interval(value, replicates):

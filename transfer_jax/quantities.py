@@ -4,7 +4,7 @@ import functools
 import jax
 import jax.numpy as jnp
 
-from transfer_jax.inputs import as_batch, semidefinite
+from transfer_jax.inputs import as_batch, rounding, semidefinite
 from transfer_jax.objective import predicted_error
 from transfer_jax.solution import Status, ended, shown
 from transfer_jax.solver.quantities import conditions, optimal_quantities
@@ -13,20 +13,24 @@ TOLERANCE = {'float64': 1e-10, 'float32': 1e-5}  # of the residual
 
 
 @functools.partial(jax.jit, static_argnames='integer')
+@jax.default_matmul_precision('highest')
 def transfer_quantities(target_size, source_sizes, gram, integer=False):
     """The quantities 0 <= n <= N that minimise F(n) = 1/S + n'G n / S^2, S = N0 + sum n, jointly: a Solution with weights 1.
 
     Where G is singular (identical or opposed sources) n* is not unique, though sum n* and G n* are: the centre of the optimal face is
-    returned. integer: n is rounded to whole samples, within one of the optimum and with its sum; residual and error are then those of the
-    rounded. Arguments, dtypes, batching and errors as in source_weights; not differentiable.
+    returned. integer: n is rounded to whole samples, within one of the optimum and, for whole N, with its sum; residual and error are
+    then those of the rounded, which with very few samples may be worse than none. Arguments, dtypes, batching and errors as in
+    source_weights; not differentiable.
     """
+    eps = rounding(gram)
     target, sizes, gram, status, shape = as_batch(target_size, source_sizes, gram)
-    n, residual, unfinished, rounds = optimal_quantities(target, sizes, gram)
-    definite = semidefinite(gram) & jnp.isfinite(n).all(1)
+    nothing = target + jnp.sum(sizes, 1) == 0
+    n, residual, unfinished, rounds = optimal_quantities(jnp.where(nothing, 1, target), sizes, gram)
+    definite = semidefinite(gram, eps) & jnp.isfinite(n).all(1)
     status = jnp.where(status == Status.SOLVED.value, ended(residual, TOLERANCE, unfinished, definite), status)
     if integer:
         n = rounded(n, sizes)
-        residual = conditions(target, sizes, gram, n)
+        residual = conditions(jnp.where(nothing, 1, target), sizes, gram, n)
     return shown(shape, status, weights=jnp.ones_like(n), quantities=n, effective_sizes=n, error=predicted_error(target, n, gram),
                  residual=residual, iterations=rounds)
 

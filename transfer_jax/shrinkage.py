@@ -57,7 +57,8 @@ def with_optimum(gram, sizes, u):
     y = G u must be 1 - u / N where u > 0 and at least 1 elsewhere: a secant condition, met by the BFGS update, which keeps G >= 0.
     """
     before = jnp.einsum('bkl,bl->bk', gram, u)
-    wanted = jnp.where(u > 0, 1 - u / jnp.where(u > 0, sizes, 1), jnp.maximum(before, 1))
+    elsewhere = jnp.where(sizes > 0, jnp.maximum(before, 1), before)  # nothing is asked of a source without samples
+    wanted = jnp.where(u > 0, 1 - u / jnp.where(u > 0, sizes, 1), elsewhere)
     outer = lambda y, least: _over(y[:, :, None] * y[:, None, :], jnp.maximum(jnp.sum(y * u, 1), least)[:, None, None])
     # |G u|^2 <= tr(G) u'G u: where G u is all rounding, u'G u might be less than that, or negative
     return gram - outer(before, jnp.sum(before**2, 1) / jnp.trace(gram, axis1=1, axis2=2)) + outer(wanted, 0)

@@ -8,6 +8,7 @@ from transfer_jax.solver.weights import optimal_sizes
 
 
 @jax.jit
+@jax.default_matmul_precision('highest')
 def source_weights(target_size, source_sizes, gram):
     """The weights w* >= 0 that minimise F (transfer_jax.objective.predicted_error) over all weights and quantities: a Solution.
 

@@ -101,10 +101,13 @@ def _derivative(primals, tangents):
     a, _, scale = scaled(FIRST, sizes, gram)
     free = u > 0
     # D^2 u = u / N^2 is 0 / 0 off the support
-    right = jnp.where(free, u / jnp.where(free, sizes, 1) ** 2 * tangents[0] - jnp.einsum('bkl,bl->bk', tangents[1], u), 0)
+    product = functools.partial(jnp.einsum, 'bkl,bl->bk')
+    first = jnp.where(sizes == 0, jnp.maximum(0, 1 - product(gram, u)) * tangents[0], 0)  # of the first samples of a source
+    right = u / jnp.where(free, sizes, 1) ** 2 * tangents[0] - product(tangents[1], u) - product(gram, first)
+    right = jnp.where(free, right, 0)
     both = free[:, :, None] & free[:, None, :]
     lower = jax.lax.linalg.cholesky(jnp.where(both, a, jnp.eye(a.shape[-1], dtype=a.dtype)[None]), symmetrize_input=False)
-    du = scale * cholesky_solve(lower, jnp.where(free, scale * right, 0))
+    du = scale * cholesky_solve(lower, jnp.where(free, scale * right, 0)) + first
     return (u, certificate), (du, jax.tree.map(_no_tangent, certificate))
 
 

@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from benchmarks.refitting import refitted
+from benchmarks.logistic import refitted
 from benchmarks.timing import write_page
 from transfer_jax.debias import debias_gram, project_psd
 from transfer_jax.weights import source_weights

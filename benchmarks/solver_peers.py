@@ -25,19 +25,23 @@ def scaled(sizes, gram):
     return c[:, None] * (np.eye(len(root)) + core) * c, c * root
 
 
+def in_daqp(a, b):
+    """DAQP's call: it takes bounds as well as constraints, of which there are none."""
+    free, upper, lower, sense = np.zeros((0, len(b))), np.full(len(b), 1e30), np.zeros(len(b)), np.zeros(len(b), np.int32)
+    return lambda: daqp.solve(a, -b, free, upper, lower, sense)
+
+
 def make_daqp(a, b):
-    free = np.zeros((0, len(b)))
-    upper, lower, sense = np.full(len(b), 1e30), np.zeros(len(b)), np.zeros(len(b), np.int32)
-    return timed(lambda: daqp.solve(a, -b, free, upper, lower, sense)[0])
+    call = in_daqp(a, b)
+    return timed(lambda: call()[0])
 
 
 def make_daqp_clock(a, b):
     """By its own clock, factorisation and solving: what a caller of its C code would see."""
-    free = np.zeros((0, len(b)))
-    upper, lower, sense = np.full(len(b), 1e30), np.zeros(len(b)), np.zeros(len(b), np.int32)
+    call = in_daqp(a, b)
 
     def solve():
-        x, _, _, info = daqp.solve(a, -b, free, upper, lower, sense)
+        x, _, _, info = call()
         return x, info['setup_time'] + info['solve_time']
 
     return solve
@@ -108,7 +112,7 @@ ALONE = ('OSQP', 'CVXPY', 'qpax')  # in a process of its own each
 
 
 def one_by_one(make, forms):
-    """(seconds a problem, objectives) of as many problems as SECONDS allow, and of at least CALLS calls."""
+    """(seconds a problem, objectives) of the problems, CALLS calls at least, as far as SECONDS allow."""
     spent, answers, allowed = [], [], time.perf_counter() + SECONDS
     for a, b in forms * -(-CALLS // len(forms)):
         x, seconds = make(a, b)()

@@ -3,6 +3,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from benchmarks.refits import fit
 from transfer_jax.fisher import fisher_gram
 from transfer_jax.weights import source_weights
 
@@ -25,24 +26,20 @@ def logistic_run(key, d, target_size, more, estimators):
                        total_repeat_length=target_size * (1 + more * sources))
     x = jax.random.normal(keys[2], (len(owner), d))
     y = jax.random.bernoulli(keys[3], jax.nn.sigmoid(jnp.sum(x * truth[owner], 1))).astype(x.dtype)
-    fit = lambda weights: fitted(x, y, weights[owner])
-    fits = jax.lax.map(fit, jnp.eye(sources + 1))
+    weighted = lambda weights: fitted(x, y, weights[owner])
+    fits = jax.lax.map(weighted, jnp.eye(sources + 1))
     fisher = lambda points: fisher_gram(lambda p, one: jnp.stack([one @ p, 0 * one[0]]), points[0], points[1:] - points[0], x[:target_size])
     gram = fisher(fits).astype(x.dtype) * target_size
     grams = {key: estimate(gram, sizes, d) for key, estimate in estimators.items()} | {'oracle': fisher(truth) * target_size}
     fresh = jax.random.normal(keys[4], (5000, d))
     error = lambda found: jnp.mean(divergence(fresh @ theta, fresh @ found))
     weigh = lambda gram: jnp.concatenate([jnp.ones(1), source_weights(1.0, sizes, gram).weights])
-    return {'target': error(fits[0])} | {key: error(fit(weigh(gram))) for key, gram in grams.items()}
+    return {'target': error(fits[0])} | {key: error(weighted(weigh(gram))) for key, gram in grams.items()}
 
 
 def fitted(x, y, weights):
-    """The weighted maximum-likelihood fit, by Newton's method."""
-    def step(_, theta):
-        p = jax.nn.sigmoid(x @ theta)
-        return theta + jnp.linalg.solve((x * (weights * p * (1 - p))[:, None]).T @ x, x.T @ (weights * (y - p)))
-
-    return jax.lax.fori_loop(0, 12, step, jnp.zeros(x.shape[1], x.dtype))
+    """The weighted maximum-likelihood fit [d]."""
+    return fit(jnp.zeros((x.shape[1], 1), x.dtype), weights[:, None] * jnp.stack([y, 1 - y], 1), x)[:, 0]
 
 
 def divergence(true, found):

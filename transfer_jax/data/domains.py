@@ -1,0 +1,67 @@
+"""Domain and Domains: what every kind of data becomes before anything is trained."""
+import dataclasses
+from typing import Any
+
+import numpy as np
+
+from transfer_jax.runtime.errors import UserError
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Domain:
+    """One data set: a source, a target, or a task of multi-task learning.
+
+    inputs [n, ...]: float32 features [n, F] or uint8 images [n, H, W, C]; a numpy array, or a memory map where files were decoded.
+    labels [n]: int32 numbers of classes, or float32 values of a regression.
+    """
+    name: str
+    inputs: np.ndarray
+    labels: np.ndarray
+
+    def __len__(self):
+        return len(self.labels)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Domains:
+    """The domains of a run, with inputs of one shape; classes: their names by number, or None for a regression.
+
+    skipped: a dict {file, reason} for everything that could not be used. Raises UserError where domains do not go together.
+    """
+    domains: tuple[Domain, ...]
+    classes: tuple[str, ...] | None
+    skipped: tuple[dict[str, Any], ...] = ()
+
+    def __post_init__(self):
+        for domain in self.domains:
+            check_domain(domain, self.classes, self.domains[0])
+        if len(set(self.names)) < len(self.names):
+            raise UserError(f'two domains have the same name: {", ".join(self.names)}; rename one')
+
+    @property
+    def names(self):
+        return tuple(domain.name for domain in self.domains)
+
+    def __getitem__(self, name):
+        return self.domains[self.names.index(name)]
+
+
+def check_domain(domain, classes, first):
+    """Raises UserError, naming domain, row and value, for what could not be trained on."""
+    inputs, labels, where = domain.inputs, domain.labels, f'domain {domain.name!r}'
+    if not len(labels):
+        raise UserError(f'{where} is empty; leave it out or give it examples')
+    if len(inputs) != len(labels):
+        raise UserError(f'{where}: {len(inputs)} inputs for {len(labels)} labels')
+    if inputs.shape[1:] != first.inputs.shape[1:]:
+        raise UserError(f'{where} has inputs of shape {inputs.shape[1:]}, domain {first.name!r} of {first.inputs.shape[1:]}: '
+                        'all domains need the same features')
+    if np.issubdtype(inputs.dtype, np.floating) and not (finite := np.isfinite(inputs.reshape(len(inputs), -1)).all(1)).all():
+        raise UserError(f'{where}: {np.count_nonzero(~finite)} rows hold NaN or infinity, first row {np.argmin(finite)}; '
+                        'drop them or fill them in')
+    if classes is None:
+        if not np.isfinite(labels).all():
+            raise UserError(f'{where}: the label of row {np.argmin(np.isfinite(labels))} is NaN or infinite; drop the row')
+    elif labels.min() < 0 or labels.max() >= len(classes):
+        row = np.argmax((labels < 0) | (labels >= len(classes)))
+        raise UserError(f'{where}: the label of row {row} is {labels[row]}; {len(classes)} classes are numbered 0 to {len(classes) - 1}')

@@ -23,7 +23,7 @@ TQD_FLOORS = (
 )
 TRANSFER_FLOORS = (
     ('runtime',),
-    ('solution',),
+    ('solution', 'models'),
     ('solver',),
     ('inputs',),
     ('objective', 'fisher', 'shrinkage'),

@@ -1,0 +1,240 @@
+"""Lab: one target with its sources and seeds, and the fits that methods ask for; a fit that is done is never trained again."""
+import dataclasses
+import functools
+import time
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from transfer_jax import measure
+from transfer_jax.fisher import dimension
+from transfer_jax.measure import Measured
+from transfer_jax.training import policy as policies
+from transfer_jax.training.draws import Lanes
+from transfer_jax.training.fit import fit
+from transfer_jax.training.policy import Policy
+from transfer_jax.training.prepare import Scaling, normalised
+from transfer_jax.training.trainer import Trainer
+
+EVALUATED = 256  # rows at once
+
+
+@dataclasses.dataclass(frozen=True)
+class Control:
+    """How a dynamic method goes about it: decisions in a fit, and how far each goes towards the new answer, in (0, 1]."""
+    decisions: int
+    damping: float
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Lab:
+    """A target domain, its sources, and S splits of the target's rows; fits of all seeds run side by side.
+
+    epochs, least: a fit's steps are that many passes over the samples that take part, and at least `least`. target, sources: numbers of
+    domains; splits: one transfer_jax.data.splits.Split a seed; first_seed: the number of the first. store: where fits are kept.
+    trunk_trained: whether training changes the model's features, or the head alone.
+    """
+    trainer: Trainer
+    store: Any
+    stop: Any
+    target: int
+    sources: tuple[int, ...]
+    splits: tuple
+    first_seed: int
+    scaling: Scaling
+    epochs: float
+    least: int
+    control: Control
+    folds_wanted: int
+    trunk_trained: bool
+
+    @property
+    def domains(self):
+        """All domains of the run."""
+        return self.trainer.domains.domains
+
+    @property
+    def classes(self):
+        """Names of the classes, or None for a regression."""
+        return self.trainer.domains.classes
+
+    @functools.cached_property
+    def seeds(self):
+        """Numbers of the seeds [S]."""
+        return jnp.arange(self.first_seed, self.first_seed + len(self.splits), dtype=jnp.uint32)
+
+    @functools.cached_property
+    def train(self):
+        """The target's training rows [S, N0]."""
+        return np.stack([split.train for split in self.splits])
+
+    @property
+    def target_size(self):
+        """N0."""
+        return self.train.shape[1]
+
+    @functools.cached_property
+    def sizes(self):
+        """N [K]."""
+        return np.array([len(self.domains[source]) for source in self.sources])
+
+    @property
+    def labels(self):
+        """The target's labels [n]."""
+        return np.asarray(self.domains[self.target].labels)
+
+    @functools.cached_property
+    def start(self):
+        """Parameters at step 0 [S, ...]."""
+        return self.trainer.start(self.seeds)
+
+    @functools.cached_property
+    def parameters(self):
+        """d: how many parameters are trained."""
+        return dimension(jax.tree.map(lambda x: x[0], self.start))
+
+    def policy(self, weights, quantities=None, target=1.0):
+        """The Policy [S, D] of weights and quantities [S, K] (all samples if None) of the sources, and of the target's weight."""
+        everywhere = lambda value, rest: _spread(np.broadcast_to(np.asarray(rest, np.float32), (len(self.splits), len(self.sources))), value,
+                                                 self.target, self.sources, len(self.domains))
+        return Policy(weights=everywhere(target, weights), quantities=everywhere(self.target_size,
+                                                                                 self.sizes if quantities is None else quantities))
+
+    def of_sources(self, values):
+        """The sources' part [..., K] of values [..., D]."""
+        return np.asarray(values)[..., list(self.sources)]
+
+    def fit(self, name, policy, *, controller=None, rows=None, times=1.0):
+        """The Fit of a policy [L, D] for L lanes: the seeds, or the same number of lanes for each of them, one seed after the other.
+
+        rows [L, R]: what may be drawn of the target, its training rows if None. controller as in training.fit. times: of the usual steps.
+        """
+        each = len(policy.weights) // len(self.splits)
+        repeat = lambda x: jnp.repeat(x, each, 0)
+        lanes = Lanes(seed=repeat(self.seeds), target=jnp.full(len(policy.weights), self.target, jnp.int32),
+                      rows=jnp.asarray(np.repeat(self.train, each, 0) if rows is None else rows, jnp.int32))
+        plan = lambda policy: policies.steps(policy, epochs=times * self.epochs, batch=self.trainer.settings.batch, least=int(times * self.least))
+        segment = self.trainer.settings.segment
+        every = segment * max(1, int(plan(policy).max()) // segment // self.control.decisions)
+        return fit(self.trainer, self.store, name, lanes=lanes, start=jax.tree.map(repeat, self.start), policy=policy, scaling=self.scaling,
+                   plan=plan, stop=self.stop, controller=controller, every=every)
+
+    @functools.cached_property
+    def alone(self):
+        """The Fit to the target alone [S]."""
+        return self.fit('target_only', self.policy(0))
+
+    @functools.cached_property
+    def singles(self):
+        """The Fit to each source alone, theta_k: lanes [S K], all sources of a seed after each other."""
+        own = np.eye(len(self.sources), dtype=np.float32)
+        parts = [self.policy(row, target=0.0) for row in own]
+        return self.fit('each_source', jax.tree.map(lambda *x: jnp.stack(x, 1).reshape(-1, x[0].shape[-1]), *parts))
+
+    @functools.cached_property
+    def middle(self):
+        """The Fit in which the target counts as much as all sources together [S]: where J is taken first."""
+        return self.fit('middle', self.policy(self.target_size / self.sizes / len(self.sizes)))
+
+    @functools.cached_property
+    def left_out(self):
+        """Which fold each training row of the target belongs to [S, N0], evenly within every class; None where there are not two."""
+        labels = self.labels[self.train]
+        count = min(self.folds_wanted, _fewest(labels) if self.classes is not None else labels.shape[1])
+        return None if count < 2 else np.stack([_folds(row, count, self.classes is not None) for row in labels])
+
+    @functools.cached_property
+    def folds(self):
+        """The Fit to the target without one fold [S F]; None where there are no folds."""
+        if self.left_out is None:
+            return None
+        count = self.left_out.max() + 1
+        kept = [[np.sort(rows[fold != out]) for out in range(count)] for rows, fold in zip(self.train, self.left_out, strict=True)]
+        most = self.target_size
+        rows = np.stack([np.pad(row, (0, most - len(row)), mode='edge') for seed in kept for row in seed])
+        policy = jax.tree.map(lambda x: jnp.repeat(x, count, 0), self.policy(0))
+        many = jnp.asarray([len(row) for seed in kept for row in seed], jnp.float32)
+        return self.fit('folds', policy.replace(quantities=policy.quantities.at[:, self.target].set(many)), rows=rows)
+
+    @functools.cached_property
+    def measured(self):
+        """(Measured at the middle fit, seconds that its products and solving took)."""
+        shared = self.middle.params
+        for needed in (self.alone, self.singles, self.folds):
+            del needed
+        began = time.perf_counter()
+        first = self.measure(shared, None)
+        jax.block_until_ready(first)
+        return first, time.perf_counter() - began
+
+    def measure(self, at, shortfall, target=None):
+        """The Measured of this lab with J at parameters [S, ...]; shortfall [S] as known, or None to find it. target: the fit's parameters
+        that G starts from, those of the target alone if None."""
+        split = lambda fitted: None if fitted is None else jax.tree.map(lambda x: x.reshape(len(self.splits), -1, *x.shape[1:]), fitted.params)
+        sources, folds = split(self.singles), split(self.folds)
+        kind = 'gauss_newton' if self.classes is None else 'true'
+        raw, noise = measure.raw_gram(self.apply, at, self.alone.params if target is None else target, sources, folds, self.inputs(self.train),
+                                      kind=kind, target_size=self.target_size, d=self.parameters)
+        sizes = jnp.asarray(self.sizes, jnp.float32)
+        gram = measure.debiased(raw, float(self.target_size), sizes, self.parameters)
+        if shortfall is None:
+            shortfall = self._shortfall(gram, sizes, folds, sources)
+        return Measured(raw=raw, gram=gram, noise=noise, shortfall=shortfall, target_size=jnp.float32(self.target_size), source_sizes=sizes)
+
+    def _shortfall(self, gram, sizes, folds, sources):
+        if folds is None:
+            return jnp.ones(len(self.splits))
+        inputs, labels = self.inputs(self.train), jnp.asarray(self.labels[self.train])
+        on_all = jax.jit(jax.vmap(jax.vmap(self.apply, (0, None)), (0, 0)))
+        held_out = jnp.take_along_axis(on_all(folds, inputs), jnp.asarray(self.left_out)[:, None, :, None], 1)[:, 0]
+        return measure.shortfall(gram, float(self.target_size), sizes, self.trainer.loss, held_out, on_all(sources, inputs), labels)
+
+    @functools.cached_property
+    def apply(self):
+        """apply(params, inputs) -> outputs, of prepared inputs."""
+        return lambda params, inputs: self.trainer.model.apply(params, self.trainer.frozen, inputs)
+
+    def source_features(self):
+        """Features [S, K, n, D] of the sources' fits on all the target's rows: what the head takes, or outputs where only the head is trained."""
+        out = self.outputs(self.singles.params, features=self.trunk_trained)
+        return out.reshape(len(self.splits), len(self.sources), *out.shape[1:])
+
+    def inputs(self, rows, domain=None):
+        """Prepared inputs of rows [...] of a domain, the target if None."""
+        stored = jnp.asarray(np.asarray(self.domains[self.target if domain is None else domain].inputs[rows.reshape(-1)]))
+        return normalised(stored, self.scaling).reshape(*rows.shape, *stored.shape[1:])
+
+    def outputs(self, params, features=False):
+        """Outputs [S, n, C] of parameters [S, ...] on all the target's rows, or what the head takes of them."""
+        run = self.trainer.model.features if features else self.trainer.model.apply
+        one = jax.jit(jax.vmap(lambda params, stored, scaling: run(params, self.trainer.frozen, normalised(stored, scaling)), (0, None, None)))
+        stored = self.domains[self.target].inputs
+        cut = range(0, len(stored), EVALUATED)
+        padded = lambda x: np.concatenate([x, np.repeat(x[-1:], EVALUATED - len(x), 0)]) if len(x) < EVALUATED else x
+        parts = [np.asarray(one(params, jnp.asarray(padded(np.asarray(stored[i:i + EVALUATED]))), self.scaling)) for i in cut]
+        return np.concatenate(parts, 1)[:, :len(stored)]
+
+
+def _spread(rest, value, target, sources, count):
+    """[S, D] float32: value at the target, rest [S, K] at the sources, 0 elsewhere."""
+    out = np.zeros((len(rest), count), np.float32)
+    out[:, target] = value
+    out[:, list(sources)] = rest
+    return jnp.asarray(out)
+
+
+def _fewest(labels):
+    """The fewest examples that a class has in any seed, of those that have any."""
+    return min(np.unique(row, return_counts=True)[1].min() for row in labels)
+
+
+def _folds(labels, count, stratified):
+    """Fold of every row [n]: the i-th row of its class belongs to fold i modulo count."""
+    if not stratified:
+        return np.arange(len(labels)) % count
+    number = np.zeros(len(labels), int)
+    for label in np.unique(labels):
+        number[labels == label] = np.arange(np.count_nonzero(labels == label))
+    return number % count

@@ -1,0 +1,41 @@
+"""OTQMS (arXiv:2502.04242): as many samples of each source as lower the predicted error, unweighted."""
+import jax.numpy as jnp
+
+from transfer_jax import measure
+from transfer_jax.methods import control
+
+UNDER, OVER = 0.1, 5.0  # of the usual steps
+
+
+def dynamic(lab):
+    """Quantities found again on a schedule, with the Fisher information where the fit stands."""
+    return control.dynamic(lab, 'otqms', control.amounts_of)
+
+
+def exact(lab):
+    """Quantities found once, from theta_0 as the target's own fit leaves it."""
+    return _from_theta_0(lab, 'otqms_exact', lab.alone)
+
+
+def under(lab):
+    """Quantities found once, from theta_0 trained for a tenth of the steps."""
+    return _from_theta_0(lab, 'otqms_under', lab.fit('target_under', lab.policy(0), times=UNDER))
+
+
+def over(lab):
+    """Quantities found once, from theta_0 trained for five times the steps."""
+    return _from_theta_0(lab, 'otqms_over', lab.fit('target_over', lab.policy(0), times=OVER))
+
+
+def published(lab):
+    """As the paper writes it: theta_0 is where the fit stands, and G is used as it comes, with noise 1 / N0."""
+    def at(params, step):
+        theta_0 = params if step else lab.alone.params
+        found = lab.measure(theta_0, jnp.ones(len(lab.splits)), target=theta_0)
+        return found.replace(gram=found.raw * found.noise[:, None, None])
+    return control.dynamic(lab, 'otqms_published', control.amounts_of, at)
+
+
+def _from_theta_0(lab, name, theta_0):
+    measured = lab.measure(theta_0.params, lab.measured[0].shortfall, target=theta_0.params)
+    return control.static(lab, name, control.amounts_of, measured, lab.measured[1], (theta_0,))

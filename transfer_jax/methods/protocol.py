@@ -1,0 +1,40 @@
+"""What a method is: a function of a Lab that returns what it predicts, and what that took."""
+import dataclasses
+
+import numpy as np
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """What a method came to for one target, over S seeds.
+
+    outputs [S, n, C]: on all the target's rows; weights, quantities [S, K]: its last policy for the sources, or None. drawn [S]: samples
+    drawn in training; seconds: of its own training; shared_seconds: of fits it used that others use too; control_seconds: of Fisher
+    products and solving. history: ({step, weights [S, K], quantities [S, K]}, ...), its decisions.
+    """
+    outputs: np.ndarray
+    weights: np.ndarray | None = None
+    quantities: np.ndarray | None = None
+    drawn: np.ndarray
+    seconds: float
+    shared_seconds: float = 0.0
+    control_seconds: float = 0.0
+    history: tuple = ()
+
+
+def outcome(lab, fitted, *, outputs=None, lanes=None, shared=(), shared_seconds=0.0, control_seconds=0.0):
+    """The Outcome of a Fit: lanes picks those [S] that count where there are more than seeds; shared: fits that were used besides."""
+    pick = lambda x: np.asarray(x) if lanes is None else np.asarray(x)[lanes]
+    record = fitted.record
+    history = tuple({'step': event['step'], 'weights': lab.of_sources(event['weights']), 'quantities': lab.of_sources(event['quantities'])}
+                    for event in record['history'])
+    return Outcome(outputs=lab.outputs(fitted.params) if outputs is None else outputs,
+                   weights=lab.of_sources(pick(fitted.policy.weights)), quantities=lab.of_sources(pick(fitted.policy.quantities)),
+                   drawn=pick(record['drawn']), seconds=record['seconds'], control_seconds=control_seconds + record['control_seconds'],
+                   shared_seconds=shared_seconds + sum(fit.record['seconds'] for fit in shared if fit is not None), history=history)
+
+
+def combined(lab, outputs, mixture=None):
+    """The Outcome of a method that combines the source fits and trains nothing; mixture [S, K]: how, if it says so."""
+    return Outcome(outputs=outputs, weights=mixture, drawn=np.zeros(len(lab.splits), int), seconds=0.0,
+                   shared_seconds=lab.singles.record['seconds'])

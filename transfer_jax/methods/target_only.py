@@ -1,0 +1,7 @@
+"""Target only: the target's own samples and nothing else."""
+from transfer_jax.methods.protocol import outcome
+
+
+def run(lab):
+    """The fit to the target alone."""
+    return outcome(lab, lab.alone)

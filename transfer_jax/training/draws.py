@@ -1,0 +1,52 @@
+"""Which rows a step learns from: domains at rate q by systematic sampling, rows uniformly, all keyed by (seed, stream, step)."""
+import jax
+import jax.numpy as jnp
+from flax import struct
+
+from transfer_jax.runtime.keys import stream_key
+from transfer_jax.training.policy import rates
+
+
+@struct.dataclass
+class Pool:
+    """The examples of all domains, one after the other: inputs [N, ...], labels [N]; domain d has sizes[d] from starts[d] on [D].
+
+    order [N]: within each domain a permutation of its rows; the first n of it, from a seed's own place on, are its n random samples.
+    """
+    inputs: jax.Array
+    labels: jax.Array
+    starts: jax.Array
+    sizes: jax.Array
+    order: jax.Array
+
+
+@struct.dataclass
+class Lanes:
+    """Fits that run side by side, [L] of each: the number of the seed, which domain is the target, and its rows [L, R] to draw from."""
+    seed: jax.Array
+    target: jax.Array
+    rows: jax.Array
+
+
+def draw(pool, lane, policy, step, *, batch, sampling):
+    """(rows of the pool [B], loss weights [B]) of one lane's step: sum of weights / B times the loss is unbiased for the policy's.
+
+    Systematic sampling: (j + U) / B through the cumulative rates, so a batch's counts are within one of B q.
+    """
+    q, v = rates(policy, sampling), policy.shares()
+    of_domain, of_row = jax.random.split(stream_key(lane.seed, 'draw', step))
+    place = (jnp.arange(batch) + jax.random.uniform(of_domain)) / batch
+    upto = jnp.cumsum(q)
+    domain = jnp.sum(place[:, None] >= (upto / upto[-1])[None, :-1], 1)
+    many = jnp.maximum(policy.quantities[domain].astype(jnp.int32), 1)
+    number = jax.random.randint(of_row, (batch,), 0, many)
+    own = pool.starts[lane.target] + lane.rows[jnp.minimum(number, len(lane.rows) - 1)]
+    rows = jnp.where(domain == lane.target, own, _shuffled(pool, lane, domain, number))
+    return rows, v[domain] / q[domain]
+
+
+def _shuffled(pool, lane, domain, number):
+    """Row `number` of a source in the order of this lane's seed."""
+    key = stream_key(lane.seed, 'subset')
+    begin = jax.vmap(lambda d: jax.random.randint(jax.random.fold_in(key, d), (), 0, pool.sizes[d]))(jnp.arange(len(pool.sizes)))
+    return pool.order[pool.starts[domain] + (begin[domain] + number) % pool.sizes[domain]]

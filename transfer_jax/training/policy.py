@@ -1,0 +1,46 @@
+"""Policy: how many samples of each domain may be drawn, and what one of them weighs; the arrays that every decision becomes."""
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import struct
+
+SAMPLING = ('shares', 'sizes', 'even')
+
+
+@struct.dataclass
+class Policy:
+    """weights w [..., D] of one sample of each domain, the target among them, and quantities n [..., D], how many of its samples take part.
+
+    The loss that it stands for is the weighted likelihood sum_d w_d sum_{i <= n_d} l_di / W, W = sum_d w_d n_d.
+    """
+    weights: jax.Array
+    quantities: jax.Array
+
+    def total(self):
+        """W [...]: the effective number of samples, in units of the target's."""
+        return jnp.sum(self.weights * self.quantities, -1)
+
+    def shares(self):
+        """v_d = w_d n_d / W [..., D]: what part of the loss each domain is."""
+        return self.weights * self.quantities / self.total()[..., None]
+
+    def used(self):
+        """Samples that take part [...]: sum of n_d where w_d > 0."""
+        return jnp.sum(jnp.where(self.weights > 0, self.quantities, 0), -1)
+
+
+def rates(policy, sampling):
+    """q [..., D]: how often a row is drawn from each domain that takes part: by its share of the loss, its size, or all alike.
+
+    The row's loss then weighs v / q, so the expected gradient is the same for every q.
+    """
+    part = policy.weights * policy.quantities > 0
+    chances = {'shares': policy.shares(), 'sizes': policy.quantities, 'even': jnp.ones_like(policy.quantities)}[sampling]
+    chances = jnp.where(part, chances, 0)
+    return chances / jnp.sum(chances, -1, keepdims=True)
+
+
+def steps(policy, *, epochs, batch, least):
+    """[...] int32: `epochs` passes over the samples that take part, at least `least`."""
+    passes = np.ceil(epochs * np.asarray(policy.used()) / batch)
+    return np.maximum(passes, least).astype(np.int32)

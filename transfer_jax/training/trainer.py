@@ -1,0 +1,135 @@
+"""Trainer: many fits side by side as one compiled program; what is drawn and what it weighs comes in as arrays."""
+import dataclasses
+import functools
+from typing import Any
+
+import grain.python as grain
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
+
+from transfer_jax.data.domains import Domains
+from transfer_jax.models.model import Model
+from transfer_jax.runtime.keys import stream_key
+from transfer_jax.runtime.mesh import AXES, check_batch
+from transfer_jax.training import prepare, step
+from transfer_jax.training.draws import Pool, draw
+
+READ_AHEAD = 8  # batches, where inputs stay on the host
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Settings:
+    """How every fit is trained: rows of a step, how domains are drawn (policy.SAMPLING), the highest learning rate, the pull to the start in
+    samples (step.train_step), steps of one call, augmentation (prepare.AUGMENT), and lanes that run side by side.
+    """
+    batch: int
+    sampling: str
+    rate: float
+    prior: float
+    segment: int
+    augment: str
+    lanes: int
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Trainer:
+    """The model and the pool of all domains on the mesh's devices, and the programs that train and evaluate on them.
+
+    Where the pool has no inputs they are too many for the devices: rows are gathered from `domains` on the host, some batches ahead.
+    """
+    model: Model
+    frozen: Any
+    pool: Pool
+    domains: Domains
+    settings: Settings
+    mesh: Mesh
+    compiled: set = dataclasses.field(default_factory=set)  # numbers of lanes that have run: their first segment's time is the compiler's
+
+    @property
+    def loss(self):
+        """The loss [B] of outputs and labels."""
+        return step.squared_loss if self.domains.classes is None else step.softmax_loss
+
+    def start(self, seeds):
+        """Parameters at step 0, [L, ...], of the seeds [L]: the same for every fit of a seed."""
+        return jax.jit(jax.vmap(lambda seed: self.model.init(stream_key(seed, 'init'))[0]))(jnp.asarray(seeds))
+
+    def advance(self, state, start, lanes, policy, steps, scaling, done):
+        """(state, mean loss [L]) after settings.segment more steps of every lane; done: how many there were, the same for all lanes."""
+        if self.pool.inputs is not None:
+            return self._resident(state, start, lanes, policy, steps, scaling)
+        losses = []
+        for rows, weight, inputs in self._read(lanes, policy, done):
+            state, value = self._streamed(state, start, lanes, policy, steps, scaling, rows, weight, inputs)
+            losses.append(value)
+        return state, jnp.mean(jnp.stack(losses), 0)
+
+    @functools.cached_property
+    def _resident(self):
+        def lane(state, start, lane, policy, steps, scaling, pool):
+            rows, weight = draw(pool, lane, policy, state.step, batch=self.settings.batch, sampling=self.settings.sampling)
+            return self._step(state, start, lane, policy, steps, scaling, rows, weight, pool.inputs[rows])
+
+        def segment(state, start, lanes, policy, steps, scaling, pool):
+            one = jax.vmap(lane, (0, 0, 0, 0, 0, None, None))
+            state, losses = jax.lax.scan(lambda state, _: one(state, start, lanes, policy, steps, scaling, pool), state, None,
+                                         length=self.settings.segment)
+            return state, jnp.mean(losses, 0)
+        compiled = jax.jit(segment, donate_argnums=0)
+        return lambda *arguments: compiled(*arguments, self.pool)
+
+    @functools.cached_property
+    def _streamed(self):
+        return jax.jit(jax.vmap(self._step, (0, 0, 0, 0, 0, None, 0, 0, 0)), donate_argnums=0)
+
+    def _step(self, state, start, lane, policy, steps, scaling, rows, weight, inputs):
+        batch = self._split({'inputs': inputs, 'labels': self.pool.labels[rows], 'weight': weight, 'rows': rows})
+        return step.train_step(state, batch, start, lane.seed, apply=self._apply, loss=self.loss, total=policy.total(), steps=steps,
+                               prepare=functools.partial(self._prepare, scaling), rate=self.settings.rate, prior=self.settings.prior)
+
+    def _apply(self, params, inputs):
+        return self.model.apply(params, self.frozen, inputs)
+
+    def _prepare(self, scaling, inputs, keys):
+        x = prepare.normalised(inputs, scaling)
+        return x if self.settings.augment == 'none' else prepare.augmented(x, keys, self.settings.augment)
+
+    def _split(self, batch):
+        """The batch of a lane split over the mesh's devices."""
+        if self.mesh.size == 1:
+            return batch
+        check_batch(self.settings.batch, self.mesh)
+        spec = lambda leaf: NamedSharding(self.mesh, PartitionSpec(AXES, *[None] * (leaf.ndim - 1)))
+        return jax.tree.map(lambda leaf: jax.lax.with_sharding_constraint(leaf, spec(leaf)), batch)
+
+    def _read(self, lanes, policy, done):
+        """(rows, weights, inputs) [L, B, ...] of the next segment's steps, gathered ahead by grain's threads."""
+        drawing = functools.partial(draw, batch=self.settings.batch, sampling=self.settings.sampling)
+        drawn = jax.jit(jax.vmap(drawing, (None, 0, 0, None)))
+
+        def fetch(number):
+            rows, weight = drawn(self.pool, lanes, policy, jnp.int32(done + number))
+            return np.asarray(rows), np.asarray(weight), self.gather(np.asarray(rows))
+        batches = grain.MapDataset.range(self.settings.segment).map(fetch)
+        return iter(batches.to_iter_dataset(grain.ReadOptions(num_threads=2, prefetch_buffer_size=READ_AHEAD)))
+
+    def gather(self, rows):
+        """Inputs of the pool's rows [...], from the host."""
+        out = np.empty((*rows.shape, *self.domains.domains[0].inputs.shape[1:]), self.domains.domains[0].inputs.dtype)
+        for domain, start in zip(self.domains.domains, np.asarray(self.pool.starts), strict=True):
+            here = (rows >= start) & (rows < start + len(domain))
+            out[here] = domain.inputs[rows[here] - start]
+        return out
+
+
+def make_pool(domains, seed, *, resident):
+    """The Pool of these domains, shuffled by the seed; its inputs stay on the host unless resident."""
+    sizes = np.array([len(domain) for domain in domains.domains])
+    shuffle = lambda number, size: np.random.default_rng((seed, number)).permutation(size)
+    joined = lambda parts: jnp.asarray(np.concatenate([np.asarray(part) for part in parts]))
+    return Pool(inputs=joined([domain.inputs for domain in domains.domains]) if resident else None,
+                labels=joined([domain.labels for domain in domains.domains]), sizes=jnp.asarray(sizes, jnp.int32),
+                starts=jnp.asarray(np.concatenate([[0], np.cumsum(sizes)[:-1]]), jnp.int32),
+                order=joined([shuffle(number, size).astype(np.int32) for number, size in enumerate(sizes)]))

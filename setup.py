@@ -21,6 +21,7 @@ setup(
         'scipy>=1.14',
         'av>=14,<19',
         'opencv-python-headless>=4.10',
+        'scikit-learn>=1.5',
         'pyarrow>=17',
         'matplotlib>=3.9',
         'jinja2>=3.1',

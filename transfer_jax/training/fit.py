@@ -75,7 +75,7 @@ class _Work:
 
     def begin(self, policy):
         """(state, policy, record) to go on from: of the newest checkpoint, or fresh."""
-        state = jax.vmap(step.fresh)(self.start)
+        state = jax.vmap(step.fresh)(jax.tree.map(jnp.copy, self.start))  # the state is donated, the start is not
         record = {'step': 0, 'steps': self.plan(policy).tolist(), 'drawn': [0] * len(self.lanes.seed), 'history': [], 'loss': [],
                   'seconds': 0.0, 'compile_seconds': 0.0, 'control_seconds': 0.0}
         checkpoints = self.store.checkpoints(self.name)

@@ -1,0 +1,86 @@
+"""K-shot splits of a target: which of its rows train, which validate, which test; seeded, stratified, disjoint, saved with the run."""
+import dataclasses
+import json
+import os
+import pathlib
+
+import jax
+import numpy as np
+
+from transfer_jax.runtime.errors import UserError
+from transfer_jax.runtime.keys import stream_key
+
+PARTS = ('train', 'validation', 'test')
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Split:
+    """Rows of a target, int64, each part sorted, no row in two of them."""
+    train: np.ndarray
+    validation: np.ndarray
+    test: np.ndarray
+
+
+def host_rng(seed, stream):
+    """A NumPy generator that is a function of (seed, stream): randomness on the host, under stream_key's rule."""
+    return np.random.default_rng(np.asarray(jax.random.key_data(stream_key(seed, stream))))
+
+
+def k_shot(labels, *, shots, validation, test, seed, classes):
+    """A Split of the rows of labels [n], another one for every seed.
+
+    Args:
+      labels: int32 numbers of classes, or float32 values of a regression.
+      shots: rows of each class to train on, at least 1; exactly that many.
+      validation: rows of each class to validate on, 0 or more.
+      test: rows to test on in all, stratified as nearly as whole rows can be; fewer where fewer are left, None for all that are left.
+      seed: int.
+      classes: the names of the classes by number; None for a regression, where shots and validation are rows in all.
+
+    Raises:
+      UserError: a class has too few rows, or nothing is left to test on.
+    """
+    labels = np.zeros(len(labels), np.int32) if classes is None else np.asarray(labels)
+    names, rng = ('the target',) if classes is None else tuple(f'class {name!r} of the target' for name in classes), host_rng(seed, 'split')
+    of_class = [rng.permutation(np.flatnonzero(labels == number)) for number in range(len(names))]
+    for name, rows in zip(names, of_class, strict=True):
+        if len(rows) < shots + validation:
+            raise UserError(f'{name} has {len(rows)} examples, and {shots} to train on + {validation} to validate on are wanted; '
+                            'ask for fewer, or give more examples')
+    left = np.concatenate([rows[shots + validation:] for rows in of_class])
+    if not len(left) and test != 0:
+        raise UserError(f'the target has {len(labels)} examples, and training and validation take all of them: none is left to test on; '
+                        'ask for fewer shots')
+    taken = np.arange(len(left)) if test is None else stratified(labels[left], test, rng)
+    parts = np.concatenate([rows[:shots] for rows in of_class]), np.concatenate([rows[shots:shots + validation] for rows in of_class])
+    return Split(**{part: np.sort(rows).astype(np.int64) for part, rows in zip(PARTS, (*parts, left[taken]), strict=True)})
+
+
+def stratified(labels, size, rng):
+    """min(size, n) random rows of labels [n], sorted: of every class its share of them, rounded up or down."""
+    kinds, counts = np.unique(labels, return_counts=True)
+    share = min(size, len(labels)) * counts / max(len(labels), 1)
+    wanted = np.floor(share + 1e-9).astype(int)
+    short = min(size, len(labels)) - wanted.sum()
+    wanted[np.argsort(wanted - share, kind='stable')[:short]] += 1
+    drawn = [rng.permutation(np.flatnonzero(labels == kind))[:n] for kind, n in zip(kinds, wanted, strict=True)]
+    return np.sort(np.concatenate([np.zeros(0, np.int64), *drawn]))
+
+
+def save_splits(path, splits):
+    """Writes {target: [Split of each seed]} as JSON, by an atomic rename."""
+    plain = {target: [{part: getattr(split, part).tolist() for part in PARTS} for split in of_seed] for target, of_seed in splits.items()}
+    temporary = pathlib.Path(f'{path}.part')
+    temporary.write_text(json.dumps(plain), encoding='utf-8')
+    os.replace(temporary, path)
+
+
+def load_splits(path):
+    """What save_splits wrote. Raises UserError where the file is absent or is something else."""
+    try:
+        stored = json.loads(pathlib.Path(path).read_text(encoding='utf-8'))
+        return {target: [Split(**{part: np.array(split[part], np.int64) for part in PARTS}) for split in of_seed]
+                for target, of_seed in stored.items()}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise UserError(f'{path} cannot be read as splits ({type(error).__name__}: {error}); '
+                        'restore it, or start in another folder') from None

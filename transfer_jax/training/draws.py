@@ -46,7 +46,8 @@ def draw(pool, lane, policy, step, *, batch, sampling):
 
 
 def _shuffled(pool, lane, domain, number):
-    """Row `number` of a source in the order of this lane's seed."""
+    """The pool's row that is `number` in the order that this lane's seed has for the domain."""
     key = stream_key(lane.seed, 'subset')
     begin = jax.vmap(lambda d: jax.random.randint(jax.random.fold_in(key, d), (), 0, pool.sizes[d]))(jnp.arange(len(pool.sizes)))
-    return pool.order[pool.starts[domain] + (begin[domain] + number) % pool.sizes[domain]]
+    first = pool.starts[domain]
+    return first + pool.order[first + (begin[domain] + number) % pool.sizes[domain]]

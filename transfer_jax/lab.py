@@ -34,7 +34,8 @@ class Lab:
 
     epochs, least: a fit's steps are that many passes over the samples that take part, and at least `least`. target, sources: numbers of
     domains; splits: one transfer_jax.data.splits.Split a seed; first_seed: the number of the first. store: where fits are kept.
-    trunk_trained: whether training changes the model's features, or the head alone.
+    trunk_trained: whether training changes the model's features, or the head alone. budget: part of all source samples' cost that the
+    method with a budget may spend; costs: of one sample of each source.
     """
     trainer: Trainer
     store: Any
@@ -49,6 +50,8 @@ class Lab:
     control: Control
     folds_wanted: int
     trunk_trained: bool
+    budget: float
+    costs: tuple[float, ...]
 
     @property
     def domains(self):

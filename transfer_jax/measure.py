@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 from flax import struct
 
+from transfer_jax.budget import budgeted_weights
 from transfer_jax.debias import debias_gram
 from transfer_jax.fisher import fisher_products, gram_of_products
 from transfer_jax.quantities import transfer_quantities
@@ -45,6 +46,13 @@ class Measured:
         tau = self.shortfall[:, None, None]
         return transfer_quantities(self.target_size, self.source_sizes, (self.gram + (tau - 1) / self.target_size) / (2 * tau - 1),
                                    integer=True)
+
+    def within(self, budget, costs):
+        """The Solution of UOWQ with quantities that cost at most `budget` [] of what all samples cost, at costs [K]; whole samples."""
+        wide = lambda x: jnp.broadcast_to(x, (len(self.shortfall), len(costs)))
+        sizes, costs = wide(self.source_sizes), wide(jnp.asarray(costs, jnp.float32))
+        solution = budgeted_weights(self.target_size / self.shortfall, sizes, self.gram, budget * jnp.sum(costs * sizes, -1), costs)
+        return solution.replace(weights=solution.weights * self.shortfall[:, None], quantities=jnp.floor(solution.quantities))
 
     def error(self, weights, quantities):
         """F [S] = (tau N0 + sum w^2 n + u'G u) / (N0 + sum u)^2 of weights and quantities [S, K], u = w n."""

@@ -1,0 +1,10 @@
+"""UOWQ within a budget: the best weights and quantities for a part of the sources' samples."""
+from transfer_jax.methods import control
+
+
+def run(lab):
+    """The fit at lab.budget (of all the sources' cost), decided once, before the fit."""
+    def decide(measured):
+        solution = measured.within(lab.budget, lab.costs)
+        return solution.weights, solution.quantities
+    return control.static(lab, 'uowq_budget', decide, *lab.measured)

@@ -15,3 +15,33 @@ def fit(image, size, channels):
     resized = cv2.resize(image, whole, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC)
     top, left = (whole[1] - size) // 2, (whole[0] - size) // 2
     return resized.reshape(*whole[::-1], -1)[top:top + size, left:left + size]  # OpenCV drops a single channel
+
+
+def read_image(path):
+    """uint8 RGB [H, W, 1 or 3] of an image file: turned as its EXIF says, transparency laid on white. Raises ValueError, saying why."""
+    try:
+        data = path.read_bytes()
+        is_jpeg = data.startswith(b'\xff\xd8')  # the others are read with their transparency, where OpenCV turns nothing
+        image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR if is_jpeg else cv2.IMREAD_UNCHANGED)
+    except OSError as error:
+        raise ValueError(error.strerror) from None
+    except cv2.error:
+        image = None
+    if image is None:
+        raise ValueError('empty' if not data else 'no image that OpenCV can decode')
+    if is_jpeg and data.rfind(b'\xff\xd9') < len(data) // 2:  # OpenCV would make the rest grey; a thumbnail ends early
+        raise ValueError('the file ends before the image')
+    return _rgb(image)
+
+
+def _rgb(image):
+    """What OpenCV decoded, [H, W], BGR or BGRA of 8 or 16 bits, as uint8 [H, W, 1 or 3]."""
+    if image.dtype not in (np.uint8, np.uint16):
+        raise ValueError(f'pixels are {image.dtype}')
+    if image.dtype == np.uint16:
+        image = (image >> 8).astype(np.uint8)
+    image = image.reshape(*image.shape[:2], -1)
+    if image.shape[-1] == 4:
+        opaque = image[..., 3:].astype(np.float32) / 255
+        image = np.rint(image[..., :3] * opaque + 255 * (1 - opaque)).astype(np.uint8)
+    return image[..., ::-1]

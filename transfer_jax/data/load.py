@@ -5,10 +5,10 @@ import types
 import numpy as np
 
 from transfer_jax.data import labels
-from transfer_jax.data.arrays import array_files, read_arrays, read_files
+from transfer_jax.data.decode import Decoding, decode_files
 from transfer_jax.data.domains import Domain, Domains
-from transfer_jax.data.formats import Fields
 from transfer_jax.data.images import fit
+from transfer_jax.data.sources import find_parts
 from transfer_jax.data.splits import host_rng, stratified
 from transfer_jax.runtime.config import Rule, check, choice, integer, number, optional, plain, text
 from transfer_jax.runtime.errors import UserError
@@ -51,47 +51,21 @@ def load_domains(config, workdir):
     """
     check({'data': plain(config)}, {f'data.{key}': rule for key, rule in DATA_RULES.items()})
     section = types.SimpleNamespace(**plain(config))
-    parts, skipped = _parts(section)
-    for part in parts:
-        if not len(part.labels):
-            raise UserError(f'domain {part.name!r} is empty; leave it out or give it examples')
+    try:
+        return _load(section, workdir)
+    except OSError as error:
+        raise UserError(f'{error.filename or config["path"]}: {error.strerror or error}') from None
+
+
+def _load(section, workdir):
+    parts, skipped = find_parts(section)
     classes, chosen, left_out = _classes(section, parts)
     domains, notes = [], []
     for part in parts:
         rows, values = chosen[part.name]
         kept = _kept(section, part.name, values, classes, notes)
-        domains.append(_domain(section, part, rows[kept], values[kept]))
+        domains.append(_domain(section, workdir, part, rows[kept], values[kept], notes))
     return Domains(domains=tuple(domains), classes=classes, skipped=(*skipped, *left_out, *notes))
-
-
-def _parts(section):
-    """(parts, skipped) of what config.data.path names."""
-    fields = Fields(features=section.features, labels=section.labels, domain=section.domain)
-    if '=' in section.path:
-        return read_files(_named_paths(section.path), fields, section.task), []
-    path = _existing(section.path)
-    if path.is_file():
-        return read_arrays(path, fields, section.task), []
-    files, others = array_files(path)
-    if not files:
-        raise UserError(f'config.data.path = {section.path!r} has no array files and no folders of images in it')
-    return read_files(files, fields, section.task), others
-
-
-def _named_paths(spec):
-    """{name: path} of 'name=path,name=path'."""
-    pairs = [entry.partition('=') for entry in spec.split(',')]
-    if wrong := [''.join(pair) for pair in pairs if not all(pair)]:
-        raise UserError(f'config.data.path = {spec!r}: {wrong[0]!r} is not name=path')
-    if len({name for name, _, _ in pairs}) < len(pairs):
-        raise UserError(f'config.data.path = {spec!r} has a name twice; each is a domain')
-    return {name.strip(): _existing(path.strip()) for name, _, path in pairs}
-
-
-def _existing(path):
-    if not pathlib.Path(path).expanduser().exists():
-        raise UserError(f'config.data.path: there is no file or folder {path!r}')
-    return pathlib.Path(path).expanduser()
 
 
 def _classes(section, parts):
@@ -111,10 +85,16 @@ def _kept(section, name, values, classes, notes):
     return stratified(values if classes else np.zeros(len(values), np.int32), most, host_rng(0, f'subset {name}'))
 
 
-def _domain(section, part, rows, values):
+def _domain(section, workdir, part, rows, values, notes):
+    """The Domain of a part's rows; files that cannot be read are added to the notes."""
+    if part.paths is not None:
+        cache = pathlib.Path(workdir, 'cache') if section.cache is None else pathlib.Path(section.cache)
+        how = Decoding(size=section.image_size, channels=section.channels, cache=cache, workers=section.workers,
+                       max_skipped=section.max_skipped_fraction)
+        inputs, readable, skipped = decode_files(part.name, [part.paths[row] for row in rows], how)
+        notes += skipped
+        return Domain(name=part.name, inputs=inputs, labels=values[readable])
     inputs = part.inputs[rows]
     if inputs.dtype == np.uint8:
         inputs = np.stack([fit(image, section.image_size, section.channels) for image in inputs])
     return Domain(name=part.name, inputs=inputs, labels=values)
-
-

@@ -2,14 +2,19 @@
 from transfer_jax.data.load import DATA_RULES
 from transfer_jax.methods.registry import CLASSIFIERS, METHODS, VALIDATED
 from transfer_jax.models.build import CHOICES
-from transfer_jax.runtime.config import Each, boolean, choice, integer, number, optional, sequence, text
+from transfer_jax.runtime.config import Rule, choice, integer, number, optional, sequence, text
 from transfer_jax.runtime.errors import UserError
 from transfer_jax.training.policy import SAMPLING
 from transfer_jax.training.prepare import AUGMENT, COLUMNS, ROWS
 
+WIDTHS = Rule(allowed='a tuple of integers of at least 1, or ()', accepts=lambda value: isinstance(value, tuple | list)
+              and all(map(integer(at_least=1).accepts, value)))
+COSTS = Rule(allowed='{source: cost above 0}', accepts=lambda value: isinstance(value, dict)
+             and all(map(number(above=0).accepts, value.values())))
+
 RULES = {
     'mode': choice('transfer'),
-    'seed': integer(at_least=0, at_most=2**31 - 1),
+    'seed': integer(at_least=0, at_most=2**30),
     'seeds': integer(at_least=1),
     'targets': optional(sequence(text())),
     'sources': optional(sequence(text())),
@@ -23,8 +28,59 @@ RULES = {
     'data.std': sequence(number(above=0)),
     'data.augment': choice(*AUGMENT),
     'data.resident_gb': number(at_least=0),
-    'model.kind': choice(*CHOICES['kind']),
-    'model.hidden': Each({}) and sequence_or_empty(),
-    'model.trainable': choice(*CHOICES['trainable']),
-    'model.dtype': choice(*CHOICES['dtype']),
+    **{f'model.{key}': choice(*allowed) for key, allowed in CHOICES.items()},
+    'model.hidden': WIDTHS,
+    'model.lora_rank': integer(at_least=1),
+    'model.lora_alpha': number(above=0),
+    'model.weights': optional(text()),
+    'train.batch': integer(at_least=1),
+    'train.rate': number(above=0),
+    'train.prior': number(at_least=0),
+    'train.epochs': number(above=0),
+    'train.least_steps': integer(at_least=1),
+    'train.segment': integer(at_least=1),
+    'train.sampling': choice(*SAMPLING),
+    'train.lanes': integer(at_least=1),
+    'transfer.methods': sequence(choice(*METHODS)),
+    'transfer.decisions': integer(at_least=1),
+    'transfer.damping': number(above=0, at_most=1),
+    'transfer.folds': integer(at_least=0),
+    'transfer.budget': number(above=0, at_most=1),
+    'transfer.costs': COSTS,
+    'mesh.data': integer(at_least=-1),
+    'checkpoint.seconds': number(at_least=0),
 }
+
+# what a resumed run may change: on what machine and how often saved, and how many methods and targets, but nothing that a fit depends on
+FREE = ('targets', 'transfer.methods', 'mesh', 'checkpoint', 'data.workers', 'data.cache', 'data.resident_gb')
+
+
+def check_whole(config):
+    """What no single key's rule can see, before any data is read; raises UserError."""
+    methods = config.transfer.methods
+    if len(set(methods)) < len(methods):
+        raise UserError(f'config.transfer.methods names a method twice: {", ".join(methods)}')
+    for name in methods:
+        if name in VALIDATED and config.data.validation == 0:
+            raise UserError(f'the method {name!r} chooses by validation examples, and config.data.validation = 0; ask for some, or leave it out')
+        if name in CLASSIFIERS and config.data.task == 'regression':
+            raise UserError(f'the method {name!r} needs classes, and config.data.task = "regression"; leave it out')
+
+
+def check_domains(config, domains):
+    """(targets, sources) as numbers of domains; raises UserError for names that are not there, or fewer than two domains."""
+    if len(domains.names) < 2:
+        raise UserError(f'the data have one domain, {domains.names[0]!r}; transfer needs a target and at least one source')
+    for key in ('targets', 'sources'):
+        for name in config[key] or ():
+            if name not in domains.names:
+                raise UserError(f'config.{key}: there is no domain {name!r}; the data have {", ".join(domains.names)}')
+    for name in config.transfer.costs:
+        if name not in domains.names:
+            raise UserError(f'config.transfer.costs: there is no domain {name!r}; the data have {", ".join(domains.names)}')
+    numbers = lambda names: tuple(domains.names.index(name) for name in names or domains.names)
+    targets, sources = numbers(config.targets), numbers(config.sources)
+    for target in targets:
+        if not set(sources) - {target}:
+            raise UserError(f'config.sources: the target {domains.names[target]!r} has no source but itself; name another')
+    return targets, sources

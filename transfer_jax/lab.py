@@ -35,7 +35,7 @@ class Lab:
     epochs, least: a fit's steps are that many passes over the samples that take part, and at least `least`. target, sources: numbers of
     domains; splits: one transfer_jax.data.splits.Split a seed; first_seed: the number of the first. store: where fits are kept.
     trunk_trained: whether training changes the model's features, or the head alone. budget: part of all source samples' cost that the
-    method with a budget may spend; costs: of one sample of each source.
+    method with a budget may spend; costs: of one sample of each source. patience: seconds between checkpoints.
     """
     trainer: Trainer
     store: Any
@@ -52,6 +52,7 @@ class Lab:
     trunk_trained: bool
     budget: float
     costs: tuple[float, ...]
+    patience: float = 60.0
 
     @property
     def domains(self):
@@ -122,7 +123,7 @@ class Lab:
         segment = self.trainer.settings.segment
         every = segment * max(1, int(plan(policy).max()) // segment // self.control.decisions)
         return fit(self.trainer, self.store, name, lanes=lanes, start=jax.tree.map(repeat, self.start), policy=policy, scaling=self.scaling,
-                   plan=plan, stop=self.stop, controller=controller, every=every)
+                   plan=plan, stop=self.stop, controller=controller, every=every, patience=self.patience)
 
     @functools.cached_property
     def alone(self):
@@ -163,14 +164,11 @@ class Lab:
 
     @functools.cached_property
     def measured(self):
-        """(Measured at the middle fit, seconds that its products and solving took)."""
-        shared = self.middle.params
-        for needed in (self.alone, self.singles, self.folds):
-            del needed
+        """(Measured at the middle fit, seconds that its products and solving took once they were compiled)."""
+        measure = lambda: jax.block_until_ready(self.measure(self.middle.params, None))
+        measure()
         began = time.perf_counter()
-        first = self.measure(shared, None)
-        jax.block_until_ready(first)
-        return first, time.perf_counter() - began
+        return measure(), time.perf_counter() - began
 
     def measure(self, at, shortfall, target=None):
         """The Measured of this lab with J at parameters [S, ...]; shortfall [S] as known, or None to find it. target: the fit's parameters

@@ -9,3 +9,4 @@ METHODS = {
 }
 CLASSIFIERS = ('h_ensemble', 'mcw', 'wadn')  # these need classes
 VALIDATED = ('single_source',)               # these choose by validation examples
+MEASURED = tuple(name for name in METHODS if name.startswith(('otqms', 'uowq')))  # these need G

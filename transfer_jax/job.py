@@ -1,0 +1,135 @@
+"""The parts of a transfer job put together from its config: domains, model, trainer, splits, and a Lab for each target."""
+import dataclasses
+import json
+import os
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from transfer_jax import config as rules
+from transfer_jax.data.domains import Domain, Domains
+from transfer_jax.data.load import DATA_RULES, load_domains
+from transfer_jax.data.splits import k_shot, load_splits, save_splits
+from transfer_jax.lab import EVALUATED, Control, Lab
+from transfer_jax.models.build import ModelConfig, build
+from transfer_jax.runtime.config import differences, to_json
+from transfer_jax.runtime.errors import UserError
+from transfer_jax.runtime.keys import stream_key
+from transfer_jax.runtime.mesh import check_batch, make_mesh
+from transfer_jax.runtime.store import Store
+from transfer_jax.training.prepare import fit_scaling, normalised
+from transfer_jax.training.trainer import Settings, Trainer, make_pool
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Job:
+    """What a run has: its config and folder, its data, the splits {target's name: one a seed}, and numbers of targets and sources."""
+    config: Any
+    workdir: Any
+    domains: Domains
+    trainer: Trainer
+    targets: tuple[int, ...]
+    sources: tuple[int, ...]
+    splits: dict
+    notes: tuple[str, ...]
+
+    def lab(self, target, stop):
+        """The Lab of a target."""
+        config, name = self.config, self.domains.names[target]
+        sources = tuple(source for source in self.sources if source != target)
+        costs = tuple(float(config.transfer.costs.get(self.domains.names[source], 1.0)) for source in sources)
+        return Lab(trainer=self.trainer, store=Store(self.workdir / 'targets' / name), stop=stop, target=target, sources=sources,
+                   splits=tuple(self.splits[name]), first_seed=config.seed, scaling=scaling(config, self.domains, sources),
+                   epochs=config.train.epochs, least=config.train.least_steps, folds_wanted=config.transfer.folds, costs=costs,
+                   control=Control(decisions=config.transfer.decisions, damping=config.transfer.damping), budget=config.transfer.budget,
+                   trunk_trained=config.model.trainable != 'head' and config.model.kind != 'linear', patience=config.checkpoint.seconds)
+
+
+def prepare(config, workdir):
+    """The Job of a config in its folder. Raises UserError for whatever is wrong with the config, the data, or what the folder holds."""
+    rules.check_whole(config)
+    mesh = make_mesh(config.mesh.data, 1)
+    check_batch(config.train.batch, mesh)
+    require_same_config(config, workdir)
+    domains = load_domains({key: config.data[key] for key in DATA_RULES}, workdir)
+    targets, sources = rules.check_domains(config, domains)
+    splits = make_splits(config, domains, targets, workdir)
+    model, domains, trunk = make_model(config, domains)
+    settings = Settings(batch=config.train.batch, sampling=config.train.sampling, rate=config.train.rate, prior=config.train.prior,
+                        segment=config.train.segment, augment=config.data.augment, lanes=config.train.lanes)
+    size = sum(domain.inputs.nbytes for domain in domains.domains) / 2**30
+    frozen = jax.jit(lambda: model.init(stream_key(config.seed, 'init'))[1])()
+    trainer = Trainer(model=model, frozen=frozen, pool=make_pool(domains, config.seed, resident=size <= config.data.resident_gb),
+                      domains=domains, settings=settings, mesh=mesh)
+    return Job(config=config, workdir=workdir, domains=domains, trainer=trainer, targets=targets, sources=sources, splits=splits,
+               notes=(*model.notes, *trunk))
+
+
+def require_same_config(config, workdir):
+    """Writes config.json; raises UserError where the folder holds fits of a config that differs in what they depend on."""
+    path = workdir / 'config.json'
+    if path.exists() and (workdir / 'targets').exists():
+        free = lambda line: any(line.split(':')[0] == key or line.startswith(f'{key}.') for key in rules.FREE)
+        changed = [line for line in differences(json.loads(path.read_text()), config) if not free(line)]
+        if changed:
+            raise UserError(f'{workdir} holds a run with another config ({"; ".join(changed[:5])}); use another --workdir, or go back to its '
+                            'values')
+    temporary = path.with_suffix('.tmp')
+    temporary.write_text(json.dumps(to_json(config), indent=1))
+    os.replace(temporary, path)
+
+
+def make_splits(config, domains, targets, workdir):
+    """{name of a target: [Split of each seed]}: those saved in the folder, or new ones, saved."""
+    path = workdir / 'splits.json'
+    known = load_splits(path) if path.exists() else {}
+    for target in targets:
+        domain = domains.domains[target]
+        if domain.name not in known:
+            known[domain.name] = [named(domain.name, domain.labels, domains.classes, config, seed) for seed in range(config.seeds)]
+    save_splits(path, known)
+    return known
+
+
+def named(name, labels, classes, config, seed):
+    """k_shot, its error with the target's name."""
+    try:
+        return k_shot(labels, shots=config.data.shots, validation=config.data.validation, test=config.data.test, seed=config.seed + seed,
+                      classes=classes)
+    except UserError as error:
+        raise UserError(f'target {name!r}: {error} (config.data.shots, config.data.validation)') from None
+
+
+def make_model(config, domains):
+    """(Model, Domains that it takes, notes). A head on a trunk that stays as it is takes the trunk's features, which are computed once."""
+    outputs = len(domains.classes) if domains.classes is not None else 1
+    of_model = {key: config.model[key] for key in config.model}
+    model = build(ModelConfig(**of_model), domains.domains[0].inputs.shape[1:], outputs)
+    if config.model.trainable != 'head' or config.model.kind == 'linear' or config.data.augment != 'none':
+        return model, domains, ()
+    features = trunk_features(model, domains, scaling(config, domains, range(len(domains.names))), config.seed)
+    note = f'the trunk stays as it is: its {features.domains[0].inputs.shape[1]} features of every example were computed once'
+    return build(ModelConfig(kind='linear'), features.domains[0].inputs.shape[1:], outputs), features, (*model.notes, note)
+
+
+def trunk_features(model, domains, scaled, seed):
+    """The Domains with a model's features in place of their inputs."""
+    trained, frozen = jax.jit(model.init)(stream_key(seed, 'init'))
+    run = jax.jit(lambda x: model.features(trained, frozen, normalised(x, scaled)))
+
+    def of(domain):
+        parts = []
+        for first in range(0, len(domain), EVALUATED):
+            part = np.asarray(domain.inputs[first:first + EVALUATED])
+            padded = np.concatenate([part, np.repeat(part[-1:], EVALUATED - len(part), 0)])
+            parts.append(np.asarray(run(jnp.asarray(padded)))[:len(part)])
+        return Domain(name=domain.name, inputs=np.concatenate(parts), labels=domain.labels)
+    return Domains(domains=tuple(map(of, domains.domains)), classes=domains.classes, skipped=domains.skipped)
+
+
+def scaling(config, domains, sources):
+    """The Scaling that the sources give."""
+    return fit_scaling([domains.domains[source] for source in sources], rows=config.data.rows, columns=config.data.columns,
+                       mean=config.data.mean, std=config.data.std)

@@ -1,0 +1,91 @@
+"""The transfer job: trains a target with few labels on what its sources are worth, beside the baselines, and reports.
+
+    python -m transfer_jax.main --config=configs/transfer.py --workdir=runs/transfer [--config.KEY=VALUE ...]
+"""
+import errno
+import json
+import pathlib
+import platform
+import time
+
+import jax
+from absl import flags
+from ml_collections import config_flags
+
+from transfer_jax import config as rules
+from transfer_jax.job import prepare
+from transfer_jax.methods.registry import MEASURED, METHODS
+from transfer_jax.report import table, write_report
+from transfer_jax.results import record, write_results
+from transfer_jax.runtime.app import run_app
+from transfer_jax.runtime.errors import UserError
+from transfer_jax.runtime.mesh import initialize_distributed
+from transfer_jax.runtime.progress import Progress, StopRequest
+from transfer_jax.training.fit import Stopped
+
+WORKDIR = flags.DEFINE_string('workdir', 'runs/transfer', 'where the run lives: fits, checkpoints, metrics, results, report')
+config_flags.DEFINE_config_file('config', None, 'the config file, as in configs/transfer.py')
+
+
+def main(config):
+    """Runs the job that the flags ask for; a full disk is told as what it is."""
+    initialize_distributed()
+    workdir = pathlib.Path(WORKDIR.value)
+    try:
+        workdir.mkdir(parents=True, exist_ok=True)
+        transfer(config, workdir)
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EACCES, errno.EROFS, errno.ENOTDIR, errno.EEXIST):
+            raise
+        raise UserError(f'{error.filename or workdir} cannot be written: {error.strerror}; free space or name another --workdir; '
+                        'the same command goes on where it was') from error
+
+
+def transfer(config, workdir):
+    """Every method on every target: what is done is kept, so that the same command goes on after a stop."""
+    began = time.perf_counter()
+    job = prepare(config, workdir)
+    for skipped in job.domains.skipped:
+        print(' '.join(f'{key}: {value}' for key, value in skipped.items()))
+    print('\n'.join(job.notes), end='\n' if job.notes else '')
+    records = {}
+    try:
+        with StopRequest() as stop, Progress(len(job.targets) * len(config.transfer.methods), label='methods', unit='method') as progress:
+            for target in job.targets:
+                records[job.domains.names[target]] = run_target(job, target, stop, progress)
+    except Stopped:
+        print('stopped and saved; the same command goes on from there')
+        return
+    facts = {**machine(), 'wall_seconds': time.perf_counter() - began, 'config': json.loads((workdir / 'config.json').read_text()),
+             'sizes': {domain.name: len(domain) for domain in job.domains.domains}, 'notes': list(job.notes),
+             'classes': job.domains.classes and list(job.domains.classes), 'skipped': list(job.domains.skipped),
+             'sources': {job.domains.names[target]: [job.domains.names[source] for source in job.sources if source != target]
+                         for target in job.targets}}
+    write_results(workdir / 'results.json', records, facts)
+    write_report(workdir)
+    print(table(workdir))
+    print(f'results: {workdir / "results.json"}\nreport: {workdir / "report.html"}')
+
+
+def run_target(job, target, stop, progress):
+    """{method: record} of one target."""
+    lab, done = job.lab(target, stop), {}
+    methods = job.config.transfer.methods
+    for name in methods:
+        done[name] = lab.store.record(f'methods/{name}')
+        if done[name] is None:
+            outcome = METHODS[name](lab)
+            measured = lab.measured[0] if set(methods) & set(MEASURED) else None
+            done[name] = record(lab, outcome, measured)
+            lab.store.save(f'methods/{name}', None, done[name])
+        progress.update(1, at=f'{job.domains.names[target]} {name}')
+    return done
+
+
+def machine():
+    """Versions and devices."""
+    return {'jax': jax.__version__, 'python': platform.python_version(), 'devices': f'{jax.device_count()} x {jax.devices()[0].device_kind}'}
+
+
+if __name__ == '__main__':
+    run_app(main, rules.RULES)

@@ -1,0 +1,70 @@
+"""Scores of a method on one target, and what they say together: means and standard errors over seeds, negative transfer, samples, time."""
+import json
+
+import numpy as np
+
+SELECTED, SCORED = 'validation', 'test'
+
+
+def scores(outputs, labels, rows, classes):
+    """{accuracy, loss} of outputs [n, C] on rows [m]: the share that is right and the mean of -log p; explained variance and half the mean
+    squared error for a regression (classes None)."""
+    outputs, labels = np.asarray(outputs, np.float64)[rows], np.asarray(labels)[rows]
+    if not len(rows):
+        return {'accuracy': None, 'loss': None}
+    if classes is None:
+        error = (outputs[:, 0] - labels) ** 2
+        return {'accuracy': float(1 - error.mean() / max(labels.var(), 1e-12)), 'loss': float(error.mean() / 2)}
+    log_p = outputs - np.log(np.sum(np.exp(outputs - outputs.max(1, keepdims=True)), 1, keepdims=True)) - outputs.max(1, keepdims=True)
+    return {'accuracy': float(np.mean(outputs.argmax(1) == labels)), 'loss': float(-log_p[np.arange(len(rows)), labels].mean())}
+
+
+def record(lab, outcome, measured):
+    """What is kept of an Outcome: plain values, one a seed where they differ by seed. measured: to predict its error with, or None."""
+    per_part = {part: [scores(out, lab.labels, getattr(split, part), lab.classes) for out, split in zip(outcome.outputs, lab.splits, strict=True)]
+                for part in (SELECTED, SCORED)}
+    listed = lambda x: None if x is None else np.asarray(x, np.float64).tolist()
+    return {**per_part, 'weights': listed(outcome.weights), 'quantities': listed(outcome.quantities), 'drawn': listed(outcome.drawn),
+            'seconds': outcome.seconds, 'shared_seconds': outcome.shared_seconds, 'control_seconds': outcome.control_seconds,
+            'predicted': predicted(outcome, measured),
+            'history': [{key: value if key == 'step' else listed(value) for key, value in event.items()} for event in outcome.history]}
+
+
+def predicted(outcome, measured):
+    """F [S] of the outcome's weights and quantities by what was measured; None where there is nothing to predict with."""
+    if measured is None or outcome.weights is None or outcome.quantities is None:
+        return None
+    return np.asarray(measured.error(outcome.weights.astype(np.float32), outcome.quantities.astype(np.float32))).tolist()
+
+
+def mean_and_error(values):
+    """(mean, standard error) of values over seeds; the error is None for one seed."""
+    values = np.asarray(values, float)
+    return float(values.mean()), float(values.std(ddof=1) / np.sqrt(len(values))) if len(values) > 1 else None
+
+
+def summary(targets):
+    """Rows {method: ...} from {target: {method: record}}: for each target and their average, accuracy and loss on the test part.
+
+    An average over targets is taken seed by seed, so its error is over seeds too. negative: part of the (target, seed) pairs in which a
+    method is worse than target_only, if that was run. seconds: of training and its shared fits; drawn: samples a seed.
+    """
+    methods = list(dict.fromkeys(name for records in targets.values() for name in records))
+    return {name: _row(name, {target: records for target, records in targets.items() if name in records}) for name in methods}
+
+
+def _row(name, targets):
+    of = lambda measure, method=name: {target: np.array([seed[measure] for seed in records[method][SCORED]], float)
+                                       for target, records in targets.items()}
+    mine = {measure: of(measure) for measure in ('accuracy', 'loss')}
+    alone = of('accuracy', 'target_only') if all('target_only' in records for records in targets.values()) else None
+    total = lambda key: float(sum(np.mean(records[name][key]) for records in targets.values()))
+    return {'targets': {target: {measure: mean_and_error(mine[measure][target]) for measure in mine} for target in targets},
+            'average': {measure: mean_and_error(np.mean(list(values.values()), 0)) for measure, values in mine.items()},
+            'negative': None if alone is None else float(np.mean([mine['accuracy'][target] < alone[target] for target in targets])),
+            **{key: total(key) for key in ('drawn', 'seconds', 'shared_seconds', 'control_seconds')}}
+
+
+def write_results(path, targets, facts):
+    """results.json: facts, the summary, and every record."""
+    path.write_text(json.dumps({**facts, 'summary': summary(targets), 'targets': targets}, indent=1))

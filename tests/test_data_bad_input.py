@@ -115,6 +115,8 @@ def test_domains_that_do_not_go_together(tmp_path):
     for name, width in (('a', 2), ('b', 3)):
         np.savez(tmp_path / f'{name}.npz', x=np.ones((4, width)), y=[0, 1] * 2)
     says(tmp_path, "domain 'b' has inputs of shape (3,), domain 'a' of (2,)")
+    with pytest.raises(UserError, match="there is no domain 'c'; there are a"):
+        load(f'a={tmp_path}/a.npz')['c']
     (tmp_path / 'a.mat').touch()
     says(tmp_path, "two files of the name 'a'")
 

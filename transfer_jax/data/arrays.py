@@ -131,7 +131,7 @@ def _names(where, values, names, what, key):
         row = np.argmax(broken)
         raise UserError(f"{where}: the {what} of row {row} is {values[row]}; {key} are whole numbers or names (else: task 'regression')")
     if values.dtype.kind not in 'iuf':
-        return values.astype(str)
+        return np.char.strip(values.astype(str))  # MATLAB pads text
     numbers = values.astype(np.int64)
     if names is None:
         return numbers.astype(str)

@@ -43,6 +43,9 @@ class Domains:
         return tuple(domain.name for domain in self.domains)
 
     def __getitem__(self, name):
+        """The Domain of a name. Raises UserError where there is none."""
+        if name not in self.names:
+            raise UserError(f'there is no domain {name!r}; there are {", ".join(self.names)}')
         return self.domains[self.names.index(name)]
 
 

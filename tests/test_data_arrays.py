@@ -2,15 +2,17 @@
 import pathlib
 
 import cv2
+import ml_collections
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet
 import pytest
 import scipy.io
-from sections import load
+from sections import DATA, load
 from sklearn.datasets import dump_svmlight_file
 
 from transfer_jax.data.images import fit
+from transfer_jax.data.load import load_domains
 
 REAL = pathlib.Path(__file__).parents[1] / '../shared/data'
 rng = np.random.default_rng(0)
@@ -65,6 +67,12 @@ def test_a_mat_file_of_any_shape_of_labels(tmp_path, labels):
     assert_whole(load(tmp_path / 'a.mat'), ('0', '1'))
 
 
+def test_text_of_a_mat_file_and_a_config_dict(tmp_path):
+    scipy.io.savemat(tmp_path / 'a.mat', {'x': X[:3], 'y': np.array(['cat', 'zebra', 'cat']), 'd': np.array(['p', 'p', 'p'])})
+    domains = load_domains(ml_collections.ConfigDict(DATA | {'path': str(tmp_path / 'a.mat')}), tmp_path)
+    assert domains.classes == ('cat', 'zebra') and domains.names == ('p',) and domains['p'].labels.tolist() == [0, 1, 0]
+
+
 def test_cells_of_a_mat_file_are_tasks_in_their_order(tmp_path):
     sizes = [2 + k % 3 for k in range(11)]
     xs, ys = [np.full((n, 4), k, np.uint8) for k, n in enumerate(sizes)], [np.full((n, 1), k / 2) for k, n in enumerate(sizes)]
@@ -102,6 +110,29 @@ def test_a_folder_of_files_is_a_domain_each_and_a_note_beside_them_is_listed(tmp
     domains = load(tmp_path)
     assert domains.names == ('p', 'q') and domains.skipped == ({'file': str(tmp_path / 'README.txt'), 'reason': 'no array file'},)
     assert_is(domains['q'], X[D == 0], [0, 1, 2] * 2)
+
+
+def test_digits_five_as_its_mat_files_lie_in_a_folder(tmp_path):
+    images = lambda n, *shape: rng.integers(0, 256, (n, *shape), dtype=np.uint8)
+    digits = np.arange(10)
+    colour, wide, grey = images(20, 28, 28, 3), images(20, 32, 32, 3), images(20, 28, 28)
+    column = digits[:, None]
+    coded = {f'label_{split}': np.eye(10) for split in ('train', 'test')}
+    usps = np.empty((2, 2), object)
+    for row in range(2):
+        usps[row, 0], usps[row, 1] = grey[10 * row:][:10, None] / 255, column
+    written = {'mnist_data': {'train_28': grey[:10, ..., None], 'test_28': grey[10:, ..., None], 'train_32': wide, **coded},
+               'mnistm_with_label': {'train': colour[:10], 'test': colour[10:], **coded},
+               'svhn_train_32x32': {'X': np.moveaxis(wide[:10], 0, 3), 'y': np.array([10, *digits[1:]])[:, None]},
+               'svhn_test_32x32': {'X': np.moveaxis(wide[10:], 0, 3), 'y': np.array([10, *digits[1:]])[:, None]},
+               'syn_number': {'train_data': wide[:10], 'test_data': wide[10:], 'train_label': column, 'test_label': column},
+               'usps_28x28': {'dataset': usps}}
+    for stem, fields in written.items():
+        scipy.io.savemat(tmp_path / f'{stem}.mat', fields)
+    domains = load(tmp_path, image_size=28, channels=1)
+    assert domains.names == ('mnist', 'mnistm', 'svhn', 'syn', 'usps') and domains.classes == tuple('0123456789')
+    for name, expected in (('mnist', grey[..., None]), ('mnistm', colour), ('svhn', wide), ('syn', wide), ('usps', grey[..., None])):
+        assert_is(domains[name], np.stack([fit(image, 28, 1) for image in expected]), [*digits, *digits])
 
 
 def test_labels_are_numbered_over_all_domains(tmp_path):

@@ -46,6 +46,9 @@ def read_files(paths, fields, task):
     for (name, path), table in zip(paths.items(), _tables(list(paths.values()), whole), strict=True):
         if table.x.dtype == object:
             raise UserError(f'{path} holds {table.x.size} cells, and each is a domain: give this file alone as config.data.path')
+        if fields.domain in table.names:
+            raise UserError(f'{path} has a field {fields.domain!r} (config.data.domain), and of several files each is one domain: '
+                            'give this file alone as config.data.path, or set config.data.domain to None')
         x, y = _inputs(path, table.x), _labels(path, table, task)
         _check_rows(path, x, y)
         parts.append(Part(name=name, labels=y, inputs=x, order=table.classes))
@@ -128,7 +131,7 @@ def _names(where, values, names, what, key):
         row = np.argmax(broken)
         raise UserError(f"{where}: the {what} of row {row} is {values[row]}; {key} are whole numbers or names (else: task 'regression')")
     if values.dtype.kind not in 'iuf':
-        return values.astype(str)
+        return np.char.strip(values.astype(str))  # MATLAB pads text
     numbers = values.astype(np.int64)
     if names is None:
         return numbers.astype(str)

@@ -1,4 +1,5 @@
 """Image files -> a memory map of decoded images, made once: a later run with the same files only maps it."""
+import contextlib
 import dataclasses
 import hashlib
 import json
@@ -81,15 +82,14 @@ def _write(part, name, paths, how):
     bad, shape = {}, (how.size, how.size, how.channels)
     with open(part, 'wb') as file, Progress(len(paths), label=f'decode {name}', unit='image') as progress:
         _write_header(file, len(paths), shape)
-        images = _decoded(paths, how)
-        for row, element in enumerate(images):
-            if element['reason']:
-                bad[row] = element['reason']
-                _hold_threshold(name, paths, bad, how)
-            else:
-                file.write(element['image'].tobytes())
-            progress.update()
-        images.close()
+        with contextlib.closing(_decoded(paths, how)) as images:
+            for row, element in enumerate(images):
+                if element['reason']:
+                    bad[row] = element['reason']
+                    _hold_threshold(name, paths, bad, how)
+                else:
+                    file.write(element['image'].tobytes())
+                progress.update()
         file.seek(0)
         _write_header(file, len(paths) - len(bad), shape)  # NumPy pads it so that it takes the same room
     return bad

@@ -43,6 +43,9 @@ class Domains:
         return tuple(domain.name for domain in self.domains)
 
     def __getitem__(self, name):
+        """The Domain of a name. Raises UserError where there is none."""
+        if name not in self.names:
+            raise UserError(f'there is no domain {name!r}; there are {", ".join(self.names)}')
         return self.domains[self.names.index(name)]
 
 
@@ -55,7 +58,7 @@ def check_domain(domain, classes, first):
         raise UserError(f'{where}: {len(inputs)} inputs for {len(labels)} labels')
     if inputs.shape[1:] != first.inputs.shape[1:]:
         raise UserError(f'{where} has inputs of shape {inputs.shape[1:]}, domain {first.name!r} of {first.inputs.shape[1:]}: '
-                        'all domains need the same features')
+                        'all domains need the same features (images: set config.data.image_size and config.data.channels)')
     if np.issubdtype(inputs.dtype, np.floating) and not (finite := np.isfinite(inputs.reshape(len(inputs), -1)).all(1)).all():
         raise UserError(f'{where}: {np.count_nonzero(~finite)} rows hold NaN or infinity, first row {np.argmin(finite)}; '
                         'drop them or fill them in')

@@ -55,7 +55,7 @@ def _from_lists(folder):
     files, labels = {}, {}
     for where, name, label in _lines(lists):
         path = folder.parent / name
-        if len(path.relative_to(folder.parent).parts) < 3 or folder not in path.parents:
+        if folder not in path.parent.parents:
             raise UserError(f'{where}: {name!r} is not {folder.name}/CLASS/FILE; correct the list or take it away')
         kind = path.parent.name
         if labels.setdefault(label, kind) != kind:

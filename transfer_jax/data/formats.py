@@ -1,6 +1,7 @@
 """One array file -> its fields: npz, mat, parquet and svmlight, each read by its own library."""
 import dataclasses
 import pathlib
+import struct
 import zipfile
 import zlib
 
@@ -13,7 +14,8 @@ import sklearn.datasets
 from transfer_jax.runtime.errors import UserError
 
 SVMLIGHT = ('.svmlight', '.libsvm', '.svm', '.txt')
-DAMAGED = (OSError, ValueError, TypeError, KeyError, EOFError, zipfile.BadZipFile, zlib.error, scipy.io.matlab.MatReadError)
+DAMAGED = (OSError, ValueError, TypeError, LookupError, EOFError, struct.error, zipfile.BadZipFile, zlib.error,
+           scipy.io.matlab.MatReadError)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -27,17 +29,19 @@ class Fields:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Table:
-    """x and y as a file holds them, d [n] (None without a domain field), and the names that an .npz may give to its numbers in y and d."""
+    """x and y as a file holds them, d [n] (None without a domain field), the names that an .npz may give to its numbers in y and d, and
+    what fields there are."""
     x: np.ndarray
     y: np.ndarray
     d: np.ndarray | None = None
     classes: tuple[str, ...] | None = None
     domains: tuple[str, ...] | None = None
+    names: tuple[str, ...] = ()
 
 
 def read_table(path, fields):
     """The Table of an .npz, .mat or .parquet file. Raises UserError where it cannot be read or lacks a field."""
-    return _guarded(path, lambda: READERS[pathlib.Path(path).suffix.lower()](path, fields))
+    return guarded(path, lambda: READERS[pathlib.Path(path).suffix.lower()](path, fields))
 
 
 def read_svmlight(paths):
@@ -46,12 +50,13 @@ def read_svmlight(paths):
         loaded = sklearn.datasets.load_svmlight_files([str(path) for path in paths], dtype=np.float32)
     except DAMAGED:  # which does not say whose it is
         for path in paths:
-            _guarded(path, lambda path=path: sklearn.datasets.load_svmlight_file(str(path)))
+            guarded(path, lambda path=path: sklearn.datasets.load_svmlight_file(str(path)))
         raise
     return [Table(x=x.toarray(), y=y) for x, y in zip(loaded[::2], loaded[1::2], strict=True)]
 
 
-def _guarded(path, read):
+def guarded(path, read):
+    """read(); raises UserError with the path where the file is damaged, or is something else than its name says."""
     try:
         return read()
     except NotImplementedError:
@@ -63,10 +68,12 @@ def _guarded(path, read):
 
 
 def _npz(path, fields):
+    if not zipfile.is_zipfile(path):  # np.load would speak of pickles
+        raise ValueError('no zip archive')
     with np.load(path, allow_pickle=False) as file:
         x, y, d = (_field(path, file, file.files, key, getattr(fields, key)) for key in ('features', 'labels', 'domain'))
         names = lambda key: tuple(str(name) for name in file[key]) if key in file.files else None
-        return Table(x=x, y=y, d=d, classes=names('classes'), domains=names('domains'))
+        return Table(x=x, y=y, d=d, classes=names('classes'), domains=names('domains'), names=tuple(file.files))
 
 
 def _mat(path, fields):
@@ -74,23 +81,24 @@ def _mat(path, fields):
     file = scipy.io.loadmat(path, variable_names=[name for name in dataclasses.astuple(fields) if name])
     x, y = (_field(path, file, names, key, getattr(fields, key)) for key in ('features', 'labels'))
     if x.dtype == object:  # a cell array: one task each
-        return Table(x=x.ravel(), y=y.ravel())
-    return Table(x=x, y=y, d=_field(path, file, names, 'domain', fields.domain))
+        return Table(x=x.ravel(), y=y.ravel(), names=tuple(names))
+    return Table(x=x, y=y, d=_field(path, file, names, 'domain', fields.domain), names=tuple(names))
 
 
 def _parquet(path, fields):
     table = pa.parquet.read_table(path)
     names = table.column_names
     column = lambda key: _field(path, table, names, key, getattr(fields, key))
-    y, d = column('labels'), column('domain')
+    y, d = np.asarray(column('labels')), column('domain')
+    others = {'y': y, 'd': None if d is None else np.asarray(d), 'names': tuple(names)}
     if fields.features in names and pa.types.is_nested(table.schema.field(fields.features).type):
-        return Table(x=_stacked(path, table[fields.features].to_pylist()), y=np.asarray(y), d=None if d is None else np.asarray(d))
+        return Table(x=_stacked(path, table[fields.features].to_pylist()), **others)
     chosen = [field.name for field in table.schema if field.name.startswith(fields.features or '') and _is_number(field.type)
               and field.name not in (fields.labels, fields.domain)]
     if not chosen:
         _absent(path, names, 'features', fields.features)
     x = np.stack([np.asarray(table[name].to_numpy(), np.float32) for name in chosen], axis=1)
-    return Table(x=x, y=np.asarray(y), d=None if d is None else np.asarray(d))
+    return Table(x=x, **others)
 
 
 def _is_number(kind):

@@ -5,6 +5,7 @@ import numpy as np
 
 from transfer_jax.data.arrays import Part, array_files, read_arrays, read_files
 from transfer_jax.data.digits import digit_domains
+from transfer_jax.data.digits_five import FILES, read_digits_five
 from transfer_jax.data.folders import domain_folders, read_folders
 from transfer_jax.data.formats import Fields
 from transfer_jax.runtime.errors import UserError
@@ -32,13 +33,16 @@ def _found(section):
     if section.format == 'folders' or (section.format == 'auto' and folders):
         return _read(section, folders)
     files, others = array_files(path)
-    parts, skipped = _read(section, files)
-    return parts, [*others, *skipped]
+    if known := {stem: file for stem, file in files.items() if stem in FILES and file.suffix == '.mat'}:
+        others += [{'file': str(file), 'reason': 'no part of Digits-Five'} for stem, file in files.items() if stem not in known]
+        _refuse_regression(section, 'Digits-Five')
+        return read_digits_five(known), others
+    parts, _ = _read(section, files)
+    return parts, others
 
 
 def _embedded(section):
-    if section.task == 'regression':
-        raise UserError("config.data.task = 'regression', and the embedded digits have classes; set config.data.path")
+    _refuse_regression(section, 'the embedded digits')
     digits = digit_domains()
     return [Part(name=domain.name, inputs=domain.inputs, labels=np.array(digits.classes)[domain.labels]) for domain in digits.domains]
 
@@ -53,8 +57,7 @@ def _read(section, paths):
     _check_kind(section, all(are_folders))
     if not all(are_folders):
         return read_files(paths, _fields(section), section.task), []
-    if section.task == 'regression':
-        raise UserError("config.data.task = 'regression', and folders of images have classes; put images and values into an .npz")
+    _refuse_regression(section, 'folders of images')
     for key in ('image_size', 'channels'):
         if getattr(section, key) is None:
             raise UserError(f'config.data.{key} = None; image files need one, as they come in all sizes and colours')
@@ -65,6 +68,11 @@ def _check_kind(section, are_folders):
     if section.format == ('arrays' if are_folders else 'folders'):
         what = 'folders of images' if are_folders else 'array files'
         raise UserError(f"config.data.format = {section.format!r}, and config.data.path = {section.path!r} names {what}; set it to 'auto'")
+
+
+def _refuse_regression(section, what):
+    if section.task == 'regression':
+        raise UserError(f"config.data.task = 'regression', and {what} have classes; put inputs and values into an array file")
 
 
 def _fields(section):

@@ -125,7 +125,7 @@ def _check(path, file, wanted):
     todo = 'choose the model.kind that the file is of'
     for what, names in (('lacks', wanted.keys() - file.keys()), ('has, beyond what the model takes,', file.keys() - wanted.keys())):
         if names:
-            raise UserError(f'{path} {what} {len(names)} tensors, such as {", ".join(sorted(names)[:3])}; {todo}')
+            raise UserError(f'{path} {what} {len(names)} tensor{"s" * (len(names) > 1)}, such as {", ".join(sorted(names)[:3])}; {todo}')
     for name, shape in wanted.items():
         if file[name].shape != shape:
             raise UserError(f'{path}: {name} has shape {list(file[name].shape)}, the model wants {list(shape)}; {todo} and fitting images')

@@ -24,7 +24,7 @@ RESNETS = {
 
 
 class ResNet(nnx.Module):
-    """Stem, four stages of residual blocks, mean over the image, head. Parameters are named as torchvision names them.
+    """Stem, stages of residual blocks, mean over the image, head. Parameters are named as torchvision names them.
 
     norm: 'batch' normalises by statistics that stay as they were read from a file, an affine map that no other row of the batch has a say
     in; its scale and bias are parameters. Without such statistics a network so deep does not train: 'group' (Wu and He, 2018,
@@ -34,15 +34,18 @@ class ResNet(nnx.Module):
     def __init__(self, sizes, channels, outputs, *, norm, dtype, rngs):
         parts = Parts(norm, dtype, rngs)
         self.conv1, self.bn1 = parts.conv(channels, sizes.width, 7, 2), parts.norm(sizes.width)
-        self.layer1, self.layer2, self.layer3, self.layer4 = _stages(sizes, parts)
+        self.stages = len(sizes.depths)
+        for i, stage in enumerate(_stages(sizes, parts), 1):
+            setattr(self, f'layer{i}', stage)
         self.head = nnx.Linear(_widths(sizes)[-1], outputs, kernel_init=lecun, rngs=rngs)
 
     def features(self, x):
         """[B, D]: the last stage's channels, 512 of a ResNet-18 and 2048 of a ResNet-50."""
         x = jax.nn.relu(self.bn1(self.conv1(x)))
         x = nnx.max_pool(x, (3, 3), strides=(2, 2), padding=((1, 1), (1, 1)))
-        for block in (*self.layer1, *self.layer2, *self.layer3, *self.layer4):
-            x = block(x)
+        for i in range(1, self.stages + 1):
+            for block in getattr(self, f'layer{i}'):
+                x = block(x)
         return jnp.mean(x, (1, 2))
 
 

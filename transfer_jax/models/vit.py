@@ -58,10 +58,10 @@ class Attention(nnx.Module):
         self.proj = Dense(sizes.dim, sizes.dim, kernel_init=SMALL, dtype=dtype, rngs=rngs)
 
     def __call__(self, x):
-        qkv = self.qkv(x).reshape(*x.shape[:2], 3, self.heads, -1)
-        with jax.numpy_dtype_promotion('standard'):  # inside, bfloat16 logits meet float32
-            y = jax.nn.dot_product_attention(qkv[:, :, 0], qkv[:, :, 1], qkv[:, :, 2])
-        return self.proj(y.reshape(x.shape))
+        q, k, v = self.qkv(x).reshape(*x.shape[:2], 3, self.heads, -1).transpose(2, 0, 3, 1, 4)  # [B, heads, tokens, dim / heads] each
+        scores = (q * q.shape[-1] ** -0.5) @ k.swapaxes(-1, -2)
+        y = jax.nn.softmax(scores.astype(jnp.float32)).astype(v.dtype) @ v
+        return self.proj(y.swapaxes(1, 2).reshape(x.shape))
 
 
 class FeedForward(nnx.Module):

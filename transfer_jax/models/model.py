@@ -18,7 +18,7 @@ class Model:
     """A network as three pure functions. No row of a batch has a say in another row's output.
 
     init(key) -> (trained, frozen): pytrees of float32 arrays. What is read from a file does not depend on the key, so `frozen` of such a
-      model may be kept once for many keys: jax.vmap(init, out_axes=(0, None)).
+      model may be kept once for many keys: jax.vmap(init, out_axes=(0, None)). Under jit it would become constants of the program.
     apply(trained, frozen, inputs) -> float32 [B, outputs], of float32 inputs: features [B, F], or normalised images [B, H, W, C].
     features(trained, frozen, inputs) -> float32 [B, D]: what the head takes.
     notes: what a user should know of how the model came about, a line each.

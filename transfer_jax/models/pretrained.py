@@ -36,14 +36,13 @@ def load(path, wanted, grid=None):
     file = {name: array for name, array in read(path).items() if not name.endswith('num_batches_tracked')}
     layout = max(LAYOUTS, key=lambda layout: len(file.keys() & set(_flat(_names(wanted, layout)))))
     names, notes = _names(wanted, layout), []
-    positions = names.get(('pos_embed',), {}).keys() & file.keys()
-    for name in positions:
+    for name in names.get(('pos_embed',), {}).keys() & file.keys():
         file[name] = _on_grid(file[name], grid, f'{path}: {name}', notes)
-    head = {ours: theirs for ours, theirs in names.items() if ours[0] == 'head'}
-    if _other_head(file, _flat(head)):
-        notes.append(_head_note(path, file, _flat(head)))
-        file = {name: array for name, array in file.items() if name not in _flat(head)}
-        names = {ours: theirs for ours, theirs in names.items() if ours not in head}
+    head = _flat({ours: theirs for ours, theirs in names.items() if ours[0] == 'head'})
+    if _other_head(file, head):
+        notes.append(_head_note(path, file, head))
+        file = {name: array for name, array in file.items() if name not in head}
+        names = {ours: theirs for ours, theirs in names.items() if ours[0] != 'head'}
     _check(path, file, _flat(names))
     return {ours: _ours(file, theirs, wanted[ours].ndim) for ours, theirs in names.items()}, tuple(notes)
 

@@ -28,6 +28,7 @@ setup(
         'tqdm>=4.66',
         'pebble>=5',
         'tensorboardX>=2.6',
+        'safetensors>=0.5',
     ],
     extras_require={
         'test': ['pytest>=8', 'pytest-timeout>=2', 'ruff>=0.8', 'nbclient>=0.10', 'ipykernel>=6', 'hypothesis>=6', 'clarabel>=0.9'],

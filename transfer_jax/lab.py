@@ -210,7 +210,8 @@ class Lab:
     def outputs(self, params, features=False):
         """Outputs [S, n, C] of parameters [S, ...] on all the target's rows, or what the head takes of them."""
         run = self.trainer.model.features if features else self.trainer.model.apply
-        one = jax.jit(jax.vmap(lambda params, stored, scaling: run(params, self.trainer.frozen, normalised(stored, scaling)), (0, None, None)))
+        one = jax.jit(lambda params, stored, scaling: jax.lax.map(
+            lambda params: run(params, self.trainer.frozen, normalised(stored, scaling)), params, batch_size=self.trainer.settings.lanes))
         stored = self.domains[self.target].inputs
         cut = range(0, len(stored), EVALUATED)
         padded = lambda x: np.concatenate([x, np.repeat(x[-1:], EVALUATED - len(x), 0)]) if len(x) < EVALUATED else x

@@ -5,43 +5,28 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
+from transfer_jax.models.layers import Patched, he, lecun
+
 
 class ConvNet(nnx.Module):
     """Three times: 3 x 3 convolution, 2 x 2 max pooling, ReLU; then the head over all that is left of the image. No norms.
 
-    A last odd row or column is not pooled. Images need eight rows and columns.
+    A last odd row or column is not pooled. Images need eight rows and columns. With other weights for every seed XLA makes of a convolution
+    a grouped one, slow on a CPU and slower in a loop; a product of gathered patches it does well.
     """
 
     def __init__(self, shape, channels, outputs, *, dtype, rngs):
         rows, columns, first = shape
         widths = (first, *channels)
-        self.layers = nnx.List([Conv(*pair, dtype=dtype, rngs=rngs) for pair in itertools.pairwise(widths)])
+        self.layers = nnx.List([Patched(3, *pair, start=he, dtype=dtype, rngs=rngs) for pair in itertools.pairwise(widths)])
         shrunk = 2**len(channels)
-        self.head = nnx.Linear((rows // shrunk) * (columns // shrunk) * widths[-1], outputs, rngs=rngs)
+        self.head = nnx.Linear((rows // shrunk) * (columns // shrunk) * widths[-1], outputs, kernel_init=lecun, rngs=rngs)
 
     def features(self, x):
         """[B, H // 8 * W // 8 * C]."""
         for layer in self.layers:
-            x = jax.nn.relu(pooled(layer(x)))
+            x = jax.nn.relu(pooled(layer(patches(x))))
         return x.reshape(len(x), -1)
-
-
-class Conv(nnx.Module):
-    """A 3 x 3 convolution, zeros around the image, as one matrix product of its gathered patches.
-
-    With other weights for every seed XLA makes of a convolution a grouped one, slow on a CPU and slower in a loop; a product it does well.
-    """
-
-    def __init__(self, inputs, outputs, *, dtype, rngs):
-        self.dtype = dtype
-        self.kernel = nnx.Param(nnx.initializers.he_normal()(rngs.params(), (3, 3, inputs, outputs), jnp.float32))
-        self.bias = nnx.Param(jnp.zeros(outputs, jnp.float32))
-
-    def __call__(self, x):
-        kernel, bias = (p[...].astype(self.dtype) for p in (self.kernel, self.bias))
-        kernel = kernel.reshape(-1, kernel.shape[-1])
-        y = patches(x.astype(self.dtype)).reshape(-1, len(kernel)) @ kernel + bias[None]
-        return y.reshape(*x.shape[:-1], -1)
 
 
 def patches(x):

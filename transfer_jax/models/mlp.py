@@ -5,6 +5,8 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
+from transfer_jax.models.layers import he, lecun
+
 
 class MLP(nnx.Module):
     """Dense layers with GELU (exact: smooth, as Fisher information likes it), then the head; without hidden layers, the linear model.
@@ -14,10 +16,8 @@ class MLP(nnx.Module):
 
     def __init__(self, inputs, hidden, outputs, *, dtype, rngs):
         widths = (inputs, *hidden)
-        self.layers = nnx.List([nnx.Linear(*pair, dtype=dtype, kernel_init=nnx.initializers.he_normal(), rngs=rngs)
-                                for pair in itertools.pairwise(widths)])
-        start = nnx.initializers.lecun_normal() if hidden else nnx.initializers.zeros
-        self.head = nnx.Linear(widths[-1], outputs, kernel_init=start, rngs=rngs)
+        self.layers = nnx.List([nnx.Linear(*pair, kernel_init=he, dtype=dtype, rngs=rngs) for pair in itertools.pairwise(widths)])
+        self.head = nnx.Linear(widths[-1], outputs, kernel_init=lecun if hidden else nnx.initializers.zeros, rngs=rngs)
 
     def features(self, x):
         """[B, D], D the last hidden width, or the number of inputs."""

@@ -8,13 +8,17 @@ import jax.numpy as jnp
 from flax import nnx
 from flax.traverse_util import flatten_dict, unflatten_dict
 
+from transfer_jax.models.layers import normals
+
+DRAWN = ('kernel', 'cls_token', 'pos_embed')
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Model:
     """A network as three pure functions. No row of a batch has a say in another row's output.
 
     init(key) -> (trained, frozen): pytrees of float32 arrays. What is read from a file does not depend on the key, so `frozen` of such a
-      model may be kept once for many keys: jax.vmap(init, out_axes=(0, None)).
+      model may be kept once for many keys: jax.vmap(init, out_axes=(0, None)). Under jit it would become constants of the program.
     apply(trained, frozen, inputs) -> float32 [B, outputs], of float32 inputs: features [B, F], or normalised images [B, H, W, C].
     features(trained, frozen, inputs) -> float32 [B, D]: what the head takes.
     notes: what a user should know of how the model came about, a line each.
@@ -28,15 +32,15 @@ class Model:
 def model_of(make, *, trainable='all', arrays=None, notes=()):
     """The Model of an NNX module that has `features` and `head`.
 
-    make(rngs) -> the module. trainable: 'all' its parameters (statistics stay), or 'head' alone. arrays: {path: array} that replace what
-    init would draw.
+    make(rngs=...) -> the module as it starts, but that leaves with a name in DRAWN hold the standard deviation of what init draws there.
+    trainable: 'all' its parameters (statistics stay), or 'head' alone. arrays: {path: array} in place of what init would draw.
     """
-    graphdef, arrays = nnx.split(nnx.eval_shape(lambda: make(nnx.Rngs(params=0))))[0], arrays or {}
+    graphdef, arrays = nnx.split(nnx.eval_shape(lambda: make(rngs=nnx.Rngs(params=0))))[0], arrays or {}
     learned = {path for path in shapes(make, nnx.Param) if trainable == 'all' or path[0] == 'head'}
-    drawn = jax.jit(lambda key: {path: x for path, x in variables(make(nnx.Rngs(params=key))).items() if path not in arrays})
+    start = jax.jit(lambda key: fresh(make, key, arrays))
 
     def init(key):
-        leaves = {path: jnp.asarray(x) for path, x in arrays.items()} | drawn(key)
+        leaves = {path: jnp.asarray(x) for path, x in arrays.items()} | start(key)
         parts = ({path: x for path, x in leaves.items() if (path in learned) == wanted} for wanted in (True, False))
         return tuple(map(unflatten_dict, parts))
 
@@ -49,14 +53,21 @@ def model_of(make, *, trainable='all', arrays=None, notes=()):
     return Model(init=init, apply=apply, features=features, notes=notes)
 
 
+def fresh(make, key, without=()):
+    """{path: array} of a module's variables at the start, but for some paths."""
+    leaves = {path: x for path, x in variables(make(rngs=nnx.Rngs(params=0))).items() if path not in without}
+    noise = normals(key, {path: x.shape for path, x in leaves.items() if path[-1] in DRAWN})
+    return leaves | {path: leaves[path] * x for path, x in noise.items()}
+
+
 def variables(module, kind=nnx.Variable):
     """{path: array} of a module's variables of a kind."""
     return flatten_dict(nnx.to_pure_dict(nnx.state(module, kind)))
 
 
 def shapes(make, kind=nnx.Variable):
-    """The variables of make(rngs) as shapes, with nothing allocated."""
-    return variables(nnx.eval_shape(lambda: make(nnx.Rngs(params=0))), kind)
+    """The variables of make(rngs=...) as shapes, with nothing allocated."""
+    return variables(nnx.eval_shape(lambda: make(rngs=nnx.Rngs(params=0))), kind)
 
 
 def join(graphdef, trained, frozen):

@@ -22,7 +22,7 @@ READ_AHEAD = 8  # batches, where inputs stay on the host
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Settings:
     """How every fit is trained: rows of a step, how domains are drawn (policy.SAMPLING), the highest learning rate, the pull to the start in
-    samples (step.train_step), steps of one call, augmentation (prepare.AUGMENT), and lanes that run side by side.
+    samples (step.train_step), steps of one call, augmentation (prepare.AUGMENT), and lanes that are one vmap; more lanes go one such group after the other.
     """
     batch: int
     sampling: str
@@ -73,16 +73,20 @@ class Trainer:
             return self._step(state, start, lane, policy, steps, scaling, rows, weight, pool.inputs[rows])
 
         def segment(state, start, lanes, policy, steps, scaling, pool):
-            one = jax.vmap(lane, (0, 0, 0, 0, 0, None, None))
-            state, losses = jax.lax.scan(lambda state, _: one(state, start, lanes, policy, steps, scaling, pool), state, None,
-                                         length=self.settings.segment)
-            return state, jnp.mean(losses, 0)
+            def of_lane(arguments):
+                state, *rest = arguments
+                state, losses = jax.lax.scan(lambda state, _: lane(state, *rest, scaling, pool), state, None, length=self.settings.segment)
+                return state, jnp.mean(losses)
+            return jax.lax.map(of_lane, (state, start, lanes, policy, steps), batch_size=self.settings.lanes)
         compiled = jax.jit(segment, donate_argnums=0)
         return lambda *arguments: compiled(*arguments, self.pool)
 
     @functools.cached_property
     def _streamed(self):
-        return jax.jit(jax.vmap(self._step, (0, 0, 0, 0, 0, None, 0, 0, 0)), donate_argnums=0)
+        def segment(state, start, lanes, policy, steps, scaling, *batch):
+            one = lambda arguments: self._step(*arguments[:5], scaling, *arguments[5:])
+            return jax.lax.map(one, (state, start, lanes, policy, steps, *batch), batch_size=self.settings.lanes)
+        return jax.jit(segment, donate_argnums=0)
 
     def _step(self, state, start, lane, policy, steps, scaling, rows, weight, inputs):
         batch = self._split({'inputs': inputs, 'labels': self.pool.labels[rows], 'weight': weight, 'rows': rows})

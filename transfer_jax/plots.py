@@ -1,0 +1,72 @@
+"""The pictures of a transfer run's report."""
+import numpy as np
+from matplotlib import rc_context
+from matplotlib.figure import Figure
+
+STYLE = {'font.size': 9, 'axes.spines.top': False, 'axes.spines.right': False, 'axes.grid': True, 'grid.linewidth': 0.5, 'legend.frameon': False}
+PALETTE = ('#0072b2', '#d55e00', '#009e73', '#cc79a7', '#e69f00', '#56b4e9', '#808080')
+
+
+def colour(number):
+    """Colour of series `number`."""
+    return PALETTE[number % len(PALETTE)]
+
+
+@rc_context(STYLE)
+def bars(names, means, errors, label, marked):
+    """Horizontal bars of means with standard errors (None: unknown), one name a row; those in `marked` in another colour."""
+    figure = Figure(figsize=(6, 0.28 * len(names) + 0.8), layout='constrained')
+    axes = figure.subplots()
+    spread = [0 if error is None else error for error in errors]
+    axes.barh(names, means, xerr=spread, color=[colour(1) if name in marked else colour(0) for name in names], alpha=0.85)
+    axes.set(xlabel=label, xlim=(max(0, min(means) - 0.15), None))
+    axes.grid(axis='y', visible=False)
+    axes.invert_yaxis()
+    return figure
+
+
+@rc_context(STYLE)
+def weights_over_time(sources, steps, weights, title, label):
+    """weights [T, S, K] at steps [T]: a line a source (mean over seeds) within one standard deviation."""
+    figure = Figure(figsize=(5, 2.6), layout='constrained')
+    axes = figure.subplots()
+    for number, name in enumerate(sources):
+        mean, spread = weights[..., number].mean(1), weights[..., number].std(1)
+        axes.plot(steps, mean, color=colour(number), marker='o', markersize=3, label=name)
+        axes.fill_between(steps, mean - spread, mean + spread, color=colour(number), alpha=0.15, linewidth=0)
+    axes.set(xlabel='step', ylabel=label, title=title)
+    axes.legend(ncols=2)
+    return figure
+
+
+@rc_context(STYLE)
+def predicted_against_realised(points):
+    """points {method: (predicted [N], realised [N])}: a mark each, on logarithmic axes, both relative to the target alone."""
+    figure = Figure(figsize=(5, 3.4), layout='constrained')
+    axes = figure.subplots()
+    for number, (name, (predicted, realised)) in enumerate(points.items()):
+        axes.plot(predicted, realised, 'os^Dvx*'[number % 7], color=colour(number), label=name, markersize=4, linestyle='none', alpha=0.8)
+    axes.axhline(1, color='#808080', linewidth=0.8)
+    axes.axvline(1, color='#808080', linewidth=0.8)
+    axes.set(xscale='log', xlabel='predicted F / target only', ylabel='test loss / target only')
+    axes.legend(fontsize=7, ncols=2)
+    return figure
+
+
+@rc_context(STYLE)
+def pareto(fractions, curves):
+    """Predicted F over target only [B] against the part of the samples taken [B], a line a target; `curves` {target: (F [B], (n, F) of OTQMS)}."""
+    figure = Figure(figsize=(5, 3), layout='constrained')
+    axes = figure.subplots()
+    for number, (name, (errors, (amount, error))) in enumerate(curves.items()):
+        axes.plot(fractions, errors, color=colour(number), marker='o', markersize=3, label=name)
+        axes.plot([max(amount, fractions[0])], [error], '*', color=colour(number), markersize=9)
+    axes.set(xscale='log', xlabel='part of the source samples', ylabel='predicted F / target only', ylim=(0, None))
+    axes.legend(ncols=2, fontsize=7)
+    return figure
+
+
+def over(values, base):
+    """values / base, elementwise; NaN where base is not positive."""
+    values, base = np.asarray(values, float), np.asarray(base, float)
+    return np.divide(values, base, out=np.full(values.shape, np.nan), where=base > 0)

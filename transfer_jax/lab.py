@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from transfer_jax import measure
+from transfer_jax.debias import debias_gram
 from transfer_jax.fisher import dimension
 from transfer_jax.measure import Measured
 from transfer_jax.training import policy as policies
@@ -150,47 +151,73 @@ class Lab:
         return None if count < 2 else np.stack([_folds(row, count, self.classes is not None) for row in labels])
 
     @functools.cached_property
+    def _folds(self):
+        """(F, rows [S F, N0] and how many of them [S F]) of fits that leave a fold out."""
+        count = self.left_out.max() + 1
+        kept = [rows[fold != out] for rows, fold in zip(self.train, self.left_out, strict=True) for out in range(count)]
+        rows = np.stack([np.pad(row, (0, self.target_size - len(row)), mode='edge') for row in kept])
+        return count, rows, jnp.asarray([len(row) for row in kept], jnp.float32)
+
+    @functools.cached_property
     def folds(self):
         """The Fit to the target without one fold [S F]; None where there are no folds."""
         if self.left_out is None:
             return None
-        count = self.left_out.max() + 1
-        kept = [[np.sort(rows[fold != out]) for out in range(count)] for rows, fold in zip(self.train, self.left_out, strict=True)]
-        most = self.target_size
-        rows = np.stack([np.pad(row, (0, most - len(row)), mode='edge') for seed in kept for row in seed])
+        count, rows, many = self._folds
         policy = jax.tree.map(lambda x: jnp.repeat(x, count, 0), self.policy(0))
-        many = jnp.asarray([len(row) for seed in kept for row in seed], jnp.float32)
         return self.fit('folds', policy.replace(quantities=policy.quantities.at[:, self.target].set(many)), rows=rows)
 
     @functools.cached_property
     def measured(self):
         """(Measured at the middle fit, seconds that its products and solving took once they were compiled)."""
-        measure = lambda: jax.block_until_ready(self.measure(self.middle.params, None))
+        measure = lambda: jax.block_until_ready(self.measure(self.middle.params, jnp.ones(len(self.splits))))
         measure()
         began = time.perf_counter()
-        return measure(), time.perf_counter() - began
+        first = measure()
+        seconds = time.perf_counter() - began
+        return first.replace(shortfall=self._shortfall(first)), seconds
+
+    @functools.cached_property
+    def trials(self):
+        """{tau: Fit [S F]}: fits to the target without one fold and to the sources at the weights that tau gives them."""
+        first = self.measure(self.middle.params, jnp.ones(len(self.splits)))
+        count, rows, many = self._folds
+        out = {}
+        for tau in measure.SHORTFALLS:
+            weights = first.replace(shortfall=jnp.full(len(self.splits), tau)).weights().weights
+            policy = jax.tree.map(lambda x: jnp.repeat(x, count, 0), self.policy(weights))
+            out[tau] = self.fit(f'trial_{tau:g}', policy.replace(quantities=policy.quantities.at[:, self.target].set(many)), rows=rows)
+        return out
 
     def measure(self, at, shortfall, target=None):
-        """The Measured of this lab with J at parameters [S, ...]; shortfall [S] as known, or None to find it. target: the fit's parameters
-        that G starts from, those of the target alone if None."""
+        """The Measured of this lab with J at parameters [S, ...], for a shortfall [S]; target: the fit's parameters that G starts from, those
+        of the target alone if None."""
         split = lambda fitted: None if fitted is None else jax.tree.map(lambda x: x.reshape(len(self.splits), -1, *x.shape[1:]), fitted.params)
-        sources, folds = split(self.singles), split(self.folds)
         kind = 'gauss_newton' if self.classes is None else 'true'
-        raw, noise = measure.raw_gram(self.apply, at, self.alone.params if target is None else target, sources, folds, self.inputs(self.train),
-                                      kind=kind, target_size=self.target_size, d=self.parameters)
+        raw, noise = measure.raw_gram(self.apply, at, self.alone.params if target is None else target, split(self.singles), split(self.folds),
+                                      self.inputs(self.train), kind=kind, target_size=self.target_size, d=self.parameters)
         sizes = jnp.asarray(self.sizes, jnp.float32)
-        gram = measure.debiased(raw, float(self.target_size), sizes, self.parameters)
-        if shortfall is None:
-            shortfall = self._shortfall(gram, sizes, folds, sources)
+        gram = debias_gram(raw, float(self.target_size), sizes, self.parameters)
         return Measured(raw=raw, gram=gram, noise=noise, shortfall=shortfall, target_size=jnp.float32(self.target_size), source_sizes=sizes)
 
-    def _shortfall(self, gram, sizes, folds, sources):
-        if folds is None:
+    def _shortfall(self, first):
+        """tau [S], of measure.SHORTFALLS or NO_SOURCES: under which fits have the least loss on the folds that they left out."""
+        if self.folds is None:
             return jnp.ones(len(self.splits))
-        inputs, labels = self.inputs(self.train), jnp.asarray(self.labels[self.train])
-        on_all = jax.jit(jax.vmap(jax.vmap(self.apply, (0, None)), (0, 0)))
-        held_out = jnp.take_along_axis(on_all(folds, inputs), jnp.asarray(self.left_out)[:, None, :, None], 1)[:, 0]
-        return measure.shortfall(gram, float(self.target_size), sizes, self.trainer.loss, held_out, on_all(sources, inputs), labels)
+        losses = {measure.NO_SOURCES: self._left_out_loss(self.folds), **{tau: self._left_out_loss(fit) for tau, fit in self.trials.items()}}
+        return jnp.asarray(list(losses))[jnp.argmin(jnp.stack(list(losses.values())), 0)]
+
+    def _left_out_loss(self, fitted):
+        """Mean loss [S] of a fit [S F] on the target's training rows, each by the lane that left it out."""
+        fold = self.left_out
+        params = jax.tree.map(lambda x: x.reshape(len(fold), -1, *x.shape[1:]), fitted.params)
+        outputs = self._on_folds(params, self.inputs(self.train))
+        held_out = jnp.take_along_axis(outputs, jnp.asarray(fold)[:, None, :, None], 1)[:, 0]
+        return jnp.mean(jax.vmap(self.trainer.loss)(held_out, jnp.asarray(self.labels[self.train])), 1)
+
+    @functools.cached_property
+    def _on_folds(self):
+        return jax.jit(jax.vmap(jax.vmap(self.apply, (0, None)), (0, 0)))
 
     @functools.cached_property
     def apply(self):

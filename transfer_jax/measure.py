@@ -2,7 +2,8 @@
 
 Three things are done that the papers leave open. Noise: a regularised fit of n samples has not variance d/n but c d/n, and c is measured from
 fits that leave a fold of the target out (the jackknife). Bias of G: debias_gram. Shortfall: a target of five labels a class is worse than its
-variance says, since what regularises it also bends it; the factor tau on its error is the one whose weights predict held-out labels best.
+variance says, since what regularises it also bends it; the factor tau on its error is the one under whose weights fits predict labels best that
+were left out of them, and where no factor beats the target alone, the sources count for nothing.
 """
 import functools
 
@@ -16,14 +17,15 @@ from transfer_jax.fisher import fisher_products, gram_of_products
 from transfer_jax.quantities import transfer_quantities
 from transfer_jax.weights import source_weights
 
-SHORTFALLS = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0)
+SHORTFALLS = (1.0, 4.0, 16.0)
+NO_SOURCES = 0.0  # the shortfall that stands for: target only
 
 
 @struct.dataclass
 class Measured:
     """One problem [S] for each seed: raw and debiased gram [S, K, K] in units of the noise of one sample, noise c [S], shortfall tau [S].
 
-    target_size [], source_sizes [K].
+    target_size [], source_sizes [K]. tau is NO_SOURCES, or at least 1.
     """
     raw: jax.Array
     gram: jax.Array
@@ -34,7 +36,7 @@ class Measured:
 
     def weights(self):
         """The Solution of UOWQ: weights [S, K] of a source's sample relative to a target's, which counts as 1 / tau of one."""
-        solution = source_weights(self.target_size / self.shortfall, self.source_sizes, self.gram)
+        solution = source_weights(self.target_size / self._factor, self.source_sizes, self.gram)
         return solution.replace(weights=solution.weights * self.shortfall[:, None])
 
     def amounts(self):
@@ -43,22 +45,28 @@ class Measured:
         With v0 = N0 / (N0 + s) and 1'v = 1 - v0 that is, but for a constant, (2 tau - 1) times the problem whose gram is
         (G + (tau - 1) / N0 11') / (2 tau - 1).
         """
-        tau = self.shortfall[:, None, None]
-        return transfer_quantities(self.target_size, self.source_sizes, (self.gram + (tau - 1) / self.target_size) / (2 * tau - 1),
-                                   integer=True)
+        tau = self._factor[:, None, None]
+        solution = transfer_quantities(self.target_size, self.source_sizes, (self.gram + (tau - 1) / self.target_size) / (2 * tau - 1),
+                                       integer=True)
+        return solution.replace(quantities=jnp.where(self.shortfall[:, None] == NO_SOURCES, 0, solution.quantities))
 
     def within(self, budget, costs):
         """The Solution of UOWQ with quantities that cost at most `budget` [] of what all samples cost, at costs [K]; whole samples."""
         wide = lambda x: jnp.broadcast_to(x, (len(self.shortfall), len(costs)))
         sizes, costs = wide(self.source_sizes), wide(jnp.asarray(costs, jnp.float32))
-        solution = budgeted_weights(self.target_size / self.shortfall, sizes, self.gram, budget * jnp.sum(costs * sizes, -1), costs)
+        solution = budgeted_weights(self.target_size / self._factor, sizes, self.gram, budget * jnp.sum(costs * sizes, -1), costs)
         return solution.replace(weights=solution.weights * self.shortfall[:, None], quantities=jnp.floor(solution.quantities))
 
     def error(self, weights, quantities):
         """F [S] = (tau N0 + sum w^2 n + u'G u) / (N0 + sum u)^2 of weights and quantities [S, K], u = w n."""
         u = weights * quantities
         bias = jnp.einsum('sk,skl,sl->s', u, self.gram, u, precision='highest')
-        return (self.shortfall * self.target_size + jnp.sum(weights * u, 1) + bias) / (self.target_size + jnp.sum(u, 1)) ** 2
+        return (self._factor * self.target_size + jnp.sum(weights * u, 1) + bias) / (self.target_size + jnp.sum(u, 1)) ** 2
+
+    @property
+    def _factor(self):
+        """tau, at least 1."""
+        return jnp.maximum(self.shortfall, 1)
 
 
 @functools.partial(jax.jit, static_argnames=('apply', 'kind'))
@@ -83,24 +91,3 @@ def raw_gram(apply, at, target, sources, folds, inputs, *, kind, target_size, d)
         noise = jnp.trace(gram[count:, count:]) * (many - 1) / many * target_size if many else jnp.float32(1)
         return gram[:count, :count] / noise, noise
     return jax.lax.map(one, (at, target, sources, folds, inputs))
-
-
-@functools.partial(jax.jit, static_argnames='loss')
-def shortfall(gram, target_size, source_sizes, loss, held_out, of_sources, labels):
-    """tau [S], one of SHORTFALLS: whose mixture v0 f_0 + sum_k v_k f_k of the fits' outputs has the least loss on held-out labels.
-
-    held_out [S, n, C]: outputs of the target's fits on the fold that each left out; of_sources [S, K, n, C]; labels [S, n]. In the linear
-    regime mixing outputs is mixing parameters, which is what weighing samples does.
-    """
-    def held_out_loss(tau):
-        u = source_weights(target_size / tau, source_sizes, gram).effective_sizes
-        whole = target_size / tau + jnp.sum(u, 1)
-        mixed = (target_size / tau / whole)[:, None, None] * held_out + jnp.einsum('sk,sknc->snc', u / whole[:, None], of_sources)
-        return jnp.mean(jax.vmap(loss)(mixed, labels), 1)
-    losses = jnp.stack([held_out_loss(tau) for tau in SHORTFALLS])
-    return jnp.asarray(SHORTFALLS)[jnp.argmin(losses, 0)]
-
-
-def debiased(raw, target_size, source_sizes, d):
-    """debias_gram of [S, K, K] in units of the noise, where one sample's is 1."""
-    return debias_gram(raw, target_size, source_sizes, d)

@@ -30,7 +30,7 @@ def dynamic(lab, name, decide, measure=None):
 
 def shared_fits(lab):
     """The fits that measuring takes."""
-    return lab.singles, lab.alone, lab.folds, lab.middle
+    return lab.singles, lab.alone, lab.folds, lab.middle, *(lab.trials.values() if lab.folds is not None else ())
 
 
 def weights_of(measured):

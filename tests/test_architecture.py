@@ -30,6 +30,8 @@ TRANSFER_FLOORS = (
     ('weights',),
     ('quantities', 'debias'),
     ('planning',),
+    ('data',),
+    ('multitask',),
 )
 FLOORS = {'tqd_jax': TQD_FLOORS, 'transfer_jax': TRANSFER_FLOORS}
 PURE = ('timesteps', 'flow', 'models.config', 'models.layers', 'models.rope', 'models.wan', 'codec', 'quality.motion', 'quality.visual',

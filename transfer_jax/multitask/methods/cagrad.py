@@ -8,6 +8,7 @@ from transfer_jax.multitask.methods.method import Method
 ROUNDS = 100
 
 
+@jax.jit
 def worst_mixture(gram, c):
     """w [T] on the simplex that minimises w' gram 1 / T + c |g_0| sqrt(w' gram w), g_0 the mean gradient: the dual problem.
 
@@ -33,10 +34,10 @@ def worst_mixture(gram, c):
 
 
 def cagrad(c=0.4):
-    """d = g_0 + c |g_0| g_w / |g_w|; heads follow their own gradient. c = 0 is equal weights, a large c MGDA's direction."""
+    """T (g_0 + c |g_0| g_w / |g_w|); heads follow their own gradient. c = 0 is equal weights, a large c MGDA's direction."""
     def combine(state, losses, grads, key):
         mixed = worst_mixture(grads @ grads.T, c) @ grads
         mean = jnp.mean(grads, 0)
         along = c * jnp.linalg.norm(mean) / jnp.maximum(jnp.linalg.norm(mixed), 1e-12)
-        return mean + along * mixed, jnp.ones_like(losses), state
+        return len(losses) * (mean + along * mixed), jnp.ones_like(losses), state
     return Method(combine=combine, gradients=True)

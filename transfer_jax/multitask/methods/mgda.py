@@ -21,7 +21,7 @@ def min_norm(gram):
 
 
 def mgda():
-    """The min-norm point as the trunk's direction; heads follow their own gradient."""
+    """T times the min-norm point as the trunk's direction, so that its length is a sum's; heads follow their own gradient."""
     def combine(state, losses, grads, key):
-        return min_norm(grads @ grads.T)[0] @ grads, jnp.ones_like(losses), state
+        return len(losses) * min_norm(grads @ grads.T)[0] @ grads, jnp.ones_like(losses), state
     return Method(combine=combine, gradients=True)

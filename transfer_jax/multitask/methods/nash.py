@@ -8,6 +8,7 @@ ROUNDS = 20
 RIDGE = 1e-6  # of the mean squared norm: without it opposed gradients would have no solution
 
 
+@jax.jit
 def bargain(gram, start):
     """alpha [T] > 0 with gram alpha = 1 / alpha, gram [T, T] of mean diagonal near 1, from a positive start.
 

@@ -5,6 +5,7 @@ import jax.numpy as jnp
 from transfer_jax.multitask.methods.method import Method
 
 
+@jax.jit
 def projected(gram, key):
     """How much of each gradient is left in the sum, [T], of gram [T, T] = grads grads'.
 

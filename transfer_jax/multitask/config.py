@@ -9,7 +9,8 @@ MULTITASK_RULES = {
     'multitask.validation': number(above=0, below=1),
     'multitask.hidden': Rule(allowed='a tuple of widths, () for none', accepts=lambda widths: isinstance(widths, tuple | list)
                              and all(map(integer(at_least=1).accepts, widths))),
-    'multitask.steps': integer(at_least=10),
+    'multitask.steps': Rule(allowed='an integer, a multiple of 10',
+                            accepts=lambda steps: integer(at_least=10).accepts(steps) and steps % 10 == 0),
     'multitask.batch': optional(integer(at_least=1)),
     'multitask.learning_rate': number(above=0),
     'multitask.decay': sequence(number(at_least=0)),

@@ -10,6 +10,8 @@ from transfer_jax.multitask.methods.registry import METHODS
 from transfer_jax.multitask.tasks import Tasks, from_domains
 from transfer_jax.runtime.errors import UserError
 
+LARGEST = 2**29  # numbers: 2 GiB
+
 
 def multitask(section, domains):
     """The results of a config section (transfer_jax.multitask.config) on Domains, or on Tasks: a dict of plain numbers and lists.
@@ -22,11 +24,21 @@ def multitask(section, domains):
     if len(tasks.names) < 2:
         raise UserError(f'multi-task learning needs 2 tasks or more; {tasks.names[0]!r} is alone')
     settings = train.Settings(hidden=tuple(section.hidden), steps=section.steps, batch=section.batch, learning_rate=section.learning_rate)
+    check_size(section, tasks)
     seeds = tuple(section.seeds)
     parts = splits.split(tasks, seeds, section.train, section.validation)
     found = {name: one_method(METHODS[name], tasks, parts, seeds, settings, section.decay) for name in section.methods}
     return {'measure': 'accuracy' if tasks.classes is not None else 'explained variance', 'names': list(tasks.names), 'seeds': list(seeds),
             'methods': found}
+
+
+def check_size(section, tasks):
+    """Raises UserError where UOWQ's second moments of the heads would not fit into LARGEST numbers."""
+    width = section.hidden[-1] if section.hidden else tasks.inputs[0].size
+    d = (width + 1) * (1 if tasks.classes is None else len(tasks.classes))
+    if any('uowq' in name for name in section.methods) and len(tasks.names) * d**2 > LARGEST:
+        raise UserError(f'config.multitask.methods: uowq needs {len(tasks.names)} matrices of {d} x {d} for heads on {width} features; '
+                        f'take a narrower last layer in config.multitask.hidden = {tuple(section.hidden)}, or leave it out')
 
 
 def one_method(variants, tasks, parts, seeds, settings, decays):
@@ -58,7 +70,7 @@ def checkpoints(method, trainer, material, part, seeds, decay, settings):
             weights = weights + (method.damping if due[segment] else 1.0) * (solved - weights)
         carry = trainer.advance(carry, weights, numbers, material, part, decay)
         shown = None if method.mixture is None else np.asarray(weights[0])
-        yield (segment + 1) * max(1, settings.steps // train.SEGMENTS), carry[0], shown
+        yield (segment + 1) * settings.steps // train.SEGMENTS, carry[0], shown
 
 
 def chosen(tries, seeds):

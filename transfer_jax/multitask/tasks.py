@@ -12,7 +12,7 @@ class Tasks:
 
     inputs [n, ...]: float32. labels [n, T]: float32 (regression, all tasks in one unit: they are standardised together) or int32 numbers
     of classes. mask [n, T]: which labels are known; what stands behind a False is never used. classes: names by number, None for a
-    regression. Raises UserError where a task has no label, or a known one is not finite or not a class.
+    regression. Raises UserError where a task has no label, a known one is not finite or not a class, or inputs are not finite.
     """
     inputs: np.ndarray
     labels: np.ndarray
@@ -31,6 +31,8 @@ class Tasks:
             row, task = np.argwhere(wrong)[0]
             raise UserError(f'task {self.names[task]!r}: the label of row {row} is {self.labels[row, task]}; it must be '
                             + ('a finite number' if self.classes is None else f'a class from 0 to {high - 1}') + ', or its mask False')
+        if not (finite := np.isfinite(self.inputs.reshape(len(self.inputs), -1)).all(1)).all():
+            raise UserError(f'drop the {np.count_nonzero(~finite)} inputs that hold NaN or infinity, first row {np.argmin(finite)}')
         if not self.mask.any(0).all():
             raise UserError(f'task {self.names[np.argmin(self.mask.any(0))]!r} has no known label; leave it out')
 

@@ -18,7 +18,10 @@ SEGMENTS = 10  # of a training: between them W may be solved again, and the mode
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Settings:
-    """hidden: widths of the trunk, () for none. batch: rows a task and step, drawn with replacement; None: all of them. steps: in all."""
+    """hidden: widths of the trunk, () for none. steps: a multiple of SEGMENTS. batch: rows a task and step, drawn with replacement;
+
+    None: all of them.
+    """
     hidden: tuple[int, ...]
     steps: int
     batch: int | None
@@ -78,7 +81,7 @@ def descent(method, params, state, weights, rows, counts, key):
     if method.gradients:
         losses, (by_trunk, by_head) = jax.vmap(jax.value_and_grad(network.task_loss, (0, 1)), (None, 0, 0, 0, 0))(
             params['trunk'], params['heads'], *rows)
-        grads = jax.vmap(lambda tree: ravel_pytree(tree)[0])(by_trunk)
+        grads = jax.vmap(lambda tree: ravel_pytree(tree)[0], axis_size=tasks)(by_trunk)
         direction, used, state = method.combine(state, losses, grads, key)
         return {'trunk': ravel_pytree(params['trunk'])[1](direction / tasks), 'heads': used[:, None, None] * by_head}, state
 
@@ -113,7 +116,7 @@ def trainer(method, settings, size, tasks, outputs):
     start(seeds [S]) -> carry = (params, optimiser's state, method's state, step). advance(carry, W, seeds, material, part, decay) ->
     carry after a segment of the steps. solve(carry, material, part) -> W [S, T, T].
     """
-    length = max(1, settings.steps // SEGMENTS)
+    length = settings.steps // SEGMENTS
     optimizer = optax.adam(optax.cosine_decay_schedule(settings.learning_rate, length * SEGMENTS, 0.01))
 
     def start(seed):

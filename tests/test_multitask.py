@@ -13,7 +13,7 @@ from transfer_jax.data.domains import Domain, Domains
 from transfer_jax.multitask import network, splits, synthetic
 from transfer_jax.multitask.config import MULTITASK_RULES
 from transfer_jax.multitask.job import multitask, one_method
-from transfer_jax.multitask.methods.uowq import uowq
+from transfer_jax.multitask.methods.equal import pooled
 from transfer_jax.multitask.mixture import task_weights
 from transfer_jax.multitask.prior import estimates
 from transfer_jax.multitask.quadratics import quadratics
@@ -23,6 +23,7 @@ from transfer_jax.runtime.config import check
 from transfer_jax.runtime.errors import UserError
 
 SCHOOL = pathlib.Path(__file__).parents[1] / '../shared/data/school/school.mat'
+SOLVE = jax.jit(task_weights, static_argnums=1)
 SECTION = {'methods': ('equal', 'uowq'), 'seeds': (3, 8), 'train': 0.6, 'validation': 0.25, 'hidden': (4,), 'steps': 40, 'batch': None,
            'learning_rate': 0.03, 'decay': (0.01,)}
 
@@ -126,25 +127,23 @@ def test_weights_of_two_tasks_are_the_closed_form():
 
 
 def test_tasks_with_the_same_data_weigh_one_and_with_the_same_truth_are_pooled():
-    solve = jax.jit(task_weights, static_argnums=1)
-    heads = np.repeat(np.random.default_rng(6).standard_normal((1, 20)), 8, 0)
+    heads = np.repeat(np.random.default_rng(6).standard_normal((1, 10)), 12, 0)
     inputs, labels, likelihoods = linear(heads, 100, 1.0)
     alike = jax.tree.map(lambda x: jnp.broadcast_to(x[:1], x.shape), likelihoods)
-    weights = [np.asarray(solve(likelihoods, detail), float) for detail in (0.0, 1.0)]
+    weights = [np.asarray(SOLVE(likelihoods, detail), float) for detail in (0.0, 1.0)]
     error = lambda weights: np.mean(np.sum((weighted_fit(weights, inputs, labels) - heads) ** 2, 1))
-    assert error(np.ones((8, 8))) < 0.2 * error(np.eye(8))
+    assert error(np.ones((12, 12))) < 0.2 * error(np.eye(12))
     for found, detail in zip(weights, (0.0, 1.0), strict=True):
-        assert (np.diagonal(found) == 1).all() and error(found) < (1.6 if detail else 1.1) * error(np.ones((8, 8)))
-        assert np.min(solve(alike, detail)) > 0.9
+        assert (np.diagonal(found) == 1).all() and error(found) < (1.6 if detail else 1.1) * error(np.ones((12, 12)))
+        assert np.min(SOLVE(alike, detail)) > 0.9
 
 
 def test_clusters_and_the_outlier_are_seen_and_heads_come_nearer_to_the_truth():
     errors, others, mates = {'uowq': [], 'single': [], 'pooled': [], 'clusters known': []}, [], []
-    solve = jax.jit(lambda likelihoods: task_weights(likelihoods, 1.0))
     for seed in range(8):
         cluster, heads = synthetic.truth(seed)
         inputs, labels, likelihoods = linear(heads, 30, 1.0, seed)
-        weights, same = np.asarray(solve(likelihoods), float), cluster[:, None] == cluster
+        weights, same = np.asarray(SOLVE(likelihoods, 1.0), float), cluster[:, None] == cluster
         others.append(weights[~same].mean())
         mates.append(weights[same & ~np.eye(12, dtype=bool)].mean())
         for name, w in {'uowq': weights, 'single': np.eye(12), 'pooled': np.ones((12, 12)), 'clusters known': same}.items():
@@ -157,7 +156,7 @@ def test_clusters_and_the_outlier_are_seen_and_heads_come_nearer_to_the_truth():
 
 
 def test_seeds_together_are_seeds_alone():
-    method = uowq(0.0, dynamic=False)
+    method = pooled()  # draws, one program for all seeds, losses of every head on every task
     tasks, settings = from_domains(synthetic.clustered()), Settings(hidden=(4,), steps=40, batch=8, learning_rate=0.03)
     run = lambda seeds: one_method({'': method}, tasks, splits.split(tasks, seeds, 0.6, 0.25), seeds, settings, (0.01,))
     together, alone = run((3, 8)), run((8,))

@@ -33,6 +33,7 @@ TRANSFER_FLOORS = (
     ('measure', 'training'),
     ('lab',),
     ('methods',),
+    ('multitask',),
     ('config', 'results'),
     ('job', 'report'),
     ('main',),

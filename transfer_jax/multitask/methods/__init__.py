@@ -1,0 +1,1 @@
+"""How T losses become one step, one file each: a Method turns losses and gradients into a direction and weights."""

@@ -1,0 +1,37 @@
+"""Method: the one protocol of all methods."""
+import dataclasses
+from collections.abc import Callable
+from typing import Any
+
+import jax.numpy as jnp
+
+
+def nothing(tasks):
+    """No state."""
+    return ()
+
+
+def equal_combine(state, losses, grads, key):
+    """Every task weighs 1."""
+    return None, jnp.ones_like(losses), state
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Method:
+    """How the losses of T tasks become one step.
+
+    init(T) -> state, any pytree. combine(state, losses [T], grads [T, d], key) -> (direction [d], weights [T], state): the direction to
+    descend for the shared parameters, whose gradients by task are grads' rows, and how much each task's own head follows its gradient.
+    A direction of None is weights @ grads; a method with gradients=False always answers so, is given None for grads, and costs one
+    backward pass. Without a trunk d is 0, and the direction too: then only the weights matter.
+
+    mixture(quadratics) -> W [T, T]: how much a sample of task k counts in task t's likelihood, asked at the fractions `solve_at` of the
+    training: taken whole the first time, later moved to by `damping` of the way. None: the identity. shared False: a trunk for each task.
+    """
+    init: Callable[[int], Any] = nothing
+    combine: Callable[..., Any] = equal_combine
+    gradients: bool = False
+    mixture: Callable[..., Any] | None = None
+    solve_at: tuple[float, ...] = ()
+    damping: float = 1.0
+    shared: bool = True

@@ -1,0 +1,57 @@
+"""Training, validation and test rows of every task, for several seeds at once, as padded arrays of indices."""
+import dataclasses
+
+import jax
+import numpy as np
+
+from transfer_jax.runtime.errors import UserError
+
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True)
+class Part:
+    """Rows of each task: index int32 [..., T, m] into the inputs, count int32 [..., T]; the first `count` are meant, the rest is 0."""
+    index: jax.Array
+    count: jax.Array
+
+    def known(self):
+        """bool [..., T, m]: which places hold a row."""
+        return np.arange(self.index.shape[-1]) < np.asarray(self.count)[..., None]
+
+
+def split(tasks, seeds, train, validation):
+    """{'train', 'validation', 'test'}: Part with a leading axis of seeds.
+
+    train: fraction of the rows for training, of which `validation` is the share that is held out for choices; the rest is the test part.
+    No row is in two parts. Rows are grouped by their first known task and every group is cut by these fractions: where each row has one
+    label, so is every task. Raises UserError for a task that a part holds no label of.
+    """
+    group = np.argmax(tasks.mask, 1)
+    drawn = [_one(np.random.default_rng([seed, 0x5911]), group, train, validation) for seed in seeds]
+    return {name: _padded([assigned == number for assigned in drawn], tasks, name, seeds)
+            for number, name in enumerate(('train', 'validation', 'test'))}
+
+
+def _one(rng, group, train, validation):
+    """The number of its part for each row [n]."""
+    part = np.full(len(group), -1)
+    for number in np.unique(group):
+        rows = rng.permutation(np.flatnonzero(group == number))
+        used = round(train * len(rows))
+        held = round(validation * used)
+        part[rows[:held]], part[rows[held:used]], part[rows[used:]] = 1, 0, 2
+    return part
+
+
+def _padded(chosen, tasks, name, seeds):
+    """The Part of rows chosen [S][n]."""
+    rows = [[np.flatnonzero(one & known) for known in tasks.mask.T] for one in chosen]
+    count = np.array([[len(found) for found in of_seed] for of_seed in rows], np.int32)
+    if not count.all():
+        seed, task = np.argwhere(count == 0)[0]
+        raise UserError(f'task {tasks.names[task]!r} has {int(tasks.mask[:, task].sum())} labels, none of them in the {name} part of seed '
+                        f'{seeds[seed]}; leave it out or change config.multitask.train or .validation')
+    index = np.zeros((*count.shape, count.max()), np.int32)
+    for seed, task in np.ndindex(*count.shape):
+        index[seed, task, :count[seed, task]] = rows[seed][task]
+    return Part(index=index, count=count)

@@ -8,11 +8,21 @@ data.
 """
 from ml_collections import ConfigDict
 
+from configs import transfer
+from transfer_jax.data.load import DATA_RULES
+
+
+def transfer_data():
+    """The keys of configs/transfer.py's data that say what is read."""
+    data = transfer.get_config().data
+    return ConfigDict({key: data[key] for key in DATA_RULES})
+
 
 def get_config():
     """Every key of the job; a key that is not here does not exist."""
     config = ConfigDict()
     config.mode = 'multitask'
+    config.data = transfer_data()           # the same keys as in configs/transfer.py; each domain is a task, None the embedded ones
     config.multitask = ConfigDict()
     config.multitask.methods = ('single', 'pooled', 'equal', 'uncertainty', 'gradnorm', 'pcgrad', 'mgda', 'cagrad', 'nash', 'famo',
                                 'uowq_static', 'uowq')

@@ -2,6 +2,7 @@
 from transfer_jax.data.load import DATA_RULES
 from transfer_jax.methods.registry import CLASSIFIERS, METHODS, VALIDATED
 from transfer_jax.models.build import CHOICES
+from transfer_jax.multitask.config import MULTITASK_RULES
 from transfer_jax.runtime.config import Rule, choice, integer, number, optional, sequence, text
 from transfer_jax.runtime.errors import UserError
 from transfer_jax.training.policy import SAMPLING
@@ -13,7 +14,7 @@ COSTS = Rule(allowed='{source: cost above 0}', accepts=lambda value: isinstance(
              and all(map(number(above=0).accepts, value.values())))
 
 RULES = {
-    'mode': choice('transfer'),
+    'mode': choice('transfer', 'multitask'),
     'seed': integer(at_least=0, at_most=2**30),
     'seeds': integer(at_least=1),
     'targets': optional(sequence(text())),
@@ -51,8 +52,15 @@ RULES = {
     'checkpoint.seconds': number(at_least=0),
 }
 
+MULTITASK = {'mode': RULES['mode'], **{f'data.{key}': rule for key, rule in DATA_RULES.items()}, **MULTITASK_RULES}
+
 # what a resumed run may change: on what machine and how often saved, and how many methods and targets, but nothing that a fit depends on
-FREE = ('targets', 'transfer.methods', 'mesh', 'checkpoint', 'data.workers', 'data.cache', 'data.resident_gb')
+FREE = ('targets', 'transfer.methods', 'multitask.methods', 'mesh', 'checkpoint', 'data.workers', 'data.cache', 'data.resident_gb')
+
+
+def of_mode(config):
+    """The rules of the config's mode."""
+    return MULTITASK if config.get('mode') == 'multitask' else RULES
 
 
 def check_whole(config):

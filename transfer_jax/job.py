@@ -68,9 +68,9 @@ def prepare(config, workdir):
 
 
 def require_same_config(config, workdir):
-    """Writes config.json; raises UserError where the folder holds fits of a config that differs in what they depend on."""
+    """Writes config.json; raises UserError where the folder holds results of a config that differs in what they depend on."""
     path = workdir / 'config.json'
-    if path.exists() and (workdir / 'targets').exists():
+    if path.exists() and any((workdir / folder).exists() for folder in ('targets', 'multitask')):
         free = lambda line: any(line.split(':')[0] == key or line.startswith(f'{key}.') for key in rules.FREE)
         changed = [line for line in differences(json.loads(path.read_text()), config) if not free(line)]
         if changed:

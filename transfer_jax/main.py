@@ -1,9 +1,9 @@
-"""The transfer job: trains a target with few labels on what its sources are worth, beside the baselines, and reports.
+"""The transfer job: trains a target with few labels on what its sources are worth, beside the baselines, and reports; or many tasks at once.
 
     python -m transfer_jax.main --config=configs/transfer.py --workdir=runs/transfer [--config.KEY=VALUE ...]
+    python -m transfer_jax.main --config=configs/multitask.py --workdir=runs/multitask
 """
 import errno
-import json
 import pathlib
 import platform
 import time
@@ -13,11 +13,13 @@ from absl import flags
 from ml_collections import config_flags
 
 from transfer_jax import config as rules
-from transfer_jax.job import prepare
+from transfer_jax.job import prepare, require_same_config
 from transfer_jax.methods.registry import MEASURED, METHODS
+from transfer_jax.multitask.run import run as run_multitask
 from transfer_jax.report import table, write_report
 from transfer_jax.results import record, write_results
 from transfer_jax.runtime.app import run_app
+from transfer_jax.runtime.config import to_json
 from transfer_jax.runtime.errors import UserError
 from transfer_jax.runtime.mesh import initialize_distributed
 from transfer_jax.runtime.progress import Progress, StopRequest
@@ -33,7 +35,7 @@ def main(config):
     workdir = pathlib.Path(WORKDIR.value)
     try:
         workdir.mkdir(parents=True, exist_ok=True)
-        transfer(config, workdir)
+        {'transfer': transfer, 'multitask': multitask}[config.mode](config, workdir)
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EACCES, errno.EROFS, errno.ENOTDIR, errno.EEXIST):
             raise
@@ -56,7 +58,7 @@ def transfer(config, workdir):
     except Stopped:
         print('stopped and saved; the same command goes on from there')
         return
-    facts = {**machine(), 'wall_seconds': time.perf_counter() - began, 'config': json.loads((workdir / 'config.json').read_text()),
+    facts = {**machine(), 'wall_seconds': time.perf_counter() - began, 'config': to_json(config),
              'sizes': {domain.name: len(domain) for domain in job.domains.domains}, 'notes': list(job.notes),
              'classes': job.domains.classes and list(job.domains.classes), 'skipped': list(job.domains.skipped),
              'sources': {job.domains.names[target]: [job.domains.names[source] for source in job.sources if source != target]
@@ -65,6 +67,12 @@ def transfer(config, workdir):
     write_report(workdir)
     print(table(workdir))
     print(f'results: {workdir / "results.json"}\nreport: {workdir / "report.html"}')
+
+
+def multitask(config, workdir):
+    """Every task source and target at once."""
+    require_same_config(config, workdir)
+    run_multitask(config, workdir, {**machine(), 'config': to_json(config)})
 
 
 def run_target(job, target, stop, progress):
@@ -88,4 +96,4 @@ def machine():
 
 
 if __name__ == '__main__':
-    run_app(main, rules.RULES)
+    run_app(main, rules.of_mode)

@@ -21,7 +21,7 @@ def run_app(main, rules):
 
     Args:
       main: function of the checked ConfigDict.
-      rules: what `config.check` takes.
+      rules: what `config.check` takes, or a function of the config file's content that returns it.
     """
     logging.getLogger('jax').setLevel(logging.WARNING)  # it tells at length which accelerators are not there
     try:
@@ -35,6 +35,7 @@ def parse(argv, rules):
     """The config that a command line asks for, checked; the other flags go to absl's FLAGS. Raises UserError."""
     overrides = [word for word in argv[1:] if word.startswith(f'--{FLAG}.')]
     config = _load([word for word in argv if word not in overrides])
+    rules = rules(config) if callable(rules) else rules
     flat = rules_of.check_keys(config, rules)
     for word in overrides:
         _override(config, flat, *word.removeprefix(f'--{FLAG}.').partition('='))

@@ -15,10 +15,10 @@ LEAST = 1e-4   # of a source's samples: what it always keeps on the way, so that
 def budgeted_weights(target_size, source_sizes, gram, budget, costs=None, rounds=ROUNDS):
     """The Solution that minimises F over weights and quantities under sum_k c_k n_k <= budget, 0 <= n <= N.
 
-    With shares v of the loss, F = v0^2 / N0 + sum_k v_k^2 / n_k + v'G v is convex in (v, n) together. Alternately n = min(N, z v / sqrt(c)),
-    z by the budget, which is best for these v, and v by source_weights for these n; `residual` is what F still fell by in the last round, as
-    a part of it. target_size [...], source_sizes [..., K], gram [..., K, K], budget [...] in units of costs [K] (1 each if None). Raises
-    ValueError where shapes do not go together.
+    With shares v of the loss, F = v0^2 / N0 + sum_k v_k^2 / n_k + v'G v is convex in (v, n) together. Alternately n = min(N, z v /
+    sqrt(c)), z by the budget, which is best for these v, and v by source_weights for these n; `residual` is what F still fell by in the
+    last round, as a part of it. target_size [...], source_sizes [..., K], gram [..., K, K], budget [...] in units of costs [..., K] (1
+    each if None). Raises ValueError where shapes do not go together.
     """
     costs = jnp.ones_like(source_sizes) if costs is None else jnp.broadcast_to(costs, source_sizes.shape)
     share = jnp.minimum(budget / jnp.maximum(jnp.sum(costs * source_sizes, -1), 1e-30), 1.0)

@@ -70,7 +70,8 @@ def check_whole(config):
         raise UserError(f'config.transfer.methods names a method twice: {", ".join(methods)}')
     for name in methods:
         if name in VALIDATED and config.data.validation == 0:
-            raise UserError(f'the method {name!r} chooses by validation examples, and config.data.validation = 0; ask for some, or leave it out')
+            raise UserError(f'the method {name!r} chooses by validation examples, and config.data.validation = 0; '
+                            'ask for some, or leave it out')
         if name in CLASSIFIERS and config.data.task == 'regression':
             raise UserError(f'the method {name!r} needs classes, and config.data.task = "regression"; leave it out')
 

@@ -74,8 +74,8 @@ def require_same_config(config, workdir):
         free = lambda line: any(line.split(':')[0] == key or line.startswith(f'{key}.') for key in rules.FREE)
         changed = [line for line in differences(json.loads(path.read_text()), config) if not free(line)]
         if changed:
-            raise UserError(f'{workdir} holds a run with another config ({"; ".join(changed[:5])}); use another --workdir, or go back to its '
-                            'values')
+            raise UserError(f'{workdir} holds a run with another config ({"; ".join(changed[:5])}); '
+                            'use another --workdir, or go back to its values')
     temporary = path.with_suffix('.tmp')
     temporary.write_text(json.dumps(to_json(config), indent=1))
     os.replace(temporary, path)

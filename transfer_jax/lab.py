@@ -102,10 +102,15 @@ class Lab:
 
     def policy(self, weights, quantities=None, target=1.0):
         """The Policy [S, D] of weights and quantities [S, K] (all samples if None) of the sources, and of the target's weight."""
-        everywhere = lambda value, rest: _spread(np.broadcast_to(np.asarray(rest, np.float32), (len(self.splits), len(self.sources))), value,
-                                                 self.target, self.sources, len(self.domains))
-        return Policy(weights=everywhere(target, weights), quantities=everywhere(self.target_size,
-                                                                                 self.sizes if quantities is None else quantities))
+        quantities = self.sizes if quantities is None else quantities
+        return Policy(weights=self._everywhere(target, weights), quantities=self._everywhere(self.target_size, quantities))
+
+    def _everywhere(self, own, rest):
+        """[S, D] float32: own at the target, rest [S, K] at the sources, 0 elsewhere."""
+        out = np.zeros((len(self.splits), len(self.domains)), np.float32)
+        out[:, self.target] = own
+        out[:, list(self.sources)] = rest
+        return jnp.asarray(out)
 
     def of_sources(self, values):
         """The sources' part [..., K] of values [..., D]."""
@@ -120,8 +125,8 @@ class Lab:
         repeat = lambda x: jnp.repeat(x, each, 0)
         lanes = Lanes(seed=repeat(self.seeds), target=jnp.full(len(policy.weights), self.target, jnp.int32),
                       rows=jnp.asarray(np.repeat(self.train, each, 0) if rows is None else rows, jnp.int32))
-        plan = lambda policy: policies.steps(policy, epochs=times * self.epochs, batch=self.trainer.settings.batch, least=int(times * self.least))
-        segment = self.trainer.settings.segment
+        segment, batch = self.trainer.settings.segment, self.trainer.settings.batch
+        plan = lambda policy: policies.steps(policy, epochs=times * self.epochs, batch=batch, least=int(times * self.least))
         every = segment * max(1, int(plan(policy).max()) // segment // self.control.decisions)
         return fit(self.trainer, self.store, name, lanes=lanes, start=jax.tree.map(repeat, self.start), policy=policy, scaling=self.scaling,
                    plan=plan, stop=self.stop, controller=controller, every=every, patience=self.patience)
@@ -190,12 +195,15 @@ class Lab:
         return out
 
     def measure(self, at, shortfall, target=None):
-        """The Measured of this lab with J at parameters [S, ...], for a shortfall [S]; target: the fit's parameters that G starts from, those
-        of the target alone if None."""
-        split = lambda fitted: None if fitted is None else jax.tree.map(lambda x: x.reshape(len(self.splits), -1, *x.shape[1:]), fitted.params)
+        """The Measured of this lab with J at parameters [S, ...], for a shortfall [S].
+
+        target: the parameters that G starts from, those of the fit to the target alone if None.
+        """
+        by_seed = lambda fitted: None if fitted is None else self._by_seed(fitted.params)
+        target = self.alone.params if target is None else target
         kind = 'gauss_newton' if self.classes is None else 'true'
-        raw, noise = measure.raw_gram(self.apply, at, self.alone.params if target is None else target, split(self.singles), split(self.folds),
-                                      self.inputs(self.train), kind=kind, target_size=self.target_size, d=self.parameters)
+        raw, noise = measure.raw_gram(self.apply, at, target, by_seed(self.singles), by_seed(self.folds), self.inputs(self.train),
+                                      kind=kind, target_size=self.target_size, d=self.parameters)
         sizes = jnp.asarray(self.sizes, jnp.float32)
         gram = debias_gram(raw, float(self.target_size), sizes, self.parameters)
         return Measured(raw=raw, gram=gram, noise=noise, shortfall=shortfall, target_size=jnp.float32(self.target_size), source_sizes=sizes)
@@ -204,16 +212,19 @@ class Lab:
         """tau [S], of measure.SHORTFALLS or NO_SOURCES: under which fits have the least loss on the folds that they left out."""
         if self.folds is None:
             return jnp.ones(len(self.splits))
-        losses = {measure.NO_SOURCES: self._left_out_loss(self.folds), **{tau: self._left_out_loss(fit) for tau, fit in self.trials.items()}}
+        losses = {tau: self._left_out_loss(fitted) for tau, fitted in {measure.NO_SOURCES: self.folds, **self.trials}.items()}
         return jnp.asarray(list(losses))[jnp.argmin(jnp.stack(list(losses.values())), 0)]
 
     def _left_out_loss(self, fitted):
         """Mean loss [S] of a fit [S F] on the target's training rows, each by the lane that left it out."""
         fold = self.left_out
-        params = jax.tree.map(lambda x: x.reshape(len(fold), -1, *x.shape[1:]), fitted.params)
-        outputs = self._on_folds(params, self.inputs(self.train))
+        outputs = self._on_folds(self._by_seed(fitted.params), self.inputs(self.train))
         held_out = jnp.take_along_axis(outputs, jnp.asarray(fold)[:, None, :, None], 1)[:, 0]
         return jnp.mean(jax.vmap(self.trainer.loss)(held_out, jnp.asarray(self.labels[self.train])), 1)
+
+    def _by_seed(self, params):
+        """Parameters [S, L / S, ...] of lanes [L, ...]."""
+        return jax.tree.map(lambda x: x.reshape(len(self.splits), -1, *x.shape[1:]), params)
 
     @functools.cached_property
     def _on_folds(self):
@@ -225,7 +236,7 @@ class Lab:
         return lambda params, inputs: self.trainer.model.apply(params, self.trainer.frozen, inputs)
 
     def source_features(self):
-        """Features [S, K, n, D] of the sources' fits on all the target's rows: what the head takes, or outputs where only the head is trained."""
+        """Features [S, K, n, D] of the sources' fits on all the target's rows: what the head takes, or outputs if it alone is trained."""
         out = self.outputs(self.singles.params, features=self.trunk_trained)
         return out.reshape(len(self.splits), len(self.sources), *out.shape[1:])
 
@@ -244,14 +255,6 @@ class Lab:
         padded = lambda x: np.concatenate([x, np.repeat(x[-1:], EVALUATED - len(x), 0)]) if len(x) < EVALUATED else x
         parts = [np.asarray(one(params, jnp.asarray(padded(np.asarray(stored[i:i + EVALUATED]))), self.scaling)) for i in cut]
         return np.concatenate(parts, 1)[:, :len(stored)]
-
-
-def _spread(rest, value, target, sources, count):
-    """[S, D] float32: value at the target, rest [S, K] at the sources, 0 elsewhere."""
-    out = np.zeros((len(rest), count), np.float32)
-    out[:, target] = value
-    out[:, list(sources)] = rest
-    return jnp.asarray(out)
 
 
 def _fewest(labels):

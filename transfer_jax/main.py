@@ -1,4 +1,4 @@
-"""The transfer job: trains a target with few labels on what its sources are worth, beside the baselines, and reports; or many tasks at once.
+"""The transfer job: trains a target with few labels on what its sources are worth, beside the baselines; or many tasks at once.
 
     python -m transfer_jax.main --config=configs/transfer.py --workdir=runs/transfer [--config.KEY=VALUE ...]
     python -m transfer_jax.main --config=configs/multitask.py --workdir=runs/multitask
@@ -17,7 +17,7 @@ from transfer_jax.job import prepare, require_same_config
 from transfer_jax.methods.registry import MEASURED, METHODS
 from transfer_jax.multitask.run import run as run_multitask
 from transfer_jax.report import table, write_report
-from transfer_jax.results import record, write_results
+from transfer_jax.results import pareto, record, write_results
 from transfer_jax.runtime.app import run_app
 from transfer_jax.runtime.config import to_json
 from transfer_jax.runtime.errors import UserError
@@ -50,17 +50,19 @@ def transfer(config, workdir):
     for skipped in job.domains.skipped:
         print(' '.join(f'{key}: {value}' for key, value in skipped.items()))
     print('\n'.join(job.notes), end='\n' if job.notes else '')
-    records = {}
+    records, curves = {}, {}
     try:
         with StopRequest() as stop, Progress(len(job.targets) * len(config.transfer.methods), label='methods', unit='method') as progress:
             for target in job.targets:
-                records[job.domains.names[target]] = run_target(job, target, stop, progress)
+                name = job.domains.names[target]
+                records[name], curves[name] = run_target(job, target, stop, progress)
     except Stopped:
         print('stopped and saved; the same command goes on from there')
         return
     facts = {**machine(), 'wall_seconds': time.perf_counter() - began, 'config': to_json(config),
              'sizes': {domain.name: len(domain) for domain in job.domains.domains}, 'notes': list(job.notes),
              'classes': job.domains.classes and list(job.domains.classes), 'skipped': list(job.domains.skipped),
+             'pareto': {name: curve for name, curve in curves.items() if curve is not None},
              'sources': {job.domains.names[target]: [job.domains.names[source] for source in job.sources if source != target]
                          for target in job.targets}}
     write_results(workdir / 'results.json', records, facts)
@@ -76,23 +78,28 @@ def multitask(config, workdir):
 
 
 def run_target(job, target, stop, progress):
-    """{method: record} of one target."""
+    """({method: record}, budget curve or None) of one target."""
     lab, done = job.lab(target, stop), {}
     methods = job.config.transfer.methods
+    wanted = bool(set(methods) & set(MEASURED))
     for name in methods:
         done[name] = lab.store.record(f'methods/{name}')
         if done[name] is None:
             outcome = METHODS[name](lab)
-            measured = lab.measured[0] if set(methods) & set(MEASURED) else None
-            done[name] = record(lab, outcome, measured)
+            done[name] = record(lab, outcome, lab.measured[0] if wanted else None)
             lab.store.save(f'methods/{name}', None, done[name])
         progress.update(1, at=f'{job.domains.names[target]} {name}')
-    return done
+    curve = lab.store.record('budget')
+    if wanted and curve is None:
+        curve = pareto(lab.measured[0], lab.costs)
+        lab.store.save('budget', None, curve)
+    return done, curve
 
 
 def machine():
     """Versions and devices."""
-    return {'jax': jax.__version__, 'python': platform.python_version(), 'devices': f'{jax.device_count()} x {jax.devices()[0].device_kind}'}
+    devices = f'{jax.device_count()} x {jax.devices()[0].device_kind}'
+    return {'jax': jax.__version__, 'python': platform.python_version(), 'devices': devices}
 
 
 if __name__ == '__main__':

@@ -1,9 +1,9 @@
 """What the sources are worth to a target, measured from fits: G in units of the fits' own noise, and how much the target alone falls short.
 
-Three things are done that the papers leave open. Noise: a regularised fit of n samples has not variance d/n but c d/n, and c is measured from
-fits that leave a fold of the target out (the jackknife). Bias of G: debias_gram. Shortfall: a target of five labels a class is worse than its
-variance says, since what regularises it also bends it; the factor tau on its error is the one under whose weights fits predict labels best that
-were left out of them, and where no factor beats the target alone, the sources count for nothing.
+Three things are done that the papers leave open. Noise: a regularised fit of n samples has not variance d/n but c d/n, and c is measured
+from fits that leave a fold of the target out (the jackknife). Bias of G: debias_gram. Shortfall: a target of five labels a class is worse
+than its variance says, since what regularises it also bends it; the factor tau on its error is the one under whose weights fits predict
+labels best that were left out of them, and where no factor beats the target alone, the sources count for nothing.
 """
 import functools
 
@@ -12,7 +12,6 @@ import jax.numpy as jnp
 from flax import struct
 
 from transfer_jax.budget import budgeted_weights
-from transfer_jax.debias import debias_gram
 from transfer_jax.fisher import fisher_products, gram_of_products
 from transfer_jax.quantities import transfer_quantities
 from transfer_jax.weights import source_weights

@@ -3,7 +3,8 @@ import numpy as np
 from matplotlib import rc_context
 from matplotlib.figure import Figure
 
-STYLE = {'font.size': 9, 'axes.spines.top': False, 'axes.spines.right': False, 'axes.grid': True, 'grid.linewidth': 0.5, 'legend.frameon': False}
+STYLE = {'font.size': 9, 'axes.spines.top': False, 'axes.spines.right': False, 'axes.grid': True, 'grid.linewidth': 0.5,
+         'legend.frameon': False}
 PALETTE = ('#0072b2', '#d55e00', '#009e73', '#cc79a7', '#e69f00', '#56b4e9', '#808080')
 
 
@@ -55,7 +56,7 @@ def predicted_against_realised(points):
 
 @rc_context(STYLE)
 def pareto(fractions, curves):
-    """Predicted F over target only [B] against the part of the samples taken [B], a line a target; `curves` {target: (F [B], (n, F) of OTQMS)}."""
+    """Predicted F over target only against the part of the samples taken, fractions [B]; curves {target: (F [B], (part, F) of OTQMS)}."""
     figure = Figure(figsize=(5, 3), layout='constrained')
     axes = figure.subplots()
     for number, (name, (errors, (amount, error))) in enumerate(curves.items()):

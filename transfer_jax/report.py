@@ -4,7 +4,7 @@ import json
 import numpy as np
 
 from transfer_jax import plots
-from transfer_jax.results import SCORED
+from transfer_jax.results import FRACTIONS, SCORED
 from transfer_jax.runtime.report import Page
 
 OURS = ('uowq', 'uowq_static', 'uowq_budget')
@@ -44,85 +44,91 @@ def write_report(workdir):
     """Writes report.html beside results.json."""
     results = read(workdir)
     config = results['config']
-    page = Page('Multi-source transfer', f'{len(results["targets"])} targets, {config["seeds"]} seeds, {config["data"]["shots"]} labels a class')
-    _accuracy(page, results)
-    _decisions(page, results)
-    _errors(page, results)
-    _costs(page, results)
-    _data(page, results)
+    page = Page('Multi-source transfer',
+                f'{len(results["targets"])} targets, {config["seeds"]} seeds, {config["data"]["shots"]} labels a class')
+    for part in (_scores, _decisions, _errors, _pareto, _costs, _data):
+        part(page, results)
     page.write(workdir / 'report.html')
 
 
-def _accuracy(page, results):
-    regression = results['classes'] is None
-    what = 'explained variance' if regression else 'accuracy'
-    page.section('Scores', f'{what.capitalize()} on the test rows: mean ± standard error over seeds, after the last step of every fit, never the best '
-                           'of several; validation rows choose where a method chooses. "negative" is the part of (target, seed) pairs below '
-                           'target only; "drawn" counts training samples of one seed, "seconds" training of all seeds, both over all targets.')
+def _scores(page, results):
+    what = 'explained variance' if results['classes'] is None else 'accuracy'
+    page.section('Scores')
+    page.text(f'{what.capitalize()} on the test rows: mean ± standard error over seeds, after the last step of every fit, never the best '
+              'of several; validation rows choose where a method chooses. "negative" is the part of (target, seed) pairs below target '
+              'only; "drawn" counts the training samples of one seed, "seconds" the training of all seeds, both over all targets.')
     page.table(*reversed(rows(results)))
     names = list(results['summary'])
     means, errors = zip(*(results['summary'][name]['average']['accuracy'] for name in names), strict=True)
-    page.figure(plots.bars(names, means, errors, f'{what}, average over targets', OURS), 'Average over targets; bars are one standard error.',
-                f'bars of {what} by method')
+    page.figure(plots.bars(names, means, errors, f'{what}, average over targets', OURS),
+                'Average over targets; bars are one standard error.', f'bars of {what} by method')
+    page.text('The same rows\' loss (-log p of the label; half the squared error for a regression):')
     header, lines = rows(results, 'loss')
-    page.table([line[:-3] for line in lines], [*header[:-4], 'average loss'])
+    page.table([line[:-3] for line in lines], header[:-3])
 
 
 def _decisions(page, results):
-    page.section('What each source counted for', 'Weight of one sample of a source, where one of the target weighs 1, over the steps of a fit.')
+    page.section('What each source counted for')
+    page.text('Weight of one sample of a source, where one of the target weighs 1, times how many samples take part. Where the fits on '
+              'folds say for a seed that no source helps, its weights are 0.')
     for target, records in results['targets'].items():
         sources = results['sources'][target]
-        for name, key, label in (('uowq', 'weights', 'weight'), ('otqms', 'quantities', 'samples')):
-            if records.get(name, {}).get('history'):
-                history = records[name]['history']
-                values = np.array([event[key] for event in history])
-                page.figure(plots.weights_over_time(sources, [event['step'] for event in history], values, f'{target}: {name}', label),
-                            f'{name} for {target}: mean and standard deviation over seeds.', f'{label} of each source over steps')
         weighted = [name for name in records if records[name]['weights'] is not None]
-        cells = [[name, *(f'{w:.3g}' + ('' if n is None else f' x {n:.0f}') for w, n in zip(*_means(records[name]), strict=True))] for name in weighted]
-        page.table(cells, [f'target {target}', *(f'{source}: weight x samples' for source in sources)])
+        page.table([[name, *_cells(records[name])] for name in weighted], [f'target {target}', *sources])
+        for name, key, label in (('uowq', 'weights', 'weight'), ('otqms', 'quantities', 'samples')):
+            history = records.get(name, {}).get('history')
+            if history:
+                values = np.array([event[key] for event in history])
+                figure = plots.weights_over_time(sources, [event['step'] for event in history], values, f'{target}: {name}', label)
+                page.figure(figure, f'{name} for {target}: mean and standard deviation over seeds.', f'{label} of each source over steps')
 
 
-def _means(record):
+def _cells(record):
+    """'0.12 x 800' for each source, means over seeds."""
     weights = np.mean(record['weights'], 0)
-    return weights, [None] * len(weights) if record['quantities'] is None else np.mean(record['quantities'], 0)
+    if record['quantities'] is None:
+        return [f'{weight:.3g}' for weight in weights]
+    return [f'{weight:.3g} x {count:.0f}' for weight, count in zip(weights, np.mean(record['quantities'], 0), strict=True)]
 
 
 def _errors(page, results):
     points = {}
     for records in results['targets'].values():
         base = records.get('target_only', {}).get('predicted')
-        if base is None:
-            continue
-        for name, record in records.items():
+        for name, record in records.items() if base is not None else ():
             if record['predicted'] is not None and name != 'target_only':
-                loss = [seed['loss'] for seed in record[SCORED]]
-                alone = [seed['loss'] for seed in records['target_only'][SCORED]]
-                pair = points.setdefault(name, ([], []))
-                pair[0].append(float(np.mean(plots.over(record['predicted'], base))))
-                pair[1].append(float(np.mean(plots.over(loss, alone))))
-    if not points:
-        return
-    page.section('Predicted and realised', 'A mark a target and method: F predicted from the measured G against the test loss, both over target '
-                 'only\'s. The loss has a floor that F has not (what even the best fit of this model cannot predict), so marks lie above the diagonal; '
-                 'what should agree is their order, and on which side of 1 they are.')
-    page.figure(plots.predicted_against_realised(points), 'Means over seeds.', 'predicted error against test loss')
-    curves = {target: tuple(records_curve) for target, records_curve in results.get('pareto', {}).get('curves', {}).items()}
-    if curves:
-        page.figure(plots.pareto(results['pareto']['fractions'], curves), 'Budget: predicted error of the best weights and quantities for a part of '
-                    'the source samples; at 1, UOWQ. Stars: OTQMS, unweighted.', 'predicted error against samples')
+                loss, alone = ([seed['loss'] for seed in records[which][SCORED]] for which in (name, 'target_only'))
+                predicted, realised = points.setdefault(name, ([], []))
+                predicted.append(float(np.mean(plots.over(record['predicted'], base))))
+                realised.append(float(np.mean(plots.over(loss, alone))))
+    if points:
+        page.section('Predicted and realised')
+        page.text('A mark a target and method: F predicted from the measured G, and the test loss, both over target only\'s. The loss '
+                  'has a floor that F has not (what even the best fit of this model cannot predict), so it moves less; what should agree is '
+                  'the order, and on which side of 1 a mark lies.')
+        page.figure(plots.predicted_against_realised(points), 'Means over seeds.', 'predicted error against test loss')
+
+
+def _pareto(page, results):
+    if results['pareto']:
+        page.section('Budget')
+        page.text('What a limit on the source samples costs: predicted F of the best weights and quantities for a part of all samples '
+                  '(by their costs); at 1 that is UOWQ. Stars: OTQMS, which takes few samples, unweighted.')
+        curves = {name: (curve['errors'], (curve['otqms_part'], curve['otqms_error'])) for name, curve in results['pareto'].items()}
+        page.figure(plots.pareto(FRACTIONS, curves), 'Means over seeds, over target only.', 'predicted error against samples')
 
 
 def _costs(page, results):
-    page.section('Samples and time')
     summary = results['summary']
-    whole = summary.get('all_sources')
-    page.table([[name, f'{row["drawn"]:.0f}', '' if whole is None else f'{row["drawn"] / max(whole["drawn"], 1):.2f}', f'{row["seconds"]:.2f}',
-                 f'{row["shared_seconds"]:.2f}', f'{row["control_seconds"]:.2f}'] for name, row in summary.items()],
+    whole = summary['all_sources']['drawn'] if 'all_sources' in summary else 0
+    page.section('Samples and time')
+    part = lambda row: f'{row["drawn"] / whole:.2f}' if whole else ''
+    page.table([[name, f'{row["drawn"]:.0f}', part(row), *(f'{row[key]:.2f}' for key in ('seconds', 'shared_seconds', 'control_seconds'))]
+                for name, row in summary.items()],
                ['method', 'samples drawn', 'of all sources', 'training s', 'shared fits s', 'Fisher and solving s'])
-    page.text(f'All seeds side by side on {results["devices"]}, jax {results["jax"]}; compilation is not in these times. The whole run, data, '
-              f'compilation and evaluation too, took {results["wall_seconds"]:.0f} s. Shared fits (one a source, the target alone, its folds) are trained once a '
-              'target, for all methods that use them.')
+    page.text(f'All seeds side by side on {results["devices"]}, jax {results["jax"]}; compilation is not in these times. The whole run, '
+              f'with data, compilation and evaluation, took {results["wall_seconds"]:.0f} s. Shared fits (each source, the target alone, '
+              'its folds and the trials on them) are trained once a target, for all methods that use them.')
 
 
 def _data(page, results):

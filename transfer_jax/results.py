@@ -4,6 +4,7 @@ import json
 import numpy as np
 
 SELECTED, SCORED = 'validation', 'test'
+FRACTIONS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)  # of the source samples' cost, in the budget's curve
 
 
 def scores(outputs, labels, rows, classes):
@@ -21,8 +22,8 @@ def scores(outputs, labels, rows, classes):
 
 def record(lab, outcome, measured):
     """What is kept of an Outcome: plain values, one a seed where they differ by seed. measured: to predict its error with, or None."""
-    per_part = {part: [scores(out, lab.labels, getattr(split, part), lab.classes) for out, split in zip(outcome.outputs, lab.splits, strict=True)]
-                for part in (SELECTED, SCORED)}
+    pairs = list(zip(outcome.outputs, lab.splits, strict=True))
+    per_part = {part: [scores(out, lab.labels, getattr(split, part), lab.classes) for out, split in pairs] for part in (SELECTED, SCORED)}
     listed = lambda x: None if x is None else np.asarray(x, np.float64).tolist()
     return {**per_part, 'weights': listed(outcome.weights), 'quantities': listed(outcome.quantities), 'drawn': listed(outcome.drawn),
             'seconds': outcome.seconds, 'shared_seconds': outcome.shared_seconds, 'control_seconds': outcome.control_seconds,
@@ -35,6 +36,17 @@ def predicted(outcome, measured):
     if measured is None or outcome.weights is None or outcome.quantities is None:
         return None
     return np.asarray(measured.error(outcome.weights.astype(np.float32), outcome.quantities.astype(np.float32))).tolist()
+
+
+def pareto(measured, costs):
+    """Predicted F over target only's, means over seeds: 'errors' at FRACTIONS of the budget, 'otqms_error' at OTQMS's own 'otqms_part'."""
+    alone = measured.error(*(np.zeros((len(measured.shortfall), len(costs)), np.float32),) * 2)
+    over_alone = lambda *policy: float(np.mean(np.asarray(measured.error(*policy)) / np.asarray(alone)))
+    within = [measured.within(fraction, costs) for fraction in FRACTIONS]
+    amounts, sizes = measured.amounts(), np.asarray(measured.source_sizes)
+    part = np.mean(np.sum(np.asarray(amounts.quantities) * costs, 1)) / np.sum(sizes * costs)
+    return {'errors': [over_alone(solution.weights, solution.quantities) for solution in within],
+            'otqms_part': float(part), 'otqms_error': over_alone(amounts.weights, amounts.quantities)}
 
 
 def mean_and_error(values):

@@ -23,7 +23,8 @@ def dynamic(lab, name, decide, measure=None):
         wanted = lab.policy(*decide(again(params, step)))
         part = lab.control.damping if step else 1.0
         move = lambda old, new: old + part * (new - old)
-        return policy.replace(weights=move(policy.weights, wanted.weights), quantities=jnp.round(move(policy.quantities, wanted.quantities)))
+        return policy.replace(weights=move(policy.weights, wanted.weights),
+                              quantities=jnp.round(move(policy.quantities, wanted.quantities)))
     fitted = lab.fit(name, lab.policy(*decide(first)), controller=controller)
     return outcome(lab, fitted, shared=shared_fits(lab), control_seconds=seconds)
 

@@ -1,4 +1,4 @@
-"""MCW, maximal correlation weighting (Lee, Sattigeri and Wornell, NeurIPS 2019): features of all source fits, weighed by few target labels."""
+"""MCW, maximal correlation weighting (Lee, Sattigeri and Wornell, NeurIPS 2019): features of all source fits, weighed by target labels."""
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -8,8 +8,8 @@ from transfer_jax.methods.protocol import combined
 
 
 def run(lab):
-    """p(y | x) = p(y) (1 + sum_ki sigma_ki f_ki(x) g_ki(y)), with f_ki feature i of source k's fit at mean 0 and variance 1 over the target's
-    training rows, g_ki(y) = E[f_ki | y] at variance 1, and sigma_ki = E[f_ki g_ki]. Nothing is trained on the target.
+    """p(y | x) = p(y) (1 + sum_ki sigma_ki f_ki(x) g_ki(y)), with f_ki feature i of source k's fit at mean 0 and variance 1 over the
+    target's training rows, g_ki(y) = E[f_ki | y] at variance 1, and sigma_ki = E[f_ki g_ki]. Nothing is trained on the target.
     """
     posterior = jax.jit(jax.vmap(lambda f, rows, labels: _posterior(f, rows, labels, len(lab.classes))))
     features = lab.source_features()

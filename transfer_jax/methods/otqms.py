@@ -1,7 +1,6 @@
 """OTQMS (arXiv:2502.04242): as many samples of each source as lower the predicted error, unweighted."""
 import jax.numpy as jnp
 
-from transfer_jax import measure
 from transfer_jax.methods import control
 
 UNDER, OVER = 0.1, 5.0  # of the usual steps

@@ -16,8 +16,8 @@ SPREAD = 1.0   # weight of |lambda|^2: how far from one source alone
 def run(lab):
     """lambda on the simplex minimises sum_k lambda_k (R_k + D_k) + SPREAD |lambda|^2: R_k the fit's loss on source k, D_k the mean distance
     of its classes' centroids to the target's; found again on the controller's schedule. The loss is then the target's mean loss plus
-    sum_k lambda_k times source k's. Centroids stand in for the class-conditional Wasserstein distance, as in the paper's own implementation;
-    its reweighting of labels is left out, since the target is stratified.
+    sum_k lambda_k times source k's. Centroids stand in for the class-conditional Wasserstein distance; the
+    paper's reweighting of labels is left out, since the target is stratified.
     """
     def controller(params, policy, step):
         mixture = _mixture(lab, params)
@@ -54,5 +54,6 @@ def _program(model, loss, trunk_trained, classes):
     features = model.features if trunk_trained else model.apply
 
     def one(params, frozen, inputs, labels):
-        return (*class_means(features(params, frozen, inputs), labels, classes), jnp.mean(loss(model.apply(params, frozen, inputs), labels)))
+        means, shares = class_means(features(params, frozen, inputs), labels, classes)
+        return means, shares, jnp.mean(loss(model.apply(params, frozen, inputs), labels))
     return jax.jit(jax.vmap(one, (0, None, 0, 0)))

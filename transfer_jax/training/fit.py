@@ -111,7 +111,8 @@ class _Work:
         began = time.perf_counter()
         policy = jax.tree.map(jnp.asarray, self.controller(state.params, policy, record['step']))
         steps = np.maximum(self.plan(policy), np.minimum(record['step'], record['steps']))
-        noted = {'step': record['step'], 'weights': np.asarray(policy.weights).tolist(), 'quantities': np.asarray(policy.quantities).tolist()}
+        plain = {name: np.asarray(getattr(policy, name)).tolist() for name in ('weights', 'quantities')}
+        noted = {'step': record['step'], **plain}
         return state, policy, {**record, 'steps': steps.tolist(), 'history': [*record['history'], noted],
                                'control_seconds': record['control_seconds'] + time.perf_counter() - began}
 

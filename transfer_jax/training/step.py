@@ -21,7 +21,7 @@ def fresh(params):
 
 
 def train_step(state, batch, start, seed, *, apply, loss, prepare, total, steps, rate, prior):
-    """(the next State, the loss): Adam on sum_i weight_i l_i / B + prior / (2 W) |theta - theta_start|^2, its rate falling to 0 along a cosine.
+    """(the next State, the loss): Adam on sum_i weight_i l_i / B + prior / (2 W) |theta - theta_start|^2, its rate falling along a cosine.
 
     batch: inputs [B, ...], labels [B], weight [B], rows [B]; start: theta at step 0; seed: of the augmentation's keys. apply(params,
     inputs) -> outputs; loss(outputs, labels) -> [B]; prepare(inputs, keys) -> float32 inputs. total: W []; steps []: a state that has done

@@ -21,8 +21,11 @@ READ_AHEAD = 8  # batches, where inputs stay on the host
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Settings:
-    """How every fit is trained: rows of a step, how domains are drawn (policy.SAMPLING), the highest learning rate, the pull to the start in
-    samples (step.train_step), steps of one call, augmentation (prepare.AUGMENT), and lanes that are one vmap; more lanes go one such group after the other.
+    """How every fit is trained.
+
+    batch: rows of a step; sampling: how domains are drawn (policy.SAMPLING); rate: the highest of the learning rates; prior: the pull to
+    the start, in samples (step.train_step); segment: steps of one call; augment: prepare.AUGMENT; lanes: fits that are one vmap; more
+    lanes go one such group after the other.
     """
     batch: int
     sampling: str

@@ -2,11 +2,12 @@
 PYTHON ?= python3
 WORKDIR ?= runs/video
 DEMO ?=
+TRANSFER ?=
 BIN := .venv/bin
 # huge pages for large arrays: on a CPU every step's temporaries are fresh memory
 export GLIBC_TUNABLES ?= glibc.malloc.hugetlb=1
 
-.PHONY: demo test lint parity pretrain bench
+.PHONY: demo transfer test lint parity pretrain bench
 .DEFAULT_GOAL := demo
 
 .venv/ready: setup.py
@@ -17,6 +18,9 @@ export GLIBC_TUNABLES ?= glibc.malloc.hugetlb=1
 
 demo: .venv/ready
 	$(BIN)/python -m tqd_jax.main --config=configs/video.py --workdir=$(WORKDIR) $(DEMO)
+
+transfer: .venv/ready
+	$(BIN)/python -m transfer_jax.main --config=configs/transfer.py --workdir=runs/transfer $(TRANSFER)
 
 lint: .venv/ready
 	$(BIN)/ruff check .

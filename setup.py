@@ -31,7 +31,8 @@ setup(
         'safetensors>=0.5',
     ],
     extras_require={
-        'test': ['pytest>=8', 'pytest-timeout>=2', 'ruff>=0.8', 'nbclient>=0.10', 'ipykernel>=6', 'hypothesis>=6', 'clarabel>=0.9'],
+        'test': ['pytest>=8', 'pytest-timeout>=2', 'ruff>=0.8', 'nbclient>=0.10', 'ipykernel>=6', 'hypothesis>=6', 'clarabel>=0.9',
+                 'pytest-xdist>=3'],
         'bench': ['daqp>=0.7', 'quadprog>=0.1.13', 'osqp>=1', 'cvxpy>=1.5', 'qpax>=0.1'],
         'parity': ['torch==2.13.0', 'diffusers==0.42.1', 'transformers==5.23.0'],
         'gpu': ['jax[cuda13]>=0.10.2,<0.13'],

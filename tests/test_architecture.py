@@ -42,7 +42,7 @@ FLOORS = {'tqd_jax': TQD_FLOORS, 'transfer_jax': TRANSFER_FLOORS}
 PURE = ('timesteps', 'flow', 'models.config', 'models.layers', 'models.rope', 'models.wan', 'codec', 'quality.motion', 'quality.visual',
         'quality.normaliser', 'quality.law', 'state', 'step', 'sampler', 'evaluate', 'config', 'models.attention')  # these touch no file
 WITHOUT_JAX = ('quality.motion', 'quality.visual', 'quality.normaliser')
-TOUCHING_FILES = ('runtime', 'data', 'models.pretrained', 'job', 'results', 'main', 'multitask.run')  # all else of transfer_jax: none
+TOUCHING_FILES = ('runtime', 'data', 'models.pretrained', 'job', 'results', 'report', 'main', 'multitask.run')  # all others: none
 FILE_CALLS = {'open', 'read_text', 'write_text', 'read_bytes', 'write_bytes', 'mkdir', 'unlink', 'rename', 'remove', 'rmtree', 'imread',
               'imwrite', 'read_table', 'write_table', 'savez', 'savez_compressed', 'savetxt', 'loadtxt', 'memmap', 'fromfile', 'tofile'}
 

@@ -77,7 +77,7 @@ def test_everything_is_there_and_well_formed(files):
         reader.words)
     assert not reader.all('script')
     assert [figure['aria-label'] for figure in reader.all('svg')] == ['a "rising" line', 'points']
-    assert [cell.get('class') for cell in reader.all('td')] == [None, 'number', 'number', None]
+    assert [cell.get('class') for cell in reader.all('td')] == ['short', 'number', 'number', 'short']
     source = reader.all('video')[0]['src']
     assert len(reader.all('video')) == 2 and base64.b64decode(source.removeprefix('data:video/mp4;base64,')) == b'not really a video'
     targets = {section['id'] for section in reader.all('section')}

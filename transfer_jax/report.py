@@ -104,8 +104,8 @@ def _errors(page, results):
     if points:
         page.section('Predicted and realised')
         page.text('A mark a target and method: F predicted from the measured G, and the test loss, both over target only\'s. The loss '
-                  'has a floor that F has not (what even the best fit of this model cannot predict), so it moves less; what should agree is '
-                  'the order, and on which side of 1 a mark lies.')
+                  'has a floor that F has not (what even the best fit of this model cannot predict), so it moves less; what should agree '
+                  'is the order, and on which side of 1 a mark lies.')
         page.figure(plots.predicted_against_realised(points), 'Means over seeds.', 'predicted error against test loss')
 
 

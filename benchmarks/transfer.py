@@ -31,7 +31,7 @@ def section(name, results):
     return [f'## {name}', '', f'`python -m transfer_jax.main --config=configs/{name}.py --workdir=runs/{name} --config.data.path=...`', '',
             f'{config["data"]["shots"]} labels a class, seeds {config["seed"]} to {config["seed"] + config["seeds"] - 1}, model '
             f'{config["model"]["kind"]} ({config["model"]["trainable"]} trained); {results["devices"]}, jax {results["jax"]}; '
-            f'{results["wall_seconds"]:.0f} s in all. Examples: '
+            f'{results["wall_seconds"]:.0f} s in all, on one of two busy cores. Examples: '
             + ', '.join(f'{domain} {size}' for domain, size in results['sizes'].items()) + '.', '',
             markdown(header), markdown(['---'] * len(header)), *map(markdown, table), '',
             *verdicts(results), '', *costs(results), '']

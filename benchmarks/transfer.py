@@ -64,22 +64,25 @@ def costs(results):
     less = lambda key: f'{100 * (1 - few[key] / whole[key]):.0f} %'
     trained = ours['seconds'] + ours['shared_seconds']
     return [f'OTQMS drew {less("drawn")} fewer samples than all sources in its final fit, which took {few["seconds"]:.1f} s instead of '
-            f'{whole["seconds"]:.1f} s ({less("seconds")} less); the fits that G is measured from took {few["shared_seconds"]:.1f} s before that, '
+            f'{whole["seconds"]:.1f} s ({less("seconds")} less); the fits that G is measured from took {few["shared_seconds"]:.1f} s before, '
             'for all seeds and targets and for all methods that use G. Fisher products, debiasing and solving took '
             f'{ours["control_seconds"]:.2f} s of UOWQ\'s {trained:.1f} s of training ({100 * ours["control_seconds"] / trained:.1f} %).']
 
 
-OPENING = (
-    'Mean ± standard error over seeds (each its own split, start and draws) of the accuracy on test rows, by the parameters after the last step.',
-    'Validation rows choose the source of single_source and nothing else; UOWQ and OTQMS choose by fits on folds of the training rows. An average',
-    'over targets is taken seed by seed. negative: part of (target, seed) pairs below target only. drawn: samples that one seed\'s final fits drew,',
-    'over all targets; seconds: the final fits of all seeds and targets, without compilation and without the fits that measuring takes.', '',
-    'otqms_published is the paper\'s algorithm as written (theta_0 where the fit stands, G as it comes); under, exact and over are its static',
-    'variants with theta_0 trained for 0.1, 1 and 5 times the steps, on our G; otqms and uowq decide again four times in a fit. uowq_budget may draw',
-    'from a quarter of the source samples. MCW, H-ensemble and WADN are our own implementations: features of a linear model are its outputs.',
-    'Learning rates and priors were chosen on other seeds (5000 and on) of the same data, for all methods together; the estimator was developed',
-    'on digits4 and office_caltech with seeds from 0 on of another splitter and 1000 on of this one: rows overlap, splits do not.', '',
-)
+OPENING = """\
+Mean ± standard error over seeds (each its own split, start and draws) of the accuracy on test rows, by the parameters after the last
+step. Validation rows choose the source of single_source and nothing else; UOWQ and OTQMS choose by fits on folds of the training rows.
+An average over targets is taken seed by seed. negative: part of (target, seed) pairs below target only. drawn: samples that one
+seed's final fits drew, over all targets; seconds: the final fits of all seeds and targets, without compilation and without the fits
+that measuring takes.
+
+otqms_published is the paper's algorithm as written (theta_0 where the fit stands, G as it comes); under, exact and over are its static
+variants with theta_0 trained for 0.1, 1 and 5 times the steps, on our G; otqms and uowq decide again four times in a fit. uowq_budget
+may draw from a quarter of the source samples. MCW, H-ensemble and WADN are our own implementations; features of a linear model are its
+outputs. Learning rates and priors were chosen on other seeds (5000 and on) of the same data, for all methods together; the estimator
+was developed on digits4 and office_caltech with seeds from 0 on of another splitter and 1000 on of this one: rows overlap, splits do
+not.
+""".splitlines()
 
 
 if __name__ == '__main__':

@@ -64,7 +64,7 @@ def costs(results):
     less = lambda key: f'{100 * (1 - few[key] / whole[key]):.0f} %'
     trained = ours['seconds'] + ours['shared_seconds']
     return [f'OTQMS drew {less("drawn")} fewer samples than all sources in its final fit, which took {few["seconds"]:.1f} s instead of '
-            f'{whole["seconds"]:.1f} s ({less("seconds")} less); the fits that G is measured from took {few["shared_seconds"]:.1f} s before, '
+            f'{whole["seconds"]:.1f} s ({less("seconds")} less); the fits that G is measured from took {few["shared_seconds"]:.1f} s, '
             'for all seeds and targets and for all methods that use G. Fisher products, debiasing and solving took '
             f'{ours["control_seconds"]:.2f} s of UOWQ\'s {trained:.1f} s of training ({100 * ours["control_seconds"] / trained:.1f} %).']
 

@@ -11,7 +11,6 @@ import jax
 import numpy as np
 from absl import flags
 from jax.experimental import multihost_utils
-from ml_collections import config_flags
 
 from tqd_jax import config as rules
 from tqd_jax.data.library import prepare
@@ -22,22 +21,21 @@ from tqd_jax.report import write_report
 from tqd_jax.run import build, check_start, compile_eval
 from tqd_jax.samples import draw_samples
 from tqd_jax.train import require_same, require_same_config, train
-from transfer_jax.runtime.app import run_app
+from transfer_jax.runtime.app import define_flags, run_app
 from transfer_jax.runtime.checkpoint import Checkpoints, save_weights
 from transfer_jax.runtime.config import differences, to_json
 from transfer_jax.runtime.errors import UserError
 from transfer_jax.runtime.mesh import initialize_distributed
 
-WORKDIR = flags.DEFINE_string('workdir', 'runs/video', 'where the run lives: scores, checkpoints, metrics, samples, report')
+define_flags('runs/video')
 MODE = flags.DEFINE_enum('mode', 'train', ['train', 'score', 'sample', 'eval'], 'what to do')
-config_flags.DEFINE_config_file('config', None, 'the config file, as in configs/video.py')
 
 
 def main(config):
     """Runs the mode that the flags ask for; a full disk is told as what it is."""
     initialize_distributed()
     rules.check_whole(config)
-    workdir = pathlib.Path(WORKDIR.value)
+    workdir = pathlib.Path(flags.FLAGS.workdir)
     try:
         workdir.mkdir(parents=True, exist_ok=True)
         {'train': train_mode, 'score': score_mode, 'sample': sample_mode, 'eval': eval_mode}[MODE.value](config, workdir)

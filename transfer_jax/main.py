@@ -10,7 +10,6 @@ import time
 
 import jax
 from absl import flags
-from ml_collections import config_flags
 
 from transfer_jax import config as rules
 from transfer_jax.job import prepare, require_same_config
@@ -18,21 +17,20 @@ from transfer_jax.methods.registry import MEASURED, METHODS
 from transfer_jax.multitask.run import run as run_multitask
 from transfer_jax.report import table, write_report
 from transfer_jax.results import pareto, record, write_results
-from transfer_jax.runtime.app import run_app
+from transfer_jax.runtime.app import define_flags, run_app
 from transfer_jax.runtime.config import to_json
 from transfer_jax.runtime.errors import UserError
 from transfer_jax.runtime.mesh import initialize_distributed
 from transfer_jax.runtime.progress import Progress, StopRequest
 from transfer_jax.training.fit import Stopped
 
-WORKDIR = flags.DEFINE_string('workdir', 'runs/transfer', 'where the run lives: fits, checkpoints, metrics, results, report')
-config_flags.DEFINE_config_file('config', None, 'the config file, as in configs/transfer.py')
+define_flags('runs/transfer')
 
 
 def main(config):
     """Runs the job that the flags ask for; a full disk is told as what it is."""
     initialize_distributed()
-    workdir = pathlib.Path(WORKDIR.value)
+    workdir = pathlib.Path(flags.FLAGS.workdir)
     try:
         workdir.mkdir(parents=True, exist_ok=True)
         {'transfer': transfer, 'multitask': multitask}[config.mode](config, workdir)

@@ -6,6 +6,7 @@ import os
 import sys
 
 from absl import app, flags
+from ml_collections import config_flags
 
 from transfer_jax.runtime import config as rules_of
 from transfer_jax.runtime.errors import UserError
@@ -13,10 +14,17 @@ from transfer_jax.runtime.errors import UserError
 FLAG = 'config'
 
 
+def define_flags(workdir):
+    """The flags --config and --workdir (with this default), once in a process, however many mains it imports."""
+    if FLAG not in flags.FLAGS:
+        flags.DEFINE_string('workdir', workdir, 'where the run lives: what it makes, its checkpoints, metrics and report')
+        config_flags.DEFINE_config_file(FLAG, None, 'the config file, as in configs/')
+
+
 def run_app(main, rules):
     """Runs main(config) as a program and exits with its return code; UserError ends it with one line on stderr and code 2.
 
-    The program defines its flags beforehand, `config_flags.DEFINE_config_file('config')` among them. `--config.a.b=value` overrides any key
+    The program defines its flags beforehand, by define_flags and its own. `--config.a.b=value` overrides any key
     that has a rule; the value is read as a Python literal where the rule is not one for text, and None is None everywhere.
 
     Args:

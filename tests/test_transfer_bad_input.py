@@ -3,13 +3,13 @@ import shutil
 
 import numpy as np
 import pytest
-import transfer_small
+import transfer_job
 from state_dicts import saved, timm_vit
 
 from transfer_jax.lab import Lab
 from transfer_jax.runtime.errors import UserError
 
-GOOD = transfer_small.table()
+GOOD = transfer_job.table()
 METHODS = 'transfer.methods'
 
 
@@ -26,7 +26,7 @@ def says(tmp_path):
     """says(words, changes): the job with these changes answers with one line that has all the words, and leaves no fits."""
     def says(*words, devices=1, **changes):
         with pytest.raises(UserError) as error:
-            transfer_small.run(tmp_path / 'run', devices, **changes)
+            transfer_job.run(tmp_path / 'run', devices, **changes)
         assert '\n' not in str(error.value) and [word for word in words if word not in str(error.value)] == [], str(error.value)
         assert not (tmp_path / 'run/targets').exists() and not (tmp_path / 'run/results.json').exists()
     return says
@@ -45,7 +45,7 @@ def npz(tmp_path):
 
 def test_what_is_good_would_train(npz, tmp_path):
     with pytest.raises(AssertionError, match='it trains'):
-        transfer_small.run(tmp_path / 'run', **{'data.path': npz})
+        transfer_job.run(tmp_path / 'run', **{'data.path': npz})
 
 
 @pytest.mark.parametrize(('changes', 'words'), [
@@ -101,7 +101,7 @@ def test_data_that_cannot_be(says, tmp_path, changed, words, changes):
 
 def test_domains_of_different_width(says, tmp_path):
     for name, features in (('wide', 5), ('thin', 4)):
-        table = transfer_small.table('a', features=features)
+        table = transfer_job.table('a', features=features)
         np.savez(tmp_path / f'{name}.npz', x=table['x'], y=table['y'])
     path = f'wide={tmp_path}/wide.npz,thin={tmp_path}/thin.npz'
     says("domain 'thin' has inputs of shape (4,), domain 'wide' of (5,)", **{'data.path': path})
@@ -109,7 +109,7 @@ def test_domains_of_different_width(says, tmp_path):
 
 @pytest.fixture(scope='module')
 def tree(tmp_path_factory):
-    return transfer_small.image_tree(tmp_path_factory.mktemp('images'), each=5)
+    return transfer_job.image_tree(tmp_path_factory.mktemp('images'), each=5)
 
 
 IMAGES = {'data.image_size': 32, 'data.channels': 3, 'model.kind': 'vit_s16', 'data.validation': 1}
@@ -146,10 +146,10 @@ def test_after_a_failed_start_the_folder_takes_another_config(says, npz, tmp_pat
     says('model.hidden', **{'data.path': npz, 'model.hidden': '(8,)'})
     says('wants images', **{'data.path': npz, 'model.kind': 'convnet', 'model.hidden': '(4,4,4)'})
     with pytest.raises(AssertionError, match='it trains'):
-        transfer_small.run(tmp_path / 'run', **{'data.path': npz, 'seeds': 3, 'data.shots': 1})
-    assert [len(split['train']) for split in transfer_small.json.loads((tmp_path / 'run/splits.json').read_text())['a']] == [2, 2, 2]
+        transfer_job.run(tmp_path / 'run', **{'data.path': npz, 'seeds': 3, 'data.shots': 1})
+    assert [len(split['train']) for split in transfer_job.json.loads((tmp_path / 'run/splits.json').read_text())['a']] == [2, 2, 2]
 
 
 def test_the_program_says_it_in_one_line(compiled, npz, tmp_path):
-    code, out, err = transfer_small.Program(compiled)(tmp_path / 'run', **{'data.path': npz, 'targets': "('z',)"})
+    code, out, err = transfer_job.Program(compiled)(tmp_path / 'run', **{'data.path': npz, 'targets': "('z',)"})
     assert (code, out) == (2, '') and err == "error: config.targets: there is no domain 'z'; the data have a, b, c\n"

@@ -20,8 +20,8 @@ for name in ('workdir', 'config'):  # tqd_jax.main, which `small` imports, has f
     delattr(flags.FLAGS, name)
 from transfer_jax import main  # noqa: E402
 
-SMALL = {'seeds': 2, 'data.shots': 2, 'data.validation': 2, 'train.batch': 8, 'train.least_steps': 8, 'train.epochs': 0.5, 'train.segment': 4,
-         'train.rate': 0.05, 'transfer.decisions': 2, 'transfer.folds': 2}
+SMALL = {'seeds': 2, 'data.shots': 2, 'data.validation': 2, 'train.batch': 8, 'train.least_steps': 8, 'train.epochs': 0.5,
+         'train.segment': 4, 'train.rate': 0.05, 'transfer.decisions': 2, 'transfer.folds': 2}
 
 
 def command_line(workdir, **changes):

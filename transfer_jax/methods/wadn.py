@@ -39,7 +39,7 @@ def _mixture(lab, params):
         inputs, labels = repeat(lab.inputs(rows, source)), repeat(jnp.asarray(domain.labels[rows]))
         means, shares, loss = _centroids(lab, params, inputs, labels, classes)
         apart = jnp.linalg.norm(means - own, axis=-1) / jnp.maximum(jnp.linalg.norm(own, axis=-1), 1e-6)
-        costs.append(loss + jnp.sum(jnp.where(shares > 0, apart, 0), -1) / jnp.sum(shares > 0, -1))
+        costs.append(loss + jnp.mean(apart, -1, where=shares > 0))
     return np.asarray(jax.vmap(on_simplex)(-jnp.stack(costs, -1) / (2 * SPREAD)))
 
 

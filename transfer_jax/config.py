@@ -1,7 +1,7 @@
 """What the transfer job's config may hold: one rule a key. The configs in configs/ say what each key is for."""
 from transfer_jax.data.load import DATA_RULES
 from transfer_jax.methods.registry import CLASSIFIERS, METHODS, VALIDATED
-from transfer_jax.models.build import CHOICES
+from transfer_jax.models.build import CHOICES, ModelConfig
 from transfer_jax.multitask.config import MULTITASK_RULES
 from transfer_jax.runtime.config import Rule, choice, integer, number, optional, sequence, text
 from transfer_jax.runtime.errors import UserError
@@ -65,6 +65,10 @@ def of_mode(config):
 
 def check_whole(config):
     """What no single key's rule can see, before any data is read; raises UserError."""
+    ModelConfig(**{key: config.model[key] for key in config.model})
+    for key in ('targets', 'sources'):
+        if len(set(config[key] or ())) < len(config[key] or ()):
+            raise UserError(f'config.{key} names a domain twice: {", ".join(config[key])}')
     methods = config.transfer.methods
     if len(set(methods)) < len(methods):
         raise UserError(f'config.transfer.methods names a method twice: {", ".join(methods)}')
@@ -74,6 +78,19 @@ def check_whole(config):
                             'ask for some, or leave it out')
         if name in CLASSIFIERS and config.data.task == 'regression':
             raise UserError(f'the method {name!r} needs classes, and config.data.task = "regression"; leave it out')
+
+
+def check_inputs(config, shape):
+    """Refuses what inputs of one shape, (F,) or (H, W, C), would leave unread; raises UserError."""
+    data, images = config.data, len(shape) == 3
+    features = not images or (config.model.trainable == 'head' and config.model.kind != 'linear')  # of the data, or of a trunk
+    for key, fits, what in (('augment', images, 'images'), ('mean', images, 'images'), ('std', images, 'images'),
+                            ('rows', features, 'features'), ('columns', features, 'features')):
+        value = data[key] if isinstance(data[key], str) else tuple(data[key])
+        if not fits and value not in ('none', (0.0,), (1.0,)):
+            raise UserError(f'config.data.{key} = {value!r} is for {what}, and the inputs have shape {shape}; leave it as it comes')
+        if images and key in ('mean', 'std') and len(value) not in (1, shape[-1]):
+            raise UserError(f'config.data.{key} = {value!r}, and the images have {shape[-1]} channels; give one number, or one a channel')
 
 
 def check_domains(config, domains):

@@ -11,7 +11,7 @@ import numpy as np
 from transfer_jax import config as rules
 from transfer_jax.data.domains import Domain, Domains
 from transfer_jax.data.load import DATA_RULES, load_domains
-from transfer_jax.data.splits import k_shot, load_splits, save_splits
+from transfer_jax.data.splits import k_shot, load_splits, same_splits, save_splits
 from transfer_jax.lab import EVALUATED, Control, Lab
 from transfer_jax.models.build import ModelConfig, build
 from transfer_jax.runtime.config import differences, to_json
@@ -55,6 +55,7 @@ def prepare(config, workdir):
     require_same_config(config, workdir)
     domains = load_domains({key: config.data[key] for key in DATA_RULES}, workdir)
     targets, sources = rules.check_domains(config, domains)
+    rules.check_inputs(config, domains.domains[0].inputs.shape[1:])
     splits = make_splits(config, domains, targets, workdir)
     model, domains, trunk = make_model(config, domains)
     settings = Settings(batch=config.train.batch, sampling=config.train.sampling, rate=config.train.rate, prior=config.train.prior,
@@ -82,13 +83,15 @@ def require_same_config(config, workdir):
 
 
 def make_splits(config, domains, targets, workdir):
-    """{name of a target: [Split of each seed]}: those saved in the folder, or new ones, saved."""
+    """{name of a target: [Split of each seed]}, saved. Raises UserError where the folder's fits were made with others."""
     path = workdir / 'splits.json'
-    known = load_splits(path) if path.exists() else {}
+    known = load_splits(path) if path.exists() and (workdir / 'targets').exists() else {}
     for target in targets:
         domain = domains.domains[target]
-        if domain.name not in known:
-            known[domain.name] = [named(domain.name, domain.labels, domains.classes, config, seed) for seed in range(config.seeds)]
+        made = [named(domain.name, domain.labels, domains.classes, config, seed) for seed in range(config.seeds)]
+        if not same_splits(known.setdefault(domain.name, made), made):
+            raise UserError(f'{path} has other splits of {domain.name!r} than these data give, so they have changed; restore them, or use '
+                            'another --workdir')
     save_splits(path, known)
     return known
 

@@ -67,6 +67,12 @@ def stratified(labels, size, rng):
     return np.sort(np.concatenate([np.zeros(0, np.int64), *drawn]))
 
 
+def same_splits(ours, theirs):
+    """Whether two lists of Splits have the same rows in the same parts."""
+    parts = lambda splits: [getattr(split, part) for split in splits for part in PARTS]
+    return len(ours) == len(theirs) and all(map(np.array_equal, parts(ours), parts(theirs)))
+
+
 def save_splits(path, splits):
     """Writes {target: [Split of each seed]} as JSON, by an atomic rename."""
     plain = {target: [{part: getattr(split, part).tolist() for part in PARTS} for split in of_seed] for target, of_seed in splits.items()}

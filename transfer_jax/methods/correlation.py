@@ -1,6 +1,7 @@
 """Classifiers from features by maximal correlation: what a softmax head would be if it were a least-squares fit, in closed form."""
 import jax
 import jax.numpy as jnp
+from optax.projections import projection_simplex
 
 RIDGE = 1e-2  # of the mean variance, added to every variance: there are fewer examples than features
 FLOOR = 1e-3  # of a probability: the expansion can turn negative
@@ -31,3 +32,9 @@ def log_posterior(score, shares):
     """log of p(y) (1 + score [n, C]), floored and normalised: outputs like logits."""
     p = jnp.maximum(shares[None] * (1 + score), FLOOR * shares[None] + 1e-9)
     return jnp.log(p / jnp.sum(p, -1, keepdims=True))
+
+
+def on_simplex(x):
+    """The nearest point to x [K] with entries of at least 0 that sum to 1."""
+    with jax.numpy_dtype_promotion('standard'):  # optax divides by int32 ranks
+        return projection_simplex(x)

@@ -2,9 +2,8 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
-from optax.projections import projection_simplex
 
-from transfer_jax.methods.correlation import class_means, covariance, log_posterior, whitened
+from transfer_jax.methods.correlation import class_means, covariance, log_posterior, on_simplex, whitened
 from transfer_jax.methods.protocol import combined
 
 ROUNDS, RATE = 200, 0.05
@@ -26,7 +25,7 @@ def _ensemble(features, rows, labels, classes):
 
     def better(_, a):
         step = jax.grad(lambda a: h_score(jnp.einsum('k,knd->nd', a, among), labels, classes))(a)
-        return projection_simplex(a + RATE * step / (jnp.linalg.norm(step) + 1e-12))
+        return on_simplex(a + RATE * step / (jnp.linalg.norm(step) + 1e-12))
     a = jax.lax.fori_loop(0, ROUNDS, better, jnp.full(len(features), 1 / len(features)))
     mixed = jnp.einsum('k,knd->nd', a, features / jnp.maximum(jnp.std(features[:, rows], axis=(1, 2), keepdims=True), 1e-6))
     f = whitened(mixed, mixed[rows])

@@ -4,9 +4,8 @@ import functools
 import jax
 import jax.numpy as jnp
 import numpy as np
-from optax.projections import projection_simplex
 
-from transfer_jax.methods.correlation import class_means
+from transfer_jax.methods.correlation import class_means, on_simplex
 from transfer_jax.methods.protocol import outcome
 
 ROWS = 256     # of each source, that losses and centroids are taken over
@@ -40,8 +39,8 @@ def _mixture(lab, params):
         inputs, labels = repeat(lab.inputs(rows, source)), repeat(jnp.asarray(domain.labels[rows]))
         means, shares, loss = _centroids(lab, params, inputs, labels, classes)
         apart = jnp.linalg.norm(means - own, axis=-1) / jnp.maximum(jnp.linalg.norm(own, axis=-1), 1e-6)
-        costs.append(loss + jnp.sum(jnp.where(shares > 0, apart, 0), -1) / jnp.sum(shares > 0, -1))
-    return np.asarray(jax.vmap(projection_simplex)(-jnp.stack(costs, -1) / (2 * SPREAD)))
+        costs.append(loss + jnp.mean(apart, -1, where=shares > 0))
+    return np.asarray(jax.vmap(on_simplex)(-jnp.stack(costs, -1) / (2 * SPREAD)))
 
 
 def _centroids(lab, params, inputs, labels, classes):

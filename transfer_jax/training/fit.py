@@ -47,7 +47,7 @@ def fit(trainer, store, name, *, lanes, start, policy, scaling, plan, stop, cont
                  every=every)
     state, policy, record = work.begin(policy)
     saved = time.monotonic()
-    with Metrics(store.directory / 'logs' / name, start_step=record['step']) as metrics:
+    with Metrics(store.directory / 'logs' / name, start_step=record['step'] + 1) as metrics:
         while record['step'] < max(record['steps']):
             state, policy, record = work.go_on(state, policy, record, metrics)
             if stop.requested or time.monotonic() - saved > patience:

@@ -45,7 +45,7 @@ def fit_scaling(domains, *, rows, columns, mean, std):
     the sources' own mean and standard deviation of every column, each domain counting alike, where columns is 'standard'.
     """
     if domains[0].inputs.ndim == 4:
-        return Scaling(mean=jnp.asarray(mean, jnp.float32), scale=jnp.asarray(std, jnp.float32))
+        return Scaling(mean=jnp.asarray([[mean]], jnp.float32), scale=jnp.asarray([[std]], jnp.float32))
     shape = domains[0].inputs.shape[1:]
     plain = Scaling(mean=jnp.zeros(shape, jnp.float32), scale=jnp.ones(shape, jnp.float32), rows=rows)
     if columns == 'none':

@@ -36,7 +36,8 @@ def train_step(state, batch, start, seed, *, apply, loss, prepare, total, steps,
         return jnp.mean(batch['weight'] * per_example) + prior / (2 * total) * pull
 
     value, gradient = jax.value_and_grad(objective)(state.params)
-    update, moments = optax.scale_by_adam().update(gradient, state.moments, state.params)
+    with jax.numpy_dtype_promotion('standard'):  # optax counts in int32 and decays in float32
+        update, moments = optax.scale_by_adam().update(gradient, state.moments, state.params)
     rate = rate * 0.5 * (1 + jnp.cos(jnp.pi * jnp.minimum(state.step / steps, 1.0)))
     params = jax.tree.map(lambda old, change: old - rate * change, state.params, update)
     new = State(params=params, moments=moments, step=state.step + 1)

@@ -3,6 +3,7 @@ PYTHON ?= python3
 WORKDIR ?= runs/video
 DEMO ?=
 TRANSFER ?=
+WORKERS ?= 2
 BIN := .venv/bin
 # huge pages for large arrays: on a CPU every step's temporaries are fresh memory
 export GLIBC_TUNABLES ?= glibc.malloc.hugetlb=1
@@ -26,7 +27,7 @@ lint: .venv/ready
 	$(BIN)/ruff check .
 
 test: lint
-	$(BIN)/python -m pytest -m 'not parity'
+	$(BIN)/python -m pytest -n $(WORKERS) -m 'not parity'
 
 .venv/parity: .venv/ready
 	$(BIN)/pip install --quiet --disable-pip-version-check -e '.[test,parity]'

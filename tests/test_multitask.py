@@ -9,9 +9,9 @@ import pytest
 from ml_collections import ConfigDict
 
 from configs import multitask as shipped
+from transfer_jax import config as rules
 from transfer_jax.data.domains import Domain, Domains
 from transfer_jax.multitask import network, splits, synthetic
-from transfer_jax.multitask.config import MULTITASK_RULES
 from transfer_jax.multitask.job import multitask, one_method
 from transfer_jax.multitask.methods.equal import pooled
 from transfer_jax.multitask.mixture import task_weights
@@ -212,14 +212,13 @@ def test_bad_tasks_are_refused_with_task_row_and_value():
 
 def test_the_shipped_config_obeys_the_rules():
     config = shipped.get_config()
-    del config.mode
-    check(config, MULTITASK_RULES)
+    check(config, rules.MULTITASK)
     config.multitask.steps = 45
     with pytest.raises(UserError, match='a multiple of 10'):
-        check(config, MULTITASK_RULES)
+        check(config, rules.MULTITASK)
     config.multitask.steps, config.multitask.hidden = 40, (0,)
     with pytest.raises(UserError, match='a tuple of widths'):
-        check(config, MULTITASK_RULES)
+        check(config, rules.MULTITASK)
 
 
 def test_the_schools_are_read_and_split():

@@ -68,7 +68,7 @@ def test_another_config_is_refused(finished):
 
 def test_tasks_from_a_file(tmp_path):
     config = small(data__path=school(tmp_path / 'school.mat'), data__features='X', data__labels='Y', data__domain=None,
-                   data__task='regression')
+                   data__task='regression', multitask__steps=200)
     (tmp_path / 'run').mkdir()
     program.multitask(config, tmp_path / 'run')
     results = json.loads((tmp_path / 'run/results.json').read_text())

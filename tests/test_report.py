@@ -97,7 +97,7 @@ def test_the_page_says_what_was_put_in(made_up, page):
     mq, vq = (np.array(pyarrow.parquet.read_table(made_up / 'scores.parquet')[name]) for name in ('mq', 'vq'))
     shares = {'golden': np.mean((mq >= 0.5) & (vq >= 0.5)), 'poor': np.mean((mq < 0.5) & (vq < 0.5))}
     for name, share in shares.items():
-        row = re.search(rf'<tr><td>{name}</td>.*?</tr>', page)[0]
+        row = re.search(rf'<tr><td class="short">{name}</td>.*?</tr>', page)[0]
         assert f'>{round(share * CLIPS)}<' in row and f'{share:.1%}' in row
     assert '73 files could not be used; the first 50:' in page and page.count('no video stream') == 50
     assert page.count('<video') == 4 and 'a &lt;disc&gt;' in page

@@ -16,7 +16,6 @@ from transfer_jax import main
 from transfer_jax.runtime.app import parse
 from transfer_jax.runtime.mesh import make_mesh
 
-
 SMALL = {'seeds': 2, 'data.shots': 2, 'data.validation': 2, 'train.batch': 8, 'train.least_steps': 8, 'train.epochs': 0.5,
          'train.segment': 4, 'train.rate': 0.05, 'transfer.decisions': 2, 'transfer.folds': 2}
 

@@ -1,0 +1,236 @@
+"""The transfer job from data to report on the shipped config, shrunk: what a run leaves, kinds of data and models, and devices."""
+import contextlib
+import html.parser
+import io
+import json
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet
+import pytest
+import scipy.io
+import sklearn.metrics
+import transfer_job
+from sections import load
+from state_dicts import saved, timm_vit
+
+from configs import transfer
+from transfer_jax.runtime.metrics import read_metrics
+
+METHODS = transfer.get_config().transfer.methods
+FEW, TWO = "('target_only','all_sources','uowq')", "('target_only','all_sources')"
+TARGETS, EXAMPLES = ('scan', 'swapped'), 100
+
+
+@pytest.fixture(scope='module')
+def digits(tmp_path_factory, compiled):
+    """(work directory, results, what was printed) of every method on the embedded digits."""
+    workdir, printed = tmp_path_factory.mktemp('runs') / 'digits', io.StringIO()
+    with contextlib.redirect_stdout(printed):
+        results = transfer_job.run(workdir, **{'targets': TARGETS, 'data.max_per_domain': EXAMPLES, 'train.epochs': 1.0})
+    return workdir, results, printed.getvalue()
+
+
+class Page(html.parser.HTMLParser):
+    """What an HTML page is made of: counts of its tags, whatever it would load, and its text."""
+
+    def __init__(self, path):
+        super().__init__()
+        self.tags, self.loaded, self.text, self.open = [], [], '', []
+        self.feed(path.read_text(encoding='utf-8'))
+        self.close()
+
+    def handle_starttag(self, tag, attributes):
+        self.tags.append(tag)
+        self.loaded += [value for name, value in attributes if name in ('src', 'href', 'xlink:href') and not value.startswith(('data:', '#'))]
+
+    def handle_data(self, data):
+        self.text += data
+
+
+def test_a_run_leaves_what_was_promised(digits):
+    workdir, results, _ = digits
+    assert {path.name for path in workdir.iterdir()} == {'config.json', 'splits.json', 'results.json', 'report.html', 'targets'}
+    assert json.loads((workdir / 'config.json').read_text()) == results['config']
+    assert tuple(results['targets']) == TARGETS and set(results['sizes'].values()) == {EXAMPLES} and len(results['classes']) == 10
+    for target in TARGETS:
+        assert tuple(results['targets'][target]) == METHODS == tuple(results['summary'])
+        assert results['sources'][target] == [name for name in results['sizes'] if name != target]
+        lines = read_metrics(workdir / f'targets/{target}/logs/uowq/metrics.jsonl')
+        assert [line['step'] for line in lines] == list(range(4, 4 * len(lines) + 1, 4)) and all(np.isfinite(line['loss']) for line in lines)
+    assert [entry['reason'] for entry in results['skipped']][0] == 'config.data.max_per_domain = 100 of 1797 examples used'
+    assert not [path for path in workdir.rglob('*') if path.name.endswith(('.part', '.tmp', '.unfinished'))]
+
+
+def test_the_report_stands_alone_and_the_table_is_printed(digits):
+    workdir, results, printed = digits
+    page = Page(workdir / 'report.html')
+    assert page.tags.count('svg') >= 4 and page.loaded == [] and '@import' not in page.text
+    assert all(word in page.text for word in (*METHODS, *TARGETS, *results['sizes'], 'max_per_domain = 100 of 800'))
+    table = printed[printed.index('method '):].splitlines()
+    assert table[0].split() == ['method', *TARGETS, 'average', 'negative', 'drawn', 'seconds']
+    for line, name in zip(table[1:], METHODS, strict=False):
+        cells = line.replace(' ± ', '±').split()
+        assert cells[0] == name and float(cells[3].split('±')[0]) == pytest.approx(
+            np.mean([seed['accuracy'] for target in TARGETS for seed in results['targets'][target][name]['test']]), abs=6e-4)
+
+
+def test_splits_are_k_shot_stratified_and_disjoint(digits):
+    splits, domains = json.loads((digits[0] / 'splits.json').read_text()), load(None, max_per_domain=EXAMPLES)
+    for target in TARGETS:
+        labels = domains[target].labels
+        for split in splits[target]:
+            for part in ('train', 'validation'):
+                assert np.bincount(labels[split[part]]).tolist() == [2] * 10
+            rows = sum(split.values(), [])
+            assert sorted(rows) == list(range(EXAMPLES)), 'a row is in two parts or in none'
+        assert splits[target][0] != splits[target][1]
+
+
+@pytest.mark.parametrize('method', ['target_only', 'all_sources', 'uowq'])
+def test_scores_are_of_the_test_rows_by_the_last_parameters(digits, method):
+    workdir, results, _ = digits
+    domain, splits = load(None, max_per_domain=EXAMPLES)['scan'], json.loads((workdir / 'splits.json').read_text())['scan']
+    fitted = np.load(workdir / f'targets/scan/{method}.npz')
+    for seed, split in enumerate(splits):
+        x = domain.inputs[split['test']].reshape(-1, 256) / 255
+        logits = x @ fitted['params/head/kernel'][seed] + fitted['params/head/bias'][seed]
+        found = results['targets']['scan'][method]['test'][seed]
+        assert found['accuracy'] == pytest.approx(np.mean(logits.argmax(1) == domain.labels[split['test']]))
+        p = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
+        assert found['loss'] == pytest.approx(sklearn.metrics.log_loss(domain.labels[split['test']], p, labels=range(10)), rel=1e-4)
+
+
+def test_what_is_drawn_and_decided(digits):
+    records = digits[1]['targets']['scan']
+    passes = lambda n: 8 * max(8, int(np.ceil(n / 8)))  # one pass in batches of 8, at least 8 steps
+    assert records['all_sources']['drawn'] == [passes(20 + 5 * EXAMPLES)] * 2 and records['target_only']['drawn'] == [64, 64]
+    assert all(few < whole for few, whole in zip(records['otqms']['drawn'], records['all_sources']['drawn'], strict=True))
+    assert records['mcw']['drawn'] == [0, 0]
+    for name in ('otqms', 'otqms_exact', 'uowq', 'uowq_static', 'uowq_budget'):
+        weights, quantities = np.array(records[name]['weights']), np.array(records[name]['quantities'])
+        assert weights.shape == quantities.shape == (2, 5) and (weights >= 0).all() and ((0 <= quantities) & (quantities <= EXAMPLES)).all()
+        assert (weights == 1).all() if name.startswith('otqms') else (quantities == EXAMPLES).all() or name == 'uowq_budget'
+    assert np.sum(records['uowq_budget']['quantities'], 1).max() <= 0.25 * 5 * EXAMPLES + 1e-3
+    assert [event['step'] for event in records['uowq']['history']][0] == 0 and len(records['uowq']['history']) >= 2
+    assert np.isfinite(np.array([records[name]['predicted'] for name in ('target_only', 'all_sources', 'otqms', 'uowq')])).all()
+
+
+def same(ours, theirs, tolerance=1e-4):
+    """All that our results have agrees with theirs: decisions, samples and scores."""
+    for target, records in ours['targets'].items():
+        for name, record in records.items():
+            other = theirs['targets'][target][name]
+            assert record['drawn'] == other['drawn']
+            for key in ('weights', 'quantities', *(['predicted'] if record['predicted'] else [])):
+                np.testing.assert_allclose(np.array(record[key], float), np.array(other[key], float), rtol=tolerance, atol=tolerance)
+            loss = lambda record: [seed['loss'] for seed in record['test']]
+            np.testing.assert_allclose(loss(record), loss(other), rtol=tolerance)
+
+
+ARRAYS = {'targets': "('a',)", 'transfer.methods': FEW}
+
+
+@pytest.fixture(scope='module')
+def arrays(tmp_path_factory, compiled):
+    """(folder, table, results) of one .npz of three domains."""
+    folder, table = tmp_path_factory.mktemp('arrays'), transfer_job.table()
+    np.savez(folder / 'all.npz', **table)
+    return folder, table, transfer_job.run(folder / 'run', **{'data.path': folder / 'all.npz', **ARRAYS})
+
+
+def test_the_same_numbers_in_other_files_give_the_same_results(arrays):
+    folder, table, results = arrays
+    (folder / 'mats').mkdir()
+    for name in 'abc':
+        here = table['d'] == name
+        scipy.io.savemat(folder / f'mats/{name}.mat', {'fts': table['x'][here], 'labels': table['y'][here][:, None]})
+    columns = {'kind': table['y'], 'place': table['d'], **{f'f{i}': table['x'][:, i] for i in range(4)}}
+    pa.parquet.write_table(pa.table(columns), folder / 'all.parquet')
+    same(transfer_job.run(folder / 'run2', **{'data.path': folder / 'mats', 'data.features': 'fts', 'data.labels': 'labels', **ARRAYS}), results)
+    same(transfer_job.run(folder / 'run3', **{'data.path': folder / 'all.parquet', 'data.features': 'f', 'data.labels': 'kind',
+                                              'data.domain': 'place', **ARRAYS}), results)
+
+
+def test_inputs_that_stay_on_the_host_and_lanes_one_by_one_change_nothing(arrays):
+    folder, _, results = arrays
+    same(transfer_job.run(folder / 'host', **{'data.path': folder / 'all.npz', 'data.resident_gb': 0, 'train.lanes': 1, **ARRAYS,
+                                                'transfer.methods': TWO}), results)
+
+
+def test_eight_devices_come_to_what_one_does(arrays):
+    folder, _, results = arrays
+    same(transfer_job.run(folder / 'eight', devices=8, **{'data.path': folder / 'all.npz', **ARRAYS, 'transfer.methods': TWO}), results)
+
+
+def test_one_seed_without_folds_or_validation(arrays):
+    """No standard error, no measured noise: everything still comes out, and is written as what it is."""
+    folder, _, _ = arrays
+    results = transfer_job.run(folder / 'one', **{'data.path': folder / 'all.npz', 'seeds': 1, 'transfer.folds': 0, 'data.validation': 0,
+                                                  'data.shots': 1, 'data.test': 5, **ARRAYS, 'transfer.methods': "('uowq','mcw')"})
+    record = results['targets']['a']['uowq']
+    assert record['validation'] == [{'accuracy': None, 'loss': None}] and results['summary']['uowq']['average']['accuracy'][1] is None
+    assert 'uowq' in Page(folder / 'one/report.html').text
+
+
+def test_a_regression_from_end_to_end(tmp_path, compiled):
+    table = transfer_job.table(each=30)
+    y = (table['x'] @ np.array([1, -2, 0.5, 0]) + 0.1 * np.random.default_rng(0).normal(size=len(table['x']))).astype(np.float32)
+    np.savez(tmp_path / 'lines.npz', x=table['x'], y=y, d=table['d'])
+    results = transfer_job.run(tmp_path / 'run', **{
+        'data.path': tmp_path / 'lines.npz', 'data.task': 'regression', 'data.shots': 8, 'targets': "('b',)", 'train.least_steps': 100,
+        'transfer.methods': "('target_only','uowq')"})
+    assert results['classes'] is None and 'Explained variance' in Page(tmp_path / 'run/report.html').text
+    splits, x = json.loads((tmp_path / 'run/splits.json').read_text())['b'], table['x'][table['d'] == 'b']
+    for name in ('target_only', 'uowq'):
+        fitted = np.load(tmp_path / f'run/targets/b/{name}.npz')
+        for seed, split in enumerate(splits):
+            assert [len(rows) for rows in split.values()] == [8, 2, 20]
+            guess = x @ fitted['params/head/kernel'][seed] + fitted['params/head/bias'][seed]
+            wanted = sklearn.metrics.r2_score(y[table['d'] == 'b'][split['test']], guess[split['test'], 0])
+            assert results['targets']['b'][name]['test'][seed]['accuracy'] == pytest.approx(wanted, abs=1e-4)
+    alone, ours = (results['summary'][name]['average']['loss'][0] for name in ('target_only', 'uowq'))
+    assert ours < alone, 'two more domains with the same coefficients do not help'
+
+
+IMAGES = {'data.image_size': 32, 'data.channels': 3, 'data.mean': '(0.5,)', 'data.std': '(0.25,)', 'data.test': 6, 'transfer.methods': FEW}
+
+
+def test_a_convnet_on_a_tree_like_office_home_with_a_file_that_cannot_be_read(tmp_path, compiled):
+    root = transfer_job.image_tree(tmp_path / 'tree')
+    bad = root / 'Clipart/Mug/00003.jpg'
+    bad.write_text('<html>404</html>')
+    results = transfer_job.run(tmp_path / 'run', **{
+        **IMAGES, 'data.path': root, 'targets': "('Art',)", 'model.kind': 'convnet', 'model.hidden': '(4,4,4)', 'data.augment': 'crop_flip'})
+    assert results['sizes'] == {'Art': 24, 'Clipart': 23, 'Real World': 24} and results['classes'] == ['Bike', 'Mug']
+    assert [entry['file'] for entry in results['skipped']] == [str(bad)]
+    assert str(bad) in Page(tmp_path / 'run/report.html').text
+    assert results['sources'] == {'Art': ['Clipart', 'Real World']}
+
+
+@pytest.fixture(scope='module')
+def domainnet(tmp_path_factory):
+    """(a tree with lists as DomainNet has them, a file of weights for a ViT-S/16 of four patches)."""
+    folder = tmp_path_factory.mktemp('domainnet')
+    root = transfer_job.image_tree(folder / 'tree', domains=('real', 'sketch'), each=8)
+    for domain in ('real', 'sketch'):
+        for part, numbers in (('train', range(5)), ('test', range(5, 7))):
+            (root / f'{domain}_{part}.txt').write_text(''.join(f'{domain}/{kind}/{number:05}.jpg {label}\n' for number in numbers
+                                                               for label, kind in enumerate(('Bike', 'Mug'))))
+    return root, saved(timm_vit(dim=384, depth=12, patches=4, outputs=7), folder / 'vit.safetensors')
+
+
+@pytest.mark.parametrize('trainable', ['head', 'lora'])
+def test_a_pretrained_vit_on_lists_like_domainnet(domainnet, tmp_path, compiled, trainable):
+    root, weights = domainnet
+    steps = {'train.least_steps': 2, 'train.segment': 2, 'train.epochs': 0.01, 'train.batch': 4, 'seeds': 1, 'train.rate': 1e-3}
+    results = transfer_job.run(tmp_path / 'run', **{
+        **IMAGES, 'data.path': root, 'targets': "('real',)", 'model.kind': 'vit_s16', 'model.trainable': trainable, 'model.lora_rank': 2,
+        'model.weights': weights, 'transfer.methods': "('all_sources',)", **(steps if trainable == 'lora' else {})})
+    assert results['sizes'] == {'real': 14, 'sketch': 14}, 'the lists do not say what belongs'
+    assert any('its head of 7 outputs was left out' in note for note in results['notes'])
+    fitted = np.load(tmp_path / 'run/targets/real/all_sources.npz')
+    trained = {name.removeprefix('params/').split('/')[0] for name in fitted.files if name.startswith('params/')}
+    assert trained == ({'head'} if trainable == 'head' else {'head', 'lora'})
+    assert any('384 features of every example were computed once' in note for note in results['notes']) == (trainable == 'head')
+    assert all(np.isfinite(seed['loss']) for record in results['targets']['real'].values() for seed in record['test'])

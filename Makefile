@@ -1,4 +1,4 @@
-# Two commands: `make demo` and `make test`. Both set up .venv first.
+# `make demo`, `make transfer` and `make test`; each sets up .venv first.
 PYTHON ?= python3
 WORKDIR ?= runs/video
 DEMO ?=

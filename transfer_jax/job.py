@@ -61,7 +61,7 @@ def prepare(config, workdir):
     settings = Settings(batch=config.train.batch, sampling=config.train.sampling, rate=config.train.rate, prior=config.train.prior,
                         segment=config.train.segment, augment=config.data.augment, lanes=config.train.lanes)
     size = sum(domain.inputs.nbytes for domain in domains.domains) / 2**30
-    frozen = jax.jit(lambda: model.init(stream_key(config.seed, 'init'))[1])()
+    _, frozen = model.init(stream_key(config.seed, 'init'))  # not under jit: a file's weights would be a program's constants
     trainer = Trainer(model=model, frozen=frozen, pool=make_pool(domains, config.seed, resident=size <= config.data.resident_gb),
                       domains=domains, settings=settings, mesh=mesh)
     return Job(config=config, workdir=workdir, domains=domains, trainer=trainer, targets=targets, sources=sources, splits=splits,
@@ -119,7 +119,7 @@ def make_model(config, domains):
 
 def trunk_features(model, domains, scaled, seed):
     """The Domains with a model's features in place of their inputs."""
-    trained, frozen = jax.jit(model.init)(stream_key(seed, 'init'))
+    trained, frozen = model.init(stream_key(seed, 'init'))
     run = jax.jit(lambda x: model.features(trained, frozen, normalised(x, scaled)))
 
     def of(domain):

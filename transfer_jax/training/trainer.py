@@ -57,7 +57,7 @@ class Trainer:
 
     def start(self, seeds):
         """Parameters at step 0, [L, ...], of the seeds [L]: the same for every fit of a seed."""
-        return jax.jit(jax.vmap(lambda seed: self.model.init(stream_key(seed, 'init'))[0]))(jnp.asarray(seeds))
+        return jax.vmap(lambda seed: self.model.init(stream_key(seed, 'init'))[0])(jnp.asarray(seeds))
 
     def advance(self, state, start, lanes, policy, steps, scaling, done):
         """(state, mean loss [L]) after settings.segment more steps of every lane; done: how many there were, the same for all lanes."""

@@ -110,7 +110,8 @@ class _Work:
     def _decide(self, state, policy, record):
         began = time.perf_counter()
         policy = jax.tree.map(jnp.asarray, self.controller(state.params, policy, record['step']))
-        steps = np.maximum(self.plan(policy), np.minimum(record['step'], record['steps']))
+        ended = np.asarray(record['steps']) <= record['step']  # such a lane has stayed behind the others: it does not begin again
+        steps = np.where(ended, record['steps'], np.maximum(self.plan(policy), record['step']))
         noted = {'step': record['step'], 'weights': np.asarray(policy.weights).tolist(), 'quantities': np.asarray(policy.quantities).tolist()}
         return state, policy, {**record, 'steps': steps.tolist(), 'history': [*record['history'], noted],
                                'control_seconds': record['control_seconds'] + time.perf_counter() - began}

@@ -110,14 +110,15 @@ class Trainer:
 
     def _read(self, lanes, policy, done):
         """(rows, weights, inputs) [L, B, ...] of the next segment's steps, gathered ahead by grain's threads."""
-        drawing = functools.partial(draw, batch=self.settings.batch, sampling=self.settings.sampling)
-        drawn = jax.jit(jax.vmap(drawing, (None, 0, 0, None)))
-
         def fetch(number):
-            rows, weight = drawn(self.pool, lanes, policy, jnp.int32(done + number))
+            rows, weight = self._drawn(self.pool, lanes, policy, jnp.int32(done + number))
             return np.asarray(rows), np.asarray(weight), self.gather(np.asarray(rows))
         batches = grain.MapDataset.range(self.settings.segment).map(fetch)
         return iter(batches.to_iter_dataset(grain.ReadOptions(num_threads=2, prefetch_buffer_size=READ_AHEAD)))
+
+    @functools.cached_property
+    def _drawn(self):
+        return jax.jit(jax.vmap(functools.partial(draw, batch=self.settings.batch, sampling=self.settings.sampling), (None, 0, 0, None)))
 
     def gather(self, rows):
         """Inputs of the pool's rows [...], from the host."""

@@ -110,7 +110,8 @@ class _Work:
     def _decide(self, state, policy, record):
         began = time.perf_counter()
         policy = jax.tree.map(jnp.asarray, self.controller(state.params, policy, record['step']))
-        steps = np.maximum(self.plan(policy), np.minimum(record['step'], record['steps']))
+        ended = np.asarray(record['steps']) <= record['step']  # such a lane has stayed behind the others: it does not begin again
+        steps = np.where(ended, record['steps'], np.maximum(self.plan(policy), record['step']))
         plain = {name: np.asarray(getattr(policy, name)).tolist() for name in ('weights', 'quantities')}
         noted = {'step': record['step'], **plain}
         return state, policy, {**record, 'steps': steps.tolist(), 'history': [*record['history'], noted],

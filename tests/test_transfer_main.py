@@ -36,13 +36,14 @@ class Page(html.parser.HTMLParser):
 
     def __init__(self, path):
         super().__init__()
-        self.tags, self.loaded, self.text, self.open = [], [], '', []
+        self.tags, self.loaded, self.text = [], [], ''
         self.feed(path.read_text(encoding='utf-8'))
         self.close()
 
     def handle_starttag(self, tag, attributes):
         self.tags.append(tag)
-        self.loaded += [value for name, value in attributes if name in ('src', 'href', 'xlink:href') and not value.startswith(('data:', '#'))]
+        places = [value for name, value in attributes if name in ('src', 'href', 'xlink:href')]
+        self.loaded += [place for place in places if not place.startswith(('data:', '#'))]
 
     def handle_data(self, data):
         self.text += data
@@ -57,8 +58,9 @@ def test_a_run_leaves_what_was_promised(digits):
         assert tuple(results['targets'][target]) == METHODS == tuple(results['summary'])
         assert results['sources'][target] == [name for name in results['sizes'] if name != target]
         lines = read_metrics(workdir / f'targets/{target}/logs/uowq/metrics.jsonl')
-        assert [line['step'] for line in lines] == list(range(4, 4 * len(lines) + 1, 4)) and all(np.isfinite(line['loss']) for line in lines)
-    assert [entry['reason'] for entry in results['skipped']][0] == 'config.data.max_per_domain = 100 of 1797 examples used'
+        assert [line['step'] for line in lines] == list(range(4, 4 * len(lines) + 1, 4))
+        assert all(np.isfinite(line['loss']) for line in lines)
+    assert results['skipped'][0]['reason'] == 'config.data.max_per_domain = 100 of 1797 examples used'
     assert not [path for path in workdir.rglob('*') if path.name.endswith(('.part', '.tmp', '.unfinished'))]
 
 
@@ -82,7 +84,7 @@ def test_splits_are_k_shot_stratified_and_disjoint(digits):
         for split in splits[target]:
             for part in ('train', 'validation'):
                 assert np.bincount(labels[split[part]]).tolist() == [2] * 10
-            rows = sum(split.values(), [])
+            rows = [row for part in split.values() for row in part]
             assert sorted(rows) == list(range(EXAMPLES)), 'a row is in two parts or in none'
         assert splits[target][0] != splits[target][1]
 
@@ -112,7 +114,7 @@ def test_what_is_drawn_and_decided(digits):
         assert weights.shape == quantities.shape == (2, 5) and (weights >= 0).all() and ((0 <= quantities) & (quantities <= EXAMPLES)).all()
         assert (weights == 1).all() if name.startswith('otqms') else (quantities == EXAMPLES).all() or name == 'uowq_budget'
     assert np.sum(records['uowq_budget']['quantities'], 1).max() <= 0.25 * 5 * EXAMPLES + 1e-3
-    assert [event['step'] for event in records['uowq']['history']][0] == 0 and len(records['uowq']['history']) >= 2
+    assert records['uowq']['history'][0]['step'] == 0 and len(records['uowq']['history']) >= 2
     assert np.isfinite(np.array([records[name]['predicted'] for name in ('target_only', 'all_sources', 'otqms', 'uowq')])).all()
 
 
@@ -147,9 +149,10 @@ def test_the_same_numbers_in_other_files_give_the_same_results(arrays):
         scipy.io.savemat(folder / f'mats/{name}.mat', {'fts': table['x'][here], 'labels': table['y'][here][:, None]})
     columns = {'kind': table['y'], 'place': table['d'], **{f'f{i}': table['x'][:, i] for i in range(4)}}
     pa.parquet.write_table(pa.table(columns), folder / 'all.parquet')
-    same(transfer_job.run(folder / 'run2', **{'data.path': folder / 'mats', 'data.features': 'fts', 'data.labels': 'labels', **ARRAYS}), results)
-    same(transfer_job.run(folder / 'run3', **{'data.path': folder / 'all.parquet', 'data.features': 'f', 'data.labels': 'kind',
-                                              'data.domain': 'place', **ARRAYS}), results)
+    others = ({'data.path': folder / 'mats', 'data.features': 'fts', 'data.labels': 'labels'},
+              {'data.path': folder / 'all.parquet', 'data.features': 'f', 'data.labels': 'kind', 'data.domain': 'place'})
+    for number, other in enumerate(others):
+        same(transfer_job.run(folder / f'other{number}', **other, **ARRAYS), results)
 
 
 def test_inputs_that_stay_on_the_host_and_lanes_one_by_one_change_nothing(arrays):
@@ -201,7 +204,8 @@ def test_a_convnet_on_a_tree_like_office_home_with_a_file_that_cannot_be_read(tm
     bad = root / 'Clipart/Mug/00003.jpg'
     bad.write_text('<html>404</html>')
     results = transfer_job.run(tmp_path / 'run', **{
-        **IMAGES, 'data.path': root, 'targets': "('Art',)", 'model.kind': 'convnet', 'model.hidden': '(4,4,4)', 'data.augment': 'crop_flip'})
+        **IMAGES, 'data.path': root, 'targets': "('Art',)", 'model.kind': 'convnet', 'model.hidden': '(4,4,4)',
+        'data.augment': 'crop_flip'})
     assert results['sizes'] == {'Art': 24, 'Clipart': 23, 'Real World': 24} and results['classes'] == ['Bike', 'Mug']
     assert [entry['file'] for entry in results['skipped']] == [str(bad)]
     assert str(bad) in Page(tmp_path / 'run/report.html').text
@@ -220,17 +224,13 @@ def domainnet(tmp_path_factory):
     return root, saved(timm_vit(dim=384, depth=12, patches=4, outputs=7), folder / 'vit.safetensors')
 
 
-@pytest.mark.parametrize('trainable', ['head', 'lora'])
-def test_a_pretrained_vit_on_lists_like_domainnet(domainnet, tmp_path, compiled, trainable):
+def test_the_head_of_a_pretrained_vit_on_lists_like_domainnet(domainnet, tmp_path, compiled):
     root, weights = domainnet
-    steps = {'train.least_steps': 2, 'train.segment': 2, 'train.epochs': 0.01, 'train.batch': 4, 'seeds': 1, 'train.rate': 1e-3}
     results = transfer_job.run(tmp_path / 'run', **{
-        **IMAGES, 'data.path': root, 'targets': "('real',)", 'model.kind': 'vit_s16', 'model.trainable': trainable, 'model.lora_rank': 2,
-        'model.weights': weights, 'transfer.methods': "('all_sources',)", **(steps if trainable == 'lora' else {})})
+        **IMAGES, 'data.path': root, 'targets': "('real',)", 'model.kind': 'vit_s16', 'model.trainable': 'head', 'model.weights': weights,
+        'transfer.methods': TWO})
     assert results['sizes'] == {'real': 14, 'sketch': 14}, 'the lists do not say what belongs'
-    assert any('its head of 7 outputs was left out' in note for note in results['notes'])
+    for words in ('its head of 7 outputs was left out', '384 features of every example were computed once'):
+        assert any(words in note for note in results['notes']) and words in Page(tmp_path / 'run/report.html').text
     fitted = np.load(tmp_path / 'run/targets/real/all_sources.npz')
-    trained = {name.removeprefix('params/').split('/')[0] for name in fitted.files if name.startswith('params/')}
-    assert trained == ({'head'} if trainable == 'head' else {'head', 'lora'})
-    assert any('384 features of every example were computed once' in note for note in results['notes']) == (trainable == 'head')
-    assert all(np.isfinite(seed['loss']) for record in results['targets']['real'].values() for seed in record['test'])
+    assert fitted['params/head/kernel'].shape == (2, 384, 2) and np.isfinite(fitted['params/head/kernel']).all()

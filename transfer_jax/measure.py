@@ -54,7 +54,8 @@ class Measured:
         wide = lambda x: jnp.broadcast_to(x, (len(self.shortfall), len(costs)))
         sizes, costs = wide(self.source_sizes), wide(jnp.asarray(costs, jnp.float32))
         solution = budgeted_weights(self.target_size / self._factor, sizes, self.gram, budget * jnp.sum(costs * sizes, -1), costs)
-        return solution.replace(weights=solution.weights * self.shortfall[:, None], quantities=jnp.floor(solution.quantities))
+        quantities = jnp.where(self.shortfall[:, None] == NO_SOURCES, 0, jnp.floor(solution.quantities))
+        return solution.replace(weights=solution.weights * self.shortfall[:, None], quantities=quantities)
 
     def error(self, weights, quantities):
         """F [S] = (tau N0 + sum w^2 n + u'G u) / (N0 + sum u)^2 of weights and quantities [S, K], u = w n."""

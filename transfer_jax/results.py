@@ -1,5 +1,6 @@
 """Scores of a method on one target, and what they say together: means and standard errors over seeds, negative transfer, samples, time."""
 import json
+import os
 
 import numpy as np
 
@@ -78,5 +79,7 @@ def _row(name, targets):
 
 
 def write_results(path, targets, facts):
-    """results.json: facts, the summary, and every record."""
-    path.write_text(json.dumps({**facts, 'summary': summary(targets), 'targets': targets}, indent=1))
+    """results.json, by an atomic rename: facts, the summary, and every record."""
+    temporary = path.with_suffix('.tmp')
+    temporary.write_text(json.dumps({**facts, 'summary': summary(targets), 'targets': targets}, indent=1))
+    os.replace(temporary, path)

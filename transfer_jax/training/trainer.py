@@ -124,6 +124,11 @@ class Trainer:
         drawing = functools.partial(draw, batch=self.settings.batch, sampling=self.settings.sampling)
         return jax.jit(jax.vmap(drawing, (None, 0, 0, None)))
 
+    @functools.cached_property
+    def _drawn(self):
+        drawing = functools.partial(draw, batch=self.settings.batch, sampling=self.settings.sampling)
+        return jax.jit(jax.vmap(drawing, (None, 0, 0, None)))
+
     def gather(self, rows):
         """Inputs of the pool's rows [...], from the host."""
         out = np.empty((*rows.shape, *self.domains.domains[0].inputs.shape[1:]), self.domains.domains[0].inputs.dtype)

@@ -26,13 +26,17 @@ def test_the_quickstart_runs(tmp_path, monkeypatch):
 
 
 @pytest.mark.filterwarnings('ignore::DeprecationWarning')
-def test_the_transfer_quickstart_runs(monkeypatch):
-    """And its weights beat the target alone and all sources on held-out data."""
+def test_the_transfer_quickstart_runs(tmp_path, monkeypatch):
+    """And its weights beat the target alone and all sources on held-out data; the job at its end leaves a report."""
     monkeypatch.setenv('XLA_FLAGS', '')
+    monkeypatch.setenv('TRANSFER_WORKDIR', str(tmp_path / 'run'))
+    monkeypatch.setenv('TRANSFER_ARGS', '--config.seeds=2 --config.data.max_per_domain=200 --config.train.least_steps=20 '
+                       """"--config.targets=('scan',)" "--config.transfer.methods=('target_only','all_sources','wadn')" """)
     notebook, pictures = executed('transfer_quickstart.ipynb')
-    assert pictures == 2
+    assert pictures == 3 and (tmp_path / 'run/report.html').exists()
     printed = ''.join(out.get('text', '') for cell in notebook.cells if cell.cell_type == 'code' for out in cell.outputs)
     loss = {line.split('  ')[0]: float(line.split(' +- ')[0].split()[-1]) for line in printed.splitlines() if line.count(' +- ') == 2}
+    assert [line.split()[0] for line in printed.splitlines() if ' ± ' in line] == ['target_only', 'all_sources', 'wadn']
     assert loss['UOWQ, halves'] < min(loss['target only'], loss['all sources'])
 
 

@@ -61,7 +61,7 @@ def prepare(config, workdir):
     settings = Settings(batch=config.train.batch, sampling=config.train.sampling, rate=config.train.rate, prior=config.train.prior,
                         segment=config.train.segment, augment=config.data.augment, lanes=config.train.lanes)
     size = sum(domain.inputs.nbytes for domain in domains.domains) / 2**30
-    _, frozen = model.init(stream_key(config.seed, 'init'))  # not under jit: a file's weights would be a program's constants
+    frozen = model.init(stream_key(config.seed, 'init'))[1]  # not under jit, of whose program a file's weights would become constants
     trainer = Trainer(model=model, frozen=frozen, pool=make_pool(domains, config.seed, resident=size <= config.data.resident_gb),
                       domains=domains, settings=settings, mesh=mesh)
     return Job(config=config, workdir=workdir, domains=domains, trainer=trainer, targets=targets, sources=sources, splits=splits,
@@ -119,15 +119,15 @@ def make_model(config, domains):
 
 def trunk_features(model, domains, scaled, seed):
     """The Domains with a model's features in place of their inputs."""
-    trained, frozen = model.init(stream_key(seed, 'init'))
-    run = jax.jit(lambda x: model.features(trained, frozen, normalised(x, scaled)))
+    parameters = model.init(stream_key(seed, 'init'))
+    run = jax.jit(lambda parameters, x: model.features(*parameters, normalised(x, scaled)))
 
     def of(domain):
         parts = []
         for first in range(0, len(domain), EVALUATED):
             part = np.asarray(domain.inputs[first:first + EVALUATED])
             padded = np.concatenate([part, np.repeat(part[-1:], EVALUATED - len(part), 0)])
-            parts.append(np.asarray(run(jnp.asarray(padded)))[:len(part)])
+            parts.append(np.asarray(run(parameters, jnp.asarray(padded)))[:len(part)])
         return Domain(name=domain.name, inputs=np.concatenate(parts), labels=domain.labels)
     return Domains(domains=tuple(map(of, domains.domains)), classes=domains.classes, skipped=domains.skipped)
 

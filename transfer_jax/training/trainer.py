@@ -65,39 +65,38 @@ class Trainer:
             return self._resident(state, start, lanes, policy, steps, scaling)
         losses = []
         for rows, weight, inputs in self._read(lanes, policy, done):
-            state, value = self._streamed(state, start, lanes, policy, steps, scaling, rows, weight, inputs)
+            state, value = self._streamed(state, start, lanes, policy, steps, scaling, self.frozen, rows, weight, inputs)
             losses.append(value)
         return state, jnp.mean(jnp.stack(losses), 0)
 
     @functools.cached_property
     def _resident(self):
-        def lane(state, start, lane, policy, steps, scaling, pool):
+        def lane(state, start, lane, policy, steps, scaling, pool, frozen):
             rows, weight = draw(pool, lane, policy, state.step, batch=self.settings.batch, sampling=self.settings.sampling)
-            return self._step(state, start, lane, policy, steps, scaling, rows, weight, pool.inputs[rows])
+            return self._step(frozen, state, start, lane, policy, steps, scaling, rows, weight, pool.inputs[rows])
 
-        def segment(state, start, lanes, policy, steps, scaling, pool):
+        def segment(state, start, lanes, policy, steps, scaling, pool, frozen):
             def of_lane(arguments):
                 state, *rest = arguments
-                state, losses = jax.lax.scan(lambda state, _: lane(state, *rest, scaling, pool), state, None, length=self.settings.segment)
+                one = lambda state, _: lane(state, *rest, scaling, pool, frozen)
+                state, losses = jax.lax.scan(one, state, None, length=self.settings.segment)
                 return state, jnp.mean(losses)
             return jax.lax.map(of_lane, (state, start, lanes, policy, steps), batch_size=self.settings.lanes)
         compiled = jax.jit(segment, donate_argnums=0)
-        return lambda *arguments: compiled(*arguments, self.pool)
+        return lambda *arguments: compiled(*arguments, self.pool, self.frozen)
 
     @functools.cached_property
     def _streamed(self):
-        def segment(state, start, lanes, policy, steps, scaling, *batch):
-            one = lambda arguments: self._step(*arguments[:5], scaling, *arguments[5:])
+        def segment(state, start, lanes, policy, steps, scaling, frozen, *batch):
+            one = lambda arguments: self._step(frozen, *arguments[:5], scaling, *arguments[5:])
             return jax.lax.map(one, (state, start, lanes, policy, steps, *batch), batch_size=self.settings.lanes)
         return jax.jit(segment, donate_argnums=0)
 
-    def _step(self, state, start, lane, policy, steps, scaling, rows, weight, inputs):
+    def _step(self, frozen, state, start, lane, policy, steps, scaling, rows, weight, inputs):
         batch = self._split({'inputs': inputs, 'labels': self.pool.labels[rows], 'weight': weight, 'rows': rows})
-        return step.train_step(state, batch, start, lane.seed, apply=self._apply, loss=self.loss, total=policy.total(), steps=steps,
+        apply = lambda params, inputs: self.model.apply(params, frozen, inputs)
+        return step.train_step(state, batch, start, lane.seed, apply=apply, loss=self.loss, total=policy.total(), steps=steps,
                                prepare=functools.partial(self._prepare, scaling), rate=self.settings.rate, prior=self.settings.prior)
-
-    def _apply(self, params, inputs):
-        return self.model.apply(params, self.frozen, inputs)
 
     def _prepare(self, scaling, inputs, keys):
         x = prepare.normalised(inputs, scaling)

@@ -118,7 +118,9 @@ def test_a_run_killed_half_way_leaves_nothing_that_passes_for_a_cache(tmp_path, 
     root = tree(tmp_path / 'data')
     write_bad = decode._hold_threshold
     (root / 'Art' / 'Bike' / '00001.png').write_text('no image')
-    monkeypatch.setattr(decode, '_hold_threshold', lambda *arguments: os.kill(os.getpid(), 2))  # SIGINT at the first bad file
+    def interrupted(*arguments):
+        raise KeyboardInterrupt  # at the first bad file
+    monkeypatch.setattr(decode, '_hold_threshold', interrupted)
     with pytest.raises(KeyboardInterrupt):
         read(root)
     assert list((tmp_path / 'data-cache').iterdir()) == []

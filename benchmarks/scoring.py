@@ -46,6 +46,16 @@ def noisy(frames, sigma):
     return np.stack([np.clip(frame + grain, 0, 255).round().astype(np.uint8) for frame, grain in zip(frames, noise, strict=True)])
 
 
+def posterised(frames, step):
+    return frames // step * step + step // 2
+
+
+def middle(frames):
+    """The first frame's middle half, held."""
+    height, width = (side // 4 for side in frames.shape[1:3])
+    return np.repeat(frames[:1, height:3 * height, width:3 * width], len(frames), 0)
+
+
 def upscaled(frames, factor):
     height, width = frames.shape[1:3]
     return resized(resized(frames, (round(width / factor), round(height / factor))), (width, height), cv2.INTER_CUBIC)
@@ -54,8 +64,11 @@ def upscaled(frames, factor):
 # name: (frames and frames a second -> the copy's, its constant rate factor)
 COPIES = {
     'frozen': (lambda x, fps: (np.repeat(x[:1], len(x), 0), fps), USUAL),
+    'a still, cropped': (lambda x, fps: (middle(x), fps), USUAL),
     'half speed': (lambda x, fps: (x, fps / 2), USUAL),
     'half speed, frames doubled': (lambda x, fps: (np.repeat(x, 2, 0), fps), USUAL),
+    'double speed': (lambda x, fps: (x, 2 * fps), USUAL),
+    'double speed, every second frame': (lambda x, fps: (x[::2], fps), USUAL),
     'blur, sigma 1': (lambda x, fps: (blurred(x, 1), fps), USUAL),
     'blur, sigma 2': (lambda x, fps: (blurred(x, 2), fps), USUAL),
     'noise, sigma 8': (lambda x, fps: (noisy(x, 8), fps), USUAL),
@@ -65,6 +78,9 @@ COPIES = {
     'down and up, factor 2': (lambda x, fps: (upscaled(x, 2), fps), USUAL),
     'down and up, factor 3': (lambda x, fps: (upscaled(x, 3), fps), USUAL),
     'down and up, factor 4': (lambda x, fps: (upscaled(x, 4), fps), USUAL),
+    'banding, 8 levels a step': (lambda x, fps: (posterised(x, 8), fps), USUAL),
+    'banding, 16 levels a step': (lambda x, fps: (posterised(x, 16), fps), USUAL),
+    'encoded again': (lambda x, fps: (x, fps), 12),
     'every second frame': (lambda x, fps: (x[::2], fps / 2), FINE),
     'half the size': (lambda x, fps: (half(x), fps), FINE),
 }

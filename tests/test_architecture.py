@@ -9,12 +9,16 @@ ROOT = pathlib.Path(__file__).parents[1]
 
 # lowest first; a unit (a module, or a package with all its modules) imports from lower floors and from itself
 TQD_FLOORS = (
-    ('timesteps', 'flow', 'data.video'),  # decoding stands below the scores, the rest of data above them
-    ('models', 'codec', 'quality'),
+    ('timesteps', 'flow', 'data.places'),
+    ('data.video',),  # decoding stands below the scores, the rest of data above them
+    ('models', 'codec'),
+    ('quality',),
     ('data',),
     ('state', 'step', 'sampler'),
-    ('evaluate', 'plots', 'results'),
+    ('evaluate', 'plots', 'results', 'score_table'),
     ('samples', 'report'),
+    ('score_report',),
+    ('score',),
     ('config',),
     ('run',),
     ('watch',),
@@ -39,9 +43,13 @@ TRANSFER_FLOORS = (
     ('main',),
 )
 FLOORS = {'tqd_jax': TQD_FLOORS, 'transfer_jax': TRANSFER_FLOORS}
-PURE = ('timesteps', 'flow', 'models.config', 'models.layers', 'models.rope', 'models.wan', 'codec', 'quality.motion', 'quality.visual',
-        'quality.normaliser', 'quality.law', 'state', 'step', 'sampler', 'evaluate', 'config', 'models.attention')  # these touch no file
-WITHOUT_JAX = ('quality.motion', 'quality.visual', 'quality.normaliser')
+MEASURES = tuple(f'quality.{name}' for name in (
+    'banding', 'blocks', 'camera', 'codec_motion', 'dead_leaves', 'detail', 'duplicates', 'exposure', 'flow', 'import_formats', 'measures',
+    'motion', 'niqe', 'normaliser', 'overlays', 'resolution', 'visual'))
+PURE = (*MEASURES, 'timesteps', 'flow', 'models.config', 'models.layers', 'models.rope', 'models.wan', 'models.raft', 'codec',
+        'quality.raft', 'quality.law', 'state', 'step', 'sampler', 'evaluate', 'config', 'models.attention')  # these touch no file
+WITHOUT_JAX = (*MEASURES, 'quality.row', 'quality.score', 'quality.store', 'quality.table', 'quality.niqe_model',
+               'quality.import_files', 'quality.importers')
 TOUCHING_FILES = ('runtime', 'data', 'models.pretrained', 'job', 'results', 'report', 'main', 'multitask.run')  # all others: none
 FILE_CALLS = {'open', 'read_text', 'write_text', 'read_bytes', 'write_bytes', 'mkdir', 'unlink', 'rename', 'remove', 'rmtree', 'imread',
               'imwrite', 'read_table', 'write_table', 'savez', 'savez_compressed', 'savetxt', 'loadtxt', 'memmap', 'fromfile', 'tofile'}
@@ -129,5 +137,5 @@ def test_the_parser_sees_what_it_must():
     tree = ast.parse('import a.b as c\ndef f():\n  from d import e, g\n  from . import h\n  np.load(open(c))\n  json.loads(p.read_text())')
     assert imports(tree) == {'a.b', 'd.e', 'd.g', '.'}
     assert file_calls(tree) == {'load', 'open', 'read_text'}
-    assert floor_of('tqd_jax.data.library.prepare') == (2, 'data') and floor_of('tqd_jax.data.video.read_clip') == (0, 'data.video')
+    assert floor_of('tqd_jax.data.library.prepare') == (4, 'data') and floor_of('tqd_jax.data.video.read_clip') == (1, 'data.video')
     assert floor_of('tqd_jax') is None

@@ -1,6 +1,8 @@
-"""Which clips there are: folders, manifests in three formats, several sources, and one clear line for every fault."""
+"""Which clips there are: folders, manifests in three formats, lists, several sources, here and elsewhere, and one clear line a fault."""
 import json
+import os
 
+import fsspec
 import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet
@@ -8,6 +10,7 @@ import pytest
 
 from tqd_jax.data.captions import tokenize
 from tqd_jax.data.manifest import read_clips
+from tqd_jax.data.places import as_local
 from transfer_jax.runtime.errors import UserError
 
 ROWS = [{'clip': 'a.mp4', 'caption': 'a red disc', 'mq': 0.2, 'vq': 1.0}, {'clip': 'b/c.mp4', 'caption': None, 'mq': 0.5, 'vq': 0.0}]
@@ -44,6 +47,66 @@ def test_named_sources(tmp_path):
         (tmp_path / name / 'x.mp4').touch()
     table = read_clips(f'web={tmp_path}/web,studio={tmp_path}/studio')
     assert table['source'].to_pylist() == ['web', 'studio']
+
+
+def test_names_of_sources_end_at_the_first_sign_of_equality(tmp_path):
+    for name in ('date=1, b', 'x=y'):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / 'c.mp4').touch()
+    table = read_clips(f'web={tmp_path}/date=1, b,studio={tmp_path}/x=y')
+    assert table['source'].to_pylist() == ['web', 'studio']
+    assert table['clip'].to_pylist() == [f'{tmp_path}/date=1, b/c.mp4', f'{tmp_path}/x=y/c.mp4']
+    assert read_clips(f'{tmp_path}/x=y')['source'].to_pylist() == ['clips']
+
+
+def test_a_list_is_a_path_a_line(tmp_path):
+    odd = b'caf\xe9.mp4'
+    lines = [b'\xef\xbb\xbfa b .mp4\r', b'/x/c,d.mp4', b'', b'gif/e#.gif', odd, b'memory://lib/f.mp4']
+    (tmp_path / 'list.txt').write_bytes(b'\n'.join(lines))
+    table = read_clips(str(tmp_path / 'list.txt'))
+    expected = [f'{tmp_path}/a b .mp4', '/x/c,d.mp4', f'{tmp_path}/gif/e#.gif', os.path.join(tmp_path, os.fsdecode(odd)), 'memory://lib/f.mp4']
+    assert [as_local(clip) for clip in table['clip'].to_pylist()] == expected
+    assert set(table['source'].to_pylist()) == {'clips'} and set(table['caption'].to_pylist()) == {''}
+
+
+def test_one_video_is_a_list_of_one(tmp_path):
+    (tmp_path / 'a.mp4').symlink_to('a.mp4')  # whatever it is: its row will say so
+    for spec in (f'{tmp_path}/a.mp4', f'file://{tmp_path}/a.mp4'):
+        assert read_clips(spec)['clip'].to_pylist() == [f'{tmp_path}/a.mp4']
+
+
+def test_remote_folders_manifests_and_clips(tmp_path):
+    system = fsspec.filesystem('memory')
+    for suffix in ('parquet', 'csv', 'jsonl'):
+        system.pipe_file(f'/lib/m.{suffix}', written(tmp_path, ROWS, suffix).read_bytes())
+        table = read_clips(f'memory://lib/m.{suffix}')
+        assert table['clip'].to_pylist() == ['memory://lib/a.mp4', 'memory://lib/b/c.mp4'] and table['mq'].to_pylist() == [0.2, 0.5]
+    system.pipe_file('/lib/b/c.mp4', b'')
+    table = read_clips('here=memory://lib,there=memory://lib/d.mp4')
+    assert table['clip'].to_pylist() == ['memory://lib/b/c.mp4', 'memory://lib/d.mp4'] and table['source'].to_pylist() == ['here', 'there']
+    with pytest.raises(UserError, match=r'manifest memory://lib/gone\.csv cannot be read: cannot be fetched'):
+        read_clips('memory://lib/gone.csv')
+    with pytest.raises(UserError, match='Protocol not known: xyz'):
+        read_clips(str(written(tmp_path, [{'clip': 'xyz://a/b.mp4'}])))
+
+
+def test_other_columns_pass_and_numbers_of_two_kinds_meet(tmp_path):
+    (tmp_path / 'd').mkdir()
+    row = {'clip': 'a.mp4', 'mq': 1, 'vq': 1, 'views': 7}
+    one, two = written(tmp_path, [row], 'csv'), written(tmp_path / 'd', [row | {'mq': 0.5}], 'csv')
+    table = read_clips(f'a={one},b={two}')
+    assert table['mq'].to_pylist() == [1.0, 0.5] and table['views'].to_pylist() == [7, 7]
+    two.write_text('clip,mq,vq,views\na.mp4,0.5,1,many\n')
+    with pytest.raises(UserError, match='one name and different types'):
+        read_clips(f'a={one},b={two}')
+
+
+def test_errors_say_the_flag_of_the_caller(tmp_path):
+    (tmp_path / 'notes.md').touch()
+    with pytest.raises(UserError, match=r'--clips: no video files .* under .*; it has 1 \.md'):
+        read_clips(str(tmp_path), flag='--clips')
+    with pytest.raises(UserError, match=r'--clips: .* is neither a folder'):
+        read_clips(str(tmp_path / 'notes.md'), flag='--clips')
 
 
 @pytest.mark.parametrize(('change', 'message'), [

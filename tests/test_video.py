@@ -7,6 +7,8 @@ import struct
 
 import av
 import cv2
+import fsspec
+import hostile
 import numpy as np
 import pytest
 
@@ -57,6 +59,32 @@ def test_every_container_shows_the_frame_of_the_moment(tmp_path, suffix, codec, 
     assert (clip.width, clip.height) == (48, 32)
     assert clip.fps == pytest.approx(10, rel=0.02)
     assert clip.duration == pytest.approx(6, rel=0.02)
+
+
+OLDER = [('mpg', 'mpeg2video', 25), ('vob', 'mpeg2video', 25), ('m2v', 'mpeg2video', 25), ('mpg', 'mpeg1video', 25), ('m2ts', 'h264', 25),
+         ('mxf', 'mpeg2video', 25), ('flv', 'flv', 10), ('wmv', 'wmv2', 10), ('asf', 'msmpeg4', 10), ('ogv', 'libvpx', 10),
+         ('rm', 'rv20', 10), ('3gp', 'h263', 10), ('m4v', 'mpeg4', 10), ('y4m', 'wrapped_avframe', 10)]
+FAST = {'libvpx': {'deadline': 'realtime', 'cpu-used': '8', 'b': '4M'}, 'wrapped_avframe': {}}
+
+
+@pytest.mark.parametrize(('suffix', 'codec', 'rate'), OLDER)
+@pytest.mark.parametrize('start', [0.0, 2.2])
+def test_older_containers_do_so_too(tmp_path, suffix, codec, rate, start):
+    path, noise = str(tmp_path / f'clip.{suffix}'), np.random.default_rng(0).integers(-9, 10, (144, 176, 3))
+    frames = (levels(60, (144, 176)) + noise).astype(np.uint8)  # a program stream's times are those of frames of some size
+    encode(path, frames, codec, rate=rate, options=FAST.get(codec, {'g': '12', 'qmin': '2', 'qmax': '2'}))
+    clip = video.read_clip(path, rate=5, start=start, seconds=0.6)
+    expected = np.round(start * rate).astype(int) + rate // 5 * np.arange(len(clip.times))
+    np.testing.assert_allclose(clip.times, expected / rate, atol=2e-3)
+    np.testing.assert_allclose(clip.frames.mean((1, 2, 3)), levels(60)[expected].mean((1, 2, 3)), atol=2)
+    assert clip.fps == pytest.approx(rate, rel=0.02) and clip.duration == pytest.approx(60 / rate, rel=0.05)
+
+
+def test_a_matroska_file_may_start_at_any_time(tmp_path):
+    path = str(tmp_path / 'clip.mkv')
+    encode(path, levels(20), ticks=100 * np.arange(20) + 50_000)
+    clip = video.read_clip(path, rate=10)
+    assert numbers(clip).tolist() == list(range(20)) and clip.duration == pytest.approx(2)
 
 
 @pytest.mark.parametrize('rate', [1.5, 8.0, 50.0])
@@ -240,6 +268,9 @@ BAD = {
     'sound.mp4': (sound, 'only sound'),
     'none.mp4': (no_frames, 'not one frame'),
     'one.mp4': (lambda path: encode(str(path), levels(1)), 'a single frame'),
+    'thin.mp4': (lambda path: encode(str(path), levels(5, (8, 168))), 'more than 20 times'),
+    'ages.mp4': (lambda path: path.write_bytes(hostile.FILES['lasts for ever.mp4'][1]()), 'lasts 3000000 s, more than 1000000'),
+    'unknown.avi': (lambda path: path.write_bytes(hostile.FILES['unknown codec.avi'][1]()), 'its codec is not known'),
     'dot.mp4': (lambda path: encode(str(path), levels(5, (1, 1)), pix_fmt='yuv444p'), 'frames of 1x1 pixels'),
     'wide.avi': (lambda path: claims_size(path, 30_000, 20_000), 'more than 35389440 pixels'),
     'absurd.avi': (lambda path: claims_size(path, 2_000_000_000, 2_000_000_000), 'more than 35389440 pixels'),
@@ -282,6 +313,26 @@ def test_limits_hold(tmp_path, limits, reason):
     encode(str(path), levels(30))
     with pytest.raises(video.BadClip, match=reason):
         video.read_clip(path, rate=10, limits=video.Limits(**limits))
+
+
+def test_frames_that_grow_on_the_way_are_not_decoded(tmp_path):
+    path = tmp_path / 'clip.ts'
+    parts = [io.BytesIO(), io.BytesIO()]
+    for part, frames in zip(parts, (levels(20), levels(3, (320, 480))), strict=True):
+        encode(part, frames, 'libx264', fmt='mpegts')
+    path.write_bytes(parts[0].getvalue() + parts[1].getvalue())
+    assert len(video.read_clip(path, rate=10).frames) == 23
+    assert len(video.read_clip(path, rate=10, limits=video.Limits(max_pixels=48 * 32)).frames) == 20
+
+
+def test_a_clip_is_read_from_where_it_is(tmp_path):
+    encode(str(tmp_path / 'clip.mp4'), levels(10))
+    system = fsspec.filesystem('memory')
+    system.pipe_file('/clip.mp4', (tmp_path / 'clip.mp4').read_bytes())
+    here, there = video.read_clip(tmp_path / 'clip.mp4', rate=10), video.read_clip('memory://clip.mp4', rate=10)
+    np.testing.assert_array_equal(here.frames, there.frames)
+    with pytest.raises(video.BadClip, match='more than 99 bytes to fetch'):
+        video.probe('memory://clip.mp4', limits=video.Limits(max_fetched=99))
 
 
 def test_impossible_arguments_are_the_callers_error(tmp_path):

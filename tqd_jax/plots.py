@@ -10,6 +10,7 @@ COLOURS = {'poor': '#808080', 'look': '#cc79a7', 'motion': '#0072b2', 'golden': 
 STYLE = {'font.size': 8, 'axes.titlesize': 9, 'axes.spines.top': False, 'axes.spines.right': False, 'axes.grid': True,
          'axes.axisbelow': True, 'grid.linewidth': 0.4, 'axes.linewidth': 0.6, 'xtick.major.width': 0.6, 'ytick.major.width': 0.6,
          'lines.linewidth': 1.4, 'legend.frameon': False, 'axes.titlelocation': 'left', 'figure.dpi': 150}
+ONE = '#0072b2'  # of what belongs to no quadrant
 WIDTH = 4.6  # inches, of about 100 pixels each on a wide screen
 
 
@@ -84,7 +85,7 @@ def loss_change(first, last):
 def curve(steps, values, title, marks=((), ())):
     """One scalar over training steps, and where there are any the marks (steps, values) of validation."""
     figure, axes = _axes(left=0.55, xlabel='step', title=title)
-    axes.plot(steps, values, color='#0072b2', label='training', marker='o' if len(steps) == 1 else None, markersize=4)
+    axes.plot(steps, values, color=ONE, label='training', marker='o' if len(steps) == 1 else None, markersize=4)
     axes.yaxis.set_major_formatter('{x:g}')
     if marks[0]:
         axes.plot(*marks, color='#d55e00', marker='o', markersize=4, linewidth=1, label='validation')
@@ -99,4 +100,32 @@ def compare(groups):
     for (name, (x, y)), colour, marker in zip(groups.items(), ('#808080', '#d55e00'), ('o', 'D'), strict=False):
         axes.scatter(x, y, s=24, c=colour, marker=marker, alpha=0.8, linewidths=0, label=name)
     axes.legend()
+    return figure
+
+
+@rc_context({**STYLE, 'axes.titlesize': 8})
+def histogram(name, counts, edges, quantiles):
+    """A measure's distribution, small: counts [B] between edges [B + 1], and three quantiles as a line with its middle marked."""
+    figure = Figure(figsize=(WIDTH / 2, 1.35))
+    figure.subplots_adjust(left=0.04, right=0.96, bottom=0.2, top=0.84)
+    axes = figure.subplots()
+    axes.set(title=name, yticks=[], ylim=(-0.09 * max(1, counts.max()), 1.05 * max(1, counts.max())))
+    axes.stairs(counts, edges, fill=True, color=ONE, alpha=0.45)
+    axes.plot(quantiles[[0, 2]], np.full(2, -0.045 * max(1, counts.max())), color=ONE, linewidth=1.2, solid_capstyle='butt')
+    axes.plot(quantiles[1], -0.045 * max(1, counts.max()), color=ONE, marker='o', markersize=3.5)
+    axes.locator_params(axis='x', nbins=4)
+    axes.spines['left'].set_visible(False)
+    axes.grid(False)
+    return figure
+
+
+@rc_context(STYLE)
+def densities(grid, density):
+    """The densities of t [4, G] at grid [G] that the quadrants' clips are given, a colour each; NaN where a quadrant is empty."""
+    top = 1.3 * max([1.0, *(np.quantile(row, 0.97) for row in density if np.isfinite(row).all())])
+    figure, axes = _axes(height=2.8, xlabel='t (0: data, 1: noise)', title='density of t', xlim=(0, 1), ylim=(0, top))
+    for name, row in zip(QUADRANTS, density, strict=True):
+        if np.isfinite(row).all():
+            axes.plot(grid, row, color=COLOURS[name], label=name)
+    axes.legend(ncols=4, loc='lower right', bbox_to_anchor=(1.0, 0.97), columnspacing=1.2)
     return figure

@@ -4,6 +4,7 @@ import json
 import pathlib
 
 import numpy as np
+import pyarrow.compute as pc
 import pyarrow.parquet
 
 from tqd_jax.quality.law import quadrant
@@ -16,9 +17,9 @@ NUMBERS = ('motion', 'visual', 'mq', 'vq', 'true_motion', 'true_look')
 class Results:
     """The parts of a run; each is empty where its file is missing.
 
-    scores: {column: [N]} of scores.parquet, and each clip's 'quadrant' (int). skipped: [{'clip', 'reason'}]. drawn: counts [4, BINS],
-    grid [G] and law_density [4, G]. evaluations: [Evaluation]. metrics: [{'step', name: value}]. samples: captions, and motion and look
-    of samples and data. videos: their files. summary, config: dicts.
+    scores: {column: [N]} of the scored clips of scores.parquet, and each clip's 'quadrant' (int). skipped: [{'clip', 'reason'}]. drawn:
+    counts [4, BINS], grid [G] and law_density [4, G]. evaluations: [Evaluation]. metrics: [{'step', name: value}]. samples: captions, and
+    motion and look of samples and data. videos: their files. summary, config: dicts.
     """
     folder: pathlib.Path
     scores: dict
@@ -62,7 +63,8 @@ def read_results(workdir):
 
 
 def _scores(path):
-    table = pyarrow.parquet.read_table(path).to_pydict() if path.exists() else {'clip': []}
+    usable = pc.field('reason').is_null()
+    table = pyarrow.parquet.read_table(path, filters=usable).to_pydict() if path.exists() else {'clip': []}
     if not table['clip']:
         return {}
     numbers = {name: np.array(table[name], float) for name in NUMBERS if name in table and None not in table[name]}

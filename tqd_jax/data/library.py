@@ -1,24 +1,28 @@
 """The clips of a run, scored, normalised and held against the config: `scores.parquet` on disk, arrays in memory."""
 import dataclasses
+import functools
 import json
 import os
 import pathlib
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet
 
 from tqd_jax.data.captions import tokenize
 from tqd_jax.data.draws import Bucket, assign_bucket, hashed_uniform
 from tqd_jax.data.manifest import read_clips
+from tqd_jax.data.places import join
 from tqd_jax.data.render import render_library
+from tqd_jax.quality import score
 from tqd_jax.quality.law import keep_probability, quadrant
-from tqd_jax.quality.normaliser import Normaliser
-from tqd_jax.quality.score import score_clips
+from tqd_jax.quality.row import Settings
+from tqd_jax.quality.table import is_scored, load_maps, rows_of, save_maps, write_scores
 from transfer_jax.runtime.errors import UserError
 from transfer_jax.runtime.progress import Progress
 
-GIVEN = ('motion', 'visual')  # scores that a manifest's own replace; whatever else was measured stands
+USED = ['clip', 'id', 'source', 'caption', 'mq', 'vq', 'width', 'height', 'duration']
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -69,25 +73,25 @@ class Library:
 def prepare(data, workdir, seed):
     """Scores the clips that config.data names and writes `scores.parquet`, `skipped.jsonl` and `normaliser.json` to the run's folder.
 
-    A normaliser that is already there is used again, so that a resumed run maps scores as before. Raises UserError where more than
-    data.max_skipped_fraction of the clips are unusable, or none is usable.
+    A normaliser that is already there is used again, so that a resumed run maps scores as before; a table that tqd_jax.score wrote is taken
+    as it is. Raises UserError where more than data.max_skipped_fraction of the clips are unusable, or none is usable.
     """
     workdir = pathlib.Path(workdir)
-    spec = data.clips or str(render_library(workdir / 'library', clips=data.rendered_clips, seed=seed))
-    table = read_clips(spec)
-    rows, skipped = _scored(table, workdir, data.scoring_workers)
-    rows, short = _long_enough(rows, _buckets(data), data.fps)
-    skipped = skipped + short
-    _write_lines(workdir / 'skipped.jsonl', [{'clip': path, 'reason': reason} for path, reason in skipped])
-    _hold_threshold(len(rows), skipped, data.max_skipped_fraction, workdir)
+    table = read_clips(data.clips or str(render_library(workdir / 'library', clips=data.rendered_clips, seed=seed)))
+    rows = functools.partial(rows_of, table) if is_scored(table) else _measured(table['clip'].to_pylist(), workdir, data.scoring_workers)
+    fixed = workdir / 'normaliser.json'
+    maps, usable = write_scores(str(workdir / 'scores.parquet'), table, lambda: _long_enough(rows(), _buckets(data), data.fps),
+                                load_maps(fixed) if fixed.exists() else data.normaliser)
+    skipped = pa.parquet.read_table(workdir / 'scores.parquet', columns=['clip', 'reason'], filters=pc.field('reason').is_valid())
+    _write_lines(workdir / 'skipped.jsonl', skipped.to_pylist())
+    _hold_threshold(usable, skipped, data.max_skipped_fraction, workdir)
     if 'mq' not in table.column_names:
-        rows = _normalised(rows, workdir / 'normaliser.json', data.normaliser)
-    _replace(workdir / 'scores.parquet', lambda part: pa.parquet.write_table(pa.Table.from_pylist(rows), part))
+        save_maps(fixed, maps)
 
 
 def load_library(data, workdir, text_len, vocab):
     """The Library of a prepared run. Raises UserError where config.data.mix names a source that no clip has, or leaves one out."""
-    table = pa.parquet.read_table(pathlib.Path(workdir, 'scores.parquet'))
+    table = pa.parquet.read_table(pathlib.Path(workdir, 'scores.parquet'), columns=USED, filters=pc.field('reason').is_null())
     column = lambda name: np.asarray(table[name].to_pylist())
     names, source = np.unique(column('source'), return_inverse=True)
     rates, weights = _mix(data.mix, names, source)
@@ -97,7 +101,8 @@ def load_library(data, workdir, text_len, vocab):
         raise UserError(f'config.data.dropout = {data.dropout!r} keeps none of {len(keep)} clips: every max(mq, vq) is 0; set it to none')
     clips = zip(table['width'].to_pylist(), table['height'].to_pylist(), table['duration'].to_pylist(), strict=True)
     return Library(
-        paths=column('clip'), ids=np.array([int(i[:16], 16) for i in table['id'].to_pylist()], np.uint64),
+        paths=np.array([join(str(workdir), name) for name in table['clip'].to_pylist()]),
+        ids=np.array([int(i[:16], 16) for i in table['id'].to_pylist()], np.uint64),
         source=source, source_names=tuple(names.tolist()), rates=rates, buckets=buckets,
         bucket=np.array([assign_bucket(*clip, buckets, data.fps) for clip in clips]),
         keep=keep if data.dropout == 'sampler' else np.ones_like(keep),
@@ -106,41 +111,32 @@ def load_library(data, workdir, text_len, vocab):
         mq=mq, vq=vq, width=column('width'), height=column('height'), duration=column('duration'))
 
 
-def _scored(table, workdir, workers):
-    paths = table['clip'].to_pylist()
-    known = {row['clip']: row for row in table.to_pylist()}
+def _measured(paths, workdir, workers):
+    """A function that gives the clips' rows, all of them measured."""
+    store, settings = workdir / 'scores.store', Settings()
+    by = functools.partial(score.in_processes, settings=settings, store=store, workers=workers) if workers else None
     with Progress(len(paths), label='score', unit='clip') as progress:
-        rows, skipped = score_clips(paths, workdir / 'score_cache.jsonl', workers=workers,
-                                    progress=lambda done, total: progress.update(done - progress.count))
-    measured = lambda row: {key: value for key, value in row.items() if key not in GIVEN}
-    return [row | known[row['clip']] | measured(row) for row in rows], list(skipped)
+        score.score_clips(paths, store, settings, measure=by, progress=lambda done, total: progress.update(done - progress.count))
+    return functools.partial(score.rows, paths, store, settings)
 
 
 def _long_enough(rows, buckets, fps):
-    fits = lambda row: assign_bucket(row['width'], row['height'], row['duration'], buckets, fps) is not None
+    """The rows, with a reason where a clip fills no bucket."""
     shortest = min(b.frames for b in buckets)
-    reason = lambda row: f'too short: {row["duration"]:.2f} s, and the shortest bucket is {shortest} frames at {fps:g} a second'
-    return [row for row in rows if fits(row)], [(row['clip'], reason(row)) for row in rows if not fits(row)]
+    for row in rows:
+        if 'reason' not in row and assign_bucket(row['width'], row['height'], row['duration'], buckets, fps) is None:
+            row |= {'reason': f'too short: {row["duration"]:.2f} s, and the shortest bucket is {shortest} frames at {fps:g} a second'}
+        yield row
 
 
 def _hold_threshold(usable, skipped, allowed, workdir):
     share = len(skipped) / max(1, usable + len(skipped))
-    first = f'the first is {skipped[0][0]} ({skipped[0][1]})' if skipped else ''
+    first = f'the first is {skipped["clip"][0]} ({skipped["reason"][0]})' if len(skipped) else ''
     if not usable:
         raise UserError(f'none of the {len(skipped)} clips is usable; {first}; all are listed in {workdir / "skipped.jsonl"}')
     if share > allowed:
         raise UserError(f'{len(skipped)} of {usable + len(skipped)} clips are unusable, more than '
                         f'config.data.max_skipped_fraction={allowed:g}; {first}; all are listed in {workdir / "skipped.jsonl"}')
-
-
-def _normalised(rows, path, kind):
-    if path.exists():
-        maps = {name: Normaliser.from_dict(value) for name, value in json.loads(path.read_text()).items()}
-    else:
-        maps = {name: Normaliser.fit([row[name] for row in rows], kind) for name in ('motion', 'visual')}
-        _replace(path, lambda part: part.write_text(json.dumps({name: value.to_dict() for name, value in maps.items()})))
-    mq, vq = (maps[name](np.array([row[name] for row in rows])) for name in ('motion', 'visual'))
-    return [row | {'mq': float(m), 'vq': float(v)} for row, m, v in zip(rows, mq, vq, strict=True)]
 
 
 def _mix(mix, names, source):

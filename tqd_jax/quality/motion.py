@@ -1,79 +1,89 @@
-"""How much moves in a clip: dense optical flow per second over the frame's diagonal, deaf to noise and cuts."""
-import itertools
-
+"""How much moves in a clip, and how: optical flow per second over the frame's diagonal, the camera's part, smoothness, cuts."""
 import cv2
 import numpy as np
 
-RATE = 12.0  # frames a second to look at: finer steps than these are followed no better, coarser ones lose fast hands
-SIDE = 128  # short side, in pixels, that flow is computed at
-BLUR = 1.5  # sigma, in those pixels
+from tqd_jax.quality.camera import camera_flow
+from tqd_jax.quality.flow import flows, planes
+from tqd_jax.quality.measures import motion_score
+
+SLOWEST = 10.0  # frames a second to look at, up to twice as many: finer steps are followed no better, coarser ones lose fast hands
 TOP = 0.05  # share of the pixels that move most, as in VBench's dynamic degree
-LUMA = np.array([0.299, 0.587, 0.114], np.float32)
-LUMA_SHARE = 0.2  # weight of luma in the choice of the colour axis: decides where nothing changes
-QUANTISED = 0.25  # squared grey levels that rounding alone explains
-DOUBT, TRUST = 0.7, 2.0  # how many times the noise a flow must explain to count at all, and fully
+LAG = 0.25  # s between the pictures whose difference is taken
 FAINT = 4.0  # grey levels of contrast or change that are not told from noise
+STILL = 2.0  # grey levels; where no pixel changes by more, nothing does
 CUT, OUTSTANDING = 0.075, 2.5  # a cut leaves more than this unexplained, and so many times more than the pairs around it
 NEAR = 3  # of them before and after
+VISIBLE = 0.004  # diagonals that a camera must move for what rests to be seen moving against it
+PATHS = ('motion_top', 'motion_mean', 'motion_camera', 'motion_object')
+BLOCKS = (16, 9)  # places whose velocity is followed through time
 
 
-def motion(frames, times):
-    """Raw measures of frames uint8 [F, H, W, 3] shown at times [F] in s; 'motion', in frame diagonals a second, is the score.
+def sampling_rate(fps):
+    """Frames a second to look at a file of `fps`: fps / 2^k in [10, 20), or fps itself where it is lower.
 
-    For each pair of different frames, DIS optical flow (Kroeger et al. 2016) along the colour axis that changes most. A pixel counts as
-    far as following its flow explains more of the change around it than noise can: nothing explains noise. motion is the path of the 5 %
-    of pixels that move most, over the time it took; motion_mean that of all pixels; cuts are counted a second, and their pairs left out.
+    A power of two, so that a copy with every second frame left out is measured on the same frames.
+    """
+    return fps / 2 ** max(0, np.floor(np.log2(fps / SLOWEST) + 1e-2))
+
+
+def motion(frames, times, flow='dis'):
+    """Raw measures of frames uint8 [F, H, W, 3] shown at times [F] in s; 'motion', in frame diagonals a second, is the score: see
+    measures.motion_score.
+
+    For each pair of different frames, optical flow (one of FLOWS) along the colour axis that changes most. A pixel counts as far as
+    following its flow explains more of the change around it than noise can: nothing explains noise. Lengths are paths over the time they
+    took, in diagonals a second:
+
+        motion_top     of the 5 % of pixels that move most
+        motion_mean    of all pixels
+        motion_camera  of the camera's affine motion, mean over the picture
+        motion_object  of the 5 % of pixels that move most against the camera's motion
+        motion_change  mean absolute change of the blurred picture in 1/4 s, grey levels (as VMAF's motion feature, at a fixed lag)
+        jerk           mean change of a place's acceleration, diagonals / s^3
+        frozen         share of the time in which nothing changes
+        cuts           a second; their pairs are left out of all others
     """
     fresh = np.flatnonzero(np.diff(times, prepend=-np.inf) > 0)
     if len(fresh) < 2:
-        return {'motion': 0.0, 'motion_mean': 0.0, 'cuts': 0.0}
-    planes = _planes(frames[fresh])
-    pairs = [_pair(one, other) for one, other in itertools.pairwise(planes)]
-    top, mean, unexplained, share = np.array(pairs).T
-    steps, cut = np.diff(times[fresh]), _cuts(unexplained, share)
+        return dict.fromkeys(('motion', *PATHS, 'motion_change', 'jerk', 'cuts'), 0.0) | {'frozen': 1.0}
+    pictures, steps = planes(frames[fresh]), np.diff(times[fresh])
+    moves = flows(pictures, flow)
+    cut = _cuts(moves.unexplained / (moves.contrast + FAINT), moves.unexplained / np.maximum(moves.change, FAINT))
     seconds = steps[~cut].sum() or np.inf
-    return {'motion': float(top[~cut].sum() / seconds), 'motion_mean': float(mean[~cut].sum() / seconds),
-            'cuts': float(cut.sum() / steps.sum())}
+    raw = {name: float(path[~cut].sum() / seconds) for name, path in zip(PATHS, _paths(moves), strict=True)} | {
+        'motion_change': _change(pictures, times[fresh], cut), 'jerk': _jerk(moves.flow * moves.trust[..., None], steps, cut),
+        'frozen': float(steps[moves.largest <= STILL].sum() / steps.sum()), 'cuts': float(cut.sum() / steps.sum())}
+    return raw | {'motion': motion_score(raw)}
 
 
-def _planes(frames):
-    """One grey plane uint8 a frame, SIDE pixels high, along the colour axis with the most change in time.
-
-    On that axis a red ball on a dark green lawn is seen as well as a white one; luma may hardly tell the two apart.
-    """
-    scale = SIDE / min(frames.shape[1:3])
-    size = (round(frames.shape[2] * scale), round(frames.shape[1] * scale))
-    method = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
-    small = np.stack([cv2.GaussianBlur(cv2.resize(frame, size, interpolation=method), (0, 0), BLUR) for frame in frames])
-    axis = _colour_axis(small[:, ::2, ::2])
-    offset = -255 * np.minimum(axis, 0).sum()
-    return np.stack([np.clip(frame @ axis + offset, 0, 255).round().astype(np.uint8) for frame in small])
+def _paths(moves):
+    """How far each pair of pictures moved [P], in diagonals, by each of PATHS."""
+    camera = camera_flow(moves.flow, moves.known)
+    size, panned, own = (np.linalg.norm(field, axis=-1) for field in (moves.flow, camera, moves.flow - camera))
+    panned, size = panned.mean((1, 2)), size * moves.trust
+    rest = moves.known * np.minimum(1, panned / VISIBLE)[:, None, None]  # against a camera that moves, to rest is to move
+    return _top(size), size.mean((1, 2)), panned, _top(own * np.maximum(moves.trust, rest))
 
 
-def _colour_axis(frames):
-    """Weights [3] of R, G and B, absolute sum 1: the first principal axis of the changes between frames, drawn towards luma."""
-    changes = np.diff(frames.astype(np.float32), axis=0).reshape(-1, 3)
-    covariance = changes.T @ changes / len(changes)
-    prior = LUMA_SHARE * np.trace(covariance) + 1e-6
-    axis = np.linalg.eigh(covariance + prior * np.outer(LUMA, LUMA) / (LUMA @ LUMA))[1][:, -1]
-    return (axis / np.abs(axis).sum() * (1 if axis.sum() > 0 else -1)).astype(np.float32)
+def _top(size):
+    count = max(1, int(TOP * size[0].size))
+    return np.partition(size.reshape(len(size), -1), -count)[:, -count:].mean(1)
 
 
-def _pair(one, other):
-    """Top and mean flow in diagonals; change that the flow leaves unexplained, over the pictures' contrast, and over all change."""
-    flow = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM).calc(one, other, None)
-    height, width = one.shape
-    y, x = np.mgrid[0:height, 0:width].astype(np.float32)
-    followed = cv2.remap(other, x + flow[..., 0], y + flow[..., 1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-    first = one.astype(np.float32)
-    stay, follow = (cv2.GaussianBlur((first - second) ** 2, (0, 0), SIDE / 32) for second in (other, followed))
-    evidence = (stay - follow) / (np.median(follow) + QUANTISED)
-    trust = np.clip((evidence - DOUBT) / (TRUST - DOUBT), 0, 1)
-    size = np.hypot(flow[..., 0], flow[..., 1]) / np.hypot(height, width) * trust
-    count = max(1, int(TOP * size.size))
-    top = np.partition(size.ravel(), -count)[-count:].mean()
-    unexplained, change = (float(np.abs(first - second).mean()) for second in (followed, other))
-    return top, size.mean(), unexplained / (one.std() + other.std() + FAINT), unexplained / max(change, FAINT)
+def _change(pictures, times, cut):
+    """Mean absolute difference of pictures LAG apart, a cut between them left out."""
+    lag = max(1, round(LAG / np.median(np.diff(times))))
+    whole = [i for i in range(len(pictures) - lag) if not cut[i:i + lag].any()]
+    gaps = times[lag:] - times[:len(times) - lag]
+    return float(np.mean([np.abs(pictures[i + lag] - pictures[i]).mean() * LAG / gaps[i] for i in whole])) if whole else 0.0
+
+
+def _jerk(flow, steps, cut):
+    """Mean |second difference of velocity| / step^2 of places whose flow [P, h, w, 2] in diagonals took steps [P] in s."""
+    velocity = np.stack([cv2.resize(one, BLOCKS, interpolation=cv2.INTER_AREA) for one in flow]) / steps[:, None, None, None]
+    whole = ~(cut[2:] | cut[1:-1] | cut[:-2])
+    size = np.linalg.norm(np.diff(velocity, 2, axis=0), axis=-1).mean((1, 2)) / (steps[2:] * steps[1:-1]) if len(steps) > 2 else np.zeros(0)
+    return float(size[whole].mean()) if whole.any() else 0.0
 
 
 def _cuts(unexplained, share):

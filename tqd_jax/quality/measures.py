@@ -1,0 +1,54 @@
+"""What each column of a row of scores means, and how raw measures combine into the two scores."""
+import dataclasses
+
+VERSION = '4'  # of every measure and of both formulas: raise it, and rows of another version are measured anew
+NOISE_HALF, BLOCK_HALF, BAND_HALF = 3.0, 4.0, 0.02  # noise in grey levels, blockiness and banding that halve the look of a picture
+
+
+@dataclasses.dataclass(frozen=True)
+class Measure:
+    """A column: its name, the axis it belongs to ('motion' or 'look'), its unit and what it says."""
+    name: str
+    axis: str
+    unit: str
+    meaning: str
+
+
+MEASURES = (
+    Measure('motion_top', 'motion', 'diagonals / s', 'path of the 5 % of the pixels that move most'),
+    Measure('motion_mean', 'motion', 'diagonals / s', 'mean path of all pixels'),
+    Measure('motion_camera', 'motion', 'diagonals / s', "the camera's part: one affine motion of the whole picture"),
+    Measure('motion_object', 'motion', 'diagonals / s', "path of the 5 % of the pixels that move most against the camera's motion"),
+    Measure('motion_change', 'motion', 'grey levels', "mean change of the blurred picture in 1/4 s, as in VMAF's motion feature"),
+    Measure('jerk', 'motion', 'diagonals / s³', "mean change of a place's acceleration: shaking, stutter"),
+    Measure('frozen', 'motion', 'share', 'of the time in which nothing changes'),
+    Measure('repeated', 'motion', 'share', 'of the frames in the file that repeat the one before'),
+    Measure('cuts', 'motion', '1 / s', 'cuts inside the clip'),
+    Measure('motion_codec', 'motion', 'diagonals / s', "mean length of the codec's motion vectors; null if there are none, or unasked"),
+    Measure('detail', 'look', 'share', 'of the picture with visible detail at two fixed scales'),
+    Measure('noise', 'look', 'grey levels', 'of white noise, as seen at 64 pixels a side'),
+    Measure('blockiness', 'look', 'ratio', "how much higher luma jumps at the borders of the codec's blocks"),
+    Measure('banding', 'look', 'share', 'of the picture on false contours'),
+    Measure('true_resolution', 'look', 'share', "of the file's width and height that its detail fills: low where it was scaled up"),
+    Measure('niqe', 'look', 'distance', 'of local statistics from those of pristine pictures; lower is better'),
+    Measure('brightness', 'look', 'share', 'mean luma'),
+    Measure('contrast', 'look', 'share', 'from the 5th to the 95th percentile of luma'),
+    Measure('clipped', 'look', 'share', 'of the pixels that are black or white beyond telling'),
+    Measure('colourfulness', 'look', 'grey levels', '0 for grey'),
+    Measure('letterbox', 'look', 'share', "of the frame that bars cover"),
+    Measure('overlay', 'look', 'share', 'of the frame under text or logos that stay while the picture moves; null if that cannot be told'),
+)
+
+
+def motion_score(raw):
+    """motion: motion_top itself, frame diagonals a second."""
+    return raw['motion_top']
+
+
+def visual_score(raw):
+    """visual, in [0, 1]: detail / (1 + noise / 3 + blockiness / 4 + banding / 0.02).
+
+    The share of the picture that shows something, less what makes it ugly; each of the three halves it at its constant. The constants
+    are calibrated on the rendered library, whose truth is known, and held against real clips (docs/results/scoring.md).
+    """
+    return raw['detail'] / (1 + raw['noise'] / NOISE_HALF + raw['blockiness'] / BLOCK_HALF + raw['banding'] / BAND_HALF)

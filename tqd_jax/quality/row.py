@@ -1,0 +1,124 @@
+"""A clip becomes a row: every raw measure and both scores of one file, or the reason why not."""
+import contextlib
+import dataclasses
+import functools
+import hashlib
+
+import cv2
+import numpy as np
+
+from tqd_jax.data.places import BadClip, local_copy
+from tqd_jax.data.video import Limits, probe, read_views
+from tqd_jax.quality import niqe_model
+from tqd_jax.quality.codec_motion import codec_motion
+from tqd_jax.quality.duplicates import fingerprint
+from tqd_jax.quality.flow import FLOWS, SIDE
+from tqd_jax.quality.measures import VERSION
+from tqd_jax.quality.motion import motion, sampling_rate
+from tqd_jax.quality.visual import visual
+
+WINDOW, WINDOWS = 3.0, 4  # seconds of a clip that are measured at a time, and how often; a shorter clip is measured whole
+LOOKS, LOOK_SIDE = 8, 540  # frames that the look is measured on, and the short side that they are shrunk to
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Settings:
+    """What a row depends on beside the clip. Raises ValueError on an unknown flow or a negative threshold.
+
+    flow: one of flow.FLOWS. niqe: the file of another NIQE model than the shipped one. codec: measure 'motion_codec' too.
+    least_codec_motion: a first pass, several times cheaper than the whole: a clip whose codec's motion vectors are shorter is not
+    measured further.
+    """
+    flow: str = 'dis'
+    niqe: str | None = None
+    codec: bool = False
+    least_codec_motion: float = 0.0
+    limits: Limits = Limits()
+
+    def __post_init__(self):
+        if self.flow not in FLOWS or not self.least_codec_motion >= 0:
+            raise ValueError(f'flow is one of {", ".join(FLOWS)} and least_codec_motion at least 0, got {self.flow!r} and '
+                             f'{self.least_codec_motion}')
+
+    @property
+    def version(self):
+        """What 'scorer_version' says: rows of one version compare."""
+        values = {field.name: (getattr(self, field.name), field.default) for field in dataclasses.fields(self)}
+        changed = {name: value for name, (value, default) in values.items() if value != default}
+        if self.niqe:
+            changed['niqe'] = content_id(self.niqe)[:8]
+        if self.limits != Limits():
+            changed['limits'] = ' '.join(str(value) for value in dataclasses.astuple(self.limits))
+        return ','.join([VERSION, *(f'{name}={value}' for name, value in changed.items())])
+
+
+def score_clip(path, settings=Settings()):
+    """One clip's motion, visual, every raw measure of measures.MEASURES, width, height, fps, duration and fingerprint. Raises BadClip.
+
+    What is measured are the first to the last 3 s in four evenly spaced windows, or all of a clip of up to 12 s; a measure of motion is the
+    mean of the windows'. So a long clip costs what a short one does, and a slowed copy is measured on the same scenes.
+    """
+    with local_copy(path, settings.limits.max_fetched) as file:
+        info = probe(file, limits=settings.limits)
+        raw = {'motion_codec': _first_pass(file, settings)}
+        last = info.duration - WINDOW
+        short = last < (WINDOWS - 1) * WINDOW
+        windows = [(0.0, WINDOWS * WINDOW)] if short else [(start, WINDOW) for start in np.linspace(0, last, WINDOWS)]
+        read = functools.partial(read_views, file, rate=sampling_rate(info.fps), side=SIDE, looks=LOOKS // len(windows),
+                                 look_side=LOOK_SIDE, limits=settings.limits)
+        moves, looks = zip(*(_window(read(start=start, seconds=seconds), settings) for start, seconds in windows), strict=True)
+    frames = np.concatenate(looks)
+    raw |= {name: float(np.mean([move[name] for move in moves])) for name in moves[0]}
+    raw |= visual(frames, min(frames.shape[1:3]) / min(info.width, info.height), _model(settings.niqe))
+    return dataclasses.asdict(info) | raw | {'fingerprint': fingerprint(frames)}
+
+
+def _window(views, settings):
+    clip, looks = views
+    return motion(clip.frames, clip.times, settings.flow) | {'repeated': clip.repeated}, looks
+
+
+def _first_pass(file, settings):
+    if not (settings.codec or settings.least_codec_motion):
+        return None
+    moved = codec_motion(file, settings.limits)
+    if moved is not None and moved < settings.least_codec_motion:
+        raise BadClip(f'hardly moves: the codec\'s motion vectors have {moved:.4f} diagonals a second, less than '
+                      f'{settings.least_codec_motion:g}')
+    return moved
+
+
+@functools.cache
+def _model(path):
+    return niqe_model.load(path or niqe_model.SHIPPED)
+
+
+def content_id(path):
+    """Hex hash of a local file's bytes: one id for all copies of a clip."""
+    with open(path, 'rb') as file:
+        return hashlib.file_digest(file, 'sha256').hexdigest()[:32]
+
+
+def measured_row(path, settings=Settings(), known=lambda key: False):
+    """{'id', **score_clip} of a clip, or {'id', 'reason': why not}; nothing but a dead process keeps it from answering.
+
+    known: says of an id whether its row is there already; then the answer is {'id'} alone. Without 'id' the file could not be read.
+    """
+    row = {}
+    try:
+        with local_copy(path, settings.limits.max_fetched) as file:
+            with contextlib.suppress(OSError):  # decoding says why
+                row['id'] = content_id(file)
+            if 'id' in row and known(row['id']):
+                return row
+            return row | score_clip(file, settings)
+    except BadClip as error:
+        return row | {'reason': str(error)}
+    except (MemoryError, cv2.error) as error:
+        return row | {'reason': 'too large for the memory' if isinstance(error, MemoryError) or 'memory' in str(error) else _said(error)}
+    except Exception as error:  # one clip in a million must not end the run; the reason names the bug
+        return row | {'reason': _said(error)}
+
+
+def _said(error):
+    return f'cannot be measured ({type(error).__name__}: {" ".join(str(error).split())[:200]})'

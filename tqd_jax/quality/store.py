@@ -1,0 +1,64 @@
+"""Measured rows in one SQLite file: by content, so that a clip is measured once whatever it is called, and safe whenever a process dies."""
+import json
+import sqlite3
+
+SCHEMA = '''
+CREATE TABLE IF NOT EXISTS rows (id TEXT, version TEXT, row TEXT, PRIMARY KEY (id, version)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS files (path TEXT PRIMARY KEY, stamp TEXT, id TEXT, reason TEXT) WITHOUT ROWID;
+'''
+PATIENCE = 60.0  # s that one process waits for another's write
+
+
+class RowStore:
+    """Rows of one version of the scorer, and which file has which content. One process writes; any number look, each with its own RowStore.
+
+    path: of the file; version: text. What was written is there after a SIGKILL. A context manager.
+    """
+
+    def __init__(self, path, version):
+        self._version = version
+        self._base = sqlite3.connect(path, timeout=PATIENCE, isolation_level=None)  # every statement is a transaction
+        self._base.execute('PRAGMA journal_mode = WAL')  # where the file system has no shared memory it stays as it was
+        self._base.execute('PRAGMA synchronous = NORMAL')
+        self._base.executescript(SCHEMA)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exception):
+        self._base.close()
+
+    def known(self, key):
+        """Whether there is a row of this content id."""
+        return self._one('SELECT 1 FROM rows WHERE id = ? AND version = ?', key, self._version) is not None
+
+    def of(self, key):
+        """The row of a content id without it, or None."""
+        text = self._one('SELECT row FROM rows WHERE id = ? AND version = ?', key, self._version)
+        return text and json.loads(text[0])
+
+    def row(self, path, stamp):
+        """The row (a dict) of a file that has not changed since, or {'reason': why it has none}; None where it must be measured."""
+        found = self._one('SELECT id, reason FROM files WHERE path = ? AND stamp = ?', path, self._stamp(stamp))
+        if found is None or found[0] is None:
+            return found and {'reason': found[1]}
+        values = self.of(found[0])
+        return values and {'id': found[0], **values}
+
+    def add(self, path, stamp, row):
+        """Keeps a row: {'id', ...}, {'id'} alone where the content is known, or {'reason'} of a file without one, under its path."""
+        key, values = row.get('id'), {name: value for name, value in row.items() if name != 'id'}
+        if key and values:
+            self._base.execute('INSERT OR REPLACE INTO rows VALUES (?, ?, ?)', (key, self._version, json.dumps(values)))
+        reason = None if key else row['reason']
+        self._base.execute('INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?)', (path, self._stamp(stamp), key, reason))
+
+    def forget_unread(self):
+        """Drops the reasons of files that could not be read, or not in time: another run tries again."""
+        self._base.execute('DELETE FROM files WHERE id IS NULL')
+
+    def _stamp(self, stamp):
+        return f'{self._version} {stamp}'
+
+    def _one(self, statement, *values):
+        return self._base.execute(statement, values).fetchone()

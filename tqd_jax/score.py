@@ -1,0 +1,175 @@
+"""Scores a library of clips: what moves, what looks good, and what cannot be used, as a table and a page.
+
+    python -m tqd_jax.score --clips=FOLDER_OR_LIST --output=scores.parquet [--workers=8]
+
+Stopped at any moment, even by SIGKILL, the same command goes on with what is missing. Beside the table come quality.html and
+normaliser.json, and what was measured is kept in scores.parquet.store, by content: moved or renamed, a clip is not measured again.
+"""
+import contextlib
+import dataclasses
+import functools
+import os
+import pathlib
+import sys
+
+import pyarrow as pa
+import pyarrow.compute
+from absl import app, flags
+
+from tqd_jax.data import places
+from tqd_jax.data.manifest import read_clips
+from tqd_jax.data.video import Limits
+from tqd_jax.quality import law, score
+from tqd_jax.quality.flow import FLOWS
+from tqd_jax.quality.importers import import_scores, merge
+from tqd_jax.quality.learned import score_learned, with_learned
+from tqd_jax.quality.niqe_model import load
+from tqd_jax.quality.normaliser import KINDS
+from tqd_jax.quality.row import Settings
+from tqd_jax.quality.scorers import load_scorers
+from tqd_jax.quality.store import RowStore
+from tqd_jax.quality.table import is_scored, load_maps, rows_of, save_maps, write_scores
+from tqd_jax.score_report import write_quality_report
+from transfer_jax.runtime.errors import UserError
+from transfer_jax.runtime.progress import Progress
+
+CLIPS = flags.DEFINE_string('clips', None, 'a folder, manifest (.parquet, .csv, .jsonl), list (.txt) or video; or name=path,name=path')
+OUTPUT = flags.DEFINE_string('output', 'scores.parquet', 'the table to write; its page and files lie beside it')
+STORE = flags.DEFINE_string('store', None, 'where measured rows are kept, on a local disk; OUTPUT.store by default')
+WORKERS = flags.DEFINE_integer('workers', os.cpu_count(), 'processes; 0 measures in this one', lower_bound=0)
+SCORES = flags.DEFINE_list('scores', [], 'files of scores that other tools have given, instead of or beside measuring (docs/importing.md)')
+TOOL = flags.DEFINE_string('tool', None, 'the tool that --scores are of, where their columns do not tell')
+FLOW = flags.DEFINE_enum('flow', 'dis', list(FLOWS), 'optical flow')
+NIQE = flags.DEFINE_string('niqe', None, 'a NIQE model of your own frames, by python -m tqd_jax.quality.niqe_model')
+CODEC = flags.DEFINE_bool('codec', False, "measure the length of the codec's own motion vectors too")
+LEAST = flags.DEFINE_float('least_codec_motion', 0.0, 'a cheap first pass: clips whose codec moves less get a reason', lower_bound=0)
+SCORERS = flags.DEFINE_list('scorers', [], 'learned scorers, module:factory or module:factory=FILE, run in batches on the accelerator')
+BATCH = flags.DEFINE_integer('batch', 8, 'clips that a learned scorer sees at a time', lower_bound=1)
+NORMALISER = flags.DEFINE_string('normaliser', 'rank', 'scores -> mq, vq: rank, minmax, zscore, or a normaliser.json of another library')
+LAW = flags.DEFINE_enum('law', 'beta', list(law.KINDS), 'the timestep law that the page shows')
+TIMEOUT = flags.DEFINE_float('timeout', 300.0, 'seconds that one clip may take', lower_bound=1)
+MEMORY = flags.DEFINE_float('memory_gb', 4.0, 'GB that one process may take', lower_bound=0.5)
+LIMITS = {field.name: flags.DEFINE_integer(field.name, field.default, 'limit of a clip: see tqd_jax.data.video.Limits', lower_bound=1)
+          for field in dataclasses.fields(Limits)}
+RETRY = flags.DEFINE_bool('retry', False, 'ask again for clips that could not be read, or not in time')
+REPORT = flags.DEFINE_bool('report', True, 'write quality.html')
+
+
+def main(argv):
+    """Scores, writes, reports; a user's error is one line on stderr and code 2."""
+    try:
+        if argv[1:]:
+            raise UserError(f'{argv[1]!r} is no flag: flags are written --name=value; --help lists them')
+        run()
+    except UserError as error:
+        print(f'error: {error}', file=sys.stderr)
+        sys.exit(2)
+
+
+def run():
+    """The whole job of the flags. Raises UserError before anything is measured where they cannot be followed."""
+    table, fitted, scorers, settings = clips_table(), normaliser_of(NORMALISER.value), load_scorers(SCORERS.value), settings_of()
+    store = STORE.value or f'{OUTPUT.value}.store'
+    if places.is_remote(store):
+        raise UserError(f'--store: {store} is a URL; measured rows are kept on a local disk, so name a file there')
+    pathlib.Path(store).parent.mkdir(parents=True, exist_ok=True)
+    paths = table['clip'].to_pylist()
+    rows = functools.partial(given_rows, paths)
+    if is_scored(table):
+        rows, table = functools.partial(rows_of, table), table.drop_columns([name for name in ('mq', 'vq') if name in table.column_names])
+    elif not {'motion', 'visual'} <= set(table.column_names):
+        measure(paths, store, settings)
+        rows = functools.partial(score.rows, paths, store, settings)
+    for scorer in scorers:
+        with shown(scorer.name) as progress:
+            score_learned(scorer, rows(), store, batch=BATCH.value, workers=max(1, WORKERS.value), progress=progress)
+    more = tuple(column for scorer in scorers for column in scorer.columns)
+    maps, scored = write_scores(OUTPUT.value, table, lambda: with_learned(scorers, rows(), store), fitted, more)
+    tell(len(table), scored, maps)
+
+
+def clips_table():
+    """The clips, and the scores that they have already. Raises UserError where neither --clips nor --scores says which clips."""
+    if not CLIPS.value and not SCORES.value:
+        raise UserError('--clips is missing: name a folder, a manifest or a list; or --scores, files of scores that other tools gave')
+    clips = read_clips(CLIPS.value, flag='--clips') if CLIPS.value else None
+    if CLIPS.value and os.path.isdir(CLIPS.value):
+        for kind, count in sorted(places.find_clips(CLIPS.value)[1].items()):
+            print(f'left out, no videos by their ending: {count} {kind or "without one"}')
+    if not SCORES.value:
+        return clips
+    root = CLIPS.value if CLIPS.value and os.path.isdir(CLIPS.value) else None
+    given = merge([import_scores(path, tool=TOOL.value, root=root) for path in SCORES.value])
+    given = given.drop_columns([name for name in given.column_names if given[name].null_count == len(given)])
+    if clips is None:
+        return given
+    both = given.take(pa.compute.index_in(clips['clip'], value_set=given['clip'].combine_chunks()))
+    return pa.table({name: clips[name] for name in clips.column_names} | {name: both[name] for name in both.column_names if name != 'clip'})
+
+
+def given_rows(paths):
+    """Rows of clips whose scores are given: nothing of them is measured."""
+    return ({'clip': path, 'id': path, 'scorer_version': 'given'} for path in paths)
+
+
+def measure(paths, store, settings):
+    """Fills the store."""
+    if RETRY.value:
+        with RowStore(store, settings.version) as known:
+            known.forget_unread()
+    by = None
+    if WORKERS.value:
+        by = functools.partial(score.in_processes, settings=settings, store=store, workers=WORKERS.value, timeout=TIMEOUT.value,
+                               memory=int(MEMORY.value * 2**30))
+    with shown('score') as progress:
+        score.score_clips(paths, store, settings, measure=by, progress=progress)
+
+
+@contextlib.contextmanager
+def shown(label):
+    """A function of (done, total) that shows progress."""
+    bars = []
+
+    def progress(done, total):
+        if not bars:
+            bars.append(Progress(total, label=label, unit='clip'))
+        bars[0].update(done - bars[0].count)
+
+    yield progress
+    for bar in bars:
+        bar.close()
+
+
+def settings_of():
+    """The Settings of the flags, their files looked at."""
+    if NIQE.value:
+        load(NIQE.value)
+    limits = Limits(**{name: flag.value for name, flag in LIMITS.items()})
+    return Settings(flow=FLOW.value, niqe=NIQE.value, codec=CODEC.value, least_codec_motion=LEAST.value, limits=limits)
+
+
+def normaliser_of(name):
+    """A kind, or the fitted {'motion', 'visual'} of a file."""
+    if name in KINDS:
+        return name
+    try:
+        return load_maps(name)
+    except (OSError, ValueError) as error:
+        raise UserError(f'--normaliser={name} is neither {", ".join(KINDS)} nor a normaliser.json ({error})') from None
+
+
+def tell(clips, scored, maps):
+    """Writes what lies beside the table, and says where everything is."""
+    output = OUTPUT.value
+    print(f'{scored} of {clips} clips scored: {output}' + (f'; {clips - scored} have a reason' if scored < clips else ''))
+    if places.is_remote(output):
+        return
+    beside = pathlib.Path(output).parent
+    save_maps(beside / 'normaliser.json', maps)
+    if REPORT.value:
+        write_quality_report(output, beside / 'quality.html', law=law.LawConfig(kind=LAW.value), workers=max(1, WORKERS.value))
+        print(f'report: {beside / "quality.html"}')
+
+
+if __name__ == '__main__':
+    app.run(main)

@@ -15,7 +15,7 @@ import pytest
 from tqd_jax.data import video
 from tqd_jax.data.manifest import read_clips
 from tqd_jax.data.places import ENDINGS
-from tqd_jax.quality.score import measured_row
+from tqd_jax.quality.row import measured_row
 
 SECONDS = 15.0  # that one file may take on a busy machine; alone, none takes two
 MEMORY = 1 << 20  # KiB

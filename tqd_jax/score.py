@@ -51,6 +51,8 @@ TIMEOUT = flags.DEFINE_float('timeout', 300.0, 'seconds that one clip may take',
 MEMORY = flags.DEFINE_float('memory_gb', 4.0, 'GB that one process may take', lower_bound=0.5)
 LIMITS = {field.name: flags.DEFINE_integer(field.name, field.default, 'limit of a clip: see tqd_jax.data.video.Limits', lower_bound=1)
           for field in dataclasses.fields(Limits)}
+BEAM = flags.DEFINE_string('beam', '', "options of Apache Beam, as '--runner=...': measures on a cluster (docs/scoring.md)")
+SCRATCH = flags.DEFINE_string('scratch', None, 'with --beam: a folder or URL that all workers reach; OUTPUT.scratch by default')
 RETRY = flags.DEFINE_bool('retry', False, 'ask again for clips that could not be read, or not in time')
 REPORT = flags.DEFINE_bool('report', True, 'write quality.html')
 
@@ -117,12 +119,18 @@ def measure(paths, store, settings):
     if RETRY.value:
         with RowStore(store, settings.version) as known:
             known.forget_unread()
-    by = None
-    if WORKERS.value:
-        by = functools.partial(score.in_processes, settings=settings, store=store, workers=WORKERS.value, timeout=TIMEOUT.value,
-                               memory=int(MEMORY.value * 2**30))
     with shown('score') as progress:
-        score.score_clips(paths, store, settings, measure=by, progress=progress)
+        score.score_clips(paths, store, settings, measure=executor(store, settings), progress=progress)
+
+
+def executor(store, settings):
+    """What measures, as score.score_clips wants it: None for this process, else functools.partial of in_beam or in_processes."""
+    common = {'settings': settings, 'store': store, 'timeout': TIMEOUT.value, 'memory': int(MEMORY.value * 2**30)}
+    if BEAM.value:
+        from tqd_jax.quality.cluster import in_beam  # an extra, which takes a second to import
+        scratch = SCRATCH.value or f'{OUTPUT.value}.scratch'
+        return functools.partial(in_beam, options=BEAM.value, scratch=scratch, **common)
+    return functools.partial(score.in_processes, workers=WORKERS.value, **common) if WORKERS.value else None
 
 
 @contextlib.contextmanager

@@ -2,7 +2,7 @@
 import dataclasses
 
 VERSION = '4'  # of every measure and of both formulas: raise it, and rows of another version are measured anew
-NOISE_HALF, BLOCK_HALF, BAND_HALF = 3.0, 4.0, 0.02  # noise in grey levels, blockiness and banding that halve the look of a picture
+NOISE_HALF, BLOCK_HALF, BAND_HALF = 2.0, 4.0, 0.2  # noise in grey levels, blockiness and banding that halve the look of a picture
 
 
 @dataclasses.dataclass(frozen=True)
@@ -46,7 +46,7 @@ def motion_score(raw):
 
 
 def visual_score(raw):
-    """visual, in [0, 1]: detail / (1 + noise / 3 + blockiness / 4 + banding / 0.02).
+    """visual, in [0, 1]: detail / (1 + noise / 2 + blockiness / 4 + banding / 0.2).
 
     The share of the picture that shows something, less what makes it ugly; each of the three halves it at its constant. The constants
     are calibrated on the rendered library, whose truth is known, and held against real clips (docs/results/scoring.md).

@@ -6,6 +6,7 @@ import multiprocessing
 import os
 import resource
 import sys
+import threading
 import types
 from concurrent.futures import FIRST_COMPLETED, TimeoutError, wait
 
@@ -74,24 +75,33 @@ def in_processes(paths, settings, store, *, workers, timeout=300.0, memory=4 * 2
 
     A clip may take `memory` bytes; one that asks for more, hangs or crashes ends as a reason, and its process is replaced.
     """
+    with isolated(settings, store, workers=workers, timeout=timeout, memory=memory, measure=measure) as schedule:
+        pending, paths = {}, iter(paths)
+        while True:
+            pending |= {schedule(path): path for path in itertools.islice(paths, AHEAD * workers - len(pending))}
+            if not pending:
+                break
+            for future in wait(pending, return_when=FIRST_COMPLETED).done:
+                yield pending.pop(future), row_of(future, timeout)
+
+
+@contextlib.contextmanager
+def isolated(settings, store, *, workers, timeout, memory, measure):
+    """A context that gives a function: path -> future of its row, for row_of, from one of `workers` processes as in_processes has them.
+
+    store: None where the processes cannot reach it; then a content that is known already is measured again.
+    """
     begin = functools.partial(_begin, store, settings, memory)
-    with _light_workers(), pebble.ProcessPool(max_workers=workers, context=multiprocessing.get_context('spawn'), initializer=begin) as pool:
-        pending = {}
+    with pebble.ProcessPool(max_workers=workers, context=_LightContext(), initializer=begin) as pool:
         try:
-            schedule = lambda path: pool.schedule(_measure, args=[path, settings, measure], timeout=timeout)
-            paths = iter(paths)
-            while True:
-                pending |= {schedule(path): path for path in itertools.islice(paths, AHEAD * workers - len(pending))}
-                if not pending:
-                    break
-                for future in wait(pending, return_when=FIRST_COMPLETED).done:
-                    yield pending.pop(future), _row(future, timeout)
+            yield lambda path: pool.schedule(_measure, args=[path, settings, measure], timeout=timeout)
         except BaseException:  # leaving the pool would wait for all that is still queued
             pool.stop()
             raise
 
 
-def _row(future, timeout):
+def row_of(future, timeout):
+    """The row that a future of isolated brings, or the reason why its process brought none."""
     try:
         return future.result()
     except TimeoutError:
@@ -101,21 +111,28 @@ def _row(future, timeout):
 
 
 def _begin(store, settings, memory):
-    """In a new process: one thread for OpenCV, `memory` for its data, and its own look at the store."""
+    """In a new process: one thread for OpenCV, `memory` for its data, and its own look at the store, if there is one."""
     cv2.setNumThreads(1)
     resource.setrlimit(resource.RLIMIT_DATA, (memory, resource.getrlimit(resource.RLIMIT_DATA)[1]))
-    _measure.known = RowStore(store, settings.version).known
+    _measure.known = RowStore(store, settings.version).known if store else lambda key: False
 
 
 def _measure(path, settings, measure):
     return measure(path, settings, _measure.known)
 
 
-@contextlib.contextmanager
-def _light_workers():
-    """Spares the processes started meanwhile what the main module imports: jax alone would take longer than some hundred clips."""
-    main, sys.modules['__main__'] = sys.modules['__main__'], types.ModuleType('__main__')
-    try:
-        yield
-    finally:
-        sys.modules['__main__'] = main
+class _LightProcess(multiprocessing.context.SpawnProcess):
+    """Spared what the main module imports: jax alone would take longer than some hundred clips."""
+    one_at_a_time = threading.Lock()  # a cluster's worker has a pool in each thread
+
+    def start(self):
+        with self.one_at_a_time:
+            main, sys.modules['__main__'] = sys.modules['__main__'], types.ModuleType('__main__')
+            try:
+                super().start()
+            finally:
+                sys.modules['__main__'] = main
+
+
+class _LightContext(multiprocessing.context.SpawnContext):
+    Process = _LightProcess

@@ -18,11 +18,11 @@ def visual(frames, shrunk=1.0, model=None):
     """Raw measures of frames uint8 [F, H, W, 3], spread over a clip, and 'visual' in [0, 1], higher is better: see measures.visual_score.
 
     shrunk: by how much the frames were shrunk from the file's. model: the NiqeModel that 'niqe' is told by; without one it is None.
-    What bars cover is not looked at.
+    What bars cover is left out of resolution, niqe and exposure; the score looks at the whole, so that it does not hang on finding bars.
     """
     lumas = np.stack([cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY) for frame in frames]).astype(np.float32)
     rows, columns = inside_bars(lumas)
     picture = lumas[:, rows, columns]
-    raw = detail(picture) | blockiness(lumas, 8 * shrunk) | banding(picture) | resolution(picture, shrunk) | overlays(lumas)
+    raw = detail(lumas) | blockiness(lumas, 8 * shrunk) | banding(lumas) | resolution(picture, shrunk) | overlays(lumas)
     raw |= exposure(frames[:, rows, columns], picture) | {'niqe': model and niqe(picture[::STATISTICS], model)}
     return raw | {'visual': visual_score(raw)}

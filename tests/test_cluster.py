@@ -87,8 +87,8 @@ def test_an_interrupted_pipeline_goes_on(cluster, clips, tmp_path, monkeypatch):
     (tmp_path / 'interrupt').touch()
     with pytest.raises(Exception, match='wanted for something else'):
         beam_rows(cluster, paths, tmp_path, measure=interrupted_at)
-    written = {path for path, _, row in cluster.Scratch(str(tmp_path / 'scratch'), f'{tmp_path / "store"} {Settings().version}').read('rows')
-               if 'id' in row}
+    left = cluster.Scratch(str(tmp_path / 'scratch'), f'{tmp_path / "store"} {Settings().version}').read('rows')
+    written = {path for path, _, row in left if 'id' in row}
     assert written and not any('clip 3' in path for path in written)
     (tmp_path / 'interrupt').unlink()
     (tmp_path / 'measured').write_text('')
@@ -120,12 +120,12 @@ def trouble(path, settings, known):
 
 def test_limits_hold_in_processes_without_jax_and_beam(cluster, clips, tmp_path):
     paths = [str(clips / f'clip {number}.mp4') for number in range(4)]
-    rows, _ = beam_rows(cluster, paths, tmp_path, measure=trouble, timeout=2.0)
-    assert 'died (exit code 9)' in rows[1]['reason'] and rows[2]['reason'] == 'took longer than 2 s to read and measure'
+    rows, _ = beam_rows(cluster, paths, tmp_path, measure=trouble, timeout=3.0)
+    assert 'died (exit code 9)' in rows[1]['reason'] and rows[2]['reason'] == 'took longer than 3 s to read and measure'
     assert [(row['jax'], row['beam']) for row in (rows[0], rows[3])] == [(False, False)] * 2
     assert hasattr(sys.modules['__main__'], '__file__') or 'PYTEST_XDIST_WORKER' in os.environ  # given back by the processes' starts
     score.score_clips(paths, tmp_path / 'local', measure=lambda missing: score.in_processes(
-        missing, Settings(), tmp_path / 'local', workers=1, timeout=2.0, measure=trouble))
+        missing, Settings(), tmp_path / 'local', workers=1, timeout=3.0, measure=trouble))
     assert [row | {'beam': 0} for row in score.rows(paths, tmp_path / 'local')] == [row | {'beam': 0} for row in rows]
 
 

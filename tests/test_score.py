@@ -1,115 +1,165 @@
-"""The scoring engine and the normaliser: once per content, resumable, reasons for what is left out, monotone and frozen maps."""
+"""The scoring engine and the normaliser: rows in order, once per content, reasons for what is left out, monotone and frozen maps."""
+import itertools
 import json
 import os
 import pathlib
 import sys
 import time
 
-import cv2
 import numpy as np
 import pytest
 import scipy.stats as st
 
-from tqd_jax.data.render import render_library
 from tqd_jax.data.video import write_clip
-from tqd_jax.quality import score
+from tqd_jax.quality import row, score
+from tqd_jax.quality.measures import VERSION
 from tqd_jax.quality.normaliser import KINDS, Normaliser
+from tqd_jax.quality.row import Settings, content_id, measured_row
+from tqd_jax.quality.store import RowStore
+
+MEMORY = 2**30
 
 
 @pytest.fixture(scope='module')
 def clips(tmp_path_factory):
-    folder = render_library(tmp_path_factory.mktemp('rendered'), clips=6).parent / 'clips'
-    (folder / 'broken.mp4').write_bytes(b'not a video')
-    return [str(path) for path in sorted(folder.glob('*.mp4'))]
+    """Paths of six small clips, and last of a file that is none."""
+    folder, rng = tmp_path_factory.mktemp('clips'), np.random.default_rng(0)
+    for number in range(6):
+        picture = np.kron(rng.integers(30, 226, (6, 8, 3)), np.ones((8, 8, 1))).astype(np.uint8)
+        write_clip(folder / f'{number}.mp4', np.stack([np.roll(picture, number * step, axis=1) for step in range(8)]), 8)
+    (folder / 'text.mp4').write_bytes(b'not a video')
+    return [str(path) for path in sorted(folder.iterdir())]
+
+
+def scored(paths, store, settings=Settings(), **options):
+    score.score_clips(paths, store, settings, **options)
+    return list(score.rows(paths, store, settings))
+
+
+def by_processes(store, measure, workers=1, **options):
+    return lambda paths: score.in_processes(paths, Settings(), store, workers=workers, measure=measure, **{'memory': MEMORY} | options)
 
 
 def counted(monkeypatch):
-    measured, real = [], score.score_clip
-    monkeypatch.setattr(score, 'score_clip', lambda path: (measured.append(path), real(path))[1])
+    measured, real = [], row.score_clip
+    monkeypatch.setattr(row, 'score_clip', lambda path, settings: (measured.append(path), real(path, settings))[1])
     return measured
 
 
-def test_rows_and_reasons_are_in_order(clips, tmp_path):
-    seen = []
-    rows, skipped = score.score_clips(clips, tmp_path / 'cache.jsonl', progress=lambda done, total: seen.append((done, total)))
-    assert [row['clip'] for row in rows] == clips[:-1] and [path for path, _ in skipped] == clips[-1:]
-    assert 'not a video' in skipped[0][1] and seen[-1] == (7, 7)
-    assert {'id', 'motion', 'visual', 'width', 'height', 'fps', 'duration', 'scorer_version'} <= rows[0].keys()
-
-
-def test_what_is_known_is_not_measured_again(clips, tmp_path, monkeypatch):
-    cache = tmp_path / 'cache.jsonl'
-    first = score.score_clips(clips, cache)
-    measured = counted(monkeypatch)
-    assert score.score_clips(clips, cache) == first and measured == []
-    lines = cache.read_text().splitlines()
-    cache.write_text('\n'.join(lines[:3]) + '\n' + lines[3][:20])  # killed in the middle of a line
-    assert score.score_clips(clips, cache) == first and len(measured) == 4
-    assert score.score_clips(clips, cache) == first and len(measured) == 4
-    stale = [json.dumps(json.loads(line) | {'scorer_version': -1}) for line in lines]
-    cache.write_text('\n'.join(stale) + '\n')
-    assert score.score_clips(clips, cache) == first and len(measured) == 4 + 7
-
-
-def test_changed_bytes_are_measured_and_copies_are_not(clips, tmp_path, monkeypatch):
-    (tmp_path / 'a.mp4').write_bytes(pathlib.Path(clips[0]).read_bytes())
-    (tmp_path / 'b.mp4').write_bytes(pathlib.Path(clips[1]).read_bytes())
-    paths, cache = [str(tmp_path / 'a.mp4'), str(tmp_path / 'b.mp4'), clips[0]], tmp_path / 'cache.jsonl'
-    measured = counted(monkeypatch)
-    rows, _ = score.score_clips(paths, cache)
-    assert len(measured) == 2 and rows[0]['id'] == rows[2]['id'] and rows[0]['motion'] == rows[2]['motion']
-    (tmp_path / 'a.mp4').write_bytes(pathlib.Path(clips[2]).read_bytes())
-    rows, _ = score.score_clips(paths, cache)
-    assert len(measured) == 3 and rows[0]['id'] != rows[2]['id']
+def test_rows_and_reasons_are_in_order_and_progress_is_told(clips, tmp_path):
+    told = []
+    rows = scored(clips[::-1], tmp_path / 'store', progress=lambda done, total: told.append((done, total)))
+    assert [row['clip'] for row in rows] == clips[::-1] and told == [(done, 7) for done in range(1, 8)]
+    assert 'not a video' in rows[0]['reason'] and rows[0]['id'] == content_id(clips[-1]) and 'motion' not in rows[0]
+    for values in rows[1:]:
+        assert values['id'] == content_id(values['clip']) and 'reason' not in values and values['scorer_version'] == VERSION
+        assert {**values, 'clip': 0} == {**row.score_clip(values['clip']), 'clip': 0, 'id': values['id'], 'scorer_version': VERSION}
 
 
 def test_processes_give_the_same_rows(clips, tmp_path):
-    assert score.score_clips(clips, tmp_path / 'one.jsonl') == score.score_clips(clips, tmp_path / 'two.jsonl', workers=2)
+    alone, told = scored(clips, tmp_path / 'one'), []
+    by = by_processes(tmp_path / 'two', measured_row, workers=2)
+    assert scored(clips, tmp_path / 'two', measure=by, progress=lambda *done: told.append(done)) == alone
+    assert told == [(done, 7) for done in range(1, 8)]
 
 
-def test_a_clip_that_kills_its_process_is_left_out_with_a_reason(clips, tmp_path, monkeypatch):
-    monkeypatch.setenv('TQD_TEST_CRASH', clips[2])
-    rows, skipped = score.score_clips(clips[:4], tmp_path / 'cache.jsonl', workers=1, measure=crash_on_one)
-    assert [row['clip'] for row in rows] == [clips[0], clips[1], clips[3]] and 'died' in skipped[0][1]
+def test_what_is_known_is_not_measured_again(clips, tmp_path, monkeypatch):
+    first, measured = scored(clips[:3], tmp_path / 'store'), counted(monkeypatch)
+    assert scored(clips[:3], tmp_path / 'store') == first and measured == []
+    assert scored(clips, tmp_path / 'store')[:3] == first and measured == clips[3:]
+    anew = scored(clips, tmp_path / 'store', Settings(flow='farneback'))
+    assert len(measured) == 4 + 7 and {row['scorer_version'] for row in anew} == {f'{VERSION},flow=farneback'}
+    monkeypatch.setattr(row, 'VERSION', 'next')
+    assert scored(clips[:1], tmp_path / 'store')[0]['scorer_version'] == 'next' and len(measured) == 12
 
 
-def test_a_clip_that_hangs_is_left_out_with_a_reason(clips, tmp_path, monkeypatch):
-    monkeypatch.setattr(score, 'TIMEOUT', 3.0)
-    monkeypatch.setenv('TQD_TEST_HANG', clips[0])
-    rows, skipped = score.score_clips(clips[:2], tmp_path / 'cache.jsonl', workers=1, measure=hang_on_one)
-    assert [row['clip'] for row in rows] == clips[1:2] and skipped == [(clips[0], 'took longer than 3 s to decode and measure')]
+def test_it_goes_by_content(clips, tmp_path, monkeypatch):
+    a, b, c = (str(tmp_path / name) for name in ('a.mp4', 'b.mp4', 'c.mp4'))
+    copy = lambda source, target: pathlib.Path(target).write_bytes(pathlib.Path(source).read_bytes())
+    copy(clips[0], a), copy(clips[1], b)
+    measured = counted(monkeypatch)
+    rows = scored([a, b, clips[0]], tmp_path / 'store')
+    assert measured == [a, b] and {**rows[0], 'clip': ''} == {**rows[2], 'clip': ''}
+    pathlib.Path(a).rename(c)
+    assert scored([c, b], tmp_path / 'store')[0] == rows[0] | {'clip': c} and measured == [a, b]
+    copy(clips[2], b)
+    assert scored([c, b], tmp_path / 'store')[1]['id'] == content_id(clips[2]) and measured == [a, b, b]
+    os.remove(c)
+    assert scored([c], tmp_path / 'store')[0]['reason'] == 'cannot be read (No such file or directory)'
+    copy(clips[0], c)
+    assert scored([c], tmp_path / 'store')[0]['motion'] == rows[0]['motion']
 
 
-def hang_on_one(path):
-    if path == os.environ['TQD_TEST_HANG']:
-        time.sleep(60)
-    return {'motion': 1.0}
+def test_a_file_that_changes_while_it_is_measured_says_so_and_is_measured_anew(clips, tmp_path):
+    path, later = tmp_path / 'a.mp4', pathlib.Path(clips[3]).read_bytes()
+    path.write_bytes(pathlib.Path(clips[2]).read_bytes())
+
+    def measure(paths):
+        for name in paths:
+            values = measured_row(name)
+            path.write_bytes(later)
+            yield name, values
+
+    rows = scored([str(path)], tmp_path / 'store', measure=measure)
+    assert rows[0]['reason'] == 'changed while it was measured: start again'
+    assert scored([str(path)], tmp_path / 'store')[0]['id'] == content_id(clips[3])
 
 
-def test_processes_do_not_load_jax(clips, tmp_path):
-    rows, _ = score.score_clips(clips[:1], tmp_path / 'cache.jsonl', workers=1, measure=loaded)
-    assert rows[0]['jax'] is False
+def test_a_reason_of_the_process_stays_until_it_is_forgotten(clips, tmp_path, monkeypatch):
+    slow = lambda paths: ((path, {'reason': 'took longer than 3 s'}) for path in paths)
+    assert scored(clips[:1], tmp_path / 'store', measure=slow)[0]['reason'] == 'took longer than 3 s'
+    measured = counted(monkeypatch)
+    assert scored(clips[:1], tmp_path / 'store')[0]['reason'] == 'took longer than 3 s' and not measured
+    with RowStore(tmp_path / 'store', VERSION) as store:
+        store.forget_unread()
+    assert 'motion' in scored(clips[:1], tmp_path / 'store')[0] and measured == clips[:1]
+
+
+def misbehaving(path, settings, known):
+    """A clip by its name: one dies, one hangs, one wants more than there is, and another says what its process is like."""
+    match os.path.basename(path):
+        case '1.mp4':
+            os._exit(9)
+        case '2.mp4':
+            time.sleep(60)
+        case '3.mp4':
+            return large(path, settings, known)
+    return {'id': path, 'process': os.getpid(), 'jax': 'jax' in sys.modules}
+
+
+def large(path, settings, known):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(row, 'score_clip', lambda *arguments: np.ones(2 * MEMORY, np.uint8))
+        return measured_row(path, settings, known)
+
+
+def test_a_clip_that_kills_hangs_or_eats_is_a_reason_and_the_others_are_scored(clips, tmp_path):
+    rows = scored(clips[:6], tmp_path / 'store', measure=by_processes(tmp_path / 'store', misbehaving, timeout=3))
+    assert [row.get('reason') for row in rows] == [
+        None, 'its decoding process died (exit code 9)', 'took longer than 3 s to read and measure', 'too large for the memory', None, None]
+    assert rows[3]['id'] == content_id(clips[3]) and rows[0]['process'] != rows[4]['process'] == rows[5]['process']
+    assert not any(rows[number]['jax'] for number in (0, 4, 5)), 'the processes need no jax'
     if 'PYTEST_XDIST_WORKER' not in os.environ:  # whose main is no file, so that a new process would have nothing to import anyway
         assert hasattr(sys.modules['__main__'], '__file__')
 
 
-def loaded(path):
-    return {'jax': 'jax' in sys.modules}
+def brief(path, settings, known):
+    return {'id': path}
 
 
-def test_a_long_clip_is_measured_from_end_to_end(tmp_path):
-    rng = np.random.default_rng(0)
-    picture = cv2.GaussianBlur(rng.integers(0, 256, (64, 512, 3), dtype=np.uint8), (0, 0), 2)
-    starts = np.maximum(0, 3 * (np.arange(128) - 64))  # at 8 frames a second: still for 8 s, then moving for 8 s
-    write_clip(tmp_path / 'late.mp4', np.stack([picture[:, start:start + 64] for start in starts]), 8)
-    moving = 3 * 8 / (64 * np.sqrt(2))
-    assert score.score_clip(tmp_path / 'late.mp4')['motion'] == pytest.approx(moving / 2, rel=0.2)
+def test_no_more_clips_are_scheduled_than_keep_the_processes_busy(tmp_path):
+    taken = []
+    paths = (taken.append(number) or f'{number}.mp4' for number in itertools.count())
+    rows = score.in_processes(paths, Settings(), tmp_path / 'store', workers=2, memory=MEMORY, measure=brief)
+    for done, _ in enumerate(itertools.islice(rows, 30)):
+        assert len(taken) <= done + 2 * score.AHEAD
+    start = time.monotonic()
+    rows.close()
+    assert time.monotonic() - start < 10
 
 
-def crash_on_one(path):
-    if path == os.environ['TQD_TEST_CRASH']:
-        os._exit(9)
-    return score.measured_row(path)
+def test_no_clips_are_no_rows(tmp_path):
+    assert scored([], tmp_path / 'store', measure=by_processes(tmp_path / 'store', brief)) == []
 
 
 VALUES = np.random.default_rng(0).lognormal(size=400)

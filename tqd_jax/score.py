@@ -10,6 +10,7 @@ import dataclasses
 import functools
 import os
 import pathlib
+import sqlite3
 import sys
 
 import pyarrow as pa
@@ -71,11 +72,7 @@ def main(argv):
 def run():
     """The whole job of the flags. Raises UserError before anything is measured where they cannot be followed."""
     table, fitted, scorers, settings = clips_table(), normaliser_of(NORMALISER.value), load_scorers(SCORERS.value), settings_of()
-    store = STORE.value or f'{OUTPUT.value}.store'
-    if places.is_remote(store):
-        raise UserError(f'--store: {store} is a URL; measured rows are kept on a local disk, so name a file there')
-    pathlib.Path(store).parent.mkdir(parents=True, exist_ok=True)
-    paths = table['clip'].to_pylist()
+    store, paths = prepared_store(settings.version), table['clip'].to_pylist()
     rows = functools.partial(given_rows, paths)
     if is_scored(table):
         rows, table = functools.partial(rows_of, table), table.drop_columns([name for name in ('mq', 'vq') if name in table.column_names])
@@ -107,6 +104,22 @@ def clips_table():
         return given
     both = given.take(pa.compute.index_in(clips['clip'], value_set=given['clip'].combine_chunks()))
     return pa.table({name: clips[name] for name in clips.column_names} | {name: both[name] for name in both.column_names if name != 'clip'})
+
+
+def prepared_store(version):
+    """Where measured rows are kept, once it and the output's folder are there. Raises UserError where they cannot be written."""
+    store, output = STORE.value or f'{OUTPUT.value}.store', OUTPUT.value
+    if places.is_remote(store):
+        raise UserError(f'--store: {store} is a URL; measured rows are kept on a local disk, so name a file there')
+    if os.path.isdir(output):
+        raise UserError(f'--output={output} is a folder; name a file, such as {os.path.join(output, "scores.parquet")}')
+    try:
+        for path in [store] if places.is_remote(output) else [store, output]:
+            pathlib.Path(path).parent.mkdir(parents=True, exist_ok=True)
+        with RowStore(store, version):
+            return store
+    except (OSError, sqlite3.Error) as error:
+        raise UserError(f'measured rows cannot be kept in {store}, or {output} not be written ({error})') from error
 
 
 def given_rows(paths):

@@ -107,6 +107,7 @@ def read_views(path, *, rate, start=0.0, seconds, side, looks, look_side, limits
                 large.append(_picture(frame, first, VideoReformatter(), look_size))
             times.append(time)
             frames.append(small)
+        large = large or [_picture(previous, first, VideoReformatter(), look_size)]  # where pictures end before the first middle
     clip = Clip(frames=_stacked(frames), times=np.array(times), repeated=float(np.mean(repeats or [0])), **dataclasses.asdict(info))
     return clip, _stacked(large)
 

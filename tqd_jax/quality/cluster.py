@@ -1,105 +1,147 @@
-"""The same measuring on a cluster, by Apache Beam: rows are written in shards as they come, and another run takes up what one has left."""
+"""The measuring of clips on a cluster: an executor of quality.score that is an Apache Beam pipeline, the extra `[beam]`."""
+import contextlib
 import hashlib
+import itertools
 import json
 import os
-import posixpath
 import shlex
+import time
 import uuid
 
 import fsspec
 
-from tqd_jax.data import places
-from tqd_jax.quality import score
 from tqd_jax.quality.row import measured_row
+from tqd_jax.quality.score import isolated, row_of, stamp
+from tqd_jax.quality.store import RowStore
 from transfer_jax.runtime.errors import UserError
 
 try:
     import apache_beam as beam
     from apache_beam.options.pipeline_options import PipelineOptions
-except ImportError as error:
-    raise UserError("--beam needs Apache Beam: pip install 'tqd-jax[beam]'") from error
+except ImportError:
+    raise UserError("--beam needs Apache Beam: pip install 'tqd-jax[beam]'") from None
 
-ROWS = 100  # of a shard at most: what a worker that dies has measured in vain
+BLOCK = 1000  # paths in a file that one worker reads: the pipeline itself holds the names of these files alone
+PERIOD = 20.0  # s of measuring that an interruption may cost a worker
 
 
-def in_beam(paths, settings, *, options, scratch, timeout=300.0, memory=4 * 2**30, measure=measured_row):
-    """(path, row) of every path, by a Beam pipeline of these options (text, as on a command line), once it has ended.
+def in_beam(paths, settings, store, *, options, scratch, timeout=300.0, memory=4 * 2**30, measure=measured_row):
+    """(path, row) of every path, measured by the workers of a Beam pipeline as quality.score.in_processes does; all come at its end.
 
-    scratch: a folder or URL that every worker reaches, as it must the clips; one run at a time. A pipeline that stops leaves its rows
-    there; they are given first when it starts again, unless their clip has changed since. What has been taken up is removed.
-    timeout, memory: of one clip, as in score.in_processes. Raises UserError where fsspec cannot open scratch.
+    options: Beam's, as on a command line. scratch: a folder or URL that this process and all workers reach. Rows are written there while
+    they come; those of a pipeline that was interrupted are taken into the store first, unless the file changed since or could not be read,
+    so that `paths`, which looks there, leaves them out. Memory holds one path in a thousand. Raises UserError where the options are not
+    Beam's or scratch cannot be opened, and RuntimeError where the pipeline ends without success.
     """
-    version = hashlib.sha256(settings.version.encode()).hexdigest()[:16]
-    folder = places.join(scratch if places.is_remote(scratch) else os.path.abspath(scratch), f'rows-{version}')
-    places.check_protocols([folder])
-    system, inside = fsspec.core.url_to_fs(folder)
-    system.makedirs(inside, exist_ok=True)
-    missing = dict.fromkeys(paths)
-    yield from _taken_up(folder, missing)
-    if missing:
-        tasks = _write(folder, 'tasks.txt', ({'path': path, 'stamp': score.stamp(path)} for path in missing))
-        _run(tasks, _Measure(settings, folder, timeout, memory, measure), options)
-        yield from _taken_up(folder, missing)
-    system.rm(inside, recursive=True)
+    options = options_of(options)
+    files = Scratch(scratch, f'{os.path.abspath(store)} {settings.version}')
+    with RowStore(store, settings.version) as known:
+        for path, mark, row in files.read('rows'):
+            if 'id' in row:
+                known.add(path, mark, row)
+        files.remove()
+        blocks = [files.write('paths', block) for block in _blocks((path, stamp(path)) for path in paths)]
+        if blocks:
+            _run(options, blocks, Measure(files, settings, timeout, memory, measure))
+        for path, mark, row in files.read('rows'):
+            known.add(path, mark, row)
+        for path, mark in files.read('paths'):
+            yield path, known.row(path, mark)
+    files.remove()  # whoever asked for more has kept the last row
 
 
-def _run(tasks, measure, options):
-    """Runs the pipeline over a file of tasks, until its end."""
-    pipeline = beam.Pipeline(options=PipelineOptions(shlex.split(options)))
-    read = pipeline | beam.io.ReadFromText(tasks)
-    _ = read | beam.Reshuffle() | beam.ParDo(measure)  # without it, whoever reads a part of the file measures all of it
-    with score.light_workers():
-        pipeline.run().wait_until_finish()
+def options_of(text):
+    """Beam's options of a command line. Raises UserError on what is none of them, which Beam itself would leave out."""
+    try:
+        with contextlib.redirect_stderr(None):
+            words = shlex.split(text)
+            options = PipelineOptions(words)
+            known = options.get_all_options()
+    except (SystemExit, ValueError):
+        raise UserError(f'--beam={text}: these are not options of Beam') from None
+    names = [word.removeprefix('--').partition('=')[0] for word in words if word.startswith('--')]
+    strange = [name for name in names if name not in known and name.removeprefix('no_') not in known]
+    if strange:
+        raise UserError(f'--beam={text}: Beam has no option --{strange[0]}')
+    return options
 
 
-class _Measure(beam.DoFn):
-    """Measures tasks in a process of its own, and writes their rows to shards itself: Beam's files are there only at the very end."""
+def _blocks(items):
+    return iter(lambda: list(itertools.islice(items, BLOCK)), [])
 
-    def __init__(self, settings, folder, timeout, memory, measure):
-        self._settings, self._folder, self._timeout, self._memory, self._measure = settings, folder, timeout, memory, measure
+
+def _run(options, blocks, measure):
+    pipeline = beam.Pipeline(options=options)
+    clips = pipeline | beam.Create(blocks) | 'spread files' >> beam.Reshuffle() | beam.FlatMap(measure.files.lines)
+    clips | 'spread clips' >> beam.Reshuffle() | beam.ParDo(measure)
+    state = pipeline.run().wait_until_finish()
+    if state != 'DONE':
+        raise RuntimeError(f'the pipeline ended as {state}; its rows are kept: start again')
+
+
+class Scratch:
+    """A folder of JSON lines that many processes write, each file of them once and whole; `key` says what they are of."""
+
+    def __init__(self, place, key):
+        try:
+            self._system, root = fsspec.core.url_to_fs(place)
+        except (ImportError, ValueError) as error:  # the text names the package
+            raise UserError(f'--scratch={place} cannot be opened: {error}') from error
+        self._folder = f'{root.rstrip("/")}/tqd-score-{hashlib.sha256(key.encode()).hexdigest()[:16]}'
+
+    def write(self, kind, values):
+        """Writes values as lines, and returns the file's name."""
+        self._system.makedirs(self._folder, exist_ok=True)
+        name = f'{self._folder}/{kind}-{uuid.uuid4().hex}.jsonl'
+        with self._system.open(name, 'wb') as file:
+            file.write(''.join(json.dumps(value) + '\n' for value in values).encode())
+        return name
+
+    def read(self, kind):
+        """The values of all files of a kind."""
+        self._system.invalidate_cache()  # others write
+        for name in sorted(self._system.glob(f'{self._folder}/{kind}-*.jsonl')):
+            yield from self.lines(name)
+
+    def lines(self, name):
+        """The values of one file; a line whose writer was killed in the middle of it is left out."""
+        with self._system.open(name, 'rb') as file:
+            yield from (json.loads(line) for line in file if line.endswith(b'\n'))
+
+    def remove(self):
+        """Removes the folder."""
+        if self._system.exists(self._folder):
+            self._system.rm(self._folder, recursive=True)
+
+
+class Measure(beam.DoFn):
+    """Measures the paths of (path, stamp) in a process of its own, which a bad clip may kill, and writes (path, stamp, row) to files.
+
+    A bundle that Beam runs twice is written twice: to take rows into the store again changes nothing.
+    """
+
+    def __init__(self, files, settings, timeout, memory, measure):
+        self.files, self._settings, self._measure = files, settings, measure
+        self._timeout, self._memory = timeout, memory
 
     def setup(self):
-        self._pool = score.process_pool(1, self._settings, self._memory)
+        self._stack, self._rows, self._written = contextlib.ExitStack(), [], time.monotonic()
+        self._schedule = self._stack.enter_context(isolated(
+            self._settings, None, workers=1, timeout=self._timeout, memory=self._memory, measure=self._measure))
 
-    def start_bundle(self):
-        self._rows = []
-
-    def process(self, line):
-        task = json.loads(line)
-        future = score.schedule(self._pool, task['path'], self._settings, self._timeout, self._measure)
-        self._rows.append(task | {'row': score.outcome(future, self._timeout)})
-        if len(self._rows) >= ROWS:
-            self.finish_bundle()
+    def process(self, clip):
+        path, mark = clip
+        self._rows.append((path, mark, row_of(self._schedule(path), self._timeout)))
+        if time.monotonic() - self._written >= PERIOD:
+            self._write()
 
     def finish_bundle(self):
-        if self._rows:
-            _write(self._folder, f'{uuid.uuid4().hex}.jsonl', self._rows)
-            self._rows = []
+        self._write()
 
     def teardown(self):
-        self._pool.stop()
-        self._pool.join()
+        self._stack.close()
 
-
-def _write(folder, name, values):
-    """Writes values as lines of JSON, under its name only when it is whole; where it lies."""
-    system, inside = fsspec.core.url_to_fs(folder)
-    part, whole = (posixpath.join(inside, ending) for ending in (f'{name}.part', name))
-    with system.open(part, 'w', encoding='utf-8') as file:
-        file.writelines(f'{json.dumps(value)}\n' for value in values)
-    system.mv(part, whole)
-    return places.join(folder, name)
-
-
-def _taken_up(folder, missing):
-    """(path, row) of what the shards have of the missing paths, which then miss no more."""
-    system, inside = fsspec.core.url_to_fs(folder)
-    system.invalidate_cache()
-    for shard in system.find(inside):
-        if not shard.endswith('.jsonl'):
-            continue
-        with system.open(shard, 'r', encoding='utf-8') as file:
-            for found in map(json.loads, file):
-                if found['path'] in missing and found['stamp'] == score.stamp(found['path']):
-                    del missing[found['path']]
-                    yield found['path'], found['row']
+    def _write(self):
+        if self._rows:
+            self.files.write('rows', self._rows)
+        self._rows, self._written = [], time.monotonic()

@@ -23,8 +23,8 @@ def codec_motion(path, limits=Limits()):
 
 
 def _stretch(container, stream, part):
-    if part and stream.duration:
-        container.seek((stream.start_time or 0) + part * stream.duration // STRETCHES, stream=stream)
+    if part:  # by the container's clock, which Matroska has too; without a duration, the beginning once more
+        container.seek((container.start_time or 0) + part * (container.duration or 0) // STRETCHES)
     return itertools.islice(container.decode(stream), FRAMES)
 
 

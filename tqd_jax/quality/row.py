@@ -3,6 +3,7 @@ import contextlib
 import dataclasses
 import functools
 import hashlib
+import os
 
 import cv2
 import numpy as np
@@ -58,7 +59,7 @@ def score_clip(path, settings=Settings()):
     What is measured are the first to the last 3 s in four evenly spaced windows, or all of a clip of up to 12 s; a measure of motion is the
     mean of the windows'. So a long clip costs what a short one does, and a slowed copy is measured on the same scenes.
     """
-    with local_copy(path, settings.limits.max_fetched) as file:
+    with local_copy(os.fspath(path), settings.limits.max_fetched) as file:
         info = probe(file, limits=settings.limits)
         raw = {'motion_codec': _first_pass(file, settings)}
         last = info.duration - WINDOW

@@ -21,26 +21,28 @@ AHEAD = 3  # clips that are scheduled for every process: enough to keep it busy,
 
 
 def score_clips(paths, store, settings=Settings(), *, measure=None, progress=lambda done, total: None):
-    """Measures what `store` (the path of a RowStore's file) does not know of the clips `paths`; rows() then gives their rows.
+    """Measures what `store` (the path of a RowStore's file) does not know of `paths`, each there once; rows() then gives their rows.
 
     measure: an iterator of (path, row) of an iterator of paths, in any order: measured here where it is None, or see in_processes. A run
     that was killed goes on with what is missing; memory does not grow with the number of clips.
     """
     measure = measure or functools.partial(in_this_process, settings=settings, store=store)
     with RowStore(store, settings.version) as known:
-        done = 0
+        done, begun = 0, {}  # stamps from before a file was read: one that changes meanwhile is measured anew
 
         def missing():
             nonlocal done
             for path in paths:
-                if known.row(path, stamp(path)) is None:
+                now = stamp(path)
+                if known.row(path, now) is None:
+                    begun[path] = now
                     yield path
                 else:
                     done += 1
                     progress(done, len(paths))
 
         for path, row in measure(missing()):
-            known.add(path, stamp(path), row)
+            known.add(path, begun.pop(path), row)
             done += 1
             progress(done, len(paths))
 

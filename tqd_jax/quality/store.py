@@ -4,7 +4,7 @@ import sqlite3
 
 SCHEMA = '''
 CREATE TABLE IF NOT EXISTS rows (id TEXT, version TEXT, row TEXT, PRIMARY KEY (id, version)) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS files (path TEXT PRIMARY KEY, stamp TEXT, id TEXT, reason TEXT) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS files (path TEXT, version TEXT, stamp TEXT, id TEXT, reason TEXT, PRIMARY KEY (path, version)) WITHOUT ROWID;
 '''
 PATIENCE = 60.0  # s that one process waits for another's write
 
@@ -39,7 +39,7 @@ class RowStore:
 
     def row(self, path, stamp):
         """The row (a dict) of a file that has not changed since, or {'reason': why it has none}; None where it must be measured."""
-        found = self._one('SELECT id, reason FROM files WHERE path = ? AND stamp = ?', path, self._stamp(stamp))
+        found = self._one('SELECT id, reason FROM files WHERE path = ? AND version = ? AND stamp = ?', path, self._version, stamp)
         if found is None or found[0] is None:
             return found and {'reason': found[1]}
         values = self.of(found[0])
@@ -49,16 +49,17 @@ class RowStore:
         """Keeps a row: {'id', ...}, {'id'} alone where the content is known, or {'reason'} of a file without one, under its path."""
         key, values = row.get('id'), {name: value for name, value in row.items() if name != 'id'}
         if key and values:
-            self._base.execute('INSERT OR REPLACE INTO rows VALUES (?, ?, ?)', (key, self._version, json.dumps(values)))
+            self.keep(key, values)
         reason = None if key else row['reason']
-        self._base.execute('INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?)', (path, self._stamp(stamp), key, reason))
+        self._base.execute('INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?, ?)', (path, self._version, stamp, key, reason))
+
+    def keep(self, key, values):
+        """Keeps the row of a content id, whatever files have it."""
+        self._base.execute('INSERT OR REPLACE INTO rows VALUES (?, ?, ?)', (key, self._version, json.dumps(values)))
 
     def forget_unread(self):
         """Drops the reasons of files that could not be read, or not in time: another run tries again."""
         self._base.execute('DELETE FROM files WHERE id IS NULL')
-
-    def _stamp(self, stamp):
-        return f'{self._version} {stamp}'
 
     def _one(self, statement, *values):
         return self._base.execute(statement, values).fetchone()

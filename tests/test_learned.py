@@ -1,0 +1,73 @@
+"""Learned scorers' columns over a library: once for each content and version, beside the measured rows, which they leave alone."""
+import numpy as np
+import pytest
+import small
+from test_scorers import Light
+
+from tqd_jax.quality import learned, score
+from tqd_jax.quality.learned import score_learned, with_learned
+
+
+@pytest.fixture(scope='module')
+def library(tmp_path_factory):
+    """Paths of two clips, a copy of the first, and a file that is none."""
+    folder = small.moving(tmp_path_factory.mktemp('clips'), ['0.mp4', '1.mp4'])
+    (folder / '2.mp4').write_bytes((folder / '0.mp4').read_bytes())
+    (folder / '3.mp4').write_bytes(b'not a video')
+    return [str(folder / f'{number}.mp4') for number in range(4)]
+
+
+@pytest.fixture
+def measured(library, tmp_path):
+    """Their rows, and the store that has them."""
+    store = tmp_path / 'rows.store'
+    score.score_clips(library, store)
+    return list(score.rows(library, store)), store
+
+
+def learn(scorer, rows, store):
+    told = []
+    score_learned(scorer, rows, store, batch=2, workers=1, progress=lambda done, total: told.append((done, total)))
+    return told
+
+
+def test_a_content_is_scored_once_and_every_copy_has_its_columns(measured):
+    rows, store = measured
+    scorer = Light()
+    assert learn(scorer, rows, store) == [(1, 2), (2, 2)] and len(scorer.batches) == 1
+    table = list(with_learned([scorer], rows, store))
+    assert table[0]['light_mean'] == table[2]['light_mean'] != table[1]['light_mean'] and 'light_mean' not in table[3]
+    np.testing.assert_allclose(table[1]['light_mean'], scorer.batches[0][1].mean(), rtol=1e-5)
+    assert learn(scorer, rows, store) == [] and len(scorer.batches) == 1
+
+
+def test_measured_rows_stay_as_they_are_and_known(library, measured):
+    rows, store = measured
+    learn(Light(), rows, store)
+    assert list(score.rows(library, store)) == rows
+    told = []
+    score.score_clips(library, store, measure=lambda missing: told.extend(missing) or iter(()))
+    assert told == []
+
+
+def test_what_is_missing_is_scored_and_another_version_anew(measured):
+    rows, store = measured
+    learn(Light(), rows[:1], store)
+    assert learn(Light(), rows, store) == [(1, 1)]
+    assert len(learn(Light(version='2'), rows, store)) == 2 and len(learn(Light(name='dark'), rows, store)) == 2
+
+
+def test_a_clip_without_a_value_has_none_and_is_not_asked_again(measured):
+    rows, store = measured
+    nothing = Light(gain=float('nan'))
+    assert len(learn(nothing, rows, store)) == 2 and learn(nothing, rows, store) == []
+    assert list(with_learned([nothing], rows, store)) == rows
+
+
+def test_several_scorers_stand_beside_each_other(measured):
+    rows, store = measured
+    dark = Light(gain=-1.0, name='dark', version='7')
+    learn(Light(), rows, store)
+    assert learned.version_of(dark) == 'dark 7'
+    assert list(with_learned([dark], rows, store)) == rows
+    assert 'light_mean' in next(with_learned([dark, Light()], rows, store))

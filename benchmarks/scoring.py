@@ -1,212 +1,128 @@
-"""Do the scores order what they must, and stay where nothing changes? Copies of real clips, and the rendered library's truth, as a table.
+"""Do the scores order what they must, and stay where nothing changes? Copies of real clips, the rendered library's truth, the bare decode.
 
-    python -m benchmarks.scoring --clips=FOLDER [--seconds=4] [--workers=2] [--output=docs/results/scoring.md]
+    python -m benchmarks.scoring --clips=FOLDER --workdir=FOLDER [--seconds=4] [--workers=2] [--output=docs/results/scoring.md]
 
-Takes some 15 minutes for 30 clips on two cores.
+Takes some 25 minutes for 30 clips on two cores; started again with the same --workdir it goes on.
 """
 import argparse
 import concurrent.futures
+import functools
 import multiprocessing
-import os
 import pathlib
-import platform
+import re
+import statistics
 import tempfile
 import time
 
-import av
-import cv2
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import scipy.stats as st
 
+from benchmarks import scoring_page
+from benchmarks.copies import make_copies
 from tqd_jax.data.manifest import read_clips
 from tqd_jax.data.render import render_library
-from tqd_jax.data.video import BadClip, read_clip, write_clip
-from tqd_jax.quality.motion import RATE
-from tqd_jax.quality.score import SIDE, VERSION, score_clips
+from tqd_jax.data.video import BadClip, probe, shown_frames
+from tqd_jax.quality.measures import MEASURES
+from tqd_jax.quality.motion import sampling_rate
+from tqd_jax.quality.row import Settings, windows_of
+from tqd_jax.quality.score import in_processes, rows, score_clips
+from tqd_jax.quality.table import write_scores
 
-LARGEST = 720  # short side, in pixels, of the clips as compared
-FINE, USUAL = 10, 18  # constant rate factors: hardly any loss, and what people upload
-
-
-def resized(frames, size, method=cv2.INTER_AREA):
-    return np.stack([cv2.resize(frame, size, interpolation=method) for frame in frames])
-
-
-def half(frames):
-    return resized(frames, (frames.shape[2] // 2, frames.shape[1] // 2))
+SEEDS = (0, 1, 2)  # of rendered libraries
+ROUNDS = 3  # of scoring and decoding in turn
+SPAWN = multiprocessing.get_context('spawn')
 
 
-def blurred(frames, sigma):
-    return np.stack([cv2.GaussianBlur(frame, (0, 0), sigma) for frame in frames])
+def scored(paths, store, workers):
+    """The rows of some clips, measured where the store has them not."""
+    measure = functools.partial(in_processes, settings=Settings(codec=True), store=store, workers=workers)
+    score_clips(paths, store, Settings(codec=True), measure=measure)
+    return list(rows(paths, store, Settings(codec=True)))
 
 
-def noisy(frames, sigma):
-    noise = (sigma * np.random.default_rng(0).standard_normal(frame.shape, np.float32) for frame in frames)
-    return np.stack([np.clip(frame + grain, 0, 255).round().astype(np.uint8) for frame, grain in zip(frames, noise, strict=True)])
-
-
-def posterised(frames, step):
-    return frames // step * step + step // 2
-
-
-def middle(frames):
-    """The first frame's middle half, held."""
-    height, width = (side // 4 for side in frames.shape[1:3])
-    return np.repeat(frames[:1, height:3 * height, width:3 * width], len(frames), 0)
-
-
-def upscaled(frames, factor):
-    height, width = frames.shape[1:3]
-    return resized(resized(frames, (round(width / factor), round(height / factor))), (width, height), cv2.INTER_CUBIC)
-
-
-# name: (frames and frames a second -> the copy's, its constant rate factor)
-COPIES = {
-    'frozen': (lambda x, fps: (np.repeat(x[:1], len(x), 0), fps), USUAL),
-    'a still, cropped': (lambda x, fps: (middle(x), fps), USUAL),
-    'half speed': (lambda x, fps: (x, fps / 2), USUAL),
-    'half speed, frames doubled': (lambda x, fps: (np.repeat(x, 2, 0), fps), USUAL),
-    'double speed': (lambda x, fps: (x, 2 * fps), USUAL),
-    'double speed, every second frame': (lambda x, fps: (x[::2], fps), USUAL),
-    'blur, sigma 1': (lambda x, fps: (blurred(x, 1), fps), USUAL),
-    'blur, sigma 2': (lambda x, fps: (blurred(x, 2), fps), USUAL),
-    'noise, sigma 8': (lambda x, fps: (noisy(x, 8), fps), USUAL),
-    'noise, sigma 25': (lambda x, fps: (noisy(x, 25), fps), USUAL),
-    'low bit rate, crf 38': (lambda x, fps: (x, fps), 38),
-    'low bit rate, crf 45': (lambda x, fps: (x, fps), 45),
-    'down and up, factor 2': (lambda x, fps: (upscaled(x, 2), fps), USUAL),
-    'down and up, factor 3': (lambda x, fps: (upscaled(x, 3), fps), USUAL),
-    'down and up, factor 4': (lambda x, fps: (upscaled(x, 4), fps), USUAL),
-    'banding, 8 levels a step': (lambda x, fps: (posterised(x, 8), fps), USUAL),
-    'banding, 16 levels a step': (lambda x, fps: (posterised(x, 16), fps), USUAL),
-    'encoded again': (lambda x, fps: (x, fps), 12),
-    'every second frame': (lambda x, fps: (x[::2], fps / 2), FINE),
-    'half the size': (lambda x, fps: (half(x), fps), FINE),
-}
-SLOWER = list(COPIES)[:3]
-POORER = list(COPIES)[3:12]
-SAME = ['another container', *list(COPIES)[12:]]
-
-
-def make_copies(job):
-    """Writes the copies of one clip into a folder of its own, beside the clip as compared; says whether it is usable."""
-    path, folder, seconds = job
-    try:
-        clip = read_clip(path, rate=1000, seconds=0.001, short_side=LARGEST)
-        clip = read_clip(path, rate=clip.fps, seconds=seconds, short_side=LARGEST)
-    except BadClip:
-        return False
-    frames = clip.frames[:, :clip.frames.shape[1] // 4 * 4, :clip.frames.shape[2] // 4 * 4]
-    folder.mkdir()
-    write_clip(folder / 'clip.mp4', frames, clip.fps, crf=FINE)
-    remux(folder / 'clip.mp4', folder / 'another container.mkv')
-    for name, (change, crf) in COPIES.items():
-        write_clip(folder / f'{name}.mp4', *change(frames, clip.fps), crf=crf)
-    return True
-
-
-def remux(source, target):
-    with av.open(str(source)) as old, av.open(str(target), 'w') as new:
-        stream = new.add_stream_from_template(old.streams.video[0])
-        for packet in old.demux(video=0):
-            if packet.dts is not None:
-                packet.stream = stream
-                new.mux(packet)
-
-
-def real_scores(clips, folder, seconds, workers):
-    """{copy: [clips] of rows}, and the clips' names."""
-    jobs = [(path, folder / f'{i:03d} {pathlib.Path(path).name}', seconds) for i, path in enumerate(read_clips(clips)['clip'].to_pylist())]
-    with concurrent.futures.ProcessPoolExecutor(workers, multiprocessing.get_context('spawn')) as pool:
+def real(clips, folder, seconds, workers):
+    """{copy: [clips] of rows}, and the clips' names. Raises RuntimeError where a copy has no scores."""
+    jobs = [(path, folder / f'{i:03d} {pathlib.Path(path).name}', seconds) for i, path in enumerate(clips)]
+    with concurrent.futures.ProcessPoolExecutor(workers, SPAWN) as pool:
         usable = [job for job, good in zip(jobs, pool.map(make_copies, jobs), strict=True) if good]
-    paths = [str(path) for _, place, _ in usable for path in sorted(place.iterdir())]
-    rows, skipped = score_clips(paths, folder / 'cache.jsonl', workers=workers)
-    if skipped:
-        raise RuntimeError(f'copies that cannot be scored: {skipped}')
     table = {}
-    for row in rows:
+    for row in scored([str(path) for _, place, _ in usable for path in sorted(place.iterdir())], folder / 'rows.store', workers):
+        if 'reason' in row:
+            raise RuntimeError(f'{row["clip"]} cannot be scored: {row["reason"]}')
         table.setdefault(pathlib.Path(row['clip']).stem, []).append(row)
     return table, [pathlib.Path(path).name for path, _, _ in usable]
 
 
-def orderings(table, score, copies, names):
-    """Table rows: how many copies score below their clips, what share of the score the median copy keeps, and which fail."""
-    clip = np.array([row[score] for row in table['clip']])
-    for name in copies:
-        other = np.array([row[score] for row in table[name]])
-        failed = ', '.join(names[i] for i in np.flatnonzero(other >= clip))
-        yield f'| {score} | {name} | {np.sum(other < clip)} of {len(clip)} | {np.median(other / np.maximum(clip, 1e-9)):.3f} | {failed} |'
-
-
-def invariances(table, score, copies, names):
-    """Table rows: by how much of the clips' spread (5th to 95th percentile; standard deviation) the score moves."""
-    clip = np.array([row[score] for row in table['clip']])
-    spread = np.subtract(*np.percentile(clip, [95, 5]))
-    for name in copies:
-        moved = np.abs([row[score] for row in table[name]] - clip) / spread
-        median, most = np.percentile(moved, [50, 90])
-        worst = ', '.join(f'{names[i]} {moved[i]:.0%}' for i in np.argsort(-moved)[:2])
-        yield (f'| {score} | {name} | {np.sum(moved <= 0.1)} of {len(clip)} | {median:.1%} | {most:.1%} | {most * spread / clip.std():.1%} '
-               f'| {worst} |')
-
-
-def rendered(folder, workers):
-    """Spearman correlations with the rendered truth, and seconds to score and to decode."""
-    manifest = render_library(folder)
+def rendered(folder, seed, workers):
+    """Spearman correlations of (motion, look) with the truth of a rendered library, and the number of its clips."""
+    manifest = render_library(folder, seed=seed)
     truth = pq.read_table(manifest).to_pylist()
-    paths = [str(manifest.parent / row['clip']) for row in truth]
-    start = time.perf_counter()
-    rows, _ = score_clips(paths, folder / 'cache.jsonl', workers=workers)
-    scored = time.perf_counter()
-    for path in paths:
-        read_clip(path, rate=RATE, short_side=SIDE)
-    decoded = time.perf_counter()
-    agree = lambda score, column: st.spearmanr([row[score] for row in rows], [row[column] for row in truth])[0]
-    return agree('motion', 'true_motion'), agree('visual', 'true_look'), len(rows), scored - start, decoded - scored
+    measured = scored([str(manifest.parent / row['clip']) for row in truth], folder.with_suffix('.store'), workers)
+    agree = lambda score, column: st.spearmanr([row[score] for row in measured], [row[column] for row in truth])[0]
+    return agree('motion', 'true_motion'), agree('visual', 'true_look'), len(truth)
 
 
-def page(table, names, truth, seconds):
-    """The page's lines."""
-    motion, look, count, scoring, decoding = truth
-    yield (f'{len(names)} clips, of each the first {seconds:g} s at no more than {LARGEST} pixels a shorter side, encoded at crf {FINE}; '
-           f'copies at crf {USUAL}, those that must score the same at crf {FINE}.')
-    yield '\n## A copy must score below its clip\n'
-    yield '| score | copy | below | median copy / clip | not below |\n|---|---|---|---|---|'
-    yield from orderings(table, 'motion', SLOWER, names)
-    yield from orderings(table, 'visual', POORER, names)
-    yield '\n## A copy must score the same\n'
-    yield ('Moves in shares of the clips\' spread (5th to 95th percentile), and the 90th percentile in standard deviations too.\n\n'
-           '| score | copy | within 10 % | median | 90th percentile | of the deviation | most |\n|---|---|---|---|---|---|---|')
-    for score in ('motion', 'visual'):
-        yield from invariances(table, score, SAME, names)
-    yield '\nMotion of poorer copies, which it need not keep exactly, but nearly:\n'
-    yield '| score | copy | within 10 % | median | 90th percentile | of the deviation | most |\n|---|---|---|---|---|---|---|'
-    yield from invariances(table, 'motion', POORER[::2], names)
-    yield '\n## The rendered library\n'
-    yield f'Spearman correlation with the truth: motion {motion:.3f}, look {look:.3f}.'
-    yield (f'{count} clips of 64 x 64 x 24 scored in {scoring:.1f} s, start of the processes included: {count / scoring:.0f} clips a '
-           f'second; the decoder alone, in one process: {count / decoding:.0f}.')
+def decoded(path):
+    """Decodes what is measured of a clip, and nothing else: the frames are not even converted. Returns how many it shows."""
+    try:
+        info = probe(path)
+        count = 0
+        for start, seconds in windows_of(info.duration):
+            with shown_frames(path, sampling_rate(info.fps), start, seconds, Settings().limits) as (_, _, shown):
+                count += sum(1 for _ in shown)
+        return count
+    except BadClip:
+        return 0
+
+
+def speed(paths, workers):
+    """Seconds of scoring and of decoding all clips, in turn, [ROUNDS, 2]: as many processes for each, their start included."""
+    seconds = []
+    for _ in range(ROUNDS):
+        with tempfile.TemporaryDirectory() as folder:
+            measure = functools.partial(in_processes, settings=Settings(), store=f'{folder}/store', workers=workers)
+            start = time.perf_counter()
+            score_clips(paths, f'{folder}/store', measure=measure)
+            middle = time.perf_counter()
+            with concurrent.futures.ProcessPoolExecutor(workers, SPAWN) as pool:
+                list(pool.map(decoded, paths))
+            seconds.append((middle - start, time.perf_counter() - middle))
+    return seconds
+
+
+def memory(count):
+    """Peak memory in MB of a fresh process that keeps and writes `count` made-up rows: all that scoring does beside measuring."""
+    with concurrent.futures.ProcessPoolExecutor(1, SPAWN) as pool:
+        return pool.submit(_written, count).result()
+
+
+def _written(count):
+    row = {m.name: 0.123456789 for m in MEASURES} | {'motion': 0.1, 'visual': 0.2, 'width': 64, 'height': 64, 'fps': 8.0, 'duration': 1.0}
+    paths = [f'/nowhere/{number}.mp4' for number in range(count)]
+    with tempfile.TemporaryDirectory() as folder:
+        store = f'{folder}/store'
+        score_clips(paths, store, measure=lambda names: ((name, row | {'id': name}) for name in names))
+        write_scores(f'{folder}/scores.parquet', pa.table({'clip': paths}), lambda: rows(paths, store))
+    return int(re.search(r'VmHWM:\s+(\d+)', pathlib.Path('/proc/self/status').read_text())[1]) / 1024
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('--clips', required=True)
+    parser.add_argument('--workdir', type=pathlib.Path, required=True)
     parser.add_argument('--seconds', type=float, default=4.0)
     parser.add_argument('--workers', type=int, default=2)
     parser.add_argument('--output', type=pathlib.Path, default=pathlib.Path('docs/results/scoring.md'))
     args = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder:
-        folder = pathlib.Path(folder)
-        (folder / 'copies').mkdir()
-        truth = rendered(folder / 'library', args.workers)
-        table, names = real_scores(args.clips, folder / 'copies', args.seconds, args.workers)
-        lines = '\n'.join(page(table, names, truth, args.seconds))
-    versions = f'Python {platform.python_version()}, OpenCV {cv2.__version__}, PyAV {av.__version__}, scorer version {VERSION}'
-    text = (f'# Scores of motion and look: orderings, invariances, truth\n\n`python -m benchmarks.scoring --clips=FOLDER`, '
-            f'{time.strftime("%Y-%m-%d")}, {os.cpu_count()} cores, {platform.machine()}, {versions}.\n\n{lines}\n')
-    args.output.parent.mkdir(parents=True, exist_ok=True)
-    args.output.write_text(text)
+    args.workdir.mkdir(parents=True, exist_ok=True)
+    clips = read_clips(args.clips)['clip'].to_pylist()
+    truth = {seed: rendered(args.workdir / f'library{seed}', seed, args.workers) for seed in SEEDS}
+    table, names = real(clips, args.workdir / 'copies', args.seconds, args.workers)
+    seconds, peaks = speed(clips, args.workers), {count: statistics.median(memory(count) for _ in range(3)) for count in (100, 10_000)}
+    text = '\n'.join(scoring_page.page(np.array(names), table, truth, seconds, peaks, args))
+    args.output.write_text(text + '\n')
     print(text)
 
 

@@ -83,7 +83,7 @@ def read_clip(path, *, rate, start=0.0, seconds=None, short_side=None, limits=Li
     Raises BadClip: not a video, fewer than two frames, a size outside `limits`, nothing to show at `start`, or cut off (mp4 and mov are
     then refused whole, since the index tells; mkv, webm and avi when the window reaches the cut; a gif does not know its length).
     """
-    with _window(path, rate, start, seconds, limits) as (info, first, shown):
+    with shown_frames(path, rate, start, seconds, limits) as (info, first, shown):
         times, frames = _pictures(shown, first, short_side, limits)
     return Clip(frames=_stacked(frames), times=np.array(times), **dataclasses.asdict(info))
 
@@ -95,7 +95,7 @@ def read_views(path, *, rate, start=0.0, seconds, side, looks, look_side, limits
     the looks, each in the middle of an equal part of the window, are shrunk to `look_side` as read_clip does. Raises as read_clip.
     """
     repeats = []
-    with _window(path, rate, start, seconds, limits, repeats.append) as (info, first, shown):
+    with shown_frames(path, rate, start, seconds, limits, repeats.append) as (info, first, shown):
         expected = min(round(seconds * rate), max(1, int((info.duration - start) * rate)))
         chosen = {int((k + 0.5) * expected / looks) for k in range(looks)}
         reformatter, size, look_size = VideoReformatter(), _size(first, side), _size(first, look_side)
@@ -113,8 +113,11 @@ def read_views(path, *, rate, start=0.0, seconds, side, looks, look_side, limits
 
 
 @contextlib.contextmanager
-def _window(path, rate, start, seconds, limits, repeat=None):
-    """(VideoInfo, the first frame, pairs of (time, frame) shown at start, start + 1 / rate, ...), of which there is at least one."""
+def shown_frames(path, rate, start, seconds, limits, repeat=None):
+    """A context with (VideoInfo, the first frame, pairs of (time, frame) shown at start, start + 1 / rate, ...), at least one pair.
+
+    Frames are libav's own, decoded and not converted; see read_clip for the arguments and for what it raises. repeat: see _watched.
+    """
     if rate <= 0 or start < 0 or (seconds is not None and seconds <= 0):
         raise ValueError(f'rate {rate} and seconds {seconds} must be above 0, start {start} at least 0')
     with opened(path, limits) as (container, stream):

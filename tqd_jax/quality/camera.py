@@ -3,6 +3,7 @@ import numpy as np
 
 STEP = 3  # every so many vectors one is asked
 ROUNDS = 5  # of reweighting
+RIDGE = 1e-3  # vectors' worth of evidence that the camera rests: what decides where there is no other
 LOOSE = 0.004  # diagonals: a vector that is off by so much has half its say in the next round
 
 
@@ -17,12 +18,12 @@ def camera_flow(flow, weight):
     basis = np.stack([np.ones_like(x), x, y], axis=-1)
     rows = basis[::STEP, ::STEP].reshape(-1, 3)
     wanted = flow[:, ::STEP, ::STEP].reshape(count, -1, 2).astype(np.float64)
-    trust = weight[:, ::STEP, ::STEP].reshape(count, -1).astype(np.float64) + 1e-9
+    trust = weight[:, ::STEP, ::STEP].reshape(count, -1).astype(np.float64)
     share = trust
     for _ in range(ROUNDS):
         weighted = (rows * share[..., None]).swapaxes(1, 2)
-        affine = np.linalg.solve(weighted @ rows + 1e-6 * trust.sum(1)[:, None, None] * np.eye(3), weighted @ wanted)
+        affine = np.linalg.solve(weighted @ rows + RIDGE * np.eye(3), weighted @ wanted)
         off = np.linalg.norm(wanted - rows @ affine, axis=-1)
-        scale = np.maximum(LOOSE, (trust * off).sum(1) / trust.sum(1))
+        scale = np.maximum(LOOSE, (trust * off).sum(1) / (trust.sum(1) + RIDGE))
         share = trust / (1 + (off / scale[:, None]) ** 2)
     return (basis.reshape(-1, 3) @ affine).reshape(flow.shape).astype(flow.dtype)

@@ -62,9 +62,7 @@ def score_clip(path, settings=Settings()):
     with local_copy(os.fspath(path), settings.limits.max_fetched) as file:
         info = probe(file, limits=settings.limits)
         raw = {'motion_codec': _first_pass(file, settings)}
-        last = info.duration - WINDOW
-        short = last < (WINDOWS - 1) * WINDOW
-        windows = [(0.0, WINDOWS * WINDOW)] if short else [(start, WINDOW) for start in np.linspace(0, last, WINDOWS)]
+        windows = windows_of(info.duration)
         read = functools.partial(read_views, file, rate=sampling_rate(info.fps), side=SIDE, looks=LOOKS // len(windows),
                                  look_side=LOOK_SIDE, limits=settings.limits)
         moves, looks = zip(*(_window(read(start=start, seconds=seconds), settings) for start, seconds in windows), strict=True)
@@ -72,6 +70,14 @@ def score_clip(path, settings=Settings()):
     raw |= {name: float(np.mean([move[name] for move in moves])) for name in moves[0]}
     raw |= visual(frames, min(frames.shape[1:3]) / min(info.width, info.height), _model(settings.niqe))
     return dataclasses.asdict(info) | raw | {'fingerprint': fingerprint(frames)}
+
+
+def windows_of(duration):
+    """[(start, seconds)] of what is measured of a clip of `duration` s."""
+    last = duration - WINDOW
+    if last < (WINDOWS - 1) * WINDOW:
+        return [(0.0, WINDOWS * WINDOW)]
+    return [(float(start), WINDOW) for start in np.linspace(0, last, WINDOWS)]
 
 
 def _window(views, settings):
@@ -108,8 +114,9 @@ def measured_row(path, settings=Settings(), known=lambda key: False):
     row = {}
     try:
         with local_copy(path, settings.limits.max_fetched) as file:
-            with contextlib.suppress(OSError):  # decoding says why
-                row['id'] = content_id(file)
+            if os.path.isfile(file):  # what else it is, decoding says; reading a pipe or a device would not end
+                with contextlib.suppress(OSError):
+                    row['id'] = content_id(file)
             if 'id' in row and known(row['id']):
                 return row
             return row | score_clip(file, settings)

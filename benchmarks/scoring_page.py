@@ -19,8 +19,8 @@ def page(names, table, truth, seconds, peaks, args):
     """The page's lines. names [clips]; table: {copy: [clips] of rows}; the others as benchmarks.scoring makes them."""
     yield '# Scores of motion and look: orderings, invariances, truth, speed\n'
     yield (f'`python -m benchmarks.scoring --clips=FOLDER --workdir=FOLDER --seconds={args.seconds:g}`, {time.strftime("%Y-%m-%d")}, '
-           f'{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}, OpenCV {cv2.__version__}, PyAV {av.__version__}, '
-           f'scorer version {VERSION}.\n')
+           f'{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}, OpenCV {cv2.__version__}, '
+           f'PyAV {av.__version__}, scorer version {VERSION}.\n')
     yield (f'{len(names)} real clips, of each the first {args.seconds:g} s at no more than {LARGEST} pixels a shorter side, encoded at crf '
            f'{FINE}; copies at crf {USUAL}, those that must score the same at crf {FINE} or 12. The measures were made with these clips at '
            'hand, and the constants of the look with the rendered library of seed 0; the other seeds are fresh.\n')

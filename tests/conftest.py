@@ -15,6 +15,13 @@ flags.FLAGS.mark_as_parsed()  # grain reads absl flags, and pytest is no absl ap
 CLIPS = pathlib.Path(__file__).parents[1] / '../shared/data/clips'
 
 
+@pytest.fixture(scope='module', autouse=True)
+def forgotten():
+    """What a module compiled is dropped when it is done: else a worker ends with gigabytes of programs."""
+    yield
+    jax.clear_caches()
+
+
 @pytest.fixture(scope='session')
 def real_clips():
     """The folder of real clips; tests that need it skip, with the reason, where it is absent."""

@@ -5,7 +5,8 @@ import pytest
 from scipy.sparse.csgraph import connected_components
 
 from tqd_jax.data.video import read_clip, write_clip
-from tqd_jax.quality.duplicates import WITHIN, fingerprint, near_duplicates
+from tqd_jax.quality import duplicates
+from tqd_jax.quality.duplicates import CROWD, WITHIN, distances, fingerprint, near_duplicates
 
 # takes of one scene by one camera (hands that sign), and clips that move a lot, are drawn, long, or generated
 CLIPS = ('intel_asl_milk.mkv', 'intel_asl_thanks.mkv', 'intel_asl_book.mkv', 'intel_asl_school.mkv', 'intel_asl_sorry.mkv',
@@ -102,6 +103,32 @@ def test_nothing_to_group_and_other_text():
     assert near_duplicates([]) == [] and near_duplicates(['', None]) == []
     with pytest.raises(ValueError, match='64 hex digits'):
         near_duplicates(['abc'])
+
+
+def still(rng, count):
+    """Fingerprints of still clips of one camera: no difference sets a bit, and each bit of the mean flips for 15 in 100."""
+    shown = rng.integers(0, 2, 112) ^ (rng.random((count, 112)) < 0.15)
+    return [row.tobytes().hex() for row in np.packbits(np.concatenate([shown, np.zeros((count, 144), int)], axis=1), axis=1)]
+
+
+def test_a_crowd_takes_a_bounded_number_of_comparisons_and_loses_little(monkeypatch):
+    rng, compared = np.random.default_rng(0), []
+    prints = still(rng, 2000)
+    prints += [altered_shown(rng, text) for text in prints[:100]]
+    expected = {row: i for i, group in enumerate(brute_force(prints, WITHIN)) for row in group}
+    monkeypatch.setattr(duplicates, 'distances', lambda one, other: (compared.append(len(one)), distances(one, other))[1])
+    found = {row: i for i, group in enumerate(near_duplicates(prints)) for row in group}
+    assert len(compared) <= CROWD * 153 and max(compared) < len(prints), 'so a row meets CROWD others a pair of blocks at most'
+    assert found.keys() <= expected.keys() and len(found) >= 0.99 * len(expected)
+    assert all(found[i] == found[2000 + i] for i in range(100))
+
+
+def altered_shown(rng, text):
+    """A copy: ten bits of the mean picture flipped."""
+    flipped = int(text, 16)
+    for bit in rng.choice(112, 10, replace=False):
+        flipped ^= 1 << (255 - int(bit))
+    return f'{flipped:064x}'
 
 
 def test_many_rows_are_not_compared_pair_by_pair():

@@ -170,6 +170,34 @@ def test_a_folder_is_one_table(tmp_path):
         import_scores(tmp_path)
 
 
+def test_decimal_commas_are_refused_not_taken_for_lists(tmp_path):
+    text = 'path,flow\na.mp4,1\nb.mp4,"0,4"\n'
+    with pytest.raises(UserError, match='flow is no score: 0,4 in row 1 has a comma; write decimals with a point'):
+        import_scores(written(tmp_path, 'm.csv', text))
+    frames = import_scores(written(tmp_path, 'l.csv', 'path,flow\na.mp4," [0, 4]"\nb.mp4,3\nc.mp4,\n'))
+    assert frames['motion'].to_pylist() == [2, 3, None]
+
+
+def test_a_table_of_path_and_aesthetics_is_laions(tmp_path):
+    tool = lambda header, row: import_scores(written(tmp_path, 'm.csv', f'{header}\n{row}\n')).schema.metadata[b'tool']
+    assert tool('path,aesthetic_score', 'a,5') == b'laion' == tool('path,caption,aesthetic_score', 'a,b,5')
+    assert tool('path,text,aesthetic_score', 'a,b,5') == b'opensora' == tool('path,aesthetic_score,flow', 'a,5,1')
+
+
+def test_texts_that_are_not_utf8_or_no_texts_are_named(tmp_path):
+    (tmp_path / 'm.csv').write_bytes('path,prompt,reward_MQ\na.mp4,Café,1\n'.encode('cp1252'))
+    with pytest.raises(UserError, match='the caption prompt is not UTF-8: save the file as UTF-8'):
+        import_scores(tmp_path / 'm.csv')
+    with pytest.raises(UserError, match=r'the caption prompt is of type list<.*>, not text'):
+        import_scores(written(tmp_path, 'm.jsonl', lines([{'path': 'a.mp4', 'prompt': ['b'], 'reward_MQ': 1}])))
+    nested = pa.table({'path': ['a.mp4'], 's': [{'x': {'y': 1.0}}], 's.x.y': [2.0], 'flow': [1.0]})
+    with pytest.raises(UserError, match=r'two columns are named s\.x\.y'):
+        import_scores(written(tmp_path, 'm.parquet', nested))
+    (tmp_path / 'u.csv').write_bytes('path,flow\na.mp4,1\n'.encode('utf-16'))
+    with pytest.raises(UserError, match='it is UTF-16'):
+        import_scores(tmp_path / 'u.csv')
+
+
 def test_a_column_that_starts_late_is_read(tmp_path):
     text = 'path,flow,aes\n' + ''.join(f'{i:060}.mp4,{i if i > 30_000 else ""},{5 if i < 30_000 else 4.5}\n' for i in range(60_000))
     table = import_scores(written(tmp_path, 'm.csv', text).rename(tmp_path / 'late.csv'), columns={'clip': 'path', 'visual': 'aes'})
@@ -232,6 +260,13 @@ def test_one_gave_motion_and_another_look(tmp_path):
     ('m.csv', '', {}, 'cannot be read: Empty CSV file'),
     ('m.jsonl', '{"path": "x", "flow": 1}\n{"path"', {}, 'cannot be read'),
     ('m.json', '[{"path": "x"', {}, 'cannot be read'),
+    ('m.json', '5', {}, 'a row is no object'), ('m.json', '["a"]', {}, 'a row is no object'),
+    ('m.json', '{"x": [0.5, [{"path": "a", "score": 1}]]}', {}, 'a video of x has no video_path and video_results'),
+    ('m.json', '{"x": [0.5, [3]]}', {}, 'a video of x has no'),
+    ('m.json', '{"results": [{"path": "a", "flow": 1}]}', {}, 'no column of numbers, nor one that a known tool writes, but only results'),
+    ('m.csv', 'path;flow\na;1,5\n', {}, 'its columns are separated by ;: separate them by commas'),
+    ('m.csv', 'one,two\na,b\n', {}, 'no column of numbers, nor one that a known tool writes, but only one, two'),
+    ('m.csv', 'flow, flow\n1,2\n', {}, 'two columns are named flow'),
     ('m.parquet', 'no table', {}, 'cannot be read'),
     ('m.txt', 'path,flow\n', {}, r'no such file, nor a folder of files of one kind \(.parquet, .csv')])
 def test_faults_are_named_on_one_line(tmp_path, name, text, options, message):

@@ -1,9 +1,12 @@
 """Learned scorers' columns over a library: once for each content and version, beside the measured rows, which they leave alone."""
+from unittest import mock
+
 import numpy as np
 import pytest
 import small
 from test_scorers import Light
 
+from tqd_jax.data.video import Limits
 from tqd_jax.quality import learned, score
 from tqd_jax.quality.learned import score_learned, with_learned
 
@@ -57,11 +60,25 @@ def test_what_is_missing_is_scored_and_another_version_anew(measured):
     assert len(learn(Light(version='2'), rows, store)) == 2 and len(learn(Light(name='dark'), rows, store)) == 2
 
 
-def test_a_clip_without_a_value_has_none_and_is_not_asked_again(measured):
+def test_a_clip_without_a_finite_value_has_none_and_is_asked_again_by_retry_alone(measured):
     rows, store = measured
     nothing = Light(gain=float('nan'))
     assert len(learn(nothing, rows, store)) == 2 and learn(nothing, rows, store) == []
     assert list(with_learned([nothing], rows, store)) == rows
+    again = lambda **more: score_learned(nothing, rows, store, batch=2, workers=1, progress=lambda *done: None, **more)
+    batches = len(nothing.batches)
+    assert set(again().values()) == {'light gave no finite light_mean'} and len(nothing.batches) == batches
+    assert len(again(retry=True)) == 2 and len(nothing.batches) == batches + 1
+
+
+def test_a_clip_that_cannot_be_had_now_is_asked_again_and_limits_hold(measured):
+    rows, store = measured
+    with mock.patch('tqd_jax.quality.scorers.read_clip', side_effect=OSError('the disk sleeps')):
+        assert len(learn(Light(), rows, store)) == 2
+    small_limits = Limits(max_pixels=100)
+    none = score_learned(Light(), rows, store, batch=2, workers=1, progress=lambda *done: None, limits=small_limits)
+    assert len(none) == 2 and all('pixels' in why for why in none.values())
+    assert len(learn(Light(), rows, store)) == 2 and 'light_mean' in next(with_learned([Light()], rows, store))
 
 
 def test_several_scorers_stand_beside_each_other(measured):

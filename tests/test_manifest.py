@@ -9,8 +9,8 @@ import pyarrow.parquet
 import pytest
 
 from tqd_jax.data.captions import tokenize
-from tqd_jax.data.manifest import read_clips
-from tqd_jax.data.places import as_local
+from tqd_jax.data.manifest import clips_and_others, left_out, read_clips
+from tqd_jax.data.places import LOCKED, as_local
 from transfer_jax.runtime.errors import UserError
 
 ROWS = [{'clip': 'a.mp4', 'caption': 'a red disc', 'mq': 0.2, 'vq': 1.0}, {'clip': 'b/c.mp4', 'caption': None, 'mq': 0.5, 'vq': 0.0}]
@@ -67,6 +67,46 @@ def test_a_list_is_a_path_a_line(tmp_path):
     expected = [f'{tmp_path}/a b .mp4', '/x/c,d.mp4', f'{tmp_path}/gif/e#.gif', os.path.join(tmp_path, os.fsdecode(odd)), 'memory://lib/f.mp4']
     assert [as_local(clip) for clip in table['clip'].to_pylist()] == expected
     assert set(table['source'].to_pylist()) == {'clips'} and set(table['caption'].to_pylist()) == {''}
+
+
+def test_remarks_in_a_list_are_no_clips(tmp_path):
+    (tmp_path / 'list.txt').write_text('# my clips\na.mp4\n#b.mp4\n./#1.mp4\n')
+    assert read_clips(str(tmp_path / 'list.txt'))['clip'].to_pylist() == [f'{tmp_path}/a.mp4', f'{tmp_path}/#1.mp4']
+
+
+def test_what_is_left_out_is_counted_in_one_walk(tmp_path, monkeypatch):
+    for name in ('a/x.mp4', 'a/n.txt', 'b/y.mp4', 'b/n.txt', 'b/README'):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    walk, tops = os.walk, []
+    monkeypatch.setattr(os, 'walk', lambda top, **options: [tops.append(top), *walk(top, **options)][1:])
+    table, others = clips_and_others(f'a={tmp_path}/a,b={tmp_path}/b')
+    assert len(table) == 2 and others == {'.txt': 2, '': 1} and len(tops) == 2
+    assert left_out(others | {LOCKED: 3}) == ['left out, no videos by their ending: 1 without one',
+                                              'left out, no videos by their ending: 2 .txt', 'not searched: 3 folders that cannot be read']
+    assert left_out({}) == []
+
+
+def test_a_file_that_is_not_utf8_gives_no_captions(tmp_path):
+    path = tmp_path / 'm.csv'
+    path.write_bytes('clip,caption\na.mp4,plain\nb.mp4,Café am Fluß\n'.encode('cp1252'))
+    with pytest.raises(UserError, match=r'm.csv, row 1: caption is .*, not UTF-8: save the file as UTF-8'):
+        read_clips(str(path))
+    pa.parquet.write_table(pa.table({'clip': ['a.mp4'], 'caption': pa.array(['Café'.encode()], pa.binary())}), tmp_path / 'm.parquet')
+    assert read_clips(str(tmp_path / 'm.parquet'))['caption'].to_pylist() == ['Café']
+
+
+@pytest.mark.parametrize(('name', 'content', 'message'), [
+    ('m.csv', b'clip;caption\na.mp4;b, c\n', 'its columns are separated by ;: separate them by commas'),
+    ('m.csv', b'clip\tcaption\na.mp4\tb\n', 'its columns are separated by tabs'),
+    ('m.csv', 'clip,caption\na.mp4,b\n'.encode('utf-16'), 'it is UTF-16: save it as UTF-8'),
+    ('m.txt', 'a.mp4\n'.encode('utf-16'), 'it is UTF-16: save it as UTF-8'),
+    ('m.csv', b'clip,clip\na.mp4,b.mp4\n', 'two columns of one name: clip, clip')])
+def test_files_of_another_shape_are_named(tmp_path, name, content, message):
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(UserError, match=message) as caught:
+        read_clips(str(tmp_path / name))
+    assert str(caught.value).isprintable()
 
 
 def test_one_video_is_a_list_of_one(tmp_path):

@@ -94,6 +94,23 @@ def test_names_are_seen_from_their_folder(base, name, expected):
     assert places.join(base, name) == expected
 
 
+def test_seen_from_a_folder_behind_a_link_it_is_the_same_file(tmp_path, monkeypatch):
+    filled(tmp_path, 'vids/a.mp4', 'elsewhere/deep/x', 'real/b.mp4')
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / 'out').symlink_to('elsewhere/deep')
+    (tmp_path / 'link').symlink_to('real')
+    for folder in ('out', 'vids', '', 'link'):
+        for path in ('vids/a.mp4', 'link/b.mp4', 'out/../../vids/a.mp4'):
+            assert os.path.samefile(places.join(folder, places.seen_from(folder, path)), path)
+    assert places.seen_from('', 'link/b.mp4') == 'link/b.mp4', 'names below the folder stay as they are'
+
+
+def test_seen_from_elsewhere_a_local_path_is_absolute(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert places.seen_from('gs://b/d', 'vids/a.mp4') == f'{tmp_path}/vids/a.mp4'
+    assert [places.seen_from('gs://b', path) for path in ('gs://b/a.mp4', '/x/a.mp4')] == ['gs://b/a.mp4', '/x/a.mp4']
+
+
 def test_folders_and_endings_of_urls():
     assert places.parent('https://h/d/m.csv?token=a/b') == 'https://h/d' and places.ending('https://h/d/m.CSV?token=a.b') == '.csv'
     assert places.parent('zip://d/m.csv::f.zip') == 'zip://d::f.zip' and places.ending('zip://a.mp4::f.zip') == '.mp4'

@@ -4,11 +4,13 @@ import json
 import math
 import pathlib
 
+import av
 import cv2
 import numpy as np
 import pytest
 import small
 
+from tqd_jax.data import video
 from tqd_jax.data.video import BadClip, Limits, write_clip
 from tqd_jax.quality import niqe_model, row
 from tqd_jax.quality.codec_motion import codec_motion
@@ -126,7 +128,19 @@ def test_whatever_goes_wrong_is_a_reason_on_one_line(clip, monkeypatch, error, r
     def fail(*arguments):
         raise error
     monkeypatch.setattr(row, 'score_clip', fail)
-    assert measured_row(clip) == {'id': content_id(clip), 'reason': reason}
+    assert measured_row(clip) == ({'id': content_id(clip)} if reason == 'too long' else {}) | {'reason': reason}
+
+
+def test_memory_that_lacks_is_no_reason_of_the_content(clip, monkeypatch):
+    def fail(*arguments, **named):
+        raise av.error.MemoryError(12, 'Cannot allocate memory')
+    monkeypatch.setattr(av, 'open', fail)
+    assert measured_row(clip) == {'reason': 'too large for the memory'}
+
+
+def test_an_impossible_frame_rate_is_a_damaged_header(clip, monkeypatch):
+    monkeypatch.setattr(video, 'MAX_FPS', 7)
+    assert measured_row(clip)['reason'] == '8 frames a second, more than 7: its header is wrong'
 
 
 def test_a_file_that_cannot_be_read_has_no_id(tmp_path):

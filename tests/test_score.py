@@ -137,7 +137,7 @@ def test_a_clip_that_kills_hangs_or_eats_is_a_reason_and_the_others_are_scored(c
     rows = scored(clips[:6], tmp_path / 'store', measure=by_processes(tmp_path / 'store', misbehaving, timeout=3))
     assert [row.get('reason') for row in rows] == [
         None, 'its decoding process died (exit code 9)', 'took longer than 3 s to read and measure', 'too large for the memory', None, None]
-    assert rows[3]['id'] == content_id(clips[3]) and rows[0]['process'] != rows[4]['process'] == rows[5]['process']
+    assert 'id' not in rows[3] and rows[0]['process'] != rows[4]['process'] == rows[5]['process']
     assert not any(rows[number]['jax'] for number in (0, 4, 5)), 'the processes need no jax'
     if 'PYTEST_XDIST_WORKER' not in os.environ:  # whose main is no file, so that a new process would have nothing to import anyway
         assert hasattr(sys.modules['__main__'], '__file__')

@@ -7,9 +7,11 @@ import sqlite3
 import subprocess
 import sys
 import time
+from unittest import mock
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.csv
 import pyarrow.parquet
 import pytest
 import small
@@ -182,6 +184,33 @@ def test_given_scores_are_taken_and_the_other_axis_is_measured(few, tmp_path, mo
     measured.clear()
     beside = run(tmp_path / 'c.parquet', clips=str(few), scores=[str(tmp_path / 'laion.parquet')])
     assert len(measured) == 4 and beside['visual'].to_pylist() == visual and beside['motion'].equals(plain['motion'])
+
+
+def test_scores_are_matched_by_absolute_path_and_what_they_lack_is_measured(few, tmp_path, monkeypatch):
+    lines = '\n'.join(f'{few / name},{look}' for name, look in zip(NAMES[:2], (4.5, 4.6), strict=True))
+    (tmp_path / 'looks.csv').write_text('clip,visual\n' + lines)
+    (tmp_path / 'given.csv').write_text('clip,motion,visual\n' + ''.join(f'{few / name},{i},{i}\n' for i, name in enumerate(NAMES[:4])))
+    given = lambda clips, output: run(tmp_path / output, clips=clips, scores=[str(tmp_path / 'looks.csv')], tool='tqd')
+    monkeypatch.setattr(program, 'import_scores', lambda path, **more: pyarrow.csv.read_csv(path))
+    monkeypatch.chdir(few.parent)
+    mixed, measured = given(few.name, 'a.parquet'), counted(monkeypatch)
+    assert mixed['visual'].to_pylist()[:2] == [4.5, 4.6] and mixed['reason'].null_count == 4
+    kept = given(str(tmp_path / 'given.csv'), 'b.parquet')
+    assert not measured and kept['visual'].to_pylist() == [4.5, 4.6, 2, 3] and kept['motion'].to_pylist() == [0, 1, 2, 3]
+    (tmp_path / 'looks.csv').write_text('clip,visual\n/elsewhere/0.mp4,4.5')
+    with pytest.raises(SystemExit):
+        given(str(tmp_path / 'given.csv'), 'c.parquet')
+
+
+@pytest.mark.parametrize('error, code, said', [(OSError(28, 'No space left on device'), 2, 'error: [Errno 28] No space'),
+                                               (sqlite3.OperationalError('database or disk is full'), 2, 'error: database or disk is full'),
+                                               (KeyboardInterrupt(), 130, 'stopped; the same command goes on')])
+def test_a_full_disk_and_a_stop_are_one_line(monkeypatch, capsys, error, code, said):
+    monkeypatch.setattr(program, 'run', mock.Mock(side_effect=error))
+    with pytest.raises(SystemExit) as stop:
+        program.main(['score'])
+    err = capsys.readouterr().err
+    assert stop.value.code == code and err.startswith(said) and err.count('\n') == 1
 
 
 def test_what_hardly_moves_to_the_codec_is_told_so(tmp_path):

@@ -10,10 +10,11 @@ import pytest
 from scipy import stats
 from test_runtime_report import Reader
 
+from tqd_jax import plots
 from tqd_jax.data.thumbnails import strip, thumbnails
 from tqd_jax.data.video import write_clip
 from tqd_jax.quality.law import LawConfig
-from tqd_jax.score_report import quadrant_densities, write_quality_report
+from tqd_jax.score_report import _named, quadrant_densities, write_quality_report
 from tqd_jax.score_table import kind_of_reason, read_score_table
 
 CLIPS, POINTS = 200, 60
@@ -133,6 +134,27 @@ def test_equal_scores_and_only_reasons(tmp_path):
 def report(folder, rows):
     write_quality_report(write(folder, rows), folder / 'quality.html')
     return (folder / 'quality.html').read_text(encoding='utf-8')
+
+
+def test_copies_are_told_from_near_duplicates(tmp_path):
+    rows = scored(tmp_path, 8, np.random.default_rng(0))
+    for one, other in ((1, 0), (2, 0), (4, 3)):
+        rows[one]['fingerprint'] = rows[other]['fingerprint']
+    rows[1]['id'], rows[4]['id'] = rows[0]['id'], rows[3]['id']
+    page = report(tmp_path, rows)
+    assert '2 clips are copies of another one.' in page and 'keeping one of each would drop 3, of which 2 are copies.' in page
+    assert '<h3>3 clips, 1 of them copies</h3>' in page and '<h3>2 clips, all copies of one</h3>' in page
+
+
+def test_words_units_and_meanings_are_one_and_the_same(page):
+    words = Reader(page).words
+    assert {'motion only', 'look only'} <= set(words) and not re.search(r'<td class="short">(motion|look)</td><td[^>]*>(moves|looks)', page)
+    assert not re.search(r'Distribution of visual', page) and 'Distribution of look, 0 to 1' in page
+    for text in ('Distribution of motion, diagonals / s', 'pixels: of the file', 'frames / s: mean rate',
+                 'detail / (1 + noise / 2 + blockiness / 4 + banding / 0.2): where nothing is broken, look is detail'):
+        assert text in page
+    figure = plots.scatter(*np.zeros((2, 1)), np.zeros(1, int), 'motion', 'look')
+    assert [text.get_text() for text in _named(figure).axes[0].get_legend().get_texts()] == ['poor', 'look only', 'motion only', 'golden']
 
 
 def test_reasons_are_of_a_kind_whatever_their_numbers():

@@ -64,8 +64,8 @@ def clips(tmp_path_factory):
 def test_rows_are_in_order_and_bad_clips_have_reasons(clips):
     rows = list(run_scorer(light(), clips, batch=3, workers=2))
     assert [path for path, _ in rows] == clips
-    assert [set(row) for _, row in rows] == [{'reason'} if '4.mp4' in path else {'light_mean', 'light_slope'} for path in clips]
-    assert 'not a video' in rows[4][1]['reason'] and all(type(value) is float for value in rows[0][1].values())
+    assert [set(row) for _, row in rows] == [{'unread'} if '4.mp4' in path else {'light_mean', 'light_slope'} for path in clips]
+    assert 'not a video' in rows[4][1]['unread'] and all(type(value) is float for value in rows[0][1].values())
 
 
 def test_one_program_serves_all_batches_and_what_fills_them_is_dropped(clips):
@@ -78,7 +78,7 @@ def test_one_program_serves_all_batches_and_what_fills_them_is_dropped(clips):
 
 def test_a_batch_of_bad_clips_only_needs_no_program(clips):
     scorer = light()
-    assert [set(row) for _, row in run_scorer(scorer, 2 * [clips[4]], batch=2, workers=1)] == 2 * [{'reason'}]
+    assert [set(row) for _, row in run_scorer(scorer, 2 * [clips[4]], batch=2, workers=1)] == 2 * [{'unread'}]
     assert scorer.batches == [] == list(run_scorer(scorer, [], batch=2, workers=1))
 
 
@@ -123,11 +123,17 @@ def test_no_more_than_a_batch_and_the_workers_are_decoded_ahead(clips):
         assert len(taken) <= done + 2 + 2 + 3  # those of this batch, the next one's, and the workers'
 
 
-def test_an_unforeseen_fault_in_decoding_is_no_reason(clips):
-    with mock.patch('tqd_jax.quality.scorers.read_clip', side_effect=ZeroDivisionError), pytest.raises(ZeroDivisionError):
-        list(run_scorer(light(), clips, batch=2, workers=1))
-    with mock.patch('tqd_jax.quality.scorers.read_clip', side_effect=BadClip('too long')):
-        assert next(run_scorer(light(), clips, batch=2, workers=1)) == (clips[0], {'reason': 'too long'})
+@pytest.mark.parametrize('error, said', [(BadClip('too long'), 'too long'), (ZeroDivisionError('0'), 'cannot be measured (Zero'),
+                                         (MemoryError(), 'too large for the memory')])
+def test_whatever_goes_wrong_in_decoding_is_that_clips_reason(clips, error, said):
+    with mock.patch('tqd_jax.quality.scorers.read_clip', side_effect=error):
+        path, row = next(run_scorer(light(), clips, batch=2, workers=1))
+    assert path == clips[0] and row['unread'].startswith(said)
+
+
+def test_a_column_that_is_taken_is_refused():
+    with pytest.raises(UserError, match="the scorer light has the column 'light_mean', which the table has already"):
+        load_scorers([f'{__name__}:light'], taken=('light_mean',))
 
 
 def test_a_value_that_is_not_finite_is_a_reason(clips):

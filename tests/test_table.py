@@ -85,7 +85,19 @@ def test_given_scores_stand_in_place_of_the_measured(rows, tmp_path):
     scores, _, _ = written(tmp_path, rows, listed(rows, mq=mq, vq=vq))
     assert (scores['mq'][8].as_py(), scores['vq'][8].as_py()) == (1, 0) and scores['motion'][8].as_py() == rows[8]['motion']
     scores, _, scored = written(tmp_path, rows, listed(rows, motion=pa.array([None, *motion[1:]], pa.float64()), visual=motion))
-    assert scores['reason'][0].as_py() == UNKNOWN and scored == COUNT - 2
+    assert scores['motion'][0].as_py() == rows[0]['motion'] and scored == COUNT - 1, 'where none is given, the measured one'
+
+
+def test_a_reason_of_the_second_pass_leaves_no_scores(rows, tmp_path):
+    passes = [rows, [*rows[:1], {**rows[3], 'clip': rows[1]['clip']}, *rows[2:]]]
+    _, scored = write_scores(str(tmp_path / 'scores.parquet'), listed(rows), lambda: iter(passes.pop(0)))
+    row = pyarrow.parquet.read_table(tmp_path / 'scores.parquet').to_pylist()[1]
+    assert {name for name, value in row.items() if value is not None} == {'clip', 'scorer_version', 'reason'} and scored == COUNT - 3
+
+
+def test_columns_of_a_manifest_that_have_our_names_are_kept(rows, tmp_path):
+    scores, _, _ = written(tmp_path, rows, listed(rows, id=[f'own {i}' for i in range(COUNT)]))
+    assert scores['source_id'][2].as_py() == 'own 2' and scores['id'][2].as_py() == rows[2]['id']
 
 
 def test_no_scored_clip_at_all_is_a_table_of_reasons(rows, tmp_path):
@@ -101,10 +113,17 @@ def test_relative_paths_are_seen_from_the_tables_folder(rows, tmp_path, monkeypa
     names = pyarrow.parquet.read_table('out/scores.parquet')['clip'].to_pylist()
     assert names == ['../clips/0.mp4', '../clips/1.mp4', '/clips/2.mp4', 'gs://bucket/a.mp4']
     os.remove('out/scores.parquet')
-    write_scores('out/scores.parquet', listed(relative[:3]), lambda: iter(relative[:3]))
-    monkeypatch.chdir('/')
-    found = read_clips(str(tmp_path / 'out/scores.parquet'))['clip'].to_pylist()
-    assert [os.path.normpath(path) for path in found] == [str(tmp_path / 'clips/0.mp4'), str(tmp_path / 'clips/1.mp4'), '/clips/2.mp4']
+    (tmp_path / 'clips').mkdir()
+    (tmp_path / 'elsewhere/deep').mkdir(parents=True)
+    (tmp_path / 'linked').symlink_to('elsewhere/deep')
+    for name in ('clips/0.mp4', 'clips/1.mp4'):
+        (tmp_path / name).touch()
+    for folder in ('out', 'linked'):
+        monkeypatch.chdir(tmp_path)
+        write_scores(f'{folder}/scores.parquet', listed(relative[:3]), lambda: iter(relative[:3]))
+        monkeypatch.chdir('/')
+        *found, absolute = read_clips(str(tmp_path / folder / 'scores.parquet'))['clip'].to_pylist()
+        assert absolute == '/clips/2.mp4' and all(os.path.samefile(path, tmp_path / f'clips/{i}.mp4') for i, path in enumerate(found))
 
 
 def test_it_is_whole_or_as_it_was(rows, tmp_path):

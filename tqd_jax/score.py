@@ -8,6 +8,7 @@ normaliser.json, and what was measured is kept in scores.parquet.store, by conte
 import contextlib
 import dataclasses
 import functools
+import itertools
 import os
 import pathlib
 import sqlite3
@@ -29,7 +30,7 @@ from tqd_jax.quality.normaliser import KINDS
 from tqd_jax.quality.row import Settings
 from tqd_jax.quality.scorers import load_scorers
 from tqd_jax.quality.store import RowStore
-from tqd_jax.quality.table import is_scored, load_maps, rows_of, save_maps, write_scores
+from tqd_jax.quality.table import SCHEMA, is_scored, load_maps, rows_of, save_maps, write_scores
 from tqd_jax.score_report import write_quality_report
 from transfer_jax.runtime.errors import UserError
 from transfer_jax.runtime.progress import Progress
@@ -67,21 +68,32 @@ def main(argv):
     except UserError as error:
         print(f'error: {error}', file=sys.stderr)
         sys.exit(2)
+    except (OSError, sqlite3.Error) as error:  # a full disk, a store that is gone
+        print(f'error: {" ".join(str(error).split())} ({OUTPUT.value}, or what lies beside it); the same command goes on', file=sys.stderr)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        print('stopped; the same command goes on', file=sys.stderr)
+        sys.exit(130)
 
 
 def run():
     """The whole job of the flags. Raises UserError before anything is measured where they cannot be followed."""
-    table, fitted, scorers, settings = clips_table(), normaliser_of(NORMALISER.value), load_scorers(SCORERS.value), settings_of()
+    table, fitted, settings = clips_table(), normaliser_of(NORMALISER.value), settings_of()
+    own = [] if 'scorer_version' in table.column_names else table.column_names
+    scorers = load_scorers(SCORERS.value, taken=(*SCHEMA.names, *own))
     store, paths = prepared_store(settings.version), table['clip'].to_pylist()
     rows = functools.partial(given_rows, paths)
     if is_scored(table):
         rows, table = functools.partial(rows_of, table), table.drop_columns([name for name in ('mq', 'vq') if name in table.column_names])
-    elif not {'motion', 'visual'} <= set(table.column_names):
-        measure(paths, store, settings)
-        rows = functools.partial(score.rows, paths, store, settings)
+    elif lacking := unscored(table):
+        measure(lacking, store, settings)
+        rows = functools.partial(completed, paths, lacking, store, settings)
     for scorer in scorers:
         with shown(scorer.name) as progress:
-            score_learned(scorer, rows(), store, batch=BATCH.value, workers=max(1, WORKERS.value), progress=progress)
+            none = score_learned(scorer, rows(), store, batch=BATCH.value, workers=max(1, WORKERS.value), progress=progress,
+                                 limits=settings.limits, retry=RETRY.value)
+        for clip, why in itertools.islice(none.items(), 1):
+            print(f'{scorer.name}: {len(none)} clips have no value; {clip}: {why}')
     more = tuple(column for scorer in scorers for column in scorer.columns)
     maps, scored = write_scores(OUTPUT.value, table, lambda: with_learned(scorers, rows(), store), fitted, more)
     tell(len(table), scored, maps)
@@ -97,13 +109,45 @@ def clips_table():
             print(f'left out, no videos by their ending: {count} {kind or "without one"}')
     if not SCORES.value:
         return clips
-    root = CLIPS.value if CLIPS.value and os.path.isdir(CLIPS.value) else None
+    folder = os.path.expanduser(places.as_local(CLIPS.value or ''))
+    root = folder if os.path.isdir(folder) else None
     given = merge([import_scores(path, tool=TOOL.value, root=root) for path in SCORES.value])
     given = given.drop_columns([name for name in given.column_names if given[name].null_count == len(given)])
     if clips is None:
         return given
-    both = given.take(pa.compute.index_in(clips['clip'], value_set=given['clip'].combine_chunks()))
-    return pa.table({name: clips[name] for name in clips.column_names} | {name: both[name] for name in both.column_names if name != 'clip'})
+    found = pa.compute.index_in(whole_names(clips), value_set=whole_names(given))
+    if found.null_count == len(clips):
+        raise UserError(f'--scores are of none of --clips: of {whole_names(given)[0]} there, and of {whole_names(clips)[0]} here')
+    print(f'{len(clips) - found.null_count} of {len(clips)} clips found in --scores')
+    both = given.drop_columns(['clip']).take(found)
+    old = {name: clips[name] for name in clips.column_names}
+    return pa.table(old | {name: pa.compute.coalesce(both[name], old[name].cast(both[name].type)) if name in old else both[name]
+                           for name in both.column_names})
+
+
+def whole_names(table):
+    """The clips as absolute paths, or URLs: what they are told by."""
+    return pa.array([clip if places.is_remote(clip) else os.path.abspath(places.as_local(clip)) for clip in table['clip'].to_pylist()])
+
+
+def unscored(table):
+    """The clips that lack motion or look."""
+    if not {'motion', 'visual'} <= set(table.column_names):
+        return table['clip'].to_pylist()
+    known = pa.compute.and_(table['motion'].is_valid(), table['visual'].is_valid())
+    return table['clip'].filter(pa.compute.invert(known)).to_pylist()
+
+
+def completed(paths, lacking, store, settings):
+    """The rows of paths: those of `lacking`, in the same order, as measured, the others as given."""
+    measured = score.rows(lacking, store, settings)
+    coming = next(measured, None)
+    for path, row in zip(paths, given_rows(paths), strict=True):
+        if coming and coming['clip'] == path:
+            yield coming
+            coming = next(measured, None)
+        else:
+            yield row
 
 
 def prepared_store(version):
@@ -153,7 +197,7 @@ def shown(label):
 
     def progress(done, total):
         if not bars:
-            bars.append(Progress(total, label=label, unit='clip'))
+            bars.append(Progress(total, label=label, unit='clip', process=0))
         bars[0].update(done - bars[0].count)
 
     yield progress

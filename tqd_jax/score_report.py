@@ -8,11 +8,11 @@ from scipy import stats
 
 from tqd_jax import plots
 from tqd_jax.data.thumbnails import strip, thumbnails
-from tqd_jax.quality.duplicates import near_duplicates
+from tqd_jax.quality.duplicates import CROWD, near_duplicates
 from tqd_jax.quality.law import QUADRANTS, LawConfig, law_from_quality
-from tqd_jax.quality.measures import MEASURES
+from tqd_jax.quality.measures import BAND_HALF, BLOCK_HALF, NOISE_HALF
 from tqd_jax.report import BEST_FIRST, LISTED, MEANING, correlation
-from tqd_jax.score_table import FORMAT, TRUTH, read_score_table
+from tqd_jax.score_table import COLUMNS, FORMAT, TRUTH, read_score_table
 from tqd_jax.timesteps import log_prob
 from transfer_jax.runtime.report import Mark, Page, Picture
 
@@ -70,10 +70,11 @@ def _scatters(page, table, workers):
             (table.mq, table.vq, 'mq', 'vq', 'Within the library: the quadrants meet at 0.5.', (0.5, 0.5))):
         marks = [Mark(x=a, y=b, name=pathlib.PurePath(path).name, detail=f'{xlabel} {_number(a)}, {ylabel} {_number(b)}', picture=jpeg)
                  for a, b, path, jpeg in zip(x[chosen], y[chosen], paths, jpegs, strict=True)]
-        page.figure(plots.scatter(x[chosen], y[chosen], table.quadrant[chosen], xlabel, ylabel, cross=cross),
+        page.figure(_named(plots.scatter(x[chosen], y[chosen], table.quadrant[chosen], xlabel, ylabel, cross=cross)),
                     f'{part}{caption} Point at a clip, tap it, or go through them with the Tab key.',
                     f'Scatter of {ylabel} against {xlabel} of {len(chosen)} clips', marks)
-    page.table([[name, MEANING[name], int(np.sum(table.quadrant == q)), f'{np.mean(table.quadrant == q):.1%}'] for q, name in BEST_FIRST],
+    mine = {q: table.quadrant == q for q, _ in BEST_FIRST}
+    page.table([[SHARES[name], MEANING[name], int(mine[q].sum()), f'{mine[q].mean():.1%}'] for q, name in BEST_FIRST],
                ['quadrant', 'its clips', 'number', 'share'])
 
 
@@ -82,11 +83,19 @@ def _timesteps(page, table, law):
     sample = f' ({AVERAGED} of them at most)' if len(table.rows) > AVERAGED else ''
     page.section('When the clips will teach', f'The {law.kind} law turns mq and vq into the noise levels at which a clip is drawn: the mean'
                  f' density over the clips of each quadrant{sample}.')
-    page.figure(plots.densities(grid, density), 'High t, much noise: motion is decided. Low t, little noise: detail is.',
+    page.figure(_named(plots.densities(grid, density)), 'High t, much noise: motion is decided. Low t, little noise: detail is.',
                 'Density of t, one line a quadrant')
     late = {q: density[q][grid > 0.5].sum() / density[q].sum() for q in range(len(QUADRANTS))}
-    page.table([[name, float(grid @ density[q] / density[q].sum()), f'{late[q]:.0%}'] for q, name in BEST_FIRST if np.isfinite(late[q])],
+    present = [(q, name) for q, name in BEST_FIRST if np.isfinite(late[q])]
+    page.table([[SHARES[name], float(grid @ density[q] / density[q].sum()), f'{late[q]:.0%}'] for q, name in present],
                ['quadrant', 'mean t', 'drawn at t > 0.5'])
+
+
+def _named(figure):
+    """A figure whose legend names the quadrants as the page does."""
+    for text in figure.axes[0].get_legend().get_texts():
+        text.set_text(SHARES[text.get_text()])
+    return figure
 
 
 def quadrant_densities(table, law):
@@ -122,16 +131,17 @@ def _sheets(page, table, workers):
 
 
 def _measures(page, table):
-    known = {measure.name: measure for measure in MEASURES}
     page.section('Every measure', 'The line below the bars goes from the 5th to the 95th percentile, its dot is the median; half a per '
-                 'cent at either end is counted in the last bar. The table says how far each measure ranks clips as the two scores do.')
+                 'cent at either end is counted in the last bar. The table says how far each measure ranks clips as the two scores do. '
+                 f'Look (the column visual) is detail / (1 + noise / {NOISE_HALF:g} + blockiness / {BLOCK_HALF:g} + banding / '
+                 f'{BAND_HALF:g}): where nothing is broken, look is detail and nothing else.')
     figures, ranks = [], []
     for name in (*AXES, *table.measures, *filter(table.has, FORMAT + TRUTH)):
         values = table.column(name)
         present = values[np.isfinite(values)]
         if present.size:
-            figures.append(_distribution(name, present, values.size - present.size, known.get(name)))
-            ranks.append([name, known[name].axis if name in known else '', *(_rank_correlation(values, score) for score in
+            figures.append(_distribution(name, present, values.size - present.size, COLUMNS.get(name)))
+            ranks.append([_title(name), COLUMNS[name].axis if name in COLUMNS else '', *(_rank_correlation(values, score) for score in
                                                                              (table.motion, table.visual))])
     page.multiples(figures)
     page.table(ranks, ['measure', 'axis', 'Spearman r with motion', 'with look'])
@@ -144,7 +154,13 @@ def _distribution(name, values, missing, measure):
     caption = (f'{measure.unit}: {measure.meaning}. ' if measure else '') + (
         f'Median {_number(median)}, nine in ten from {_number(low)} to {_number(high)}.')
     caption += f' {missing} clips have none.' if missing else ''
-    return plots.histogram(name, counts, edges, np.array([low, median, high])), caption, f'Distribution of {name}'
+    title = _title(name) + (f', {measure.unit}' if measure else '')
+    return plots.histogram(title, counts, edges, np.array([low, median, high])), caption, f'Distribution of {title}'
+
+
+def _title(name):
+    """A column by its word on the page."""
+    return AXES.get(name, name)
 
 
 def _rank_correlation(values, score):
@@ -153,7 +169,11 @@ def _rank_correlation(values, score):
 
 
 def _duplicates(page, table, workers):
-    page.section('Near-duplicates')
+    page.section('Copies and near-duplicates', 'A copy is the same file as another clip, byte for byte: they have one id. Near-duplicates '
+                 f'only look and move alike. Among more than {CROWD} that resemble one another, as still clips of one camera do, each is '
+                 'compared with some of the others, so that a few may be missing here.')
+    ids = np.array([key or '' for key in table.texts('id', np.arange(len(table.rows)))])
+    page.text(f'{_copies(ids)} clips are copies of another one.' if _copies(ids) else 'No clip is a copy of another one.')
     if not table.has('fingerprint'):
         page.text('The scores have no fingerprints.')
         return
@@ -161,13 +181,23 @@ def _duplicates(page, table, workers):
     if not groups:
         page.text('No two clips look and move alike.')
         return
-    page.text(f'{sum(map(len, groups))} clips look and move like another one, in {len(groups)} groups: keeping one of each would drop '
-              f'{sum(map(len, groups)) - len(groups)}.' + (f' The {GROUPS} largest:' if len(groups) > GROUPS else ''))
+    alike = sum(map(len, groups))
+    page.text(f'{alike} clips look and move like another one, in {len(groups)} groups: keeping one of each would drop '
+              f'{alike - len(groups)}, of which {sum(_copies(ids[group]) for group in groups)} are copies.'
+              + (f' The {GROUPS} largest:' if len(groups) > GROUPS else ''))
     for group in groups[:GROUPS]:
         shown = group[:MEMBERS]
         values = [f'mq {mq:.2f}, vq {vq:.2f}' for mq, vq in zip(table.mq[shown], table.vq[shown], strict=True)]
-        page.pictures(f'{len(group)} clips' + (f', the first {MEMBERS}' if len(group) > MEMBERS else ''),
+        copies = _copies(ids[group])
+        kind = '' if not copies else ', all copies of one' if copies == len(group) - 1 else f', {copies} of them copies'
+        page.pictures(f'{len(group)} clips{kind}' + (f', the first {MEMBERS}' if len(group) > MEMBERS else ''),
                       _pictures(table, shown, values, 1, workers))
+
+
+def _copies(ids):
+    """How many of the clips have an id that one before them has."""
+    known = ids[ids != '']
+    return known.size - np.unique(known).size
 
 
 def _reasons(page, table):

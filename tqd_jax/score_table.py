@@ -11,9 +11,18 @@ import pyarrow.parquet
 
 from tqd_jax.data import places
 from tqd_jax.quality.law import quadrant
+from tqd_jax.quality.measures import MEASURES, Measure
 
 FORMAT = ('width', 'height', 'fps', 'duration')
 TRUTH = ('true_motion', 'true_look')
+COLUMNS = {measure.name: measure for measure in (
+    Measure('motion', 'motion', 'diagonals / s', 'the score of motion, motion_top; if given, as its tool has it'),
+    Measure('visual', 'look', '0 to 1', 'the score of look, detail less what makes it ugly; if given, as its tool has it'),
+    *MEASURES,
+    Measure('width', '', 'pixels', 'of the file'), Measure('height', '', 'pixels', 'of the file'),
+    Measure('fps', '', 'frames / s', 'mean rate of the file'), Measure('duration', '', 's', 'of the file'),
+    Measure('true_motion', 'motion', 'rendered', 'what the clip was made with'),
+    Measure('true_look', 'look', 'rendered', 'what the clip was made with'))}
 NOT_MEASURES = ('motion', 'visual', 'mq', 'vq', 'scorer_version', *FORMAT, *TRUTH)
 
 

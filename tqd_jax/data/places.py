@@ -70,10 +70,20 @@ def join(base, name):
 
 
 def seen_from(folder, path):
-    """The inverse of join: a relative local path as seen from a local folder; URLs and absolute paths stand for themselves."""
-    if is_remote(folder) or URL.fullmatch(path) or os.path.isabs(path):
+    """The inverse of join: a relative local path as seen from a local folder; URLs and absolute paths stand for themselves.
+
+    From a remote folder a local path is seen as an absolute one. '..' leads out of a folder itself, not out of a link to it: so where it
+    takes one, links are resolved first.
+    """
+    if URL.fullmatch(path) or os.path.isabs(path):
         return path
-    return os.path.relpath(path, folder or '.')
+    if is_remote(folder):
+        return os.path.abspath(path)
+    below = os.path.relpath(path, folder or '.')
+    if '..' not in f'{folder}/{path}/{below}'.split('/'):
+        return below
+    real = os.path.join(os.path.realpath(os.path.dirname(path)), os.path.basename(path))  # a clip that is a link keeps its name
+    return os.path.relpath(real, os.path.realpath(folder or '.'))
 
 
 def find_clips(folder):

@@ -20,6 +20,7 @@ SLACK = 2e-3  # s; containers that count milliseconds round both a frame's time 
 SEEK_FROM = 2.0  # s; nearer windows are reached faster by decoding up to them
 SEEK_MARGIN = 0.5  # s; a seek goes by decoding time, which runs ahead of presentation time
 GRID = 8  # pixels between those that two frames are compared at
+MAX_FPS = 10_000  # more is a damaged header
 JUMP = 1.0  # s; timestamps that go back by more than this have started anew
 
 
@@ -148,12 +149,12 @@ def opened(path, limits):
             rules = {'format_whitelist': FORMATS, 'protocol_whitelist': 'file', 'max_pixels': str(limits.max_pixels)}
             with av.open(os.path.abspath(local), options=rules, metadata_errors='replace') as container:
                 yield container, _stream(container, limits)
+    except MemoryError as error:  # libav's own too, which is an FFmpegError as well
+        raise BadClip('too large for the memory') from error
     except av.FFmpegError as error:
         raise BadClip(f'not a video, or cut off ({error.strerror})') from error
     except OSError as error:
         raise BadClip(f'cannot be read ({error.strerror})') from error
-    except MemoryError as error:
-        raise BadClip('too large for the memory') from error
 
 
 def _stream(container, limits):
@@ -183,6 +184,8 @@ def _decoded(container, stream, limits):
     for packet in container.demux(stream):
         try:
             frames = packet.decode()
+        except MemoryError:
+            raise
         except av.FFmpegError:
             continue
         for frame in frames:
@@ -228,6 +231,8 @@ def _info(container, stream, first, limits):
     fps = stream.frames / duration if stream.frames and duration else float(rate or 0)
     if not duration > 0 or not fps:
         fps, duration = _counted(container.name, limits)
+    if fps > MAX_FPS:
+        raise BadClip(f'{fps:.0f} frames a second, more than {MAX_FPS}: its header is wrong')
     if duration > limits.max_seconds:
         raise BadClip(f'lasts {duration:.0f} s, more than {limits.max_seconds}: its header is wrong, or it should be cut')
     return VideoInfo(width=width, height=height, fps=fps, duration=duration)
@@ -370,4 +375,5 @@ def write_atomically(path, data):
     except OSError as error:
         raise OSError(error.errno, error.strerror, str(path)) from error
     finally:
-        part.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # or it would take the place of what went wrong
+            part.unlink(missing_ok=True)

@@ -11,6 +11,7 @@ SHOWN, MOVED = 112, 48  # bits of the mean picture, and of each of the three dif
 DEAD = 16.0  # half a level, over the whole picture; smaller coefficients of a difference may be an encoder's doing
 FLAT = 2.0  # levels; a mean picture that varies less has no signs to speak of
 WITHIN = 16  # bits; copies of 30 real clips (crf 38, half size, blur: all at once) differ by 14 at most, takes of one scene by 21 at least
+CROWD = 64  # rows of one key that each row is compared with at most
 WALSH = np.array([[1, 1, 1, 1], [1, 1, -1, -1], [1, -1, -1, 1], [1, -1, 1, -1]], np.float32)
 BITS = SHOWN + 3 * MOVED
 
@@ -36,16 +37,19 @@ def fingerprint(frames):
 def near_duplicates(fingerprints, within=WITHIN):
     """Groups of rows, each an ascending int array, the largest group first: linked by fingerprints that differ in at most `within` bits.
 
-    fingerprints [N]: what fingerprint returns; '' and None belong to no group. Exact, by the pigeonhole principle: bits are dealt to
-    within + 2 blocks, so two fingerprints that near agree in at least two whole blocks, and only rows that share the values of a pair of
-    blocks are compared. Time N log N times the number of pairs of blocks, memory of less than 1 kB a row. Raises ValueError on other text.
+    fingerprints [N]: what fingerprint returns; '' and None belong to no group. By the pigeonhole principle: bits are dealt to within + 2
+    blocks, so two fingerprints that near agree in at least two whole blocks, and only rows that share the values of a pair of blocks are
+    compared. Exact where at most CROWD + 1 rows share them; where more do, as still clips of one camera, a row meets the CROWD after it
+    in the order of the blocks that follow, so that a pair may be missed, never made up. Time N (log N + CROWD) times the number of pairs
+    of blocks (153), memory of less than 1 kB a row. Raises ValueError on other text.
     """
     rows = np.array([row for row, text in enumerate(fingerprints) if text], np.int64)
     codes, inverse = np.unique(_codes([fingerprints[row] for row in rows]), axis=0, return_inverse=True)
     labels = np.arange(len(codes))
     blocks = _blocks(codes, within + 2)
-    for one, other in itertools.combinations(blocks, 2):
-        labels = _linked(one << 32 | other, codes, labels, within)
+    for one, other in itertools.combinations(range(len(blocks)), 2):
+        following = blocks[(other + 1) % len(blocks)] << 32 | blocks[(other + 2) % len(blocks)]
+        labels = _linked(blocks[one] << 32 | blocks[other], following, codes, labels, within)
     labels = labels[inverse.reshape(-1)]
     order = np.argsort(labels, kind='stable')
     groups = np.split(rows[order], np.flatnonzero(np.diff(labels[order])) + 1)
@@ -88,12 +92,14 @@ def _blocks(codes, count):
     return blocks
 
 
-def _linked(keys, codes, labels, within):
-    """The labels [N] of groups, joined where two rows of equal key are near: each row against its first, second, ... successor."""
+def _linked(keys, following, codes, labels, within):
+    """The labels [N] of groups, joined where two rows of equal key are near: each row against its first, ... CROWD-th successor."""
     order = np.argsort(keys)
+    if (keys[order[CROWD + 1:]] == keys[order[:-CROWD - 1]]).any():
+        order = np.lexsort([following, keys])  # in a crowd, those first that agree further
     keys, codes = keys[order], codes.take(order, axis=0)  # what is compared then lies close in memory
     step, at = 1, np.arange(len(keys) - 1)
-    while (at := at[keys[at] == keys[at + step]]).size:
+    while step <= CROWD and (at := at[keys[at] == keys[at + step]]).size:
         near = at[distances(codes.take(at, axis=0), codes.take(at + step, axis=0)) <= within]
         one, other = labels[order[near]], labels[order[near + step]]
         if (one != other).any():

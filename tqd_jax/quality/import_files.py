@@ -1,5 +1,7 @@
 """Files of scores -> one Arrow table: CSV, JSON lines, JSON and Parquet, structs unpacked, long texts left unread."""
+import codecs
 import json
+import re
 
 import pyarrow as pa
 import pyarrow.csv
@@ -9,6 +11,7 @@ import pyarrow.parquet
 from transfer_jax.runtime.errors import UserError
 
 ENDINGS = ('.parquet', '.csv', '.jsonl', '.json')
+TEXTS = ('.csv', '.jsonl', '.txt')  # the kinds that text_fault looks at
 BLOCK = 2**24  # bytes of text parsed at a time: a row of JSON may not be longer
 
 
@@ -24,11 +27,24 @@ def read_files(path, texts):
     try:
         parts = [_records(paths)] if kinds == {'.json'} else [READERS[path.suffix](path, texts) for path in paths]
         table = pa.concat_tables([_unpacked(part, texts) for part in parts], promote_options='permissive')
+        if parts[0].num_rows and not table.num_columns:
+            raise ValueError(f'no column of numbers, nor one that a known tool writes, but only {", ".join(parts[0].column_names)}')
     except (pa.ArrowException, OSError, ValueError) as error:
         raise UserError(f'scores {path} cannot be read: {str(error).splitlines()[0]}') from None
     if not table.num_rows:
         raise UserError(f'scores {path} has no rows')
     return table
+
+
+def text_fault(file, ending):
+    """Why a binary file of text, at its beginning, cannot be understood: it is UTF-16, or a CSV without commas. None where it can be."""
+    head = file.read(2**16)
+    file.seek(0)
+    if head[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
+        return 'it is UTF-16: save it as UTF-8'
+    mark = re.match(rb'[^\r\n,]*?([;\t])[^\r\n,]*[\r\n]', head) if ending == '.csv' else None
+    names = {b';': ';', b'\t': 'tabs'}
+    return f'its columns are separated by {names[mark[1]]}: separate them by commas' if mark else None
 
 
 def is_number(kind):
@@ -37,9 +53,14 @@ def is_number(kind):
 
 
 def _csv(path, texts):
+    with open(path, 'rb') as file:
+        if fault := text_fault(file, '.csv'):
+            raise ValueError(fault)
     parse = pa.csv.ParseOptions(newlines_in_values=True)
     with pa.csv.open_csv(path, parse_options=parse) as reader:  # its first block tells which columns are texts
         names = [field.name for field in reader.schema if field.name.strip() in texts or not pa.types.is_string(field.type)]
+    if not names:
+        raise ValueError(f'no column of numbers, nor one that a known tool writes, but only {", ".join(reader.schema.names)}')
     convert = pa.csv.ConvertOptions(include_columns=names, strings_can_be_null=True)
     table = pa.csv.read_csv(path, pa.csv.ReadOptions(block_size=BLOCK), parse, convert)
     return table.rename_columns([name.strip() for name in names])
@@ -59,18 +80,22 @@ READERS = {'.parquet': _parquet, '.csv': _csv, '.jsonl': _jsonl}
 
 def _records(paths):
     rows = [row for path in paths for row in _rows(json.loads(path.read_text('utf-8')))]
+    if not all(isinstance(row, dict) for row in rows):
+        raise ValueError('a row is no object: rows are [{"name": value, ...}, ...]')
     return pa.table({name: [row.get(name) for row in rows] for name in dict.fromkeys(name for row in rows for name in row)})
 
 
 def _rows(data):
     """Rows of a .json file: a list of them, a single one, or VBench's {dimension: [mean, [{video_path, video_results}, ...]]}."""
     if not isinstance(data, dict):
-        return data
+        return data if isinstance(data, list) else [data]
     if not all(isinstance(value, list) and len(value) == 2 and isinstance(value[1], list) for value in data.values()):
         return [data]
     rows = {}
     for dimension, (_, videos) in data.items():
         for video in videos:
+            if not isinstance(video, dict) or not {'video_path', 'video_results'} <= video.keys():
+                raise ValueError(f'a video of {dimension} has no video_path and video_results')
             rows.setdefault(video['video_path'], {'video_path': video['video_path']})[dimension] = video['video_results']
     return list(rows.values())
 
@@ -78,6 +103,8 @@ def _rows(data):
 def _unpacked(table, texts):
     while any(pa.types.is_struct(field.type) for field in table.schema):
         table = table.flatten()
+    if twice := [name for name in dict.fromkeys(table.column_names) if table.column_names.count(name) > 1]:
+        raise ValueError(f'two columns are named {twice[0]}')
     return pa.table({field.name: _plain(table[field.name]) for field in table.schema if _counts(field, texts)})
 
 

@@ -36,6 +36,9 @@ FORMATS = (
            visual=('imaging_quality + aesthetic_quality', 'imaging_quality', 'aesthetic_quality'),
            note='dynamic_degree is yes or no; motion_smoothness is highest where nothing moves, so it is kept and not used'),
     Format(name='openvid', path_columns=('video',), motion=('motion score',), visual=('aesthetic score',), caption=('caption',)),
+    # before Open-Sora, whose aesthetic_score without its flow or text reads the same
+    Format(name='laion', path_columns=('path', 'image_path'), visual=('aesthetic_score', 'AESTHETIC_SCORE', 'aesthetic'),
+           caption=('caption',), note='1 to 10'),
     Format(name='opensora', path_columns=('path',), motion=('flow',), visual=('aes', 'aesthetic_score'), caption=('text',),
            note='UniMatch flow, LAION aesthetics'),
     Format(name='koala36m', path_columns=('video_path', 'videoID'), ending='.mp4', motion=('motion_score',),
@@ -47,8 +50,6 @@ FORMATS = (
     Format(name='finetrainers', path_columns=('file',), motion=('motion_fb',), visual=('aesthetic_score',), note='Farneback flow'),
     Format(name='videox_fun', path_columns=('video_path',), motion=('motion_score',), visual=('aesthetic_score', 'aesthetic_score_siglip'),
            caption=('caption',), note='flow in pixels of the clip: large clips seem to move more'),
-    Format(name='laion', path_columns=('path', 'image_path'), visual=('aesthetic_score', 'AESTHETIC_SCORE', 'aesthetic'),
-           caption=('caption',), note='1 to 10'),
 )
 FIELDS = {'clip': 'path_columns', 'motion': 'motion', 'visual': 'visual', 'caption': 'caption'}  # what the user calls them
 
@@ -115,7 +116,6 @@ def _terms(expression, names):
     if not all(part in names or (part.startswith('-') and part[1:] in names) for part in parts):
         return None
     return tuple((1.0, part) if part in names else (-1.0, part[1:]) for part in parts)
-
 
 
 def spoken_of(columns):

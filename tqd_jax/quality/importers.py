@@ -30,9 +30,17 @@ def import_scores(path, *, tool=None, columns=None, root=None):
     clips = _clips(where, table[reading.clip], pathlib.Path(root or (path if path.is_dir() else path.parent)), form.ending)
     out = {'clip': clips} | {name: _axis(where, name, getattr(reading, name), numbers, len(clips)) for name in ('motion', 'visual')}
     if reading.caption:
-        out['caption'] = pc.replace_substring_regex(table[reading.caption].cast(pa.string()), DJ_TOKENS, '')
+        out['caption'] = pc.replace_substring_regex(_captions(where, reading.caption, table[reading.caption]), DJ_TOKENS, '')
     out |= {f'{form.name}_{name}': pa.array(values, from_pandas=True) for name, values in numbers.items()}
     return pa.table(out, metadata={'tool': form.name})
+
+
+def _captions(where, name, column):
+    try:
+        return column.cast(pa.string())
+    except pa.ArrowException:
+        fault = 'not UTF-8: save the file as UTF-8' if pa.types.is_binary(column.type) else f'of type {column.type}, not text'
+        raise UserError(f'{where}: the caption {name} is {fault}') from None
 
 
 def merge(tables):
@@ -86,9 +94,12 @@ def _numbers(where, table, reading, failed):
 
 
 def _floats(where, name, column):
-    """float64 [n] of numbers, of lists of numbers (their means), or of texts of either, as a CSV has lists."""
+    """float64 [n] of numbers, of lists of numbers (their means), or of texts of either, as a CSV has lists: in brackets."""
     try:
         if pa.types.is_string(column.type):
+            comma = pc.index(pc.match_substring_regex(column, r'^[^\[]*,'), True).as_py()
+            if comma >= 0:
+                raise UserError(f'{where}: {name} is no score: {column[comma]} in row {comma} has a comma; write decimals with a point')
             texts = pc.replace_substring_regex(column, r'[\[\]\s]', '')
             column = pc.split_pattern(pc.if_else(pc.equal(texts, ''), None, texts), ',')
         if not _is_list(column.type):
@@ -123,7 +134,8 @@ def _standardised(values):
 def _clips(where, column, root, ending):
     """root / path for each path, as pathlib has it but on a million at once; addresses of other machines as they are."""
     if not pa.types.is_string(column.type) or (empty := pc.index(pc.fill_null(pc.equal(column, ''), True), True).as_py()) >= 0:
-        value = f'of type {column.type}' if not pa.types.is_string(column.type) else f'{column[empty].as_py()!r} in row {empty}'
+        kind = 'bytes, not UTF-8' if pa.types.is_binary(column.type) else f'of type {column.type}'
+        value = kind if not pa.types.is_string(column.type) else f'{column[empty].as_py()!r} in row {empty}'
         raise UserError(f'{where}: the clip is {value}, not a path')
     names = pc.if_else(pc.ends_with(column, ending), column, pc.binary_join_element_wise(column, ending, ''))
     tidy = pc.replace_substring_regex(pc.replace_substring_regex(names, '/(\\.?/)+', '/'), '^\\./', '')

@@ -109,7 +109,8 @@ def content_id(path):
 def measured_row(path, settings=Settings(), known=lambda key: False):
     """{'id', **score_clip} of a clip, or {'id', 'reason': why not}; nothing but a dead process keeps it from answering.
 
-    known: says of an id whether its row is there already; then the answer is {'id'} alone. Without 'id' the file could not be read.
+    known: says of an id whether its row is there already; then the answer is {'id'} alone. A reason without 'id' is of the file, the limits
+    of memory or this machine, and not of the content: another try may end otherwise.
     """
     row = {}
     try:
@@ -121,12 +122,16 @@ def measured_row(path, settings=Settings(), known=lambda key: False):
                 return row
             return row | score_clip(file, settings)
     except BadClip as error:
-        return row | {'reason': str(error)}
-    except (MemoryError, cv2.error) as error:
-        return row | {'reason': 'too large for the memory' if isinstance(error, MemoryError) or 'memory' in str(error) else _said(error)}
+        here = isinstance(error.__cause__, MemoryError | OSError)
+        return {'reason': str(error)} if here else row | {'reason': str(error)}
     except Exception as error:  # one clip in a million must not end the run; the reason names the bug
-        return row | {'reason': _said(error)}
+        return {'reason': why(error)}
 
 
-def _said(error):
+def why(error):
+    """The reason, on one line, of a clip whose measuring raised `error`."""
+    if isinstance(error, BadClip):
+        return str(error)
+    if isinstance(error, MemoryError) or (isinstance(error, cv2.error) and 'memory' in str(error)):
+        return 'too large for the memory'
     return f'cannot be measured ({type(error).__name__}: {" ".join(str(error).split())[:200]})'

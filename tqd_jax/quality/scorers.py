@@ -11,7 +11,8 @@ from typing import Protocol
 import cv2
 import numpy as np
 
-from tqd_jax.data.video import BadClip, probe, read_clip
+from tqd_jax.data.video import Limits, probe, read_clip
+from tqd_jax.quality.row import why
 from transfer_jax.runtime.errors import UserError
 
 
@@ -49,16 +50,20 @@ def _counts(numbers):
     return all(isinstance(number, int) and number > 0 for number in numbers)
 
 
-def load_scorers(specs):
+def load_scorers(specs, taken=()):
     """The scorers that texts name: 'module:factory' is what factory() of an importable module returns, 'module:factory=FILE' factory(FILE).
 
-    Raises UserError where module, factory or file is not there, what comes back is no Scorer, or two share a name or a column.
+    Raises UserError where module, factory or file is not there, what comes back is no Scorer, two share a name or a column, or one
+    has a column that is `taken` already.
     """
     scorers = tuple(_load(spec) for spec in specs)
     for what, names in (('name', [s.name for s in scorers]), ('column', [column for s in scorers for column in s.columns])):
         twice = [name for name, count in collections.Counter(names).items() if count > 1]
         if twice:
             raise UserError(f'scorers {", ".join(specs)}: two have the {what} {twice[0]!r}; leave one out')
+    clash = [(s.name, column) for s in scorers for column in s.columns if column in taken]
+    if clash:
+        raise UserError(f'the scorer {clash[0][0]} has the column {clash[0][1]!r}, which the table has already: rename one of them')
     return scorers
 
 
@@ -102,14 +107,15 @@ def _checked(spec, scorer):
     return scorer
 
 
-def run_scorer(scorer, paths, *, batch, workers):
-    """Yields (path, {column: float}) of every path in order, or (path, {'reason': why}) of a clip that is unusable or has no value.
+def run_scorer(scorer, paths, *, batch, workers, limits=Limits()):
+    """Yields (path, {column: float}) of every path in order, (path, {'reason': why}) of a clip whose value is not finite, or
+    (path, {'unread': why}) of one that cannot be had now, within `limits`; whatever is raised there is such a reason.
 
     A scorer sees the middle of a clip. `workers` threads decode ahead of it, a batch at most, so that memory does not grow with the number
     of clips. All batches have `batch` rows, so that one program is compiled: black ones stand for clips that cannot be read, and fill the
     last batch. Raises UserError where a scorer does not return its columns.
     """
-    decoded = _ahead(lambda path: (path, _frames(path, scorer)), paths, workers, batch + workers)
+    decoded = _ahead(lambda path: (path, _frames(path, scorer, limits)), paths, workers, batch + workers)
     for clips in iter(lambda: list(itertools.islice(decoded, batch)), []):
         yield from _rows(scorer, clips, batch)
 
@@ -129,16 +135,17 @@ def _ahead(function, items, workers, ahead):
                 future.cancel()
 
 
-def _frames(path, scorer):
+def _frames(path, scorer, limits):
     """The clip's middle as the scorer wants it, uint8 [F, H, W, 3], or the reason why it cannot be had."""
     try:
-        info = probe(path)
+        info = probe(path, limits=limits)
         seconds = scorer.frames / scorer.rate
         short_side = max(1, round(min(info.width, info.height) * _scale((info.height, info.width), scorer.size)))
-        clip = read_clip(path, rate=scorer.rate, start=max(0.0, (info.duration - seconds) / 2), seconds=seconds, short_side=short_side)
-    except BadClip as error:
-        return str(error)
-    frames = np.stack([letterbox(frame, scorer.size) for frame in clip.frames])
+        start = max(0.0, (info.duration - seconds) / 2)
+        clip = read_clip(path, rate=scorer.rate, start=start, seconds=seconds, short_side=short_side, limits=limits)
+        frames = np.stack([letterbox(frame, scorer.size) for frame in clip.frames])
+    except Exception as error:  # one clip must not end the run: as quality.row has it
+        return why(error)
     return np.concatenate([frames, frames[-1:].repeat(scorer.frames - len(frames), axis=0)])
 
 
@@ -164,7 +171,7 @@ def _rows(scorer, clips, batch):
         frames[i] = clips[i][1]
     values = _values(scorer, frames) if usable else {}
     for i, (path, clip) in enumerate(clips):
-        yield path, _row(scorer, {column: float(values[column][i]) for column in scorer.columns}) if i in usable else {'reason': clip}
+        yield path, _row(scorer, {column: float(values[column][i]) for column in scorer.columns}) if i in usable else {'unread': clip}
 
 
 def _values(scorer, frames):

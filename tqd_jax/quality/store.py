@@ -61,5 +61,9 @@ class RowStore:
         """Drops the reasons of files that could not be read, or not in time: another run tries again."""
         self._base.execute('DELETE FROM files WHERE id IS NULL')
 
+    def forget_reasons(self):
+        """Drops the rows of this version that are a reason, whatever their content: another run tries again."""
+        self._base.execute("DELETE FROM rows WHERE version = ? AND json_extract(row, '$.reason') IS NOT NULL", (self._version,))
+
     def _one(self, statement, *values):
         return self._base.execute(statement, values).fetchone()

@@ -28,7 +28,8 @@ CHUNK, GROUP = 256, 4096  # rows that are held as Python values, and rows of a P
 def write_scores(output, table, rows, normaliser='rank', more=()):
     """Writes scores.parquet, whole or not at all, and returns {'motion', 'visual'}: the Normalisers, and the number of scored clips.
 
-    table: of read_clips, whose own motion and visual, or mq and vq, stand in place of measured ones, and whose other columns follow.
+    table: of read_clips, whose own motion and visual, or mq and vq, stand in place of measured ones where they are, and whose other columns
+    follow; one that has the name of a column here is kept as source_<name>, unless the table is one that this function wrote.
     rows: a function that gives an iterator of the clips' rows, in the table's order; asked twice, so that memory is some floats a clip.
     normaliser: a kind that is fitted to the scored clips, or {'motion', 'visual'} as fitted before. more: names of further float columns.
     Relative paths are written as seen from the table's folder, so that the table is a manifest wherever it lies.
@@ -38,17 +39,28 @@ def write_scores(output, table, rows, normaliser='rank', more=()):
     motion, visual = _scores(given, rows(), len(table))
     fit = np.isfinite(motion) & np.isfinite(visual)
     maps = _fitted(normaliser, motion[fit], visual[fit])
-    scores = {'motion': motion, 'visual': visual, 'mq': _mapped(maps, 'motion', motion), 'vq': _mapped(maps, 'visual', visual)} | given
+    scores = {'motion': motion, 'visual': visual, 'mq': _mapped(maps, 'motion', motion), 'vq': _mapped(maps, 'visual', visual)}
+    scores |= {name: np.where(np.isnan(given[name]), scores[name], given[name]) for name in ('mq', 'vq') if name in given}
     schema = pa.schema([*SCHEMA, *(pa.field(name, pa.float64()) for name in more)])
-    others = table.select([name for name in table.column_names if name not in schema.names])
+    others, scored = _others(table, schema.names), 0
     with _replacing(output) as file, pa.parquet.ParquetWriter(file, pa.schema([*schema, *others.schema])) as writer:
         batches, start, folder = rows(), 0, places.parent(output)
         while start < len(table):
             group = pa.Table.from_batches(list(_batches(batches, schema, scores, fit, start, folder)), schema)
             beside = others.slice(start, len(group))
+            scored += group['reason'].null_count
             writer.write_table(pa.table([*group.columns, *beside.columns], pa.schema([*schema, *others.schema])))
             start += len(group)
-    return maps, int(fit.sum())
+    return maps, scored
+
+
+def _others(table, names):
+    """The columns of a table beside `names`; those of its own that have such a name as source_<name>."""
+    kept = {name: table[name] for name in table.column_names if name not in names}
+    if 'scorer_version' not in table.column_names:  # else it is one of ours, and they are written anew
+        own = [name for name in table.column_names if name in names and name not in ('clip', *SCORES)]
+        kept = {f'source_{name}': table[name] for name in own} | kept
+    return pa.table(kept) if kept else table.select([])
 
 
 def save_maps(path, maps):
@@ -80,16 +92,16 @@ def rows_of(table):
 
 
 def _scores(given, rows, count):
-    """(motion [N], visual [N]): the given or the measured ones, NaN where a clip has a reason."""
+    """(motion [N], visual [N]): the given or else the measured ones, NaN where a clip has a reason."""
     values = np.full((2, count), np.nan)
     for i, row in enumerate(rows):
         if 'reason' not in row:
-            values[:, i] = [given[name][i] if name in given else _number(row.get(name)) for name in ('motion', 'visual')]
+            values[:, i] = [_first(given[name][i] if name in given else None, row.get(name)) for name in ('motion', 'visual')]
     return values
 
 
-def _number(value):
-    return np.nan if value is None else value
+def _first(given, measured):
+    return next((value for value in (given, measured) if value is not None and not np.isnan(value)), np.nan)
 
 
 def _fitted(normaliser, motion, visual):
@@ -112,7 +124,7 @@ def _batches(rows, schema, scores, fit, start, folder):
 
 def _batch(chunk, schema, scores, fit, folder):
     blank = {name: None for name in schema.names}
-    values = [blank | row | {name: float(column[i]) for name, column in scores.items()} if fit[i]
+    values = [blank | row | {name: float(column[i]) for name, column in scores.items()} if fit[i] and 'reason' not in row
               else blank | {name: row.get(name) for name in ('clip', 'id', 'scorer_version')} | {'reason': row.get('reason', UNKNOWN)}
               for i, row in enumerate(chunk)]
     named = [{name: row[name] for name in schema.names} | {'clip': places.seen_from(folder, row['clip'])} for row in values]
@@ -134,4 +146,5 @@ def _replacing(output):
     except OSError as error:
         raise UserError(f'{output} cannot be written: {error.strerror}') from error
     finally:
-        part.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # or it would take the place of what went wrong
+            part.unlink(missing_ok=True)

@@ -13,14 +13,15 @@ FORMAT = '{desc}{percentage:3.0f} %|{bar}| {n_fmt}/{total_fmt}, {rate_fmt}, {rem
 class Progress:
     """A bar on a terminal; elsewhere a plain line every 10 % or 10 seconds, whichever is first. Only process 0 shows anything."""
 
-    def __init__(self, total, start=0, label='', unit='step', file=None):
-        """Counts from `start` to `total` units, on stderr unless another text file is given."""
+    def __init__(self, total, start=0, label='', unit='step', file=None, process=None):
+        """Counts from `start` to `total` units, on stderr unless another text file is given. process: by default JAX's, which it starts."""
+        process = jax.process_index() if process is None else process
         self.file = sys.stderr if file is None else file
         self.total, self.count, self.label, self.unit = total, start, label, unit
-        self.plain = not self.file.isatty() and jax.process_index() == 0
+        self.plain = not self.file.isatty() and process == 0
         self._line_count, self._line_time = start, time.monotonic()
         self._bar = tqdm(total=total, initial=start, desc=f'{label}: ', unit=f' {unit}', bar_format=FORMAT, dynamic_ncols=True,
-                         file=self.file, disable=self.plain or jax.process_index() > 0)
+                         file=self.file, disable=self.plain or process > 0)
 
     def update(self, count=1, **shown):
         """`count` more units are done; `shown` (loss='0.123') is put at the end of the line."""

@@ -128,6 +128,7 @@ def test_an_empty_folder_is_a_page_of_sentences(tmp_path):
 
 def test_one_clip_and_one_evaluation_are_enough(tmp_path):
     columns = {'clip': ['a.mp4'], 'motion': [0.1], 'visual': [0.2], 'mq': [0.5], 'vq': [0.5], 'source': ['x']}
+    columns['reason'] = pa.nulls(len(columns['clip']), pa.string())
     pa.parquet.write_table(pa.table(columns), tmp_path / 'scores.parquet')
     loss = [[None] * 10] * 3 + [[0.5] * 10]
     write_lines(tmp_path / 'evaluation.jsonl', [{'step': 0, 'loss': loss, 'count': [[0] * 10] * 3 + [[1] * 10]}])

@@ -3,8 +3,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from benchmarks.refits import fit
 from transfer_jax.fisher import fisher_gram
+from transfer_jax.theory.refits import fit
+from transfer_jax.theory.worlds import information
 from transfer_jax.weights import source_weights
 
 LEVELS = (0.2, 8)  # N0 G_kk of the best source and of the worst, about
@@ -39,7 +40,9 @@ def logistic_run(key, d, target_size, more, estimators):
 
 def fitted(x, y, weights):
     """The weighted maximum-likelihood fit [d]."""
-    return fit(jnp.zeros((x.shape[1], 1), x.dtype), weights[:, None] * jnp.stack([y, 1 - y], 1), x)[:, 0]
+    start = jnp.zeros((x.shape[1], 1), x.dtype)
+    factor = jnp.linalg.cholesky(information(start, x, weights / jnp.sum(weights)))
+    return fit(start, weights[:, None] * jnp.stack([y, 1 - y], 1), x, factor)[:, 0]
 
 
 def divergence(true, found):

@@ -78,6 +78,14 @@ def get_config():
     config.eval = ConfigDict()
     config.eval.every = 150
     config.eval.clips_per_quadrant = 8
+    config.align = ConfigDict()             # --mode=align: gradients of golden clips against worse copies of them
+    config.align.clips = 64                 # golden clips, at most
+    config.align.chunks = 8                 # of them, from which bands are made
+    config.align.buckets = 10               # of t
+    config.align.draws = 1                  # of noise, for a clip in a bucket
+    config.align.look = 'blur'              # what is done to the look: 'blur', 'noise', 'resolution'
+    config.align.severity = 1.0             # and how much of it, in (0, 1]
+    config.align.speed = 0.1                # what is left of the motion, in [0, 1)
     config.sample = ConfigDict()
     config.sample.captions = None           # what to draw; None takes captions of the library
     config.sample.clips = 8

@@ -15,15 +15,18 @@ TQD_FLOORS = (
     ('quality',),
     ('data',),
     ('state', 'step', 'sampler'),
+    ('alignment',),
     ('evaluate', 'plots', 'results', 'score_table'),
     ('samples', 'report'),
     ('score_report',),
     ('score',),
     ('config',),
     ('run',),
+    ('align',),
     ('watch',),
     ('train',),
     ('main',),
+    ('study',),
 )
 TRANSFER_FLOORS = (
     ('runtime',),
@@ -39,7 +42,7 @@ TRANSFER_FLOORS = (
     ('methods',),
     ('multitask',),
     ('config', 'results', 'plots'),
-    ('job', 'report'),
+    ('job', 'report', 'theory'),
     ('main',),
 )
 FLOORS = {'tqd_jax': TQD_FLOORS, 'transfer_jax': TRANSFER_FLOORS}
@@ -47,10 +50,12 @@ MEASURES = tuple(f'quality.{name}' for name in (
     'banding', 'blocks', 'camera', 'codec_motion', 'dead_leaves', 'detail', 'duplicates', 'exposure', 'flow', 'import_formats', 'measures',
     'motion', 'niqe', 'normaliser', 'overlays', 'resolution', 'visual'))
 PURE = (*MEASURES, 'timesteps', 'flow', 'models.config', 'models.layers', 'models.rope', 'models.wan', 'models.raft', 'codec',
-        'quality.raft', 'quality.law', 'state', 'step', 'sampler', 'evaluate', 'config', 'models.attention')  # these touch no file
+        'quality.raft', 'quality.law', 'state', 'step', 'sampler', 'evaluate', 'config', 'models.attention',
+        'alignment', 'align')  # these touch no file
 WITHOUT_JAX = (*MEASURES, 'quality.row', 'quality.score', 'quality.store', 'quality.table', 'quality.niqe_model',
                'quality.import_files', 'quality.importers')
-TOUCHING_FILES = ('runtime', 'data', 'models.pretrained', 'job', 'results', 'report', 'main', 'multitask.run')  # all others: none
+TOUCHING_FILES = ('runtime', 'data', 'models.pretrained', 'job', 'results', 'report', 'main', 'multitask.run',
+                  'theory.study')  # all others: none
 FILE_CALLS = {'open', 'read_text', 'write_text', 'read_bytes', 'write_bytes', 'mkdir', 'unlink', 'rename', 'remove', 'rmtree', 'imread',
               'imwrite', 'read_table', 'write_table', 'savez', 'savez_compressed', 'savetxt', 'loadtxt', 'memmap', 'fromfile', 'tofile'}
 

@@ -67,6 +67,13 @@ RULES = {
     'log_every': integer(at_least=1),
     'eval.every': integer(at_least=1),
     'eval.clips_per_quadrant': integer(at_least=1),
+    'align.clips': integer(at_least=3),
+    'align.chunks': integer(at_least=3),
+    'align.buckets': integer(at_least=2),
+    'align.draws': integer(at_least=1),
+    'align.look': choice('blur', 'noise', 'resolution'),
+    'align.severity': number(above=0, at_most=1),
+    'align.speed': number(at_least=0, below=1),
     'sample.captions': optional(sequence(text())),
     'sample.clips': integer(at_least=1),
     'sample.steps': integer(at_least=1),
@@ -78,8 +85,8 @@ RULES = {
 }
 
 # what a resumed run may change: how long, how often, how watched and on what machine, but nothing that its numbers depend on
-FREE = ('train.steps', 'log_every', 'eval.every', 'sample', 'checkpoint', 'mesh', 'data.workers', 'data.prefetch', 'data.scoring_workers',
-        'data.cache_gb')
+FREE = ('train.steps', 'log_every', 'eval.every', 'align', 'sample', 'checkpoint', 'mesh', 'data.workers', 'data.prefetch',
+        'data.scoring_workers', 'data.cache_gb')
 
 
 def law_config(config):
@@ -109,6 +116,9 @@ def check_whole(config):
                             f'{config.model.preset}: {patch[2]} x {patch[1]} x {patch[0]}')
     if config.train.precondition is not None and config.train.precondition[1] <= 0:
         raise UserError(f'config.train.precondition = {tuple(config.train.precondition)}: (mean, standard deviation), the second positive')
+    if config.align.clips < config.align.chunks:
+        raise UserError(f'config.align.clips = {config.align.clips} is less than align.chunks = {config.align.chunks}: '
+                        'a chunk has at least one clip')
     if config.train.batch % config.train.accumulate:
         raise UserError(f'config.train.batch = {config.train.batch} is not divisible by train.accumulate = {config.train.accumulate}')
 

@@ -1,6 +1,6 @@
 """The main job: scores clips, trains a video diffusion model on them by their timestep laws, and reports what came out.
 
-    python -m tqd_jax.main --config=configs/video.py --workdir=runs/video [--mode=train|score|sample|eval] [--config.KEY=VALUE ...]
+    python -m tqd_jax.main --config=configs/video.py --workdir=runs/video [--mode=train|score|sample|eval|align] [--config.KEY=VALUE ...]
 """
 import errno
 import json
@@ -13,12 +13,13 @@ from absl import flags
 from jax.experimental import multihost_utils
 
 from tqd_jax import config as rules
+from tqd_jax.align import align
 from tqd_jax.data.library import prepare
 from tqd_jax.data.video import write_atomically
 from tqd_jax.evaluate import loss_scalars, loss_table, validation_batches
 from tqd_jax.quality.law import QUADRANTS
-from tqd_jax.report import write_report
-from tqd_jax.run import build, check_start, compile_eval
+from tqd_jax.report import said, write_report
+from tqd_jax.run import build, check_start, compile_eval, fresh_state
 from tqd_jax.samples import draw_samples
 from tqd_jax.train import require_same, require_same_config, train
 from transfer_jax.runtime.app import define_flags, run_app
@@ -28,7 +29,7 @@ from transfer_jax.runtime.errors import UserError
 from transfer_jax.runtime.mesh import initialize_distributed
 
 define_flags('runs/video')
-MODE = flags.DEFINE_enum('mode', 'train', ['train', 'score', 'sample', 'eval'], 'what to do')
+MODE = flags.DEFINE_enum('mode', 'train', ['train', 'score', 'sample', 'eval', 'align'], 'what to do')
 
 
 def main(config):
@@ -38,7 +39,8 @@ def main(config):
     workdir = pathlib.Path(flags.FLAGS.workdir)
     try:
         workdir.mkdir(parents=True, exist_ok=True)
-        {'train': train_mode, 'score': score_mode, 'sample': sample_mode, 'eval': eval_mode}[MODE.value](config, workdir)
+        modes = {'train': train_mode, 'score': score_mode, 'sample': sample_mode, 'eval': eval_mode, 'align': align_mode}
+        modes[MODE.value](config, workdir)
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EACCES, errno.EROFS, errno.ENOTDIR, errno.EEXIST):
             raise
@@ -96,6 +98,27 @@ def eval_mode(config, workdir):
     print(f'step {int(state.step)}, loss by noise bucket, {len(run.validation)} validation clips')
     for name, row in zip(QUADRANTS, loss, strict=True):
         print(f'{name:>8} ' + ' '.join(f'{value:.4f}' for value in row))
+
+
+def align_mode(config, workdir):
+    """Compares gradients of golden clips with those of worse copies of them; writes alignment.json and the report.
+
+    At the newest checkpoint's averaged weights, or where nothing was trained yet at config.init_from. Raises UserError without either.
+    """
+    if Checkpoints(workdir / 'checkpoints').latest() is not None:
+        run, state = trained(config, workdir)
+    elif config.init_from is None:
+        raise UserError(f'{workdir} has no checkpoint and config.init_from = None: gradients of untrained weights say nothing; '
+                        'run --mode=train first, or name weights')
+    else:
+        check_start(config, fresh=True)
+        run = prepared(config, workdir)
+        state = fresh_state(run)
+    record = {'step': int(state.step), **align(run, state.ema)}
+    if jax.process_index() == 0:
+        write_atomically(workdir / 'alignment.json', json.dumps(record, allow_nan=False).encode())
+        write_report(workdir)
+        print(f'gradients at step {record["step"]}, {record["clips"]} golden clips: {said(record)}\nreport: {workdir / "report.html"}')
 
 
 def prepared(config, workdir):

@@ -82,6 +82,33 @@ def loss_change(first, last):
 
 
 @rc_context(STYLE)
+def alignment(title, t, curves, marks=()):
+    """Cosines by noise: curves {quadrant: (cosine, low, high), each [B] at t [B], NaN where unknown}; marks: t of vertical lines."""
+    figure, axes = _axes(xlabel='t (0: data, 1: noise)', title=title, xlim=(0, 1))
+    for place in marks:
+        axes.axvline(place, color='#808080', linewidth=0.8, linestyle='--')
+    for name, (cosine, low, high) in curves.items():
+        axes.fill_between(t, low, high, color=COLOURS[name], alpha=0.2, linewidth=0)
+        axes.plot(t, cosine, color=COLOURS[name], marker='o', markersize=3, label=f'worse {name}')
+    axes.legend(loc='lower right', bbox_to_anchor=(1.0, 0.97), ncols=2)
+    return figure
+
+
+@rc_context({**STYLE, 'axes.grid': False})
+def alignment_groups(title, names, difference, sign):
+    """Difference of two cosines [B, L] by noise and layer group as a table of colours; a dot where its sign [B, L] is sure."""
+    figure, axes = _axes(height=0.9 + 0.19 * len(names), left=0.75, xlabel='t (0: data, 1: noise)', title=title)
+    most = max(0.05, np.nanmax(np.abs(difference), initial=0.0))
+    axes.pcolormesh(np.ma.masked_invalid(difference.T), cmap='PuOr', vmin=-most, vmax=most, edgecolors='face', rasterized=True)
+    bucket, group = np.nonzero(np.asarray(sign) != 0)
+    axes.scatter(bucket + 0.5, group + 0.5, s=4, c='#808080')
+    axes.set(xticks=np.linspace(0, len(difference), 6), yticks=np.arange(len(names)) + 0.5)
+    axes.set_xticklabels([f'{tick:.1f}' for tick in np.linspace(0, 1, 6)])
+    axes.set_yticklabels(names)
+    return figure
+
+
+@rc_context(STYLE)
 def curve(steps, values, title, marks=((), ())):
     """One scalar over training steps, and where there are any the marks (steps, values) of validation."""
     figure, axes = _axes(left=0.55, xlabel='step', title=title)

@@ -1,0 +1,31 @@
+"""Study 3: laws of t learned from a pilot model's gradients, against those set by hand from motion and look.
+
+    python -m tqd_jax.study --config=configs/study_learned.py --workdir=runs/study --config.size=tiny
+    python -m tqd_jax.study --config=configs/study_learned.py --workdir=runs/study --config.size=tiny --config.world=all
+
+What configs/study_table.py left in the same --workdir is used again for world = 'known'; what is missing is trained. A stopped study goes
+on with the same command. Any key is overridden by --config.KEY=VALUE.
+"""
+from ml_collections import ConfigDict
+
+from configs import study_table
+
+
+def get_config():
+    """Every key of the study; a key that is not here does not exist."""
+    table, config = study_table.get_config(), ConfigDict()
+    config.study = 'learned'
+    config.size = 'tiny'                    # one of config.sizes, which are study_table's
+    config.world = 'known'                  # degradations of look: 'known' to laws by hand, or 'all', with colour shifts and held frames
+    config.regimes = ('finetune',)          # and 'scratch'
+    config.arms = ('A uniform', 'C uniform', 'A tqd', 'A adaptive t only', 'A dropout only', 'A reversed', 'A kappa 4', 'A kappa 16',
+                   'A offset', 'A min noise')  # set by hand, to compare with
+    config.seeds = table.seeds
+    config.pilot = 1.0                      # share of pre-training after which the pilot's gradients are taken
+    config.target = 64                      # golden clips of a world that no run has seen: what the law is learned for
+    config.chunks = 16                      # of clips, from which noise is told from signal
+    config.chunk = 4                        # clips in one; of every kind chunks x chunk are used
+    config.buckets = 10                     # of t; a divisor of 120
+    config.results = 'docs/results'         # where the page and its JSON go
+    config.sizes = table.sizes
+    return config

@@ -1,0 +1,187 @@
+"""The learned law against problems whose optimum is known: Gaussian kinds with closed forms, limits, invariances, Monte-Carlo risk."""
+import types
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from scipy import optimize
+
+from tqd_jax.alignment import Products
+from tqd_jax.codec import PixelCodec
+from tqd_jax.flow import Path
+from tqd_jax.step import Problem
+from tqd_jax.study import learned
+from tqd_jax.timesteps import log_prob, sample_timesteps
+
+C, M, D, B = 16, 4, 400, 3
+CLIP, NOISE = 1.0, 2.0  # variances of a gradient over clips, and over noise
+RHO = CLIP / (CLIP + NOISE)
+SCALE = np.exp(np.random.default_rng(99).uniform(-2, 2, D))  # standard deviation of each parameter's gradient
+
+
+def halves(rng, means, trials=1):
+    """Gradients of chunks in units of their deviations, [C, trials, 2 S, D]: both halves of a kind share their clips, not their noise."""
+    shape = C, trials, len(means), D
+    clip = means + np.sqrt(CLIP / M) * rng.standard_normal(shape)
+    return np.concatenate([clip + np.sqrt(NOISE / M) * rng.standard_normal(shape) for _ in range(2)], axis=2)
+
+
+def products(vectors):
+    """Products [C, trials, 2 S, 2 S] in units of V, by definition."""
+    vectors = vectors / np.sqrt(CLIP + NOISE)
+    return Products(own=np.einsum('ktsi,ktri->ktsr', vectors, vectors), cross=np.einsum('ktsi,tri->ktsr', vectors, vectors.sum(0)))
+
+
+def means_of(*levels):
+    """Means [S, D]: the target's is 0, kind k's lies in a direction of its own with G_kk = level_k."""
+    directions = np.linalg.qr(np.random.default_rng(1).standard_normal((D, len(levels))))[0].T
+    return np.concatenate([np.zeros((1, D)), np.sqrt(np.array(levels)[:, None] * D * (CLIP + NOISE)) * directions])
+
+
+def found(means, trials, seed=0):
+    return learned.quantities(products(halves(np.random.default_rng(seed), means, trials)), np.full(trials, D), M)
+
+
+def test_the_gram_has_no_bias_where_the_plug_in_has_its_noise():
+    levels = np.array([0.0, 0.01, 0.05])
+    many = found(means_of(*levels), 200)
+    raw = many.plug_in.mean(0) - np.diag(levels)
+    # noise of a kind's mean over C chunks, in units of V / d: its clips' and half of its noise's, over C m
+    each = (CLIP + NOISE / 2) / (CLIP + NOISE) / (C * M)
+    np.testing.assert_allclose(raw, each * (1 + np.eye(3)), rtol=0.1)
+    large = found(means_of(0.05, 0.1, 0.2), 200).gram  # far enough from 0 for the projection to have no say
+    error = large.std(0) / np.sqrt(200)
+    assert (np.abs(large.mean(0) - np.diag([0.05, 0.1, 0.2])) < 4 * error).all()
+    assert many.rho.mean() == pytest.approx(RHO, abs=4 * many.rho.std() / np.sqrt(200))
+
+
+def test_kinds_like_the_target_share_alike_and_a_bad_one_gets_next_to_nothing():
+    counts, rho = np.array([400, 800, 400]), np.full(100, RHO)
+    np.testing.assert_allclose(learned.shares(np.zeros((100, 3, 3)), rho, counts), np.tile(counts / 1600, (100, 1)), rtol=1e-5)
+    many = found(means_of(0, 0, 0), 100)
+    far = {name: np.abs(learned.shares(getattr(many, name), rho, counts).mean(0) - counts / 1600).max() for name in ('gram', 'plug_in')}
+    assert far['gram'] < 0.08 < far['plug_in'], far  # what is left of noise draws shares together a little, its bias much more
+    bad = learned.shares(found(means_of(0, 0, 10.0), 100).gram, rho, counts)
+    assert bad[:, 2].max() < 0.01
+
+
+def test_shares_are_the_minimum_that_another_solver_finds():
+    rng = np.random.default_rng(3)
+    factor = rng.standard_normal((B, 4, 6)) * 0.02
+    gram, rho, counts = factor @ np.swapaxes(factor, 1, 2), np.array([0.1, 0.5, 1.0]), np.array([100, 300, 50, 1000])
+    q = learned.shares(gram, rho, counts)
+    for b in range(B):
+        matrix = np.diag(rho[b] / counts) + gram[b]
+        other = optimize.minimize(lambda x, matrix=matrix: 1e3 * x @ matrix @ x, np.full(4, 0.25), bounds=[(0, 1)] * 4, tol=1e-14,
+                                  constraints={'type': 'eq', 'fun': lambda x: x.sum() - 1})
+        assert q[b] @ matrix @ q[b] == pytest.approx(other.x @ matrix @ other.x, rel=1e-5)
+        assert q[b].sum() == pytest.approx(1) and (q[b] >= 0).all()
+
+
+def test_the_risk_is_the_mean_squared_error_of_the_draws():
+    """Draws with replacement from N_k clips a kind, other noise each time: the mean's error, in units of V / d, is what is minimised."""
+    rng, means, counts, n, d = np.random.default_rng(4), means_of(0.0, 0.02)[:, :50] * np.sqrt(D / 50), np.array([20, 60]), 200, 50
+    q, errors = np.array([0.4, 0.6]), []
+    for _ in range(3000):
+        total = 0
+        for k, share in enumerate(q):
+            clips = means[k + 1] + np.sqrt(CLIP) * rng.standard_normal((counts[k], d))
+            drawn = clips[rng.integers(0, counts[k], round(share * n))]
+            total = total + share * (drawn.mean(0) + np.sqrt(NOISE / len(drawn)) * rng.standard_normal(d))
+        errors.append(total @ total / d / (CLIP + NOISE))
+    gram = means[1:] @ means[1:].T / d / (CLIP + NOISE)
+    predicted = 1 / n + q @ (np.diag(RHO / counts) + gram) @ q
+    small = RHO * (q / n / counts).sum()  # the terms in 1 / (n N) that are left out
+    assert np.mean(errors) == pytest.approx(predicted - small, abs=4 * np.std(errors) / np.sqrt(3000))
+
+
+def test_removing_the_bias_comes_nearer_to_the_optimum():
+    levels, counts = np.array([0.0, 0.0005, 0.002, 0.02]), np.array([400, 600, 600, 300])
+    many, truth = found(means_of(*levels), 200), np.diag(levels) + np.diag(RHO / counts)
+    risk = lambda q: np.einsum('bk,kl,bl->b', q, truth, q).mean()
+    best = risk(learned.shares(np.tile(np.diag(levels), (200, 1, 1)), np.full(200, RHO), counts))
+    clean, raw = (risk(learned.shares(gram, many.rho, counts)) for gram in (many.gram, many.plug_in))
+    everything = risk((counts / counts.sum())[None])
+    assert best < clean < raw < everything, (best, clean, raw, everything)
+
+
+def test_a_kind_that_is_bad_in_one_bucket_loses_its_share_there_only():
+    buckets = [found(means_of(0, level), 1, seed=7 + i) for i, level in enumerate((1.0, 0.0, 0.0))]
+    gram = np.concatenate([one.gram for one in buckets])
+    counts = np.array([300, 500])
+    q = learned.shares(gram, np.full(3, RHO), counts)
+    assert q[0, 1] < 0.02 and (q[1:, 1] > 0.3).all()
+    labels = np.repeat([0, 1], counts)
+    plan = learned.learned_plan(q, labels)
+    t = jnp.full(800, 0.1), jnp.full(800, 0.5)
+    low, high = (np.exp(log_prob(jax.tree.map(jnp.asarray, plan.law), x)) for x in t)
+    assert low[-1] < 0.1 * high[-1] and low[0] > high[0] * 0.9
+
+
+def test_the_plan_draws_kinds_and_buckets_as_asked():
+    q, labels = np.array([[0.2, 0.8], [0.7, 0.3], [1.0, 0.0]]), np.repeat([0, 1], [30, 10])
+    plan = learned.learned_plan(q, labels, base=[1, 2, 1])
+    joint = np.array([1, 2, 1])[:, None] / 4 * q
+    share = np.bincount(labels, plan.keep) / plan.keep.sum()
+    np.testing.assert_allclose(share, joint.sum(0), rtol=1e-5)
+    levels = (np.arange(1000) + 0.5) / 1000
+    for k, row in enumerate((0, 39)):
+        law = jax.tree.map(lambda leaf, row=row: jnp.asarray(np.repeat(leaf[row:row + 1], 1000, axis=0)), plan.law)
+        drawn = np.histogram(sample_timesteps(law, jnp.asarray(levels, jnp.float32)), bins=3, range=(0, 1))[0] / 1000
+        np.testing.assert_allclose(drawn, joint[:, k] / joint[:, k].sum(), atol=2e-3)
+    none = learned.learned_plan(np.array([[1.0, 0.0]] * 2), labels)
+    assert (none.keep[labels == 1] == 0).all() and np.isfinite(none.law.table).all()
+
+
+def test_kinds_are_named_by_what_is_known_without_scores():
+    flags = {'golden': [1, 0, 0, 0, 0], 'look_only': [0, 1, 0, 0, 0], 'motion_only': [0, 0, 1, 1, 0], 'poor': [0, 0, 0, 0, 1]}
+    clips = types.SimpleNamespace(degradation=np.array([0, 1, 0, 4, 1]), **{key: np.array(x, bool) for key, x in flags.items()})
+    names, labels = learned.kinds_of(clips)
+    assert names == ('golden', 'slow', 'blur', 'colour', 'slow noise')
+    assert labels.tolist() == [0, 1, 2, 3, 4]
+    names, labels = learned.kinds_of(clips, least=2)
+    assert names == ('golden', 'slow', 'degraded', 'slow degraded') and labels.tolist() == [0, 1, 2, 2, 3]
+
+
+def test_chunks_share_no_clip_and_halves_share_them_all():
+    labels = np.repeat([-1, 0, 1], [8, 9, 12])
+    rows, examples = learned.pilot_chunks(labels, np.arange(8), 4, 2)
+    assert rows.shape == examples.shape == (4, 6, 2)
+    np.testing.assert_array_equal(rows[:, :3], rows[:, 3:])
+    assert len(np.unique(examples)) == examples.size and len(np.unique(rows[:, :3])) == rows[:, :3].size
+    assert (labels[rows[:, 1]] == 0).all() and (labels[rows[:, 2]] == 1).all() and (rows[:, 0] < 8).all()
+    with pytest.raises(ValueError, match='a kind has 8 clips: too few'):
+        learned.pilot_chunks(labels, np.arange(8), 4, 3)
+
+
+@pytest.fixture(scope='module')
+def pilot():
+    """quantities of a linear model with other units for its two parameters: golden clips, like ones, and ones of another brightness."""
+    rng = np.random.default_rng(11)
+    draw = lambda low, high, size: rng.integers(low, high, (size, 2, 4, 4, 3)).astype(np.uint8)
+    frames = jnp.asarray(np.concatenate([draw(60, 200, 32), draw(60, 200, 48), draw(110, 250, 48)]))
+    chunks = learned.pilot_chunks(np.repeat([-1, 0, 1], [32, 48, 48]), np.arange(32), 8, 4)
+
+    def measured(gain=1.0):
+        def model(params, x, t, tokens):
+            return params['gain'] / gain * x + params['bias']
+        scaled = Problem(model=model, codec=PixelCodec(), path=Path(), seed=0)
+        params = {'bias': jnp.float32(0.05), 'gain': jnp.float32(0.3 * gain), 'unused': jnp.zeros(3)}
+        run = jax.jit(lambda: learned.pilot_products(scaled, params, frames, jnp.zeros((128, 1), jnp.int32), jnp.int32(0),
+                                                     chunks, 2))
+        products, d = run()
+        lifted = Products(cross=products.cross[:, None], own=products.own[:, None])
+        return learned.quantities(lifted, np.array([d]), 4), float(d)
+    return measured
+
+
+def test_a_pilot_tells_like_clips_from_others_and_units_do_not_matter(pilot):
+    plain, d = pilot()
+    assert d == 2, 'a parameter without a gradient counts'
+    assert plain.gram[0, 1, 1] > 20 * plain.gram[0, 0, 0] and plain.gram[0, 1, 1] > 0.05
+    other, _ = pilot(gain=50.0)
+    np.testing.assert_allclose(other.gram, plain.gram, rtol=2e-3, atol=1e-5)
+    np.testing.assert_allclose(other.rho, plain.rho, rtol=1e-3)
+    q, error = learned.shares(plain.gram, plain.rho, [48, 48]), learned.shares_error(plain, [48, 48])
+    assert q[0, 1] < 0.1 and error.shape == (1, 2) and np.isfinite(error).all()

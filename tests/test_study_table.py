@@ -1,0 +1,223 @@
+"""Study 1 in seconds: nothing is left out, what was stopped goes on to the same numbers, and the page says what the JSON says."""
+import dataclasses
+import json
+from types import SimpleNamespace
+from unittest import mock
+
+import jax
+import numpy as np
+import pytest
+from matplotlib.figure import Figure
+
+from configs import study_table
+from tqd_jax.study import __main__ as program
+from tqd_jax.study import page, table, table_page
+from tqd_jax.study.build import build
+from tqd_jax.study.jobs import Row, Stopped, _first, pretrained
+from tqd_jax.study.statistics import Estimate
+from transfer_jax.runtime.config import check as check_config
+from transfer_jax.runtime.errors import UserError
+from transfer_jax.runtime.store import Store
+
+ARMS, SEEDS = ['A uniform', 'C uniform', 'B tqd'], [0, 1, 2]
+
+
+def config(**changes):
+    made = study_table.get_config()
+    with made.unlocked(), made.ignore_type():
+        made.update({'size': 'smoke', 'seeds': tuple(SEEDS), 'arms': tuple(ARMS)} | changes)
+    check_config(made, table.RULES)
+    return made
+
+
+def cheap(frames, clips=None):
+    """Measures without a tracker: numbers of the frames."""
+    mean, spread = float(np.mean(frames)) / 255, float(np.std(frames)) / 255
+    return {key: spread for key in table_page.MEASURES if key != 'loss'} | {'both': mean, 'speed': mean, 'frechet': float('nan')}
+
+
+@pytest.fixture(scope='module')
+def study(tmp_path_factory):
+    return build(config().sizes.smoke, tmp_path_factory.mktemp('study'), devices=jax.devices()[:2])
+
+
+@pytest.fixture(scope='module')
+def finished(study, tmp_path_factory):
+    """(folder, results) of a whole run of the program's main."""
+    folder = tmp_path_factory.mktemp('results')
+    with mock.patch.object(table, 'build', lambda *_, **__: study), mock.patch.object(table, 'evaluator', lambda study: cheap):
+        table.main(config(results=str(folder)), folder / 'work')
+    return folder, json.loads((folder / 'tqd_smoke.json').read_text())
+
+
+def test_every_arm_seed_and_regime_is_in_the_json(finished):
+    _, results = finished
+    runs = {(run['regime'], run['arm'], run['seed']): run for run in results['runs']}
+    expected = {(regime, arm, seed) for regime in ('finetune', 'scratch') for arm in ARMS for seed in SEEDS}
+    assert set(runs) == expected | {('pretrain', 'A uniform', seed) for seed in SEEDS}
+    size = study_table.get_config().sizes.smoke
+    for (regime, arm, _), run in runs.items():
+        assert [point['step'] for point in run['curve']] == list(range(size.every, size[regime] + 1, size.every))
+        assert sum(run['drawn']) == size[regime] * size.batch
+        assert all(len(point['loss']) == 10 and np.isfinite(point['loss']).all() for point in run['curve'])
+        measured = ['measures' in point for point in run['curve']]
+        assert measured[-1] and all(measured) == (arm == 'C uniform' or regime == 'pretrain' or len(measured) == 1)
+        assert run['curve'][-1]['measures']['frechet'] is None  # JSON has no NaN
+
+
+def test_the_page_says_what_the_json_says(finished):
+    folder, results = finished
+    text = (folder / 'tqd.md').read_text()
+    for regime in ('finetune', 'scratch'):
+        for arm in ARMS:
+            own = [run['curve'][-1] for run in results['runs'] if (run['regime'], run['arm']) == (regime, arm)]
+            mean = np.mean([point['measures']['both'] for point in own])
+            assert f'| {arm} | {mean:.3f} [' in text
+        for kind in ('measures', 'loss', 't', 'samples'):
+            assert f'](tqd_smoke_{regime}_{kind}.png)' in text and (folder / f'tqd_smoke_{regime}_{kind}.png').stat().st_size > 1000
+    assert 'true golden clips' in text and '| pretrain | 8 |' in text and '| nan |' not in text.lower()
+
+
+def test_fine_tuning_starts_from_the_seeds_pretrained_weights(study, finished):
+    early, late = (pretrained(study, 1, step) for step in (4, 8))
+    other = pretrained(study, 2, 8)
+    assert jax.tree.structure(late) == jax.tree.structure(study.abstract_params)
+    assert np.abs(late['patch_out']['kernel'] - early['patch_out']['kernel']).max() > 0
+    assert np.abs(late['patch_in']['kernel'] - other['patch_in']['kernel']).max() > 0.01
+    rows = [Row(regime='finetune', arm=ARMS[0], plan=0, seed=seed) for seed in (2, 1)]
+    start = _first(study, rows, study.runs([0, 0], ['a', 'b']))
+    for place, whole in enumerate((other, late)):
+        jax.tree.map(lambda one, own, place=place: np.testing.assert_array_equal(one[place], own), start, whole)
+
+
+def test_a_stopped_study_goes_on_to_the_same_numbers(study, finished, tmp_path):
+    """Asked to stop after every third segment, with a checkpoint in between, and once killed where a group is being kept."""
+    again, stops = dataclasses.replace(study, store=Store(tmp_path)), 0
+    while True:
+        stop, calls = SimpleNamespace(requested=False), []
+
+        def evaluate(frames, calls=calls, stop=stop):
+            calls.append(1)
+            stop.requested = len(calls) >= 3
+            return cheap(frames)
+        try:
+            table.train(again, ARMS, ('finetune', 'scratch'), SEEDS, evaluate, stop)
+            break
+        except Stopped:
+            stops += 1
+            if stops == 2:
+                next(tmp_path.glob('*/*/seed*.json')).unlink()  # arrays are there, the record that vouches for them is not
+    assert 4 < stops < 20
+    assert not list(tmp_path.glob('group*'))
+    strip = lambda runs: [{key: [{k: v for k, v in point.items() if k != 'seconds'} for point in value] if key == 'curve' else value
+                           for key, value in run.items() if key != 'seconds'} for run in runs]
+    found = table.collect(again, ARMS, ['finetune', 'scratch'], SEEDS)['runs']
+    for one, other in zip(strip(found), strip(finished[1]['runs']), strict=True):
+        assert flat(one) == pytest.approx(flat(other), rel=1e-5)
+
+
+def flat(run):
+    """{place: number} of a record, texts and all."""
+    leaves = jax.tree.leaves_with_path(run)
+    return {jax.tree_util.keystr(path): leaf for path, leaf in leaves if not isinstance(leaf, str)}
+
+
+def test_another_arm_trains_only_itself(study, finished, tmp_path):
+    calls = []
+    with mock.patch('tqd_jax.study.jobs._train', lambda study, group, *_: calls.append([row.name for row in group])):
+        table.train(study, [*ARMS, 'A reversed'], ('scratch',), SEEDS, cheap, SimpleNamespace(requested=False))
+    assert [name for call in calls for name in call] == [f'scratch/A_reversed/seed{seed}' for seed in SEEDS]
+    assert [len(call) for call in calls] == [2, 1]  # one a device
+
+
+def test_a_loss_that_is_not_finite_is_told(study, tmp_path):
+    broken = dataclasses.replace(study, store=Store(tmp_path), trainer=dataclasses.replace(
+        study.trainer, advance=lambda material, carry, runs: (carry, np.array([0.1, np.nan]))))
+    with pytest.raises(UserError, match=r'the loss of scratch/A_uniform/seed1 is not finite at step 4; lower learning_rate = 0.003'):
+        table.train(broken, ['A uniform'], ('scratch',), SEEDS, cheap, SimpleNamespace(requested=False))
+
+
+def test_rows_come_followed_first_and_seed_by_seed():
+    calls = table.plan_rows(ARMS, ('finetune', 'scratch'), (5, 6))
+    assert [(call[0].regime, call[0].follow, len(call)) for call in calls] == [
+        ('pretrain', True, 2), ('finetune', True, 2), ('finetune', False, 4), ('scratch', True, 2), ('scratch', False, 4)]
+    assert [(row.arm, row.seed, row.plan) for row in calls[2]] == [(arm, seed, ARMS.index(arm)) for seed in (5, 6)
+                                                                   for arm in ('A uniform', 'B tqd')]
+    assert [call[0].regime for call in table.plan_rows(['A tqd'], ('scratch',), (0,))] == ['scratch']
+    assert Row(regime='scratch', arm='A kappa 4', plan=0, seed=3).name == 'scratch/A_kappa_4/seed3'
+
+
+@pytest.mark.parametrize(('changes', 'message'), [
+    ({'size': 'huge'}, r"config.size = 'huge'; allowed: one of small, smoke, tiny, tiny_long"),
+    ({'seeds': (1, 1)}, r'config.seeds = \(1, 1\) names one twice'),
+    ({'arms': ('A tqd', 'A tqd')}, r"config.arms = \('A tqd', 'A tqd'\) names one twice"),
+    ({'sizes.smoke.scratch': 9}, r'config.sizes.smoke.scratch = 9 is not a multiple of every = 4'),
+    ({'sizes.smoke.samples': 6}, r'config.sizes.smoke.samples = 6 is not a multiple of sample_batch = 4'),
+    ({'sizes.smoke.patch': (3, 4, 4)}, r'config.sizes.smoke: a video of 8 frames, 16 x 16 cannot be cut'),
+    ({'sizes.smoke.size': 20}, r'config.sizes.smoke: a world has a size of 16'),
+    ({'sizes.smoke.head_dim': 7}, r'config.sizes.smoke: head_dim must be even')])
+def test_values_that_do_not_fit_are_told_before_anything_runs(changes, message):
+    made = config()
+    with made.unlocked(), made.ignore_type():
+        made.update_from_flattened_dict(changes)
+    with pytest.raises(UserError, match=message):
+        table.main(made, '/nowhere')
+
+
+def test_the_program_finds_its_study_and_its_rules():
+    assert program.module_of(study_table.get_config()) is table
+    with pytest.raises(UserError, match=r"config.study = 'tables'; allowed: one of table"):
+        program.module_of({'study': 'tables'})
+    with pytest.raises(UserError, match=r"config.arms = \('A',\); allowed: a tuple of one or more of: one of A uniform, .*, or None"):
+        config(arms=('A',))
+
+
+def test_every_size_of_the_config_fits():
+    made = study_table.get_config()
+    for name in made.sizes:
+        made.size = name
+        table.check(made)
+    folders = {str(table.folder(config(), 'w')), str(table.folder(config(seeds=(7,)), 'w'))}
+    other = config()
+    other.sizes.smoke.batch += 1
+    assert len(folders) == 1 and str(table.folder(other, 'w')) not in folders
+    other = config()
+    with other.unlocked(), other.ignore_type():
+        other.sizes.smoke.lanes = 3  # how many at once changes no result
+    assert str(table.folder(other, 'w')) in folders
+
+
+def made_up(effect):
+    """Results of five seeds where B tqd moves right more often than A uniform by `effect`, and all else is noise that seeds share."""
+    rng, runs = np.random.default_rng(0), []
+    for seed in range(5):
+        shared = rng.random()
+        for arm in ('A uniform', 'B tqd'):
+            measures = {key: shared + 1e-3 * rng.standard_normal() for key in table_page.MEASURES if key != 'loss'}
+            measures['moves_right'] = shared + (arm == 'B tqd') * effect + 1e-3 * rng.standard_normal()
+            runs.append({'regime': 'scratch', 'arm': arm, 'seed': seed, 'drawn': [5] * 10 + [15] * 10,
+                         'curve': [{'loss': [1.0] * 10, 'measures': measures}]})
+    return {'seeds': list(range(5)), 'arms': {'A uniform': {}, 'B tqd': {}}, 'runs': runs}
+
+
+@pytest.mark.parametrize(('effect', 'expected'), [(0.1, 'holds'), (-0.1, 'is refuted')])
+def test_claims_are_decided_by_paired_differences(effect, expected):
+    lines = table_page.claims(made_up(effect), 'scratch')
+    rows = [line.strip('| ').split(' | ') for line in lines if '(B) beats uniform training on all' in line]
+    verdicts = {row[1]: row[-1] for row in rows}
+    assert verdicts['moves right'] == expected and verdicts['both right'] == 'undecided'
+    row = next(line for line in table_page.differences(made_up(effect), 'scratch') if line.startswith('| B tqd'))
+    assert abs(float(row.split(' | ')[1].split(' ')[0])) < 2e-3  # both right: no effect
+    assert table_page.coverage(made_up(effect), 'scratch', 'B tqd') == '12, 50, 38 %'
+
+
+def test_cells_and_sheets():
+    known = Estimate(mean=0.1234, low=0.1, high=0.15, t_low=0.0, t_high=0.2)
+    assert page.cell(known) == '0.123 [0.100, 0.150]' and page.cell(known, 2, sign=True) == '+0.12 [+0.10, +0.15]'
+    assert page.cell(dataclasses.replace(known, low=np.nan)) == '0.123' and page.cell(dataclasses.replace(known, mean=np.nan)) == '—'
+    assert page.table(['a', 'b'], [['1', '2']]) == ['| a | b |', '|---|---|', '| 1 | 2 |']
+    clips = np.arange(2 * 8 * 2 * 3, dtype=np.uint8).reshape(2, 8, 2, 3, 1).repeat(3, -1)
+    picture = page.sheet({'one': clips, 'two': clips}, frames=4, scale=1)
+    assert picture.shape == (2 * (2 + 2), 2 * (4 * 3 + 2), 3)
+    np.testing.assert_array_equal(picture[:2, 3:6], clips[0, 2])  # frames 0, 2, 5, 7
+    assert isinstance(page.intervals(['a'], {'one': [dataclasses.replace(known, low=np.nan, high=np.nan)]}), Figure)

@@ -1,0 +1,38 @@
+"""Runs a study: every claim again, on a world whose truth is known, with its page.
+
+    python -m tqd_jax.study --config=configs/study_table.py --workdir=runs/study [--config.KEY=VALUE ...]
+
+The config's `study` says which; STUDIES says in which module its RULES and main(config, workdir) are.
+"""
+import importlib
+import os
+import pathlib
+
+import jax
+from absl import flags
+
+from transfer_jax.runtime.app import define_flags, run_app
+from transfer_jax.runtime.errors import UserError
+
+STUDIES = {'table': 'tqd_jax.study.table', 'align': 'tqd_jax.study.align', 'learned': 'tqd_jax.study.learned_run',
+           'theory': 'transfer_jax.theory.study'}
+
+define_flags('runs/study')
+
+
+def module_of(config):
+    """The module of the config's study. Raises UserError where there is none of that name."""
+    name = config.get('study')
+    if name not in STUDIES:
+        raise UserError(f'config.study = {name!r}; allowed: one of {", ".join(STUDIES)}')
+    return importlib.import_module(STUDIES[name])
+
+
+def main(config):
+    """The study in the work directory."""
+    module_of(config).main(config, pathlib.Path(flags.FLAGS.workdir))
+
+
+if __name__ == '__main__':
+    jax.config.update('jax_num_cpu_devices', os.cpu_count())  # a run on every core: small products do not fill two
+    run_app(main, lambda config: module_of(config).RULES)

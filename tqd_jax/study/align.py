@@ -1,0 +1,110 @@
+"""Study 2: gradients of golden clips against those of worse copies of the same clips, by noise, layer group and moment of training."""
+import dataclasses
+import json
+import pathlib
+import zlib
+
+import numpy as np
+
+from tqd_jax.align import measured
+from tqd_jax.alignment import copy_chunks
+from tqd_jax.study import table
+from tqd_jax.study.align_page import write_page
+from tqd_jax.study.build import SIZE_RULES, build
+from tqd_jax.study.degradations import DEGRADATIONS, KNOWN, degrade_look
+from tqd_jax.study.jobs import Stopped, pretrained
+from tqd_jax.study.world import golden_clips, pristine, quality, slowed, threshold
+from transfer_jax.runtime.config import Each, choice, integer, number, sequence, text, to_json
+from transfer_jax.runtime.errors import UserError
+from transfer_jax.runtime.progress import StopRequest
+
+KINDS = ('golden', 'slow', 'look', *DEGRADATIONS)  # 'look': one of KNOWN for every clip in turn, as in the library
+SEED = 2000  # of the world of the clips compared: neither the library's nor the held-out ones'
+_ONE = integer(at_least=1)
+RULES = {'study': choice('align'), 'size': text(), 'seeds': sequence(integer(at_least=0)), 'results': text(),
+         'moments': sequence(number(above=0, at_most=1)), 'clips': integer(at_least=3), 'chunks': integer(at_least=3),
+         'buckets': integer(at_least=2), 'draws': _ONE, 'severity': number(above=0, at_most=1), 'speed': number(at_least=0, below=1),
+         'sizes': Each(SIZE_RULES)}
+
+
+def main(config, workdir, devices=None):
+    """Runs the study that the config asks for; writes alignment_SIZE.json, pictures and alignment.md into config.results."""
+    check(config)
+    size = config.sizes[config.size]
+    study = build(size, table.folder(config, workdir), devices=devices)
+    try:
+        with StopRequest() as stop:
+            table.train(study, [], ('finetune',), config.seeds, table.evaluator(study), stop)  # the pre-training alone
+            found = compare(study, config, stop)
+    except Stopped:
+        print('stopped and saved; the same command goes on from there')
+        return
+    settings = {key: config[key] for key in ('clips', 'chunks', 'buckets', 'draws', 'severity', 'speed')}
+    results = {'size': config.size, 'config': to_json(size), 'settings': settings, 'machine': table.machine(), 'kinds': list(KINDS),
+               'seeds': list(config.seeds), 'moments': found}
+    print(f'page: {write_page(pathlib.Path(config.results), results)}')
+
+
+def check(config):
+    """Raises UserError where the config's values do not fit each other."""
+    if config.size not in config.sizes:
+        raise UserError(f'config.size = {config.size!r}; allowed: one of {", ".join(config.sizes)}')
+    table.check_size(config.size, config.sizes[config.size])
+    if config.clips < config.chunks:
+        raise UserError(f'config.clips = {config.clips} is less than config.chunks = {config.chunks}: a chunk has at least one clip')
+    for key in ('seeds', 'moments'):
+        if len(set(config[key])) < len(config[key]):
+            raise UserError(f'config.{key} = {tuple(config[key])} names one twice')
+
+
+def steps_of(size, moments):
+    """The steps of pre-training that the shares mean: multiples of size.every, at least one of them, in order."""
+    return sorted({size.every * max(1, round(share * size.pretrain / size.every)) for share in moments})
+
+
+def compare(study, config, stop):
+    """{step: the records of all seeds}: align.measured of the averaged weights at that step. Kept one by one; raises Stopped."""
+    copies, found = None, {}
+    for step in steps_of(study.size, config.moments):
+        for seed in config.seeds:
+            name = _name(config, seed, step)
+            if study.store.record(name) is None:
+                copies = copies or worse_copies(study.world, config)
+                params = pretrained(study, seed, step)
+                chunks = copy_chunks(config.clips, len(KINDS), config.chunks, config.draws)
+                print(f'gradients of seed {seed} at step {step}', flush=True)
+                study.store.save(name, None, measured(study.problem, params, *copies, chunks, config.buckets))
+            found.setdefault(str(step), []).append(study.store.record(name))
+            if stop.requested:
+                raise Stopped
+    return found
+
+
+def _name(config, seed, step):
+    used = json.dumps([to_json(config)[key] for key in ('clips', 'chunks', 'buckets', 'draws', 'severity', 'speed')])
+    return f'alignment/{zlib.crc32(used.encode()):08x}/seed{seed}/step{step}'
+
+
+def worse_copies(world, config):
+    """(frames uint8 [S N, F, H, W, 3], tokens [S N, L]): N golden clips, and copies of each in the order of KINDS, rendered anew.
+
+    All copies are of the pristine clip, which a golden one looks like but for a severity below 0.1.
+    """
+    world = dataclasses.replace(world, seed=SEED)
+    rows = golden_indices(world, config.clips)
+    clips, slow = (np.stack([render(index) for index in rows]) for render in (
+        lambda index: pristine(world, index), lambda index: slowed(world, index, config.speed)))
+    worse = lambda kind_of: np.stack([degrade_look(clip, kind_of(place), config.severity, np.random.default_rng([SEED, place]))
+                                      for place, clip in enumerate(clips)])
+    looks = [worse(lambda place: KNOWN[place % len(KNOWN)]), *(worse(lambda place, kind=kind: kind) for kind in DEGRADATIONS)]
+    tokens = golden_clips(world, config.clips).tokens
+    return np.concatenate([clips, slow, *looks]), np.tile(tokens, (len(KINDS), 1))
+
+
+def golden_indices(world, count):
+    """The first `count` indices of golden clips of a World, as golden_clips takes them."""
+    found, index, bar = [], 0, threshold(world)
+    while len(found) < count:
+        found += [index] if min(quality(world, index)) > bar else []
+        index += 1
+    return found

@@ -1,0 +1,80 @@
+"""The page of study 3, docs/results/learned_law.md: the learned laws and what they bring, for every JSON that lies beside it."""
+import json
+
+import numpy as np
+
+from tqd_jax.study import page
+from tqd_jax.study.statistics import paired, verdict
+from tqd_jax.study.table_page import MEASURES, SHORT, differences, main_table, values
+
+HAND = 'A tqd'
+RIVALS = (HAND, 'A uniform', 'learned, plug-in')
+INTRO = """# A law of t that is learned
+
+Timestep-aware quality decoupling sets each clip's law of t by hand, from scores of motion and look. Here nobody scores clips: of each
+kind (golden, slow, each degradation, each degradation and slow) and each bucket of noise, a pilot model's gradients say how far it would
+lead away from a few golden clips, and one batched solve says how often to draw it there. `tqd_jax/study/learned.py` has the mathematics.
+*learned* uses Gram matrices without the bias of noisy gradients, *learned, plug-in* those with it, a control. World *all* has colour
+shifts and held frames among the degradations, of which a law by motion and look knows nothing. Same steps, same clips, same seeds for all
+arms; *best by hand* is the arm with the best mean of that very measure, chosen after the fact, which favours it.
+"""
+
+
+def write_page(folder, results):
+    """Writes learned_SIZE_WORLD.json with pictures, and learned_law.md from all such files in the folder; returns the page's path."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / f'learned_{results["size"]}_{results["world"]}.json').write_text(json.dumps(results, allow_nan=False))
+    lines = [INTRO]
+    for path in sorted(folder.glob('learned_*.json')):
+        found = json.loads(path.read_text())
+        page.save(page.curves(*weights(found)), folder / f'{path.stem}.png')
+        lines += section(found, path.stem)
+    target = folder / 'learned_law.md'
+    target.write_text('\n'.join(lines).rstrip() + '\n')
+    return target
+
+
+def weights(results):
+    """(t [B], {title: {kind: weights [seeds, B]}}, label): how often a clip is drawn at t, relative to uniform training on all clips."""
+    laws = results['laws']
+    q = np.array([law['shares']['gram'] for law in laws])
+    relative = q * sum(laws[0]['counts']) / np.array(laws[0]['counts'])
+    t = (np.arange(q.shape[1]) + 0.5) / q.shape[1]
+    simple = [kind for kind in laws[0]['kinds'] if ' ' not in kind]
+    lines = lambda chosen: {kind: relative[:, :, laws[0]['kinds'].index(kind)] for kind in chosen}
+    return t, {'weight of a clip': lines(simple), 'of a slow one': lines([k for k in laws[0]['kinds'] if k not in simple])}, 't (1: noise)'
+
+
+def section(results, name):
+    """Lines of one size and world."""
+    command = f'--config.size={results["size"]} --config.world={results["world"]}'
+    lines = [f'## Size {results["size"]}, world {results["world"]}', '',
+             f'`python -m tqd_jax.study --config=configs/study_learned.py {command}`; {len(results["seeds"])} seeds; pilot: '
+             f'{results["settings"]}; {results["machine"]}.', '', f'![weights by noise]({name}.png)', '', *law_table(results), '']
+    for regime in results['regimes']:
+        lines += [f'### {regime}', '', *claims(results, regime), '', *main_table(results, regime), '', *differences(results, regime), '']
+    return lines
+
+
+def law_table(results):
+    """Shares of draws by kind and bucket, means over seeds, with the mean of the jackknife's standard errors."""
+    laws, t = results['laws'], weights(results)[0]
+    q, error = (np.mean([law[key] if key == 'error' else law['shares']['gram'] for law in laws], 0) for key in ('shares', 'error'))
+    rows = [[kind, str(count), *(f'{a:.3f} ± {b:.3f}' for a, b in zip(q[:, k], error[:, k], strict=True))]
+            for k, (kind, count) in enumerate(zip(laws[0]['kinds'], laws[0]['counts'], strict=True))]
+    rho = ['clips\' share of the variance', '', *(f'{x:.3f}' for x in np.mean([law['rho'] for law in laws], 0))]
+    return page.table(['share of draws', 'clips', *(f't = {x:.2f}' for x in t)], [*rows, rho])
+
+
+def claims(results, regime):
+    """Paired differences of the learned law to its rivals, with a verdict on 'the learned law is better'."""
+    rows = []
+    for key in SHORT:
+        title, sign, digits = MEASURES[key]
+        hand = [arm for arm in results['arms'] if not arm.startswith(('learned', 'C '))]
+        best = max(hand, key=lambda arm, key=key, sign=sign: sign * np.nanmean(values(results, regime, arm, key)))
+        for rival in dict.fromkeys([*(arm for arm in RIVALS if arm in results['arms']), best]):
+            difference = paired(values(results, regime, 'learned', key), values(results, regime, rival, key))
+            shown = f'{rival} (best by hand)' if rival == best else rival
+            rows.append([title, shown, page.cell(difference, digits, sign=True), verdict(difference, sign)])
+    return page.table(['learned minus', 'arm', 'paired difference', 'learned is better'], rows)

@@ -1,0 +1,137 @@
+"""Study 3: arms whose laws a pilot model's gradients chose (tqd_jax.study.learned) beside those set by hand, same steps, same seeds."""
+import dataclasses
+import functools
+import json
+import pathlib
+import zlib
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from tqd_jax.alignment import Products
+from tqd_jax.study import table
+from tqd_jax.study.arms import ARMS, plan
+from tqd_jax.study.build import SIZE_RULES, build
+from tqd_jax.study.degradations import DEGRADATIONS, KNOWN
+from tqd_jax.study.jobs import Row, Stopped, pretrained, run_all
+from tqd_jax.study.learned import kinds_of, learned_plan, pilot_chunks, pilot_products, quantities, shares, shares_error
+from tqd_jax.study.learned_page import write_page
+from tqd_jax.study.library import library
+from tqd_jax.study.world import golden_clips
+from tqd_jax.timesteps import BINS
+from transfer_jax.runtime.config import Each, choice, integer, number, sequence, text, to_json
+from transfer_jax.runtime.errors import UserError
+from transfer_jax.runtime.progress import Progress, StopRequest
+from transfer_jax.runtime.store import Store
+
+WORLDS = {'known': KNOWN, 'all': DEGRADATIONS}
+LEARNED = {'learned': 'gram', 'learned, plug-in': 'plug_in'}  # arms, and which Gram matrix their law is solved from
+SEED = 3000  # of the world of the target clips
+RULES = {'study': choice('learned'), 'size': text(), 'world': choice(*WORLDS), 'regimes': sequence(choice(*table.REGIMES)),
+         'arms': sequence(choice(*ARMS)), 'seeds': sequence(integer(at_least=0)), 'pilot': number(above=0, at_most=1),
+         'target': integer(at_least=3), 'chunks': integer(at_least=3), 'chunk': integer(at_least=1), 'buckets': integer(at_least=2),
+         'results': text(), 'sizes': Each(SIZE_RULES)}
+
+
+def main(config, workdir, devices=None):
+    """Runs the study that the config asks for; writes learned_SIZE_WORLD.json, pictures and learned_law.md into config.results."""
+    check(config)
+    size = config.sizes[config.size]
+    study = in_world(build(size, table.folder(config, workdir), devices=devices), config.world, table.folder(config, workdir))
+    evaluate = table.evaluator(study)
+    try:
+        with StopRequest() as stop:
+            table.train(study, [], ('finetune',), config.seeds, evaluate, stop)  # the pre-training alone
+            laws = [learned_law(study, config, seed) for seed in config.seeds]
+            runs = train(study, config, laws, evaluate, stop)
+    except Stopped:
+        print('stopped and saved; the same command goes on from there')
+        return
+    results = {'size': config.size, 'world': config.world, 'config': to_json(size), 'settings': _settings(config), 'laws': laws,
+               'runs': runs, 'machine': table.machine(), 'arms': {arm: {} for arm in (*config.arms, *LEARNED)},
+               'regimes': list(config.regimes), 'seeds': list(config.seeds), **table.described(study.clips)}
+    print(f'page: {write_page(pathlib.Path(config.results), results)}')
+
+
+def check(config):
+    """Raises UserError where the config's values do not fit each other."""
+    table.check(config)
+    if config.target < config.chunks * config.chunk:
+        raise UserError(f'config.target = {config.target} is less than chunks x chunk = {config.chunks} x {config.chunk}')
+    if BINS % config.buckets:
+        raise UserError(f'config.buckets = {config.buckets} does not divide {BINS}, the bins of a tabulated law')
+
+
+def in_world(study, world, folder):
+    """The Study in the world of that name; its clips and jobs are its own but for 'known', whose are study 1's."""
+    if world == 'known':
+        return study
+    other = dataclasses.replace(study.world, degradations=WORLDS[world])
+    return dataclasses.replace(study, world=other, clips=library(other, folder / 'clips'), store=Store(folder / f'jobs-{world}'))
+
+
+def learned_law(study, config, seed):
+    """A plain dict of one seed's pilot, kept: kinds, counts [K], rho [B], gram [B, K, K], error [B, K] of its shares, step; and shares,
+    a dict of q [B, K] from 'gram' and from 'plug_in'."""
+    name = f'laws/{_key(config):08x}/seed{seed}'
+    if study.store.record(name) is None:
+        step = study.size.every * max(1, round(config.pilot * study.size.pretrain / study.size.every))
+        names, labels = kinds_of(study.clips, config.chunks * config.chunk)
+        counts = np.bincount(labels)
+        found = pilot(study, config, pretrained(study, seed, step), labels)
+        q = {key: shares(getattr(found, key), found.rho, counts).tolist() for key in LEARNED.values()}
+        study.store.save(name, None, {'kinds': names, 'counts': counts.tolist(), 'rho': found.rho.tolist(), 'gram': found.gram.tolist(),
+                                      'shares': q, 'error': shares_error(found, counts).tolist(), 'step': step})
+    return study.store.record(name)
+
+
+def pilot(study, config, params, labels):
+    """The Quantities of the library's kinds at weights params. Raises UserError where a kind has too few clips."""
+    target = golden_clips(dataclasses.replace(study.world, seed=SEED), config.target)
+    try:
+        chunks = pilot_chunks(np.concatenate([labels, np.full(len(target), -1)]), len(labels) + np.arange(len(target)), config.chunks,
+                              config.chunk)
+    except ValueError as error:
+        raise UserError(f'config.chunks = {config.chunks}, config.chunk = {config.chunk}: {error}') from None
+    frames, tokens = (jnp.asarray(np.concatenate([getattr(clips, key) for clips in (study.clips, target)])) for key in ('frames', 'tokens'))
+    run = jax.jit(functools.partial(pilot_products, study.problem, chunks=chunks, buckets=config.buckets))
+    found = []
+    with Progress(config.buckets, label='pilot', unit='bucket') as progress:
+        for bucket in range(config.buckets):
+            found.append(jax.device_get(run(params, frames, tokens, jnp.int32(bucket))))
+            progress.update(1)
+    products = Products(**{key: np.stack([getattr(one, key) for one, _ in found], axis=1) for key in ('cross', 'own')})
+    return quantities(products, np.array([d for _, d in found]), config.chunk)
+
+
+def train(study, config, laws, evaluate, stop):
+    """Records of the arms set by hand and of the learned ones, whose plan is another one for every seed; arms are named as in LEARNED."""
+    hand = [plan(ARMS[arm], study.clips) for arm in config.arms]
+    labels = kinds_of(study.clips, config.chunks * config.chunk)[1]
+    plans = hand + [learned_plan(np.array(law['shares'][key]), labels) for key in LEARNED.values() for law in laws]
+    rows = {}
+    for regime in config.regimes:
+        for place, seed in enumerate(config.seeds):
+            for index, arm in enumerate(config.arms):
+                rows[regime, arm, seed] = Row(regime=regime, arm=arm, plan=index, seed=seed, follow=arm == table.FOLLOWED)
+            for index, arm in enumerate(LEARNED):
+                own = len(hand) + index * len(laws) + place
+                rows[regime, arm, seed] = Row(regime=regime, arm=f'{arm} {_key(config):08x}', plan=own, seed=seed)
+    material, total = study.material(plans), sum(study.size[row.regime] for row in rows.values())
+    done = sum(study.size[row.regime] for row in rows.values() if study.store.record(row.name) is not None)
+    with Progress(total, start=done, label='study', unit='run-step') as progress:
+        for regime in config.regimes:
+            for follow in (True, False):
+                chosen = [row for row in rows.values() if (row.regime, row.follow) == (regime, follow)]
+                if chosen:
+                    run_all(study, chosen, material, evaluate, stop, progress)
+    return [study.store.record(row.name) | {'arm': arm} for (_, arm, _), row in rows.items()]
+
+
+def _settings(config):
+    return {key: to_json(config)[key] for key in ('pilot', 'target', 'chunks', 'chunk', 'buckets')}
+
+
+def _key(config):
+    return zlib.crc32(json.dumps(_settings(config)).encode())

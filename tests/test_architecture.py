@@ -16,7 +16,7 @@ TQD_FLOORS = (
     ('data',),
     ('state', 'step', 'sampler'),
     ('alignment',),
-    ('evaluate', 'plots', 'results', 'score_table'),
+    ('evaluate', 'plots', 'results', 'score_table', 'score_input'),
     ('samples', 'report'),
     ('score_report',),
     ('score',),

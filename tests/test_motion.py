@@ -120,6 +120,18 @@ def test_a_frame_that_stays_on_display_counts_once():
     assert motion(np.repeat(frames, 2, axis=0), np.repeat(times(frames), 2)) == measured(frames)
 
 
+@pytest.mark.parametrize('stays', [(6, 1), (6, 5), (1, 5)])
+def test_a_pause_counts_as_it_does_where_the_picture_is_repeated(stays):
+    held = np.ones(9, int)
+    held[[4, 8]] = stays  # frames that a file of variable frame rate leaves out
+    frames, number = moving(3), np.repeat(np.arange(9), held)
+    began = times(number)[np.searchsorted(number, number)]
+    varying, constant = motion(frames[number], began), motion(frames[number], times(number))
+    assert varying.keys() == constant.keys()
+    for name, value in constant.items():
+        assert varying[name] == pytest.approx(value, rel=1e-6, abs=1e-9), name
+
+
 def test_frozen_is_a_share_of_the_time():
     frames = np.concatenate([moving(3, 9), np.repeat(moving(3, 9)[-1:], 8, axis=0)])
     raw = measured(frames)

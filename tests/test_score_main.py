@@ -11,7 +11,6 @@ from unittest import mock
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.csv
 import pyarrow.parquet
 import pytest
 import small
@@ -23,6 +22,7 @@ from tqd_jax.quality import row
 from tqd_jax.quality.measures import VERSION
 from tqd_jax.quality.normaliser import Normaliser
 from tqd_jax.quality.store import RowStore
+from tqd_jax.quality.table import UNKNOWN
 
 NAMES = [f'{number:02d}.mp4' for number in range(24)]
 
@@ -186,20 +186,55 @@ def test_given_scores_are_taken_and_the_other_axis_is_measured(few, tmp_path, mo
     assert len(measured) == 4 and beside['visual'].to_pylist() == visual and beside['motion'].equals(plain['motion'])
 
 
-def test_scores_are_matched_by_absolute_path_and_what_they_lack_is_measured(few, tmp_path, monkeypatch):
-    lines = '\n'.join(f'{few / name},{look}' for name, look in zip(NAMES[:2], (4.5, 4.6), strict=True))
-    (tmp_path / 'looks.csv').write_text('clip,visual\n' + lines)
-    (tmp_path / 'given.csv').write_text('clip,motion,visual\n' + ''.join(f'{few / name},{i},{i}\n' for i, name in enumerate(NAMES[:4])))
-    given = lambda clips, output: run(tmp_path / output, clips=clips, scores=[str(tmp_path / 'looks.csv')], tool='tqd')
-    monkeypatch.setattr(program, 'import_scores', lambda path, **more: pyarrow.csv.read_csv(path))
+def test_scores_are_matched_by_absolute_path_and_never_mixed_with_others(few, tmp_path, monkeypatch, capsys):
+    laion = lambda paths: pa.parquet.write_table(pa.table({'path': paths, 'aesthetic': [4.5, 4.6]}), tmp_path / 'laion.parquet')
+    given = lambda clips, output: run(tmp_path / output, clips=clips, scores=[str(tmp_path / 'laion.parquet')], tool='laion')
+    own = '\n'.join(f'{few / name},{i},{i},clip {i}' for i, name in enumerate(NAMES[:4]))
+    (tmp_path / 'own.csv').write_text(f'clip,motion,visual,caption\n{own}')
+    laion([str(few / name) for name in NAMES[:2]])
     monkeypatch.chdir(few.parent)
-    mixed, measured = given(few.name, 'a.parquet'), counted(monkeypatch)
-    assert mixed['visual'].to_pylist()[:2] == [4.5, 4.6] and mixed['reason'].null_count == 4
-    kept = given(str(tmp_path / 'given.csv'), 'b.parquet')
-    assert not measured and kept['visual'].to_pylist() == [4.5, 4.6, 2, 3] and kept['motion'].to_pylist() == [0, 1, 2, 3]
-    (tmp_path / 'looks.csv').write_text('clip,visual\n/elsewhere/0.mp4,4.5')
+    beside, measured = given(few.name, 'a.parquet'), counted(monkeypatch)
+    assert beside['visual'].to_pylist() == [4.5, 4.6, None, None] and beside['reason'][2].as_py() == UNKNOWN
+    assert beside['motion'].null_count == 2 and '2 of 4 clips found in --scores' in capsys.readouterr().out
+    kept = given(str(tmp_path / 'own.csv'), 'b.parquet')
+    assert not measured and kept['visual'].to_pylist() == [4.5, 4.6, None, None] and kept['motion'].to_pylist()[:2] == [0, 1]
+    assert kept['caption'].to_pylist() == [f'clip {i}' for i in range(4)]
+    laion(['/elsewhere/0.mp4', '/elsewhere/1.mp4'])
     with pytest.raises(SystemExit):
-        given(str(tmp_path / 'given.csv'), 'c.parquet')
+        given(str(tmp_path / 'own.csv'), 'c.parquet')
+    assert 'of /elsewhere/0.mp4 there' in capsys.readouterr().err
+
+
+def test_retry_asks_again_for_what_could_not_be_read(tmp_path, monkeypatch, capsys):
+    clips = small.moving(tmp_path / 'clips', NAMES[:3])
+    real, fails = row.score_clip, [True]
+    monkeypatch.setattr(row, 'score_clip', lambda path, settings: real(path, settings) if not fails or path[-6:] != '01.mp4' else 1 / 0)
+    first = run(tmp_path / 'a.parquet', clips=str(clips))
+    assert first['reason'].null_count == 2 and '1 could not be read, or not in time: --retry asks again' in capsys.readouterr().out
+    fails.clear()
+    assert run(tmp_path / 'a.parquet', clips=str(clips)).equals(first)
+    measured = counted(monkeypatch)
+    again = run(tmp_path / 'a.parquet', clips=str(clips), retry=True)
+    assert again['reason'].null_count == 3 and [path[-6:] for path in measured] == ['01.mp4']
+
+
+def test_a_table_of_another_version_is_measured_anew(few, tmp_path, monkeypatch):
+    run(tmp_path / 'a.parquet', clips=str(few))
+    anew, measured = run(tmp_path / 'b.parquet', clips=str(tmp_path / 'a.parquet'), flow='farneback'), counted(monkeypatch)
+    assert anew['scorer_version'].to_pylist() == [f'{VERSION},flow=farneback'] * 4
+    plain = run(tmp_path / 'c.parquet', clips=str(few), flow='farneback')
+    assert anew.equals(plain.select(anew.column_names)) and len(measured) == 4
+
+
+def test_a_given_clip_that_was_replaced_is_seen_by_learned_scorers_again(tmp_path, monkeypatch):
+    clips = small.moving(tmp_path / 'clips', NAMES[:3])
+    pa.parquet.write_table(pa.table({'clip': [str(clips / name) for name in NAMES[:2]], 'motion': [1.0, 2.0], 'visual': [1.0, 2.0]}),
+                           tmp_path / 'own.parquet')
+    scorers = [f'{__name__}:light']
+    value = lambda: run(tmp_path / 'a.parquet', clips=str(tmp_path / 'own.parquet'), scorers=scorers)['light_mean'].to_pylist()
+    first = value()
+    (clips / NAMES[1]).write_bytes((clips / NAMES[2]).read_bytes())
+    assert value()[0] == first[0] and value()[1] != first[1]
 
 
 @pytest.mark.parametrize('error, code, said', [(OSError(28, 'No space left on device'), 2, 'error: [Errno 28] No space'),
@@ -248,6 +283,7 @@ ERRORS = {
     'no scorer': ({'scorers': ['nothing:at_all']}, 'nothing cannot be imported'),
     'a store elsewhere': ({'store': 'memory://rows'}, '--store: memory://rows is a URL'),
     'a store that is none': ({'store': '{folder}/half.json'}, 'file is not a database'),
+    'an output of no known kind': ({'output': 'nope://b/s.parquet', 'store': '{folder}/rows'}, 'nope://b/s.parquet cannot be opened'),
     'a folder as output': ({'output': '{folder}'}, 'is a folder'),
     'a file as folder': ({'output': '{folder}/half.json/scores.parquet'}, 'not be written'),
     'no scores': ({'scores': ['{folder}/none.csv']}, 'none.csv'),

@@ -85,7 +85,7 @@ def test_given_scores_stand_in_place_of_the_measured(rows, tmp_path):
     scores, _, _ = written(tmp_path, rows, listed(rows, mq=mq, vq=vq))
     assert (scores['mq'][8].as_py(), scores['vq'][8].as_py()) == (1, 0) and scores['motion'][8].as_py() == rows[8]['motion']
     scores, _, scored = written(tmp_path, rows, listed(rows, motion=pa.array([None, *motion[1:]], pa.float64()), visual=motion))
-    assert scores['motion'][0].as_py() == rows[0]['motion'] and scored == COUNT - 1, 'where none is given, the measured one'
+    assert scores['reason'][0].as_py() == UNKNOWN and scored == COUNT - 2, 'a measured one would be on another scale'
 
 
 def test_a_reason_of_the_second_pass_leaves_no_scores(rows, tmp_path):

@@ -8,29 +8,31 @@ normaliser.json, and what was measured is kept in scores.parquet.store, by conte
 import contextlib
 import dataclasses
 import functools
+import hashlib
 import itertools
 import os
 import pathlib
 import sqlite3
 import sys
+import tempfile
 
 import pyarrow as pa
 import pyarrow.compute
+import pyarrow.dataset
 from absl import app, flags
 
 from tqd_jax.data import places
-from tqd_jax.data.manifest import read_clips
 from tqd_jax.data.video import Limits
 from tqd_jax.quality import law, score
 from tqd_jax.quality.flow import FLOWS
-from tqd_jax.quality.importers import import_scores, merge
 from tqd_jax.quality.learned import score_learned, with_learned
 from tqd_jax.quality.niqe_model import load
 from tqd_jax.quality.normaliser import KINDS
 from tqd_jax.quality.row import Settings
 from tqd_jax.quality.scorers import load_scorers
 from tqd_jax.quality.store import RowStore
-from tqd_jax.quality.table import SCHEMA, is_scored, load_maps, rows_of, save_maps, write_scores
+from tqd_jax.quality.table import SCHEMA, load_maps, rows_of, save_maps, write_scores
+from tqd_jax.score_input import clips_table, reusable, unmeasured
 from tqd_jax.score_report import write_quality_report
 from transfer_jax.runtime.errors import UserError
 from transfer_jax.runtime.progress import Progress
@@ -78,16 +80,10 @@ def main(argv):
 
 def run():
     """The whole job of the flags. Raises UserError before anything is measured where they cannot be followed."""
-    table, fitted, settings = clips_table(), normaliser_of(NORMALISER.value), settings_of()
+    fitted, settings, table = normaliser_of(NORMALISER.value), settings_of(), clips_table(CLIPS.value, SCORES.value, TOOL.value)
     own = [] if 'scorer_version' in table.column_names else table.column_names
-    scorers = load_scorers(SCORERS.value, taken=(*SCHEMA.names, *own))
-    store, paths = prepared_store(settings.version), table['clip'].to_pylist()
-    rows = functools.partial(given_rows, paths)
-    if is_scored(table):
-        rows, table = functools.partial(rows_of, table), table.drop_columns([name for name in ('mq', 'vq') if name in table.column_names])
-    elif lacking := unscored(table):
-        measure(lacking, store, settings)
-        rows = functools.partial(completed, paths, lacking, store, settings)
+    scorers, store = load_scorers(SCORERS.value, taken=(*SCHEMA.names, *own)), prepared_store(settings.version)
+    table, rows = measured(table, store, settings)
     for scorer in scorers:
         with shown(scorer.name) as progress:
             none = score_learned(scorer, rows(), store, batch=BATCH.value, workers=max(1, WORKERS.value), progress=progress,
@@ -99,55 +95,16 @@ def run():
     tell(len(table), scored, maps)
 
 
-def clips_table():
-    """The clips, and the scores that they have already. Raises UserError where neither --clips nor --scores says which clips."""
-    if not CLIPS.value and not SCORES.value:
-        raise UserError('--clips is missing: name a folder, a manifest or a list; or --scores, files of scores that other tools gave')
-    clips = read_clips(CLIPS.value, flag='--clips') if CLIPS.value else None
-    if CLIPS.value and os.path.isdir(CLIPS.value):
-        for kind, count in sorted(places.find_clips(CLIPS.value)[1].items()):
-            print(f'left out, no videos by their ending: {count} {kind or "without one"}')
-    if not SCORES.value:
-        return clips
-    folder = os.path.expanduser(places.as_local(CLIPS.value or ''))
-    root = folder if os.path.isdir(folder) else None
-    given = merge([import_scores(path, tool=TOOL.value, root=root) for path in SCORES.value])
-    given = given.drop_columns([name for name in given.column_names if given[name].null_count == len(given)])
-    if clips is None:
-        return given
-    found = pa.compute.index_in(whole_names(clips), value_set=whole_names(given))
-    if found.null_count == len(clips):
-        raise UserError(f'--scores are of none of --clips: of {whole_names(given)[0]} there, and of {whole_names(clips)[0]} here')
-    print(f'{len(clips) - found.null_count} of {len(clips)} clips found in --scores')
-    both = given.drop_columns(['clip']).take(found)
-    old = {name: clips[name] for name in clips.column_names}
-    return pa.table(old | {name: pa.compute.coalesce(both[name], old[name].cast(both[name].type)) if name in old else both[name]
-                           for name in both.column_names})
-
-
-def whole_names(table):
-    """The clips as absolute paths, or URLs: what they are told by."""
-    return pa.array([clip if places.is_remote(clip) else os.path.abspath(places.as_local(clip)) for clip in table['clip'].to_pylist()])
-
-
-def unscored(table):
-    """The clips that lack motion or look."""
-    if not {'motion', 'visual'} <= set(table.column_names):
-        return table['clip'].to_pylist()
-    known = pa.compute.and_(table['motion'].is_valid(), table['visual'].is_valid())
-    return table['clip'].filter(pa.compute.invert(known)).to_pylist()
-
-
-def completed(paths, lacking, store, settings):
-    """The rows of paths: those of `lacking`, in the same order, as measured, the others as given."""
-    measured = score.rows(lacking, store, settings)
-    coming = next(measured, None)
-    for path, row in zip(paths, given_rows(paths), strict=True):
-        if coming and coming['clip'] == path:
-            yield coming
-            coming = next(measured, None)
-        else:
-            yield row
+def measured(table, store, settings):
+    """(the table, a function that gives an iterator of its rows): as written before, as given, or measured where they must be."""
+    if reusable(table, settings.version) and not RETRY.value:
+        return table.drop_columns([name for name in ('mq', 'vq') if name in table.column_names]), functools.partial(rows_of, table)
+    table = unmeasured(table)
+    paths = table['clip'].to_pylist()
+    if {'motion', 'visual'} <= set(table.column_names):
+        return table, functools.partial(given_rows, paths)
+    measure(paths, store, settings)
+    return table, functools.partial(score.rows, paths, store, settings)
 
 
 def prepared_store(version):
@@ -155,11 +112,15 @@ def prepared_store(version):
     store, output = STORE.value or f'{OUTPUT.value}.store', OUTPUT.value
     if places.is_remote(store):
         raise UserError(f'--store: {store} is a URL; measured rows are kept on a local disk, so name a file there')
+    if places.is_remote(output):
+        places.check_protocols([output])
     if os.path.isdir(output):
         raise UserError(f'--output={output} is a folder; name a file, such as {os.path.join(output, "scores.parquet")}')
     try:
         for path in [store] if places.is_remote(output) else [store, output]:
             pathlib.Path(path).parent.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryFile(dir=pathlib.Path(path).parent):
+                pass  # hours before the table is written
         with RowStore(store, version):
             return store
     except (OSError, sqlite3.Error) as error:
@@ -167,8 +128,9 @@ def prepared_store(version):
 
 
 def given_rows(paths):
-    """Rows of clips whose scores are given: nothing of them is measured."""
-    return ({'clip': path, 'id': path, 'scorer_version': 'given'} for path in paths)
+    """Rows of clips whose scores are given: nothing of them is measured, and their id is that of a path and of its file's size and time."""
+    key = lambda path: hashlib.sha256(f'{path} {score.stamp(path)}'.encode()).hexdigest()[:32]
+    return ({'clip': path, 'id': key(path), 'scorer_version': 'given'} for path in paths)
 
 
 def measure(paths, store, settings):
@@ -229,6 +191,9 @@ def tell(clips, scored, maps):
     print(f'{scored} of {clips} clips scored: {output}' + (f'; {clips - scored} have a reason' if scored < clips else ''))
     if places.is_remote(output):
         return
+    unread = pa.dataset.dataset(output).count_rows(filter=pa.compute.field('id').is_null() & pa.compute.field('reason').is_valid())
+    if unread:
+        print(f'{unread} could not be read, or not in time: --retry asks again')
     beside = pathlib.Path(output).parent
     save_maps(beside / 'normaliser.json', maps)
     if REPORT.value:

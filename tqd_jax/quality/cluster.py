@@ -30,8 +30,8 @@ def in_beam(paths, settings, store, *, options, scratch, timeout=300.0, memory=4
 
     options: Beam's, as on a command line. scratch: a folder or URL that this process and all workers reach. Rows are written there while
     they come; those of a pipeline that was interrupted are taken into the store first, unless the file changed since or could not be read,
-    so that `paths`, which looks there, leaves them out. Memory holds one path in a thousand. Raises UserError where the options are not
-    Beam's or scratch cannot be opened, and RuntimeError where the pipeline ends without success.
+    so that `paths`, which looks there, leaves them out. Rows are never all in memory. Raises UserError where the options are not Beam's or
+    scratch cannot be opened, and RuntimeError where the pipeline ends without success.
     """
     options = options_of(options)
     files = Scratch(scratch, f'{os.path.abspath(store)} {settings.version}')

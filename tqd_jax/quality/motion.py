@@ -1,4 +1,6 @@
 """How much moves in a clip, and how: optical flow per second over the frame's diagonal, the camera's part, smoothness, cuts."""
+import dataclasses
+
 import cv2
 import numpy as np
 
@@ -15,6 +17,8 @@ CUT, OUTSTANDING = 0.075, 2.5  # a cut leaves more than this unexplained, and so
 NEAR = 3  # of them before and after
 VISIBLE = 0.004  # diagonals that a camera must move for what rests to be seen moving against it
 PATHS = ('motion_top', 'motion_mean', 'motion_camera', 'motion_object')
+PAUSE = 3  # frames of display that are no rounding of an uneven frame rate
+MOVING = ('flow', 'trust', 'change', 'unexplained', 'largest')  # what is nothing in a pause
 BLOCKS = (16, 9)  # places whose velocity is followed through time
 
 
@@ -46,14 +50,32 @@ def motion(frames, times, flow='dis'):
     fresh = np.flatnonzero(np.diff(times, prepend=-np.inf) > 0)
     if len(fresh) < 2:
         return dict.fromkeys(('motion', *PATHS, 'motion_change', 'jerk', 'cuts'), 0.0) | {'frozen': 1.0}
-    pictures, steps = planes(frames[fresh]), np.diff(times[fresh])
-    moves = flows(pictures, flow)
+    pictures = planes(frames[fresh])
+    pictures, times, moves = _with_pauses(pictures, times[fresh], flows(pictures, flow), np.diff(fresh, append=len(frames)))
+    steps = np.diff(times)
     cut = _cuts(moves.unexplained / (moves.contrast + FAINT), moves.unexplained / np.maximum(moves.change, FAINT))
     seconds = steps[~cut].sum() or np.inf
     raw = {name: float(path[~cut].sum() / seconds) for name, path in zip(PATHS, _paths(moves), strict=True)} | {
-        'motion_change': _change(pictures, times[fresh], cut), 'jerk': _jerk(moves.flow * moves.trust[..., None], steps, cut),
+        'motion_change': _change(pictures, times, cut), 'jerk': _jerk(moves.flow * moves.trust[..., None], steps, cut),
         'frozen': float(steps[moves.largest <= STILL].sum() / steps.sum()), 'cuts': float(cut.sum() / steps.sum())}
     return raw | {'motion': motion_score(raw)}
+
+
+def _with_pauses(pictures, times, moves, shown):
+    """Pictures, times and Flows as they would be of a file that repeats a picture while nothing comes.
+
+    shown: for how many frames each picture was on display. A shorter stay than PAUSE is the rounding of an uneven frame rate.
+    """
+    stays = np.where(shown >= PAUSE, shown, 1)
+    stays[-1] = stays[-1] - 1 if stays[-1] > 1 else 0  # pairs that begin with the last picture
+    period = (times[-1] - times[0]) / shown[:-1].sum()
+    pair = np.repeat(np.arange(len(stays)), stays)
+    moving = np.append(np.diff(pair) > 0, len(pair) > 0 and pair[-1] < len(stays) - 1)
+    source = np.minimum(pair, len(moves.flow) - 1)
+    still = {name: getattr(moves, name)[source] * moving.reshape(-1, *[1] * (getattr(moves, name).ndim - 1)) for name in MOVING}
+    step = np.append(np.diff(times) / stays[:-1], period)[pair]
+    held = dataclasses.replace(moves, **still, known=moves.known[source], contrast=moves.contrast[source])
+    return pictures[np.append(0, pair + moving)], times[0] + np.append(0, np.cumsum(step)), held
 
 
 def _paths(moves):

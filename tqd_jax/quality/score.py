@@ -42,7 +42,7 @@ def score_clips(paths, store, settings=Settings(), *, measure=None, progress=lam
                     progress(done, len(paths))
 
         for path, row in measure(missing()):
-            known.add(path, begun.pop(path), row)
+            known.add(path, begun.pop(path), row or {'reason': 'its row was lost on the way'})
             done += 1
             progress(done, len(paths))
 

@@ -28,7 +28,7 @@ CHUNK, GROUP = 256, 4096  # rows that are held as Python values, and rows of a P
 def write_scores(output, table, rows, normaliser='rank', more=()):
     """Writes scores.parquet, whole or not at all, and returns {'motion', 'visual'}: the Normalisers, and the number of scored clips.
 
-    table: of read_clips, whose own motion and visual, or mq and vq, stand in place of measured ones where they are, and whose other columns
+    table: of read_clips, whose own motion and visual, or mq and vq, stand in place of measured ones for all clips, and whose other columns
     follow; one that has the name of a column here is kept as source_<name>, unless the table is one that this function wrote.
     rows: a function that gives an iterator of the clips' rows, in the table's order; asked twice, so that memory is some floats a clip.
     normaliser: a kind that is fitted to the scored clips, or {'motion', 'visual'} as fitted before. more: names of further float columns.
@@ -40,7 +40,7 @@ def write_scores(output, table, rows, normaliser='rank', more=()):
     fit = np.isfinite(motion) & np.isfinite(visual)
     maps = _fitted(normaliser, motion[fit], visual[fit])
     scores = {'motion': motion, 'visual': visual, 'mq': _mapped(maps, 'motion', motion), 'vq': _mapped(maps, 'visual', visual)}
-    scores |= {name: np.where(np.isnan(given[name]), scores[name], given[name]) for name in ('mq', 'vq') if name in given}
+    scores |= {name: given[name] for name in ('mq', 'vq') if name in given}
     schema = pa.schema([*SCHEMA, *(pa.field(name, pa.float64()) for name in more)])
     others, scored = _others(table, schema.names), 0
     with _replacing(output) as file, pa.parquet.ParquetWriter(file, pa.schema([*schema, *others.schema])) as writer:
@@ -92,16 +92,16 @@ def rows_of(table):
 
 
 def _scores(given, rows, count):
-    """(motion [N], visual [N]): the given or else the measured ones, NaN where a clip has a reason."""
+    """(motion [N], visual [N]): the given or the measured ones, never some of each, NaN where a clip has a reason."""
     values = np.full((2, count), np.nan)
     for i, row in enumerate(rows):
         if 'reason' not in row:
-            values[:, i] = [_first(given[name][i] if name in given else None, row.get(name)) for name in ('motion', 'visual')]
+            values[:, i] = [given[name][i] if name in given else _number(row.get(name)) for name in ('motion', 'visual')]
     return values
 
 
-def _first(given, measured):
-    return next((value for value in (given, measured) if value is not None and not np.isnan(value)), np.nan)
+def _number(value):
+    return np.nan if value is None else value
 
 
 def _fitted(normaliser, motion, visual):
@@ -138,7 +138,7 @@ def _replacing(output):
         with fsspec.open(output, 'wb') as file:
             yield file
         return
-    part = pathlib.Path(output).with_name(f'.{pathlib.Path(output).name}.part')
+    part = pathlib.Path(output).with_name(f'.{pathlib.Path(output).name}.{os.getpid()}.part')  # two runs on one output: the last stands
     try:
         with open(part, 'wb') as file:
             yield file

@@ -10,7 +10,7 @@ BLUR = 1.5  # sigma, in those pixels
 LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 LUMA_SHARE = 0.2  # weight of luma in the choice of the colour axis: decides where nothing changes
 QUANTISED = 0.25  # squared grey levels that rounding alone explains
-DOUBT, TRUST = 2.0, 4.0  # how many times the noise a flow must explain to count at all, and fully
+DOUBT, TRUST = 1.2, 3.0  # how many times the noise a flow must explain to count at all, and fully
 BRIGHTER = 4.0  # a fade is undone up to this gain
 AROUND = 9  # pixels a side that evidence is averaged over
 

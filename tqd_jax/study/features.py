@@ -38,8 +38,8 @@ def features(frames):
     if frames.shape[2] != frames.shape[3] or frames.shape[2] % SIDE or frames.shape[1] % FRAMES:
         raise ValueError(f'clips have 8, 16, ... frames of 16, 32, ... pixels a side, not {frames.shape[1:]}')
     small = averaged(frames[:, ::frames.shape[1] // FRAMES], SIDE)
-    weights, run = _shipped(), jax.jit(lambda weights, x: _hidden(weights, x))
-    return np.concatenate([np.asarray(run(weights, small[i:i + 256])) for i in range(0, len(small), 256)])
+    weights = _shipped()
+    return np.concatenate([np.asarray(_hidden(weights, small[i:i + 256])) for i in range(0, len(small), 256)])
 
 
 def gaussian(values):
@@ -56,6 +56,7 @@ def frechet(mean, covariance, other_mean, other_covariance):
     return float(max(((mean - other_mean) ** 2).sum() + np.trace(covariance) + np.trace(other_covariance) - 2 * cross, 0))
 
 
+@jax.jit
 def _hidden(weights, frames):
     x = (frames - 127.5) / 64
     for layer, stride in enumerate(STRIDES):

@@ -130,8 +130,8 @@ def differences(results, regime, reference='A uniform'):
 def convergence(results):
     """Whether training was long enough: uniform training on golden clips, and the pre-training, by step."""
     lines = ['## Was training long enough?', '',
-             'Uniform training on golden clips, and the pre-training on all, by step: means over seeds. The steps of this size were set by '
-             'this table alone.', '']
+             'Uniform training on golden clips, and the pre-training on all, by step: means over seeds. No arm was looked at when the '
+             'steps were set, by the time there is; the learning rate and the preconditioning come from one seed on other clips.', '']
     titles, digits, rows = [title for title, _, _ in MEASURES.values()], [digits for _, _, digits in MEASURES.values()], []
     for regime, arm in (('pretrain', 'A uniform'), *((regime, 'C uniform') for regime in results['regimes'])):
         own = [run['curve'] for run in results['runs'] if (run['regime'], run['arm']) == (regime, arm)]

@@ -77,7 +77,7 @@ class Study:
 
     def groups(self, rows):
         """The rows, cut into groups that are trained at once: as many as there are lanes on all devices, one on a CPU's."""
-        lanes = 1 if jax.default_backend() == 'cpu' else self.size.lanes or math.ceil(len(rows) / len(self.devices))
+        lanes = 1 if jax.default_backend() == 'cpu' else self.size.lanes or max(1, math.ceil(len(rows) / len(self.devices)))
         step = lanes * len(self.devices)
         return [rows[start:start + step] for start in range(0, len(rows), step)]
 

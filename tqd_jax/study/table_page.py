@@ -73,16 +73,25 @@ def section(results):
     size, runs = results['config'], results['runs']
     kinds = ', '.join(f'{100 * share:.1f} % {kind.replace("_", " ")}' for kind, share in results['library'].items())
     lines = ['', f'# Size {results["size"]}', '',
-             f'`python -m tqd_jax.study --config=configs/study_table.py --config.size={results["size"]}`', '',
+             f'`python -m tqd_jax.study --config=configs/study_table.py --config.size={results["size"]} '
+             f'"--config.regimes={tuple(results["regimes"])}"`', '',
              f'{results["machine"]}; {sum(run["seconds"] for run in runs) / 60:.0f} minutes of training and measuring. '
              f'{size["clips"]} clips of {size["frames"]} frames, {size["size"]} x {size["size"]}: {kinds}; correlation of motion and look '
              f'{results["correlation"]:.2f}. {size["layers"]} layers, {size["heads"]} heads of {size["head_dim"]}, {size["batch"]} clips a '
-             f'step; steps: pre-training {size["pretrain"]}, fine-tuning {size["finetune"]}, from scratch {size["scratch"]}. '
+             f'step; steps: {steps_of(results)}. '
              f'{len(results["seeds"])} seeds, {size["samples"]} samples each.']
     for regime in results['regimes']:
         lines += ['', f'## {results["size"]}, {regime}', '', *claims(results, regime), '', *main_table(results, regime), '',
                   *differences(results, regime), '', *pictures(results, regime)]
     return [*lines, '', *convergence(results), '', *true_table(results)]
+
+
+def steps_of(results):
+    """'fine-tuning 4000 after pre-training 16000, from scratch 2000', as far as they were run."""
+    size = results['config']
+    texts = {'finetune': f'fine-tuning {size["finetune"]} after pre-training {size["pretrain"]}',
+             'scratch': f'from scratch {size["scratch"]}'}
+    return ', '.join(texts[regime] for regime in results['regimes'])
 
 
 def claims(results, regime):

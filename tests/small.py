@@ -14,7 +14,7 @@ from configs import video
 from tqd_jax import config as rules
 from tqd_jax import main
 from tqd_jax.data.render import render_library
-from tqd_jax.data.video import write_clip
+from tqd_jax.data.write import write_clip
 from tqd_jax.run import build
 from transfer_jax.runtime.checkpoint import Checkpoints
 from transfer_jax.runtime.config import check

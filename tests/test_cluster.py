@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow.parquet
 import pytest
 
-from tqd_jax.data.video import write_clip
+from tqd_jax.data.write import write_clip
 from tqd_jax.quality import score
 from tqd_jax.quality.measures import MEASURES
 from tqd_jax.quality.row import Settings, measured_row

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from scipy.sparse.csgraph import connected_components
 
-from tqd_jax.data.video import read_clip, write_clip
+from tqd_jax.data.video import read_clip
+from tqd_jax.data.write import write_clip
 from tqd_jax.quality import duplicates
 from tqd_jax.quality.duplicates import CROWD, WITHIN, distances, fingerprint, near_duplicates
 

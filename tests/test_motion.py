@@ -4,7 +4,8 @@ import pytest
 from scenes import RATE, SIZE, camera_speed, filmed, half, moving, times, views, with_object
 
 from tqd_jax.data.render import degrade
-from tqd_jax.data.video import read_clip, write_clip
+from tqd_jax.data.video import read_clip
+from tqd_jax.data.write import write_clip
 from tqd_jax.quality.flow import FLOWS
 from tqd_jax.quality.measures import MEASURES
 from tqd_jax.quality.motion import motion, sampling_rate

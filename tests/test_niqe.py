@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 import scipy.stats as st
 
-from tqd_jax.data.video import read_clip, write_clip
+from tqd_jax.data.video import read_clip
+from tqd_jax.data.write import write_clip
 from tqd_jax.quality import niqe_model
 from tqd_jax.quality.dead_leaves import dead_leaves, one_over_f, radii
 from tqd_jax.quality.niqe import NiqeModel, asymmetric_gaussian, features, fit, gaussian_distance, mscn, niqe

@@ -8,7 +8,7 @@ from tqd_jax.data.draws import Bucket
 from tqd_jax.data.frames import FrameStore
 from tqd_jax.data.library import Library
 from tqd_jax.data.pipeline import Loader, crop, iterate, make_batches
-from tqd_jax.data.video import write_clip
+from tqd_jax.data.write import write_clip
 from tqd_jax.quality.law import LawConfig
 
 N, B, FPS = 12, 4, 8.0

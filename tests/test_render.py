@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow.parquet
 import pytest
 
-from tqd_jax.data import render, scenes, video
+from tqd_jax.data import render, scenes, video, write
 from transfer_jax.runtime.errors import UserError
 
 AREAS = {'disc': math.pi, 'ring': math.pi * (1 - 0.4**2), 'triangle': 3 * math.sqrt(3) / 4, 'square': 2.0,
@@ -100,7 +100,7 @@ def test_look_falls_with_severity(tmp_path, degradation):
     looks = []
     for severity in (0.0, 0.15, 0.4, 0.6, 0.8, 1.0):
         frames, crf = render.degrade(pristine, degradation, severity, np.random.default_rng(0))
-        video.write_clip(tmp_path / 'clip.mp4', frames, 12, crf=crf)
+        write.write_clip(tmp_path / 'clip.mp4', frames, 12, crf=crf)
         looks.append(render.ssim(pristine, video.read_clip(tmp_path / 'clip.mp4', rate=12).frames))
     assert looks[0] > 0.99 and looks[1] > 0.9 and looks[2] < 0.92 and 0.2 < looks[-1] < 0.6
     assert (np.diff(looks) < -0.01).all()
@@ -169,7 +169,7 @@ def test_an_interrupted_library_is_completed(tmp_path, monkeypatch):
         calls.append(args)
         if len(calls) == 3:
             raise KeyboardInterrupt
-        video.write_clip(*args, **options)
+        write.write_clip(*args, **options)
 
     whole = render.render_library(tmp_path / 'whole', clips=4)
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):

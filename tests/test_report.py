@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from scipy import stats
 
 from tqd_jax import plots
-from tqd_jax.data.video import write_clip
+from tqd_jax.data.write import write_clip
 from tqd_jax.quality.law import QUADRANTS, quadrant
 from tqd_jax.report import correlation, largest_gap, write_report
 from tqd_jax.results import Evaluation, read_results
@@ -138,7 +138,7 @@ def test_one_clip_and_one_evaluation_are_enough(tmp_path):
     density[3] = 1
     np.savez(tmp_path / 'drawn.npz', counts=counts, grid=(np.arange(GRID) + 0.5) / GRID, law_density=density)
     page = write_report(tmp_path).read_text(encoding='utf-8')
-    assert 'Pearson r = undefined' in page and 'Step 0.' in page and 'Never drawn: motion, look, poor clips.' in page
+    assert 'Pearson r = undefined' in page and 'Step 0.' in page and 'Never drawn: motion only, look only, poor clips.' in page
     assert 'No clip was skipped.' in page and 'change of the loss' not in page
 
 

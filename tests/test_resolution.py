@@ -3,7 +3,8 @@ import cv2
 import numpy as np
 import pytest
 
-from tqd_jax.data.video import read_clip, write_clip
+from tqd_jax.data.video import read_clip
+from tqd_jax.data.write import write_clip
 from tqd_jax.quality.resolution import resolution
 
 METHODS = {'cubic': cv2.INTER_CUBIC, 'linear': cv2.INTER_LINEAR, 'lanczos': cv2.INTER_LANCZOS4}

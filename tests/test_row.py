@@ -11,7 +11,8 @@ import pytest
 import small
 
 from tqd_jax.data import video
-from tqd_jax.data.video import BadClip, Limits, write_clip
+from tqd_jax.data.video import BadClip, Limits
+from tqd_jax.data.write import write_clip
 from tqd_jax.quality import niqe_model, row
 from tqd_jax.quality.codec_motion import codec_motion
 from tqd_jax.quality.measures import MEASURES, VERSION, motion_score, visual_score

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import scipy.stats as st
 
-from tqd_jax.data.video import write_clip
+from tqd_jax.data.write import write_clip
 from tqd_jax.quality import row, score
 from tqd_jax.quality.measures import VERSION
 from tqd_jax.quality.normaliser import KINDS, Normaliser

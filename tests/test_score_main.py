@@ -226,6 +226,21 @@ def test_a_table_of_another_version_is_measured_anew(few, tmp_path, monkeypatch)
     assert anew.equals(plain.select(anew.column_names)) and len(measured) == 4
 
 
+def test_given_scores_outlive_another_version_and_a_retry(few, tmp_path, monkeypatch):
+    clips, looks = [str(few / name) for name in NAMES[:4]], [4.1, 4.2, 4.3, 4.4]
+    pa.parquet.write_table(pa.table({'path': clips, 'aesthetic': looks}), tmp_path / 'laion.parquet')
+    pa.parquet.write_table(pa.table({'clip': clips, 'motion': looks, 'visual': looks}), tmp_path / 'own.parquet')
+    run(tmp_path / 'a.parquet', clips=str(few), scores=[str(tmp_path / 'laion.parquet')])
+    run(tmp_path / 'b.parquet', clips=str(tmp_path / 'own.parquet'))
+    anew = run(tmp_path / 'c.parquet', clips=str(tmp_path / 'a.parquet'), flow='farneback')
+    plain = run(tmp_path / 'd.parquet', clips=str(few))
+    assert anew['visual'].to_pylist() == looks and not anew['motion'].equals(plain['motion'])
+    assert anew['scorer_version'].to_pylist() == [f'{VERSION},flow=farneback,given=visual'] * 4
+    measured = counted(monkeypatch)
+    kept = run(tmp_path / 'e.parquet', clips=str(tmp_path / 'b.parquet'), retry=True)
+    assert not measured and kept['motion'].to_pylist() == looks and kept['scorer_version'].to_pylist() == ['given'] * 4
+
+
 def test_a_given_clip_that_was_replaced_is_seen_by_learned_scorers_again(tmp_path, monkeypatch):
     clips = small.moving(tmp_path / 'clips', NAMES[:3])
     pa.parquet.write_table(pa.table({'clip': [str(clips / name) for name in NAMES[:2]], 'motion': [1.0, 2.0], 'visual': [1.0, 2.0]}),

@@ -12,9 +12,9 @@ from test_runtime_report import Reader
 
 from tqd_jax import plots
 from tqd_jax.data.thumbnails import strip, thumbnails
-from tqd_jax.data.video import write_clip
+from tqd_jax.data.write import write_clip
 from tqd_jax.quality.law import LawConfig
-from tqd_jax.score_report import _named, quadrant_densities, write_quality_report
+from tqd_jax.score_report import quadrant_densities, write_quality_report
 from tqd_jax.score_table import kind_of_reason, read_score_table
 
 CLIPS, POINTS = 200, 60
@@ -154,7 +154,7 @@ def test_words_units_and_meanings_are_one_and_the_same(page):
                  'detail / (1 + noise / 2 + blockiness / 4 + banding / 0.2): where nothing is broken, look is detail'):
         assert text in page
     figure = plots.scatter(*np.zeros((2, 1)), np.zeros(1, int), 'motion', 'look')
-    assert [text.get_text() for text in _named(figure).axes[0].get_legend().get_texts()] == ['poor', 'look only', 'motion only', 'golden']
+    assert [text.get_text() for text in figure.axes[0].get_legend().get_texts()] == ['poor', 'look only', 'motion only', 'golden']
 
 
 def test_reasons_are_of_a_kind_whatever_their_numbers():

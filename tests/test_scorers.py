@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 import small
 
-from tqd_jax.data.video import BadClip, write_clip
+from tqd_jax.data.video import BadClip
+from tqd_jax.data.write import write_clip
 from tqd_jax.quality.scorers import letterbox, load_scorers, run_scorer
 from transfer_jax.runtime.errors import UserError
 

@@ -15,7 +15,7 @@ from jax.experimental import multihost_utils
 from tqd_jax import config as rules
 from tqd_jax.align import align
 from tqd_jax.data.library import prepare
-from tqd_jax.data.video import write_atomically
+from tqd_jax.data.write import write_atomically
 from tqd_jax.evaluate import loss_scalars, loss_table, validation_batches
 from tqd_jax.quality.law import QUADRANTS
 from tqd_jax.report import said, write_report

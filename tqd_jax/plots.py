@@ -4,7 +4,7 @@ from matplotlib import rc_context
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter
 
-from tqd_jax.quality.law import QUADRANTS
+from tqd_jax.quality.law import QUADRANTS, SPOKEN
 
 COLOURS = {'poor': '#808080', 'look': '#cc79a7', 'motion': '#0072b2', 'golden': '#e69f00'}
 STYLE = {'font.size': 8, 'axes.titlesize': 9, 'axes.spines.top': False, 'axes.spines.right': False, 'axes.grid': True,
@@ -28,8 +28,8 @@ def scatter(x, y, kind, xlabel, ylabel, cross=None):
     figure, axes = _axes(height=3.1, left=0.55, xlabel=xlabel, ylabel=ylabel)
     for number, name in enumerate(QUADRANTS):
         mine = kind == number
-        axes.scatter(x[mine], y[mine], s=max(4, min(16, 4000 / max(1, len(x)))), c=COLOURS[name], alpha=0.75, linewidths=0, label=name,
-                     rasterized=len(x) > 2000)
+        axes.scatter(x[mine], y[mine], s=max(4, min(16, 4000 / max(1, len(x)))), c=COLOURS[name], alpha=0.75, linewidths=0,
+                     label=SPOKEN[number], rasterized=len(x) > 2000)
     if cross:
         axes.axvline(cross[0], color='#808080', linewidth=0.8, linestyle='--')
         axes.axhline(cross[1], color='#808080', linewidth=0.8, linestyle='--')
@@ -40,7 +40,7 @@ def scatter(x, y, kind, xlabel, ylabel, cross=None):
 @rc_context(STYLE)
 def timesteps(name, counts, grid, density, top):
     """One quadrant's timesteps: counts [BINS] as drawn, not all 0, against the law's density [G] at grid [G]; top ends the axis."""
-    figure, axes = _axes(xlabel='t (0: data, 1: noise)', title=f'{name}: density of t', xlim=(0, 1), ylim=(0, top))
+    figure, axes = _axes(xlabel='t (0: data, 1: noise)', title=f'{SPOKEN[QUADRANTS.index(name)]}: density of t', xlim=(0, 1), ylim=(0, top))
     heights, edges = counts * counts.size / counts.sum(), np.linspace(0, 1, counts.size + 1)
     axes.stairs(heights, edges, fill=True, color=COLOURS[name], alpha=0.4, label='drawn')
     axes.plot(grid, density, color=COLOURS[name], label='law')
@@ -51,12 +51,12 @@ def timesteps(name, counts, grid, density, top):
 @rc_context(STYLE)
 def loss_lines(first, last):
     """Validation loss by noise: tables [4, BUCKETS] of two evaluations, dashed (or None) and solid, a colour a quadrant."""
-    figure, axes = _axes(xlabel='t (0: data, 1: noise)', title='loss', xlim=(0, 1), yscale='log')
+    figure, axes = _axes(left=0.6, xlabel='t (0: data, 1: noise)', ylabel='loss', xlim=(0, 1), yscale='log')
     middle = (np.arange(last.shape[1]) + 0.5) / last.shape[1]
     for number, name in enumerate(QUADRANTS):
         if first is not None:
             axes.plot(middle, first[number], color=COLOURS[name], linestyle='--', linewidth=1)
-        axes.plot(middle, last[number], color=COLOURS[name], marker='o', markersize=3, label=name)
+        axes.plot(middle, last[number], color=COLOURS[name], marker='o', markersize=3, label=SPOKEN[number])
     axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     axes.yaxis.set_major_formatter('{x:g}')
     axes.yaxis.set_minor_formatter(NullFormatter())
@@ -67,7 +67,7 @@ def loss_lines(first, last):
 @rc_context({**STYLE, 'axes.grid': False})
 def loss_change(first, last):
     """Change of the validation loss from first to last in per cent, [4, BUCKETS], as a table of colours with numbers."""
-    figure, axes = _axes(left=0.55, xlabel='t (0: data, 1: noise)', title='change of the loss, %')
+    figure, axes = _axes(left=0.7, xlabel='t (0: data, 1: noise)', title='change of the loss, %')
     change = 100 * (last / first - 1)
     most = max(1.0, np.nanmax(np.abs(change), initial=0.0))
     axes.pcolormesh(change, cmap='PuOr_r', vmin=-most, vmax=most, edgecolors='face', rasterized=True)
@@ -77,7 +77,7 @@ def loss_change(first, last):
             axes.text(column + 0.5, row + 0.5, f'{value:+.0f}', ha='center', va='center', color='#fefefe' if strong else '#010101', size=7)
     axes.set(xticks=np.arange(0, change.shape[1] + 1, 2), yticks=np.arange(4) + 0.5)
     axes.set_xticklabels([f'{tick / change.shape[1]:.1f}' for tick in axes.get_xticks()])
-    axes.set_yticklabels(QUADRANTS)
+    axes.set_yticklabels(SPOKEN)
     return figure
 
 
@@ -150,9 +150,9 @@ def histogram(name, counts, edges, quantiles):
 def densities(grid, density):
     """The densities of t [4, G] at grid [G] that the quadrants' clips are given, a colour each; NaN where a quadrant is empty."""
     top = 1.3 * max([1.0, *(np.quantile(row, 0.97) for row in density if np.isfinite(row).all())])
-    figure, axes = _axes(height=2.8, xlabel='t (0: data, 1: noise)', title='density of t', xlim=(0, 1), ylim=(0, top))
-    for name, row in zip(QUADRANTS, density, strict=True):
+    figure, axes = _axes(height=2.8, left=0.5, xlabel='t (0: data, 1: noise)', ylabel='density of t', xlim=(0, 1), ylim=(0, top))
+    for name, spoken, row in zip(QUADRANTS, SPOKEN, density, strict=True):
         if np.isfinite(row).all():
-            axes.plot(grid, row, color=COLOURS[name], label=name)
+            axes.plot(grid, row, color=COLOURS[name], label=spoken)
     axes.legend(ncols=4, loc='lower right', bbox_to_anchor=(1.0, 0.97), columnspacing=1.2)
     return figure

@@ -5,7 +5,7 @@ import numpy as np
 from scipy import stats
 
 from tqd_jax import plots
-from tqd_jax.quality.law import QUADRANTS
+from tqd_jax.quality.law import QUADRANTS, SPOKEN
 from tqd_jax.results import read_results
 from transfer_jax.runtime.report import Page
 
@@ -31,7 +31,8 @@ def _subtitle(summary):
 
 def _glance(page, run):
     page.section('At a glance', 'Each clip is scored for motion and for look, and its scores choose the noise levels at which it teaches: '
-                 'high noise, where motion is decided, for clips that move well; low noise for clips that look good.')
+                 'high noise, where motion is decided, for clips that move well; low noise for clips that look good. The validation loss '
+                 'is over all noise levels alike, which the laws do not train alike: see "Where the model has learned".')
     facts = {}
     if run.scores:
         facts |= {'clips': len(run.scores['clip']), 'skipped': len(run.skipped), 'golden': f'{np.mean(run.scores["quadrant"] == 3):.0%}',
@@ -59,7 +60,7 @@ def _clips(page, run):
                 f'Scatter of look against motion of {len(motion)} clips, Pearson r = {r}')
     page.figure(plots.scatter(run.scores['mq'], run.scores['vq'], kind, 'mq', 'vq', cross=(0.5, 0.5)),
                 'Normalised to [0, 1]: mq and vq choose the law. The quadrants meet at 0.5.', 'Scatter of vq against mq by quadrant')
-    page.table([[name, MEANING[name], int(np.sum(kind == q)), f'{np.mean(kind == q):.1%}'] for q, name in BEST_FIRST],
+    page.table([[SPOKEN[q], MEANING[name], int(np.sum(kind == q)), f'{np.mean(kind == q):.1%}'] for q, name in BEST_FIRST],
                ['quadrant', 'its clips', 'number', 'share'])
 
 
@@ -84,9 +85,9 @@ def _timesteps(page, run):
         if counts[q].any():
             gap = largest_gap(counts[q], density[q])
             page.figure(plots.timesteps(name, counts[q], grid, density[q], top),
-                        f'{counts[q].sum()} draws of {name} clips; the two cumulated shares differ by at most {gap:.3f}.',
-                        f'Histogram of drawn timesteps and density of the law, {name} clips')
-    missing = [name for q, name in BEST_FIRST if not counts[q].any()]
+                        f'{counts[q].sum()} draws of {SPOKEN[q]} clips; the two cumulated shares differ by at most {gap:.3f}.',
+                        f'Histogram of drawn timesteps and density of the law, {SPOKEN[q]} clips')
+    missing = [SPOKEN[q] for q, _ in BEST_FIRST if not counts[q].any()]
     if missing:
         page.text(f'Never drawn: {", ".join(missing)} clips.')
 
@@ -119,7 +120,8 @@ def _alignment(page, run):
     page.section('Which gradients agree')
     record = run.alignment
     if not record:
-        page.text('Gradients have not been compared: there is no alignment.json; --mode=align writes it.')
+        page.text('Not compared yet: there is no alignment.json. The same command with --mode=align writes it: do worse copies of your '
+                  'clips still teach what the clips do, and at which noise?')
         return
     page.text(f'Gradients of {record["clips"]} golden clips against those of copies of them that are worse in look or in motion alone, '
               f'at step {record["step"]}: {said(record)}. Bands are 95 % intervals over {record["chunks"]} chunks of clips.')

@@ -7,7 +7,7 @@ import jax
 import numpy as np
 
 from tqd_jax.data.captions import tokenize
-from tqd_jax.data.video import write_atomically, write_clip
+from tqd_jax.data.write import write_atomically, write_clip
 from tqd_jax.evaluate import motion_and_look
 from tqd_jax.sampler import sample
 from transfer_jax.runtime.keys import example_keys

@@ -19,7 +19,7 @@ import tempfile
 import pyarrow as pa
 import pyarrow.compute
 import pyarrow.dataset
-from absl import app, flags
+from absl import app, flags, logging
 
 from tqd_jax.data import places
 from tqd_jax.data.video import Limits
@@ -32,7 +32,7 @@ from tqd_jax.quality.row import Settings
 from tqd_jax.quality.scorers import load_scorers
 from tqd_jax.quality.store import RowStore
 from tqd_jax.quality.table import SCHEMA, load_maps, rows_of, save_maps, write_scores
-from tqd_jax.score_input import clips_table, reusable, unmeasured
+from tqd_jax.score_input import GIVEN, clips_table, marked, reusable, unmeasured
 from tqd_jax.score_report import write_quality_report
 from transfer_jax.runtime.errors import UserError
 from transfer_jax.runtime.progress import Progress
@@ -63,6 +63,7 @@ REPORT = flags.DEFINE_bool('report', True, 'write quality.html')
 
 def main(argv):
     """Scores, writes, reports; a user's error is one line on stderr and code 2."""
+    logging.set_verbosity(logging.WARNING)  # JAX tells at length which accelerators are not there
     try:
         if argv[1:]:
             raise UserError(f'{argv[1]!r} is no flag: flags are written --name=value; --help lists them')
@@ -104,7 +105,8 @@ def measured(table, store, settings):
     if {'motion', 'visual'} <= set(table.column_names):
         return table, functools.partial(given_rows, paths)
     measure(paths, store, settings)
-    return table, functools.partial(score.rows, paths, store, settings)
+    axis, rows = {'motion', 'visual'} & set(table.column_names), functools.partial(score.rows, paths, store, settings)
+    return table, (lambda: marked(rows(), *axis)) if axis else rows
 
 
 def prepared_store(version):
@@ -130,7 +132,7 @@ def prepared_store(version):
 def given_rows(paths):
     """Rows of clips whose scores are given: nothing of them is measured, and their id is that of a path and of its file's size and time."""
     key = lambda path: hashlib.sha256(f'{path} {score.stamp(path)}'.encode()).hexdigest()[:32]
-    return ({'clip': path, 'id': key(path), 'scorer_version': 'given'} for path in paths)
+    return ({'clip': path, 'id': key(path), 'scorer_version': GIVEN} for path in paths)
 
 
 def measure(paths, store, settings):

@@ -10,6 +10,9 @@ from tqd_jax.quality.importers import import_scores, merge
 from tqd_jax.quality.table import SCHEMA, SCORES, is_scored
 from transfer_jax.runtime.errors import UserError
 
+GIVEN = 'given'  # the version of a row of which nothing was measured
+MARK = ',given='  # in a version, before the axis that was given
+
 
 def clips_table(spec, scores, tool):
     """A table of clips, with the scores of the files `scores` by `tool`; says on stdout what of a folder is no clip.
@@ -50,10 +53,22 @@ def whole_names(table):
 
 def reusable(table, version):
     """Whether a table is one that was written before, by this version of the scorer or with given scores."""
-    return is_scored(table) and set(pa.compute.unique(table['scorer_version']).to_pylist()) <= {version, 'given'}
+    return is_scored(table) and {text.split(MARK)[0] for text in _versions(table)} <= {version, GIVEN}
 
 
 def unmeasured(table):
-    """A table that was written before, without what was measured then."""
-    own = [name for name in table.column_names if name != 'clip' and name in SCHEMA.names]
-    return table.drop_columns(own) if is_scored(table) else table
+    """A table without what was measured when it was written; its given scores stay."""
+    if not is_scored(table):
+        return table
+    kept = {'clip', *(text.split(MARK)[1] for text in _versions(table) if MARK in text)}
+    kept |= {'motion', 'visual'} if GIVEN in _versions(table) else set()
+    return table.drop_columns([name for name in table.column_names if name in SCHEMA.names and name not in kept])
+
+
+def marked(rows, axis):
+    """Rows of measured clips whose `axis` is given: their version says so."""
+    return (row | {'scorer_version': f'{row["scorer_version"]}{MARK}{axis}'} for row in rows)
+
+
+def _versions(table):
+    return [text for text in pa.compute.unique(table['scorer_version']).to_pylist() if text]

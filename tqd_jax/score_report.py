@@ -9,7 +9,7 @@ from scipy import stats
 from tqd_jax import plots
 from tqd_jax.data.thumbnails import strip, thumbnails
 from tqd_jax.quality.duplicates import CROWD, near_duplicates
-from tqd_jax.quality.law import QUADRANTS, LawConfig, law_from_quality
+from tqd_jax.quality.law import QUADRANTS, SPOKEN, LawConfig, law_from_quality
 from tqd_jax.quality.measures import BAND_HALF, BLOCK_HALF, NOISE_HALF
 from tqd_jax.report import BEST_FIRST, LISTED, MEANING, correlation
 from tqd_jax.score_table import COLUMNS, FORMAT, TRUTH, read_score_table
@@ -24,7 +24,6 @@ BARS = 32
 EDGE = 0.005  # share of the clips at either end that a histogram counts into its last bar
 AVERAGED = 2000  # clips of a quadrant whose densities are averaged
 AXES = {'motion': 'motion', 'visual': 'look'}
-SHARES = {'golden': 'golden', 'motion': 'motion only', 'look': 'look only', 'poor': 'poor'}
 
 
 def write_quality_report(scores_path, output_html, *, law=LawConfig(), seed=0, workers=0):
@@ -51,7 +50,7 @@ def _glance(page, table):
                  'clip is golden where both reach 0.5.')
     facts = {'clips': table.clips, 'scored': scored, 'without scores': table.clips - scored}
     if scored:
-        facts |= {SHARES[name]: f'{np.mean(table.quadrant == q):.0%}' for q, name in BEST_FIRST}
+        facts |= {SPOKEN[q]: f'{np.mean(table.quadrant == q):.0%}' for q, _ in BEST_FIRST}
         facts |= {f'{name} of motion and look': correlation(test, table.motion, table.visual)
                   for name, test in (('Pearson r', stats.pearsonr), ('Spearman r', stats.spearmanr))}
     page.facts(facts)
@@ -70,11 +69,11 @@ def _scatters(page, table, workers):
             (table.mq, table.vq, 'mq', 'vq', 'Within the library: the quadrants meet at 0.5.', (0.5, 0.5))):
         marks = [Mark(x=a, y=b, name=pathlib.PurePath(path).name, detail=f'{xlabel} {_number(a)}, {ylabel} {_number(b)}', picture=jpeg)
                  for a, b, path, jpeg in zip(x[chosen], y[chosen], paths, jpegs, strict=True)]
-        page.figure(_named(plots.scatter(x[chosen], y[chosen], table.quadrant[chosen], xlabel, ylabel, cross=cross)),
+        page.figure(plots.scatter(x[chosen], y[chosen], table.quadrant[chosen], xlabel, ylabel, cross=cross),
                     f'{part}{caption} Point at a clip, tap it, or go through them with the Tab key.',
                     f'Scatter of {ylabel} against {xlabel} of {len(chosen)} clips', marks)
     mine = {q: table.quadrant == q for q, _ in BEST_FIRST}
-    page.table([[SHARES[name], MEANING[name], int(mine[q].sum()), f'{mine[q].mean():.1%}'] for q, name in BEST_FIRST],
+    page.table([[SPOKEN[q], MEANING[name], int(mine[q].sum()), f'{mine[q].mean():.1%}'] for q, name in BEST_FIRST],
                ['quadrant', 'its clips', 'number', 'share'])
 
 
@@ -83,19 +82,12 @@ def _timesteps(page, table, law):
     sample = f' ({AVERAGED} of them at most)' if len(table.rows) > AVERAGED else ''
     page.section('When the clips will teach', f'The {law.kind} law turns mq and vq into the noise levels at which a clip is drawn: the mean'
                  f' density over the clips of each quadrant{sample}.')
-    page.figure(_named(plots.densities(grid, density)), 'High t, much noise: motion is decided. Low t, little noise: detail is.',
+    page.figure(plots.densities(grid, density), 'High t, much noise: motion is decided. Low t, little noise: detail is.',
                 'Density of t, one line a quadrant')
     late = {q: density[q][grid > 0.5].sum() / density[q].sum() for q in range(len(QUADRANTS))}
-    present = [(q, name) for q, name in BEST_FIRST if np.isfinite(late[q])]
-    page.table([[SHARES[name], float(grid @ density[q] / density[q].sum()), f'{late[q]:.0%}'] for q, name in present],
+    present = [q for q, _ in BEST_FIRST if np.isfinite(late[q])]
+    page.table([[SPOKEN[q], float(grid @ density[q] / density[q].sum()), f'{late[q]:.0%}'] for q in present],
                ['quadrant', 'mean t', 'drawn at t > 0.5'])
-
-
-def _named(figure):
-    """A figure whose legend names the quadrants as the page does."""
-    for text in figure.axes[0].get_legend().get_texts():
-        text.set_text(SHARES[text.get_text()])
-    return figure
 
 
 def quadrant_densities(table, law):
@@ -218,7 +210,8 @@ def _pictures(table, chosen, values, frames, workers):
 
 
 def _number(value):
-    return f'{round(float(value), 4):.3g}'
+    value = round(float(value), 4)
+    return f'{value:.3g}' if abs(value) < 1000 else f'{value:.0f}'
 
 
 def _short(path):

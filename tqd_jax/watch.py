@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from tqd_jax.data.video import write_atomically
+from tqd_jax.data.write import write_atomically
 from tqd_jax.evaluate import loss_scalars, loss_table
 from tqd_jax.quality.law import law_from_quality, quadrant
 from tqd_jax.run import Run

@@ -22,14 +22,14 @@ def shown(pair, digits=3):
 
 
 def rows(results, measure='accuracy'):
-    """(header, rows) of the table: a method a row, its mean ± standard error on every target and on average."""
+    """(header, rows) of the table: a method a row, its mean ± standard error on average and on every target."""
     targets = list(results['targets'])
-    header = ['method', *targets, 'average', 'negative', 'drawn', 'seconds']
+    header = ['method', 'average', *targets, 'negative', 'drawn', 'seconds']
     out = []
     for name, row in results['summary'].items():
         cells = [shown(row['targets'][target][measure]) if target in row['targets'] else '' for target in targets]
         negative = '' if row['negative'] is None else f'{row["negative"]:.2f}'
-        out.append([name, *cells, shown(row['average'][measure]), negative, f'{row["drawn"]:.0f}', f'{row["seconds"]:.1f}'])
+        out.append([name, shown(row['average'][measure]), *cells, negative, f'{row["drawn"]:.0f}', f'{row["seconds"]:.1f}'])
     return header, out
 
 

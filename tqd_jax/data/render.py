@@ -10,7 +10,8 @@ import pyarrow as pa
 import pyarrow.parquet
 
 from tqd_jax.data import scenes
-from tqd_jax.data.video import read_clip, write_atomically, write_clip
+from tqd_jax.data.video import read_clip
+from tqd_jax.data.write import write_atomically, write_clip
 from transfer_jax.runtime.errors import UserError
 
 VERSION = 3  # of what the clips look like: raise it, and old folders are rendered anew

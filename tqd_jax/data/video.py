@@ -1,11 +1,8 @@
-"""Video files: decode a window of one, probe it, write one; whatever is not a usable video is a BadClip."""
+"""Video files: decode a window of one, probe it; whatever is not a usable video is a BadClip."""
 import contextlib
 import dataclasses
-import fractions
-import io
 import itertools
 import os
-import pathlib
 import re
 
 import av
@@ -335,45 +332,3 @@ def _quick(frame, first, reformatter, size):
 def _rgb(frame, reformatter, size):
     return reformatter.reformat(frame, width=size[0], height=size[1], format='rgb24', src_color_range=frame.color_range,
                                 dst_color_range=ColorRange.JPEG, interpolation=Interpolation.AREA, threads=1).to_ndarray()
-
-
-def write_clip(path, frames, fps, *, crf=12, pix_fmt='yuv420p', preset='veryfast'):
-    """Writes frames uint8 [F, H, W, 3] RGB as H.264 in mp4, all of it or nothing; a high `crf` (0 to 51) is a low bit rate.
-
-    The same input gives the same bytes. Raises ValueError for other arrays and for odd sizes in yuv420p, which halves the colour
-    (yuv444p takes any size), and OSError with the path when the file cannot be written.
-    """
-    frames = np.asarray(frames)
-    if frames.dtype != np.uint8 or frames.ndim != 4 or frames.shape[-1] != 3 or not frames.size:
-        raise ValueError(f'frames must be uint8 [F, H, W, 3], not {frames.dtype} {list(frames.shape)}')
-    if pix_fmt == 'yuv420p' and (frames.shape[1] % 2 or frames.shape[2] % 2):
-        raise ValueError(f'yuv420p needs an even width and height, not {frames.shape[2]}x{frames.shape[1]}')
-    write_atomically(pathlib.Path(path), _encoded(frames, fps, pix_fmt, crf, preset))
-
-
-def _encoded(frames, fps, pix_fmt, crf, preset):
-    # x264's macroblock tree is not the same from call to call on frames of a few macroblocks
-    options = {'crf': str(crf), 'preset': preset, 'x264-params': 'mbtree=0'}
-    file = io.BytesIO()  # and not the file itself: libav hides a full disk until the trailer
-    with av.open(file, 'w', format='mp4') as container:
-        stream = container.add_stream('libx264', rate=fractions.Fraction(fps).limit_denominator(90_000), options=options)
-        stream.height, stream.width = frames.shape[1:3]
-        stream.pix_fmt = pix_fmt
-        stream.codec_context.thread_count = 1
-        for frame in frames:
-            container.mux(stream.encode(av.VideoFrame.from_ndarray(frame, format='rgb24')))
-        container.mux(stream.encode())
-    return file.getvalue()
-
-
-def write_atomically(path, data):
-    """Writes bytes to a pathlib.Path: all or nothing, whenever the process dies. Raises OSError with the path, for a full disk too."""
-    part = path.with_name(f'.{path.name}.part')  # the same each time: what a killed process left is written over
-    try:
-        part.write_bytes(data)
-        os.replace(part, path)
-    except OSError as error:
-        raise OSError(error.errno, error.strerror, str(path)) from error
-    finally:
-        with contextlib.suppress(OSError):  # or it would take the place of what went wrong
-            part.unlink(missing_ok=True)

@@ -7,6 +7,7 @@ from tqd_jax.timesteps import Base, make_law
 
 KINDS = ('uniform', 'beta', 'exact_base', 'offset', 'min_noise')
 QUADRANTS = ('poor', 'look', 'motion', 'golden')  # the index is 2 [mq >= 1/2] + [vq >= 1/2]
+SPOKEN = ('poor', 'look only', 'motion only', 'golden')  # the same, as people read it
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

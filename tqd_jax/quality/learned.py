@@ -50,4 +50,5 @@ def with_learned(scorers, rows, store):
 
 
 def version_of(scorer):
+    """What a scorer's rows are kept under."""
     return f'{scorer.name} {scorer.version}'

@@ -70,7 +70,7 @@ def _with_pauses(pictures, times, moves, shown):
     stays[-1] = stays[-1] - 1 if stays[-1] > 1 else 0  # pairs that begin with the last picture
     period = (times[-1] - times[0]) / shown[:-1].sum()
     pair = np.repeat(np.arange(len(stays)), stays)
-    moving = np.append(np.diff(pair) > 0, len(pair) > 0 and pair[-1] < len(stays) - 1)
+    moving = np.append(np.diff(pair) > 0, stays[-1] == 0)
     source = np.minimum(pair, len(moves.flow) - 1)
     still = {name: getattr(moves, name)[source] * moving.reshape(-1, *[1] * (getattr(moves, name).ndim - 1)) for name in MOVING}
     step = np.append(np.diff(times) / stays[:-1], period)[pair]

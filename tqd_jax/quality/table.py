@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet
 
 from tqd_jax.data import places
-from tqd_jax.data.video import write_atomically
+from tqd_jax.data.write import write_atomically
 from tqd_jax.quality.measures import MEASURES
 from tqd_jax.quality.normaliser import Normaliser
 from transfer_jax.runtime.errors import UserError

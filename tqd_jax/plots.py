@@ -67,7 +67,7 @@ def loss_lines(first, last):
 @rc_context({**STYLE, 'axes.grid': False})
 def loss_change(first, last):
     """Change of the validation loss from first to last in per cent, [4, BUCKETS], as a table of colours with numbers."""
-    figure, axes = _axes(left=0.7, xlabel='t (0: data, 1: noise)', title='change of the loss, %')
+    figure, axes = _axes(left=0.9, xlabel='t (0: data, 1: noise)', title='change of the loss, %')
     change = 100 * (last / first - 1)
     most = max(1.0, np.nanmax(np.abs(change), initial=0.0))
     axes.pcolormesh(change, cmap='PuOr_r', vmin=-most, vmax=most, edgecolors='face', rasterized=True)

@@ -34,7 +34,7 @@ def weights_over_time(sources, steps, weights, title, label):
     for number, name in enumerate(sources):
         mean, spread = weights[..., number].mean(1), weights[..., number].std(1)
         axes.plot(steps, mean, color=colour(number), marker='o', markersize=3, label=name)
-        axes.fill_between(steps, mean - spread, mean + spread, color=colour(number), alpha=0.15, linewidth=0)
+        axes.fill_between(steps, np.maximum(0, mean - spread), mean + spread, color=colour(number), alpha=0.15, linewidth=0)
     axes.set(xlabel='step', ylabel=label, title=title)
     axes.legend(ncols=2)
     return figure

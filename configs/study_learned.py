@@ -2,6 +2,8 @@
 
     python -m tqd_jax.study --config=configs/study_learned.py --workdir=runs/study --config.size=tiny
     python -m tqd_jax.study --config=configs/study_learned.py --workdir=runs/study --config.size=tiny --config.world=all
+    python -m tqd_jax.study --config=configs/study_learned.py --workdir=runs/smoke --config.size=smoke --config.results=runs/smoke \
+        --config.chunks=4 --config.chunk=1                                        a minute or two: it shows only that everything runs
 
 What configs/study_table.py left in the same --workdir is used again for world = 'known'; what is missing is trained. A stopped study goes
 on with the same command. Any key is overridden by --config.KEY=VALUE.

@@ -50,6 +50,13 @@ def finished(study, tmp_path_factory):
     return folder, json.loads((folder / 'tqd_smoke.json').read_text())
 
 
+def test_groups_hold_every_row_once_and_of_no_rows_there_are_none(study):
+    gpu = dataclasses.replace(study, devices=study.devices[:1])
+    with mock.patch.object(jax, 'default_backend', lambda: 'gpu'):
+        assert gpu.groups([]) == [] and gpu.groups([*range(7)]) == [[*range(7)]]
+    assert study.groups([]) == [] and study.groups([*range(5)]) == [[0, 1], [2, 3], [4]]
+
+
 def test_every_arm_seed_and_regime_is_in_the_json(finished):
     _, results = finished
     runs = {(run['regime'], run['arm'], run['seed']): run for run in results['runs']}

@@ -1,5 +1,9 @@
 """The theory's tools against independent truth: closed forms of the Gaussian mean, scipy, exact enumeration, automatic differentiation."""
+import functools
 import itertools
+import json
+import re
+import signal
 
 import jax
 import jax.numpy as jnp
@@ -7,6 +11,9 @@ import numpy as np
 import pytest
 from scipy import optimize, stats
 
+from configs import study_theory
+from transfer_jax.runtime.errors import UserError
+from transfer_jax.theory import study
 from transfer_jax.theory.cases import WAYS, growth, predicted_orders, threshold
 from transfer_jax.theory.debiased import debiasing, thinned
 from transfer_jax.theory.estimates import Draws
@@ -141,3 +148,37 @@ def test_what_the_prediction_lacks_where_biases_cancel_is_the_bias_of_the_noisel
     first_order = 4 / sizes.sum() / 2
     assert noiseless > 2 * first_order
     assert abs(kl.mean() - noiseless - first_order) < 0.3 * first_order + 3 * kl.std() / runs**0.5
+
+
+def test_the_study_goes_on_where_it_was_stopped_and_writes_what_it_keeps(tmp_path, monkeypatch):
+    config = study_theory.get_config()
+    with config.unlocked():
+        config.update({'results': str(tmp_path / 'results'), 'images': str(tmp_path / 'images')})
+        config.theory.update({'models': ('mean',), 'dimensions': (5,), 'sources': (1,), 'ratios': (10, 40), 'runs': 20, 'instances': 1})
+    monkeypatch.setattr(study, 'PREDICTED', 20)
+    all_jobs = study.jobs
+    left_out = re.compile('debiasing/.*/(100|1000)/|threshold/mean/(0.25|0.4|0.55|0.6|0.75|2.0|4.0)/')
+    few = lambda config: {name: job for name, job in all_jobs(config).items() if not left_out.search(name)}
+    measured = []
+
+    def watched(name, job):
+        measured.append(name)
+        if len(measured) == 3:
+            signal.raise_signal(signal.SIGTERM)
+        return job()
+
+    monkeypatch.setattr(study, 'jobs', lambda config: {
+        name: functools.partial(watched, name, job) for name, job in few(config).items()})
+    study.main(config, tmp_path / 'work')
+    assert len(measured) == 3 and not (tmp_path / 'results').exists()
+    study.main(config, tmp_path / 'work')
+    assert len(measured) == len(set(measured)) == len(few(config))
+    kept = json.loads((tmp_path / 'results/theory.json').read_text())['cases']
+    assert [*kept] == [*few(config)]
+    page = (tmp_path / 'results/theory.md').read_text()
+    assert all((tmp_path / 'images' / f'theory_{name}.png').exists() for name in ('growth', 'threshold', 'orders'))
+    assert 'off by more than 3 standard errors' in page
+    with config.unlocked():
+        config.theory.runs = 30
+    with pytest.raises(UserError, match='other settings'):
+        study.main(config, tmp_path / 'work')

@@ -12,14 +12,14 @@ from tqd_jax.study import table
 from tqd_jax.study.align_page import write_page
 from tqd_jax.study.build import SIZE_RULES, build
 from tqd_jax.study.degradations import DEGRADATIONS, KNOWN, degrade_look
-from tqd_jax.study.jobs import Stopped, pretrained
-from tqd_jax.study.world import golden_clips, pristine, quality, slowed, threshold
+from tqd_jax.study.jobs import Stopped, kept_step, pretrained
+from tqd_jax.study.world import COMPARED, golden_clips, golden_indices, pristine, slowed
 from transfer_jax.runtime.config import Each, choice, integer, number, sequence, text, to_json
 from transfer_jax.runtime.errors import UserError
+from transfer_jax.runtime.mesh import machine_line
 from transfer_jax.runtime.progress import StopRequest
 
 KINDS = ('golden', 'slow', 'look', *DEGRADATIONS)  # 'look': one of KNOWN for every clip in turn, as in the library
-SEED = 2000  # of the world of the clips compared: neither the library's nor the held-out ones'
 _ONE = integer(at_least=1)
 RULES = {'study': choice('align'), 'size': text(), 'seeds': sequence(integer(at_least=0)), 'results': text(),
          'moments': sequence(number(above=0, at_most=1)), 'clips': integer(at_least=3), 'chunks': integer(at_least=3),
@@ -39,27 +39,21 @@ def main(config, workdir, devices=None):
     except Stopped:
         print('stopped and saved; the same command goes on from there')
         return
-    settings = {key: config[key] for key in ('clips', 'chunks', 'buckets', 'draws', 'severity', 'speed')}
-    results = {'size': config.size, 'config': to_json(size), 'settings': settings, 'machine': table.machine(), 'kinds': list(KINDS),
+    results = {'size': config.size, 'config': to_json(size), 'settings': _settings(config), 'machine': machine_line(), 'kinds': list(KINDS),
                'seeds': list(config.seeds), 'moments': found}
     print(f'page: {write_page(pathlib.Path(config.results), results)}')
 
 
 def check(config):
     """Raises UserError where the config's values do not fit each other."""
-    if config.size not in config.sizes:
-        raise UserError(f'config.size = {config.size!r}; allowed: one of {", ".join(config.sizes)}')
-    table.check_size(config.size, config.sizes[config.size])
+    table.check(config, distinct=('seeds', 'moments'))
     if config.clips < config.chunks:
         raise UserError(f'config.clips = {config.clips} is less than config.chunks = {config.chunks}: a chunk has at least one clip')
-    for key in ('seeds', 'moments'):
-        if len(set(config[key])) < len(config[key]):
-            raise UserError(f'config.{key} = {tuple(config[key])} names one twice')
 
 
 def steps_of(size, moments):
-    """The steps of pre-training that the shares mean: multiples of size.every, at least one of them, in order."""
-    return sorted({size.every * max(1, round(share * size.pretrain / size.every)) for share in moments})
+    """The steps of pre-training that the shares mean, in order."""
+    return sorted({kept_step(size, share) for share in moments})
 
 
 def compare(study, config, stop):
@@ -80,8 +74,12 @@ def compare(study, config, stop):
     return found
 
 
+def _settings(config):
+    return {key: config[key] for key in ('clips', 'chunks', 'buckets', 'draws', 'severity', 'speed')}
+
+
 def _name(config, seed, step):
-    used = json.dumps([to_json(config)[key] for key in ('clips', 'chunks', 'buckets', 'draws', 'severity', 'speed')])
+    used = json.dumps([COMPARED, *_settings(config).values()])
     return f'alignment/{zlib.crc32(used.encode()):08x}/seed{seed}/step{step}'
 
 
@@ -90,21 +88,12 @@ def worse_copies(world, config):
 
     All copies are of the pristine clip, which a golden one looks like but for a severity below 0.1.
     """
-    world = dataclasses.replace(world, seed=SEED)
+    world = dataclasses.replace(world, seed=COMPARED)
     rows = golden_indices(world, config.clips)
     clips, slow = (np.stack([render(index) for index in rows]) for render in (
         lambda index: pristine(world, index), lambda index: slowed(world, index, config.speed)))
-    worse = lambda kind_of: np.stack([degrade_look(clip, kind_of(place), config.severity, np.random.default_rng([SEED, place]))
+    worse = lambda kind_of: np.stack([degrade_look(clip, kind_of(place), config.severity, np.random.default_rng([COMPARED, place]))
                                       for place, clip in enumerate(clips)])
     looks = [worse(lambda place: KNOWN[place % len(KNOWN)]), *(worse(lambda place, kind=kind: kind) for kind in DEGRADATIONS)]
     tokens = golden_clips(world, config.clips).tokens
     return np.concatenate([clips, slow, *looks]), np.tile(tokens, (len(KINDS), 1))
-
-
-def golden_indices(world, count):
-    """The first `count` indices of golden clips of a World, as golden_clips takes them."""
-    found, index, bar = [], 0, threshold(world)
-    while len(found) < count:
-        found += [index] if min(quality(world, index)) > bar else []
-        index += 1
-    return found

@@ -1,5 +1,4 @@
 """The page of study 2, docs/results/alignment.md: curves, crossings and a claim for every size whose JSON lies beside it."""
-import json
 
 import numpy as np
 from matplotlib import rc_context
@@ -27,16 +26,10 @@ intervals of the jackknife over chunks of clips, means over seeds; thin lines ar
 
 def write_page(folder, results):
     """Writes alignment_SIZE.json with pictures, and alignment.md from all such files in the folder; returns the page's path."""
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / f'alignment_{results["size"]}.json').write_text(json.dumps(results, allow_nan=False))
-    lines = [INTRO]
-    for path in sorted(folder.glob('alignment_*.json')):
-        found = json.loads(path.read_text())
+    def drawn(found, _):
         draw_pictures(folder, found)
-        lines += section(found)
-    target = folder / 'alignment.md'
-    target.write_text('\n'.join(lines).rstrip() + '\n')
-    return target
+        return section(found)
+    return page.collected(folder, 'alignment', results['size'], results, 'alignment.md', INTRO, drawn)
 
 
 def section(results):

@@ -21,7 +21,7 @@ from tqd_jax.study.arms import levels, stack
 from tqd_jax.study.library import library
 from tqd_jax.study.precondition import patch_statistics, precondition_patches
 from tqd_jax.study.runs import Material, Runs, Sampling, Trainer, trainer
-from tqd_jax.study.world import TEXT_LEN, VOCAB, Clips, World, golden_clips
+from tqd_jax.study.world import HELD_OUT, TEXT_LEN, VOCAB, Clips, World, golden_clips
 from transfer_jax.runtime.config import choice, integer, number, optional, sequence
 from transfer_jax.runtime.errors import UserError
 from transfer_jax.runtime.store import Store
@@ -33,7 +33,7 @@ SIZE_RULES = {
     'every': _ONE, 'pretrain': _ONE, 'finetune': _ONE, 'scratch': _ONE, 'learning_rate': number(above=0), 'warmup': _ONE,
     'ema': number(at_least=0, below=1), 'held_out': _ONE, 'samples': _ONE, 'sample_batch': _ONE, 'sample_steps': _ONE,
     'solver': choice(*SOLVERS), 'guidance': number(at_least=0), 'lanes': optional(_ONE)}
-HELD_OUT_SEED = 2000  # of the world that validation clips and captions come from: no run has seen it
+SEEN, PIXELS = 512, 2**23  # at most so many clips and pixels tell what patches are like: float64 copies of more fill a machine's memory
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -117,9 +117,10 @@ def build(size, workdir, devices=None):
     """The Study of a checked size (check_size), its clips cached in workdir; devices: all by default."""
     workdir, world = pathlib.Path(workdir), world_of(size)
     clips = library(world, workdir / 'clips')
-    held_out = golden_clips(dataclasses.replace(world, seed=HELD_OUT_SEED), max(size.held_out, size.samples))
+    held_out = golden_clips(dataclasses.replace(world, seed=HELD_OUT), max(size.held_out, size.samples))
     config, path = model_of(size), Path()
-    pixels = clips.frames[::max(1, len(clips) // 512)] / np.float32(127.5) - 1  # what PixelCodec makes of them
+    seen = min(SEEN, PIXELS // math.prod(clips.frames.shape[1:4]))
+    pixels = clips.frames[::max(1, len(clips) // seen)] / np.float32(127.5) - 1  # what PixelCodec makes of them
     model = precondition_patches(wan.apply(config), path, config.patch, *patch_statistics(pixels, config.patch))
     problem = Problem(model=model, codec=PixelCodec(), path=path, seed=0)
     devices = np.array(jax.devices()) if devices is None else np.array(devices)

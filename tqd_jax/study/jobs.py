@@ -50,6 +50,11 @@ def run_all(study, rows, material, evaluate, stop, progress):
         _train(study, group, material, evaluate, stop, progress)
 
 
+def kept_step(size, share):
+    """The step of pre-training nearest to a share of it of which weights are kept: a multiple of size.every, at least one of them."""
+    return size.every * max(1, round(share * size.pretrain / size.every))
+
+
 def pretrained(study, seed, step):
     """The averaged weights of a seed's pre-training after `step` updates, a multiple of `every`, once 'pretrain' rows have been run."""
     return study.store.load(_moment(seed, step), study.abstract_params)

@@ -1,5 +1,4 @@
 """The page of study 3, docs/results/learned_law.md: the learned laws and what they bring, for every JSON that lies beside it."""
-import json
 
 import numpy as np
 
@@ -22,16 +21,10 @@ arms; *best by hand* is the arm with the best mean of that very measure, chosen 
 
 def write_page(folder, results):
     """Writes learned_SIZE_WORLD.json with pictures, and learned_law.md from all such files in the folder; returns the page's path."""
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / f'learned_{results["size"]}_{results["world"]}.json').write_text(json.dumps(results, allow_nan=False))
-    lines = [INTRO]
-    for path in sorted(folder.glob('learned_*.json')):
-        found = json.loads(path.read_text())
-        page.save(page.curves(*weights(found)), folder / f'{path.stem}.png')
-        lines += section(found, path.stem)
-    target = folder / 'learned_law.md'
-    target.write_text('\n'.join(lines).rstrip() + '\n')
-    return target
+    def drawn(found, stem):
+        page.save(page.curves(*weights(found)), folder / f'{stem}.png')
+        return section(found, stem)
+    return page.collected(folder, 'learned', f'{results["size"]}_{results["world"]}', results, 'learned_law.md', INTRO, drawn)
 
 
 def weights(results):

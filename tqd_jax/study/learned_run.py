@@ -1,6 +1,7 @@
 """Study 3: arms whose laws a pilot model's gradients chose (tqd_jax.study.learned) beside those set by hand, same steps, same seeds."""
 import dataclasses
 import functools
+import itertools
 import json
 import pathlib
 import zlib
@@ -14,20 +15,20 @@ from tqd_jax.study import table
 from tqd_jax.study.arms import ARMS, plan
 from tqd_jax.study.build import SIZE_RULES, build
 from tqd_jax.study.degradations import DEGRADATIONS, KNOWN
-from tqd_jax.study.jobs import Row, Stopped, pretrained, run_all
+from tqd_jax.study.jobs import Row, Stopped, kept_step, pretrained
 from tqd_jax.study.learned import kinds_of, learned_plan, pilot_chunks, pilot_products, quantities, shares, shares_error
 from tqd_jax.study.learned_page import write_page
 from tqd_jax.study.library import library
-from tqd_jax.study.world import golden_clips
+from tqd_jax.study.world import TARGET, golden_clips
 from tqd_jax.timesteps import BINS
 from transfer_jax.runtime.config import Each, choice, integer, number, sequence, text, to_json
 from transfer_jax.runtime.errors import UserError
+from transfer_jax.runtime.mesh import machine_line
 from transfer_jax.runtime.progress import Progress, StopRequest
 from transfer_jax.runtime.store import Store
 
 WORLDS = {'known': KNOWN, 'all': DEGRADATIONS}
 LEARNED = {'learned': 'gram', 'learned, plug-in': 'plug_in'}  # arms, and which Gram matrix their law is solved from
-SEED = 3000  # of the world of the target clips
 RULES = {'study': choice('learned'), 'size': text(), 'world': choice(*WORLDS), 'regimes': sequence(choice(*table.REGIMES)),
          'arms': sequence(choice(*ARMS)), 'seeds': sequence(integer(at_least=0)), 'pilot': number(above=0, at_most=1),
          'target': integer(at_least=3), 'chunks': integer(at_least=3), 'chunk': integer(at_least=1), 'buckets': integer(at_least=2),
@@ -39,6 +40,7 @@ def main(config, workdir, devices=None):
     check(config)
     size = config.sizes[config.size]
     study = in_world(build(size, table.folder(config, workdir), devices=devices), config.world, table.folder(config, workdir))
+    check_kinds(study.clips, config)
     evaluate = table.evaluator(study)
     try:
         with StopRequest() as stop:
@@ -49,7 +51,7 @@ def main(config, workdir, devices=None):
         print('stopped and saved; the same command goes on from there')
         return
     results = {'size': config.size, 'world': config.world, 'config': to_json(size), 'settings': _settings(config), 'laws': laws,
-               'runs': runs, 'machine': table.machine(), 'arms': {arm: {} for arm in (*config.arms, *LEARNED)},
+               'runs': runs, 'machine': machine_line(), 'arms': {arm: {} for arm in (*config.arms, *LEARNED)},
                'regimes': list(config.regimes), 'seeds': list(config.seeds), **table.described(study.clips)}
     print(f'page: {write_page(pathlib.Path(config.results), results)}')
 
@@ -61,6 +63,15 @@ def check(config):
         raise UserError(f'config.target = {config.target} is less than chunks x chunk = {config.chunks} x {config.chunk}')
     if BINS % config.buckets:
         raise UserError(f'config.buckets = {config.buckets} does not divide {BINS}, the bins of a tabulated law')
+
+
+def check_kinds(clips, config):
+    """Raises UserError where a kind of the library's clips is too small for the pilot's chunks: hours before the pilot would."""
+    names, labels = kinds_of(clips, config.chunks * config.chunk)
+    kind = int(np.argmin(np.bincount(labels)))
+    if np.bincount(labels)[kind] < config.chunks * config.chunk:
+        raise UserError(f'the library has {np.bincount(labels)[kind]} clips of the kind {names[kind]}, fewer than config.chunks x '
+                        f'config.chunk = {config.chunks} x {config.chunk}: lower one of them, or take more clips')
 
 
 def in_world(study, world, folder):
@@ -76,7 +87,7 @@ def learned_law(study, config, seed):
     a dict of q [B, K] from 'gram' and from 'plug_in'."""
     name = f'laws/{_key(config):08x}/seed{seed}'
     if study.store.record(name) is None:
-        step = study.size.every * max(1, round(config.pilot * study.size.pretrain / study.size.every))
+        step = kept_step(study.size, config.pilot)
         names, labels = kinds_of(study.clips, config.chunks * config.chunk)
         counts = np.bincount(labels)
         found = pilot(study, config, pretrained(study, seed, step), labels)
@@ -87,13 +98,10 @@ def learned_law(study, config, seed):
 
 
 def pilot(study, config, params, labels):
-    """The Quantities of the library's kinds at weights params. Raises UserError where a kind has too few clips."""
-    target = golden_clips(dataclasses.replace(study.world, seed=SEED), config.target)
-    try:
-        chunks = pilot_chunks(np.concatenate([labels, np.full(len(target), -1)]), len(labels) + np.arange(len(target)), config.chunks,
-                              config.chunk)
-    except ValueError as error:
-        raise UserError(f'config.chunks = {config.chunks}, config.chunk = {config.chunk}: {error}') from None
+    """The Quantities of the library's kinds at weights params."""
+    target = golden_clips(dataclasses.replace(study.world, seed=TARGET), config.target)
+    chunks = pilot_chunks(np.concatenate([labels, np.full(len(target), -1)]), len(labels) + np.arange(len(target)), config.chunks,
+                          config.chunk)
     frames, tokens = (jnp.asarray(np.concatenate([getattr(clips, key) for clips in (study.clips, target)])) for key in ('frames', 'tokens'))
     run = jax.jit(functools.partial(pilot_products, study.problem, chunks=chunks, buckets=config.buckets))
     found = []
@@ -118,14 +126,9 @@ def train(study, config, laws, evaluate, stop):
             for index, arm in enumerate(LEARNED):
                 own = len(hand) + index * len(laws) + place
                 rows[regime, arm, seed] = Row(regime=regime, arm=f'{arm} {_key(config):08x}', plan=own, seed=seed)
-    material, total = study.material(plans), sum(study.size[row.regime] for row in rows.values())
-    done = sum(study.size[row.regime] for row in rows.values() if study.store.record(row.name) is not None)
-    with Progress(total, start=done, label='study', unit='run-step') as progress:
-        for regime in config.regimes:
-            for follow in (True, False):
-                chosen = [row for row in rows.values() if (row.regime, row.follow) == (regime, follow)]
-                if chosen:
-                    run_all(study, chosen, material, evaluate, stop, progress)
+    kinds = itertools.product(config.regimes, (True, False))
+    calls = [[row for row in rows.values() if (row.regime, row.follow) == kind] for kind in kinds]
+    table.run_calls(study, calls, study.material(plans), evaluate, stop)
     return [study.store.record(row.name) | {'arm': arm} for (_, arm, _), row in rows.items()]
 
 

@@ -1,4 +1,5 @@
 """What the studies' pages are made of: Markdown tables, and pictures of intervals, curves, histograms and clips."""
+import json
 import math
 
 import numpy as np
@@ -15,6 +16,19 @@ def table(header, rows):
     """Lines of a Markdown table; cells are text."""
     line = lambda cells: f'| {" | ".join(cells)} |'
     return [line(header), f'|{"---|" * len(header)}', *map(line, rows)]
+
+
+def collected(folder, kind, name, results, target, intro, section):
+    """Writes KIND_NAME.json of results, and the page `target` of all such files: the intro, then section(results, file's stem) of each.
+
+    Returns the page's path. So a size that was run on another machine stays on the page.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / f'{kind}_{name}.json').write_text(json.dumps(results, indent=1, allow_nan=False))
+    found = {path.stem: json.loads(path.read_text()) for path in sorted(folder.glob(f'{kind}_*.json'))}
+    lines = [intro, *(line for stem, one in found.items() for line in section(one, stem))]
+    (folder / target).write_text('\n'.join(lines).rstrip() + '\n')
+    return folder / target
 
 
 def cell(estimate, digits=3, sign=False):

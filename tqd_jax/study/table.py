@@ -2,9 +2,7 @@
 import dataclasses
 import functools
 import json
-import os
 import pathlib
-import platform
 import zlib
 
 import jax
@@ -12,11 +10,12 @@ import numpy as np
 
 from tqd_jax.study.arms import ARMS, plan
 from tqd_jax.study.build import SIZE_RULES, build, check_size
-from tqd_jax.study.jobs import Row, Stopped, finite, run_all
+from tqd_jax.study.jobs import KEPT, Row, Stopped, finite, run_all
 from tqd_jax.study.measures import distances, make_reference, measure
 from tqd_jax.study.table_page import write_page
 from transfer_jax.runtime.config import Each, choice, integer, optional, sequence, text, to_json
 from transfer_jax.runtime.errors import UserError
+from transfer_jax.runtime.mesh import machine_line
 from transfer_jax.runtime.progress import Progress, StopRequest
 
 REGIMES = ('finetune', 'scratch')
@@ -39,16 +38,16 @@ def main(config, workdir, devices=None):
     except Stopped:
         print('stopped and saved; the same command goes on from there')
         return
-    results = {'size': config.size, 'config': to_json(size), 'machine': machine(), 'truth': truth(study, evaluate),
+    results = {'size': config.size, 'config': to_json(size), 'machine': machine_line(), 'truth': truth(study, evaluate),
                **described(study.clips), **collect(study, arms, config.regimes, config.seeds)}
     print(f'page: {write_page(pathlib.Path(config.results), results, samples(study, results))}')
 
 
-def check(config):
-    """Raises UserError where the config's values do not fit each other."""
+def check(config, distinct=('arms', 'seeds', 'regimes')):
+    """Raises UserError where the config's values do not fit each other; distinct: keys whose values are all different."""
     if config.size not in config.sizes:
         raise UserError(f'config.size = {config.size!r}; allowed: one of {", ".join(config.sizes)}')
-    for key in ('arms', 'seeds', 'regimes'):
+    for key in distinct:
         if len(set(config[key] or ())) < len(config[key] or ()):
             raise UserError(f'config.{key} = {tuple(config[key])} names one twice')
     check_size(config.size, config.sizes[config.size])
@@ -70,11 +69,15 @@ def plan_rows(arms, regimes, seeds):
 
 
 def train(study, arms, regimes, seeds, evaluate, stop):
-    """All runs, with one bar over their steps."""
-    calls = plan_rows(arms, regimes, seeds)
+    """All runs of the arms, and the pre-training that fine-tuning needs."""
+    material = study.material([plan(ARMS[arm], study.clips) for arm in [*arms, BASE]])
+    run_calls(study, plan_rows(arms, regimes, seeds), material, evaluate, stop)
+
+
+def run_calls(study, calls, material, evaluate, stop):
+    """run_all of every list of Rows in turn, with one bar over their steps."""
     rows = [row for call in calls for row in call]
     steps = lambda rows: sum(study.size[row.regime] for row in rows)
-    material = study.material([plan(ARMS[arm], study.clips) for arm in [*arms, BASE]])
     done = steps([row for row in rows if study.store.record(row.name) is not None])
     with Progress(steps(rows), start=done, label='study', unit='run-step') as progress:
         for call in calls:
@@ -110,7 +113,7 @@ def collect(study, arms, regimes, seeds):
 
 def samples(study, results):
     """{(regime, arm): uint8 [KEPT, F, H, W, 3]} of the first seed, for the sheet of samples."""
-    shape = (min(8, study.size.samples), study.size.frames, study.size.size, study.size.size, 3)
+    shape = (min(KEPT, study.size.samples), study.size.frames, study.size.size, study.size.size, 3)
     load = functools.partial(study.store.load, abstract={'samples': jax.ShapeDtypeStruct(shape, np.uint8)})
     first = [Row(**{field.name: run[field.name] for field in dataclasses.fields(Row)}) for run in results['runs']
              if run['seed'] == results['seeds'][0] and run['regime'] != 'pretrain']
@@ -121,12 +124,6 @@ def described(clips):
     """The shares of the library's kinds, and the correlation of motion and look."""
     shares = {kind: float(np.mean(getattr(clips, kind))) for kind in ('golden', 'motion_only', 'look_only', 'poor')}
     return {'library': shares, 'correlation': float(np.corrcoef(clips.mq, clips.vq)[0, 1])}
-
-
-def machine():
-    """Versions and devices, in one line."""
-    return (f'{os.cpu_count()} cores, {jax.device_count()} x {jax.devices()[0].device_kind}, Python {platform.python_version()}, '
-            f'jax {jax.__version__}')
 
 
 def _described(arm):

@@ -1,5 +1,4 @@
 """The page of study 1, docs/results/tqd.md: claims and tables of every size whose JSON lies beside it; each number is from there."""
-import json
 
 import numpy as np
 
@@ -48,12 +47,8 @@ def write_page(folder, results, samples):
     results: as table.main has them. samples: {(regime, arm): uint8 [n, F, H, W, 3]}.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / f'tqd_{results["size"]}.json').write_text(json.dumps(results, indent=1, allow_nan=False))
     draw_pictures(folder, results, samples)
-    sizes = [json.loads(path.read_text()) for path in sorted(folder.glob('tqd_*.json'))]
-    lines = [INTRO, *(line for one in sizes for line in section(one))]
-    (folder / 'tqd.md').write_text('\n'.join(lines) + '\n')
-    return folder / 'tqd.md'
+    return page.collected(folder, 'tqd', results['size'], results, 'tqd.md', INTRO, lambda found, _: section(found))
 
 
 def values(results, regime, arm, key):

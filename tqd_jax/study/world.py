@@ -1,6 +1,7 @@
 """The benchmark world: clips in memory with everything that is true of them, each a pure function of (seed, index)."""
 import dataclasses
 import functools
+import itertools
 import math
 
 import numpy as np
@@ -14,6 +15,7 @@ TEXT_LEN, VOCAB = 8, 512  # of captions, as in configs/video.py; no two words of
 FINEST = 64  # smaller frames are rendered at about this size and averaged: stripes and weave would alias
 SEVERITY = {True: (0.1, 0.0), False: (1.0, 0.5)}  # of good and of poor look, from the lowest vq to the highest
 MORE = 0.25  # probability of each sprite beyond the least
+HELD_OUT, TARGET, COMPARED = 2000, 3000, 4000  # seeds of worlds beside the library's: for validation, for learning laws, for gradients
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -45,9 +47,6 @@ class World:
             raise ValueError(f'correlation {self.correlation} must be in (-1, 1), golden {self.golden} in (0, 1)')
         if not self.degradations or set(self.degradations) - set(DEGRADATIONS):
             raise ValueError(f'degradations are some of {", ".join(DEGRADATIONS)}, not {self.degradations}')
-
-
-SIZES = {'tiny': World(), 'small': World(size=64, frames=32, fps=32)}  # one second each, with the same motion from pixel to pixel
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -91,14 +90,15 @@ def make_clips(world, indices=None):
     return Clips(**{name: np.stack([row[name] for row in rows]) for name in rows[0]})
 
 
-def golden_clips(world, count, *, first=0):
-    """The first `count` golden Clips of a World from index `first` on, however far that goes: for references and held-out captions."""
-    found, index = [], first
-    while len(found) < count:
-        if min(quality(world, index)) > threshold(world):
-            found.append(index)
-        index += 1
-    return make_clips(world, found)
+def golden_indices(world, count):
+    """The first `count` indices of golden clips of a World, however far that goes."""
+    bar = threshold(world)
+    return list(itertools.islice((index for index in itertools.count() if min(quality(world, index)) > bar), count))
+
+
+def golden_clips(world, count):
+    """The first `count` golden Clips of a World: for references and held-out captions."""
+    return make_clips(world, golden_indices(world, count))
 
 
 def threshold(world):

@@ -1,5 +1,6 @@
 """Devices: the mesh (data x fsdp), one sharding rule for every tree, and batches from numpy to global arrays."""
 import os
+import platform
 
 import jax
 import numpy as np
@@ -98,3 +99,9 @@ def to_global(batch, mesh):
     sharding = batch_sharding(mesh)
     check_batch(len(jax.tree.leaves(batch)[0]) * jax.process_count(), mesh)
     return jax.tree.map(lambda rows: jax.make_array_from_process_local_data(sharding, np.asarray(rows)), batch)
+
+
+def machine_line():
+    """Cores, devices and versions, in one line: what stands beside every figure."""
+    return (f'{os.cpu_count()} cores, {jax.device_count()} x {jax.devices()[0].device_kind}, Python {platform.python_version()}, '
+            f'jax {jax.__version__}')

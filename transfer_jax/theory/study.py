@@ -6,13 +6,13 @@ import functools
 import json
 import os
 import pathlib
-import platform
 import time
 
 import jax
 
 from transfer_jax.runtime.config import check, choice, differences, integer, sequence, text, to_json
 from transfer_jax.runtime.errors import UserError
+from transfer_jax.runtime.mesh import machine_line
 from transfer_jax.runtime.progress import Progress, StopRequest
 from transfer_jax.runtime.store import Store
 from transfer_jax.theory.cases import growth, orders, predicted_orders, threshold
@@ -53,7 +53,7 @@ def run_missing(store, todo):
         for name in missing:
             began = time.perf_counter()
             record = todo[name]()
-            store.save(name, None, record | {'seconds': time.perf_counter() - began, 'machine': machine()})
+            store.save(name, None, record | {'seconds': time.perf_counter() - began, 'machine': machine_line()})
             progress.update(at=name)
             if stop.requested:
                 return False
@@ -98,8 +98,3 @@ def write(config, settings, records):
     (results / 'theory.json').write_text(f'{{"settings": {json.dumps(settings)}, "cases": {{\n{lines}\n}}}}\n')
     (results / 'theory.md').write_text('\n'.join(page(settings, records, links)) + '\n')
     print(f'page: {results / "theory.md"}')
-
-
-def machine():
-    """Cores, devices and versions, in one line."""
-    return f'{os.cpu_count()} cores, {jax.devices()[0].device_kind}, Python {platform.python_version()}, jax {jax.__version__}'

@@ -2,9 +2,10 @@
 import numpy as np
 import optax
 import pytest
+from worlds import SIZES
 
 from tqd_jax.study import features
-from tqd_jax.study.world import SIZES, World, golden_clips
+from tqd_jax.study.world import World, golden_clips
 
 
 def test_frechet_of_commuting_gaussians_is_the_closed_form():

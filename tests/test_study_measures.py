@@ -3,10 +3,11 @@ import dataclasses
 
 import numpy as np
 import pytest
+from worlds import SIZES
 
 from tqd_jax.study import measures
 from tqd_jax.study.degradations import degrade_look, degrade_motion
-from tqd_jax.study.world import SIZES, World, golden_clips
+from tqd_jax.study.world import World, golden_clips
 
 COUNT = 64
 

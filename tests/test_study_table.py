@@ -228,3 +228,13 @@ def test_cells_and_sheets():
     assert picture.shape == (2 * (2 + 2), 2 * (4 * 3 + 2), 3)
     np.testing.assert_array_equal(picture[:2, 3:6], clips[0, 2])  # frames 0, 2, 5, 7
     assert isinstance(page.intervals(['a'], {'one': [dataclasses.replace(known, low=np.nan, high=np.nan)]}), Figure)
+
+
+def test_pictures_cut_nothing_off_and_name_every_line():
+    for axes in page.histograms({'flat': [5] * 20, 'steep': [0] * 19 + [5]}).axes[:2]:
+        assert axes.get_ylim() == (0, 21)  # the density of all draws in a twentieth is 20
+    x, named = [0.0, 1.0], lambda *names: {name: [[1, 2], [3, 4]] for name in names}
+    legends = lambda panels: [axes.get_legend() and [text.get_text() for text in axes.get_legend().get_texts()]
+                              for axes in page.curves(x, panels, 't').axes]
+    assert legends({'one': named('a', 'b'), 'two': named('c', 'd')}) == [['a', 'b'], ['c', 'd']]
+    assert legends({'one': named('a', 'b'), 'two': named('a', 'b')}) == [None, ['a', 'b']]

@@ -3,11 +3,12 @@ import math
 
 import numpy as np
 import pytest
+from worlds import SIZES
 
 from tqd_jax.data import scenes
 from tqd_jax.study import templates, track
 from tqd_jax.study.paths import fit_paths
-from tqd_jax.study.world import SIZES, golden_clips, render
+from tqd_jax.study.world import golden_clips, render
 
 
 def sprite(**changes):

@@ -1,6 +1,5 @@
 """Gradient alignment on a run's own clips: golden ones against copies of them that are worse in look or in motion alone."""
 import dataclasses
-import functools
 import math
 
 import jax
@@ -52,17 +51,18 @@ def copies(frames, settings):
     return np.concatenate([frames, frames[:, slow], look])
 
 
-def measured(problem, params, frames, tokens, chunks, buckets, groups=None):
+def measured(problem, params, frames, tokens, chunks, buckets):
     """What two copies' gradients are to the first's in `buckets` equal buckets of t, as plain lists; see described."""
-    groups = groups or layer_groups(params)
-    product = jax.jit(functools.partial(copy_products, problem, chunks=chunks, groups=groups, buckets=buckets))
-    found, frames, tokens = [], jnp.asarray(frames), jnp.asarray(tokens)
+    groups, found, frames, tokens = layer_groups(params), [], jnp.asarray(frames), jnp.asarray(tokens)
     with Progress(buckets, label='align', unit='bucket') as progress:
         for bucket in range(buckets):
-            found.append(jax.device_get(product(params, frames, tokens, jnp.int32(bucket))))
+            found.append(jax.device_get(_products(problem, params, frames, tokens, jnp.int32(bucket), chunks, groups, buckets)))
             progress.update(1)
     stacked = jax.tree.map(lambda *leaves: np.stack(leaves, axis=1), *found)
     return {'examples': chunks[0].shape[2], 'chunks': len(chunks[0]), 'groups': groups.names, **described(alignment(stacked), buckets)}
+
+
+_products = jax.jit(copy_products, static_argnums=(0, 6, 7))  # compiled once for all the weights of a study
 
 
 def described(found, buckets):

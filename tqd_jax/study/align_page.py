@@ -1,5 +1,4 @@
 """The page of study 2, docs/results/alignment.md: curves, crossings and a claim for every size whose JSON lies beside it."""
-
 import numpy as np
 from matplotlib import rc_context
 from matplotlib.figure import Figure
@@ -62,9 +61,9 @@ def claims(results, name):
 def curve(results, step, name, kind, key='cosine', group=0):
     """[seeds, B] of one kind's cosine with golden; NaN where it is not known."""
     place = results['kinds'].index(kind) - 1
-    values = [[bucket[group][place] for bucket in record[name][key]] for record in results['moments'][step]]
-    known = [[bucket[group][place] for bucket in record[name]['cosine']] for record in results['moments'][step]]
-    return np.where(np.array(known, float) == np.array(known, float), np.array(values, float), np.nan)
+    values, known = (np.array([[bucket[group][place] for bucket in record[name][which]] for record in results['moments'][step]], float)
+                     for which in (key, 'cosine'))
+    return np.where(np.isfinite(known), values, np.nan)
 
 
 def means(values):
@@ -100,7 +99,9 @@ def lines_figure(results, name):
     """A panel a moment: both curves with their bands, seeds as thin lines."""
     moments = results['moments']
     figure = Figure(figsize=(page.WIDTH, 2.6), layout='constrained')
-    for axes, (step, records) in zip(figure.subplots(1, len(moments), sharey=True, squeeze=False)[0], moments.items(), strict=True):
+    panels = figure.subplots(1, len(moments), sharey=True, squeeze=False)[0]
+    panels[0].set_ylabel(f'{name} cosine')
+    for axes, (step, records) in zip(panels, moments.items(), strict=True):
         for colour, (kind, label) in zip((page.COLOURS[0], page.COLOURS[3]), LINES.items(), strict=True):
             own, low, high = (curve(results, step, name, kind, key) for key in ('cosine', 'low', 'high'))
             axes.plot(records[0]['t'], own.T, color=colour, linewidth=0.4, alpha=0.6)
@@ -125,5 +126,5 @@ def groups_figure(results):
     axes.scatter(np.array(record['t'])[bucket], group + 0.5, s=6, c='#404040')
     axes.set(xlabel='t (0: data, 1: noise)', yticks=np.arange(len(record['groups'])) + 0.5)
     axes.set_yticklabels(record['groups'])
-    figure.colorbar(drawn, ax=axes)
+    figure.colorbar(drawn, ax=axes, label='matched cosine: look minus motion')
     return figure

@@ -1,5 +1,4 @@
 """The page of study 3, docs/results/learned_law.md: the learned laws and what they bring, for every JSON that lies beside it."""
-
 import numpy as np
 
 from tqd_jax.study import page

@@ -1,6 +1,5 @@
 """Study 3: arms whose laws a pilot model's gradients chose (tqd_jax.study.learned) beside those set by hand, same steps, same seeds."""
 import dataclasses
-import functools
 import itertools
 import json
 import pathlib
@@ -103,14 +102,16 @@ def pilot(study, config, params, labels):
     chunks = pilot_chunks(np.concatenate([labels, np.full(len(target), -1)]), len(labels) + np.arange(len(target)), config.chunks,
                           config.chunk)
     frames, tokens = (jnp.asarray(np.concatenate([getattr(clips, key) for clips in (study.clips, target)])) for key in ('frames', 'tokens'))
-    run = jax.jit(functools.partial(pilot_products, study.problem, chunks=chunks, buckets=config.buckets))
     found = []
     with Progress(config.buckets, label='pilot', unit='bucket') as progress:
         for bucket in range(config.buckets):
-            found.append(jax.device_get(run(params, frames, tokens, jnp.int32(bucket))))
+            found.append(jax.device_get(_products(study.problem, params, frames, tokens, jnp.int32(bucket), chunks, config.buckets)))
             progress.update(1)
     products = Products(**{key: np.stack([getattr(one, key) for one, _ in found], axis=1) for key in ('cross', 'own')})
     return quantities(products, np.array([d for _, d in found]), config.chunk)
+
+
+_products = jax.jit(pilot_products, static_argnums=(0, 6))  # compiled once for the pilots of all seeds
 
 
 def train(study, config, laws, evaluate, stop):

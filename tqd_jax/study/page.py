@@ -77,8 +77,8 @@ def curves(x, panels, xlabel, logy=False):
                 one.fill_between(x, values.min(0), values.max(0), color=style['color'], alpha=0.15, linewidth=0)
         one.set(title=title, xlabel=xlabel, yscale='log' if logy else 'linear')
         one.locator_params(axis='x', nbins=5)
-    if len(lines) > 1:
-        axes[-1].legend(loc='center left', bbox_to_anchor=(1.0, 0.5))
+        if len(lines) > 1 and (one is axes[-1] or list(lines) != list(list(panels.values())[-1])):
+            one.legend(loc='center left', bbox_to_anchor=(1.0, 0.5))
     return figure
 
 
@@ -89,13 +89,15 @@ def histograms(counts):
     rows = math.ceil(len(counts) / columns)
     figure = Figure(figsize=(WIDTH, 0.35 + 1.05 * rows), layout='constrained')
     axes = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False).ravel()
-    for one, (name, values) in zip(axes, counts.items(), strict=False):
-        values = np.asarray(values, np.float64)
-        one.stairs(values * values.size / values.sum(), np.linspace(0, 1, values.size + 1), fill=True, color=COLOURS[0], alpha=0.6)
-        one.set(title=name, xlim=(0, 1), ylim=(0, None))
+    density = {name: np.asarray(values) * len(values) / np.sum(values) for name, values in counts.items()}
+    top = 1.05 * max(map(np.max, density.values()))  # of all panels: they share their axis
+    for one, (name, values) in zip(axes, density.items(), strict=False):
+        one.stairs(values, np.linspace(0, 1, values.size + 1), fill=True, color=COLOURS[0], alpha=0.6)
+        one.set(title=name, xlim=(0, 1), ylim=(0, top))
     for one in axes[len(counts):]:
         one.set_visible(False)
     figure.supxlabel('t (0: data, 1: noise)', fontsize=8)
+    figure.supylabel('density of t', fontsize=8)
     return figure
 
 

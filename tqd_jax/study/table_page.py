@@ -1,5 +1,4 @@
 """The page of study 1, docs/results/tqd.md: claims and tables of every size whose JSON lies beside it; each number is from there."""
-
 import numpy as np
 
 from tqd_jax.study import page
@@ -161,7 +160,8 @@ def shown(value, digits):
 def pictures(results, regime):
     """Markdown of the pictures of a regime."""
     name = f'tqd_{results["size"]}_{regime}'
-    return [f'![measures]({name}_measures.png)', '', f'![loss on golden clips by noise]({name}_loss.png)', '',
+    return [f'![measures]({name}_measures.png)', '', 'Dashed: true golden clips. Bands below: from the least to the greatest of the seeds.',
+            '', f'![loss on golden clips by noise]({name}_loss.png)', '',
             f'![where t fell]({name}_t.png)', '', f'![samples of the first seed]({name}_samples.png)']
 
 

@@ -1,6 +1,6 @@
 """The theory study's pictures, from its records alone."""
 import numpy as np
-from matplotlib import rc_context
+from matplotlib import colormaps, rc_context
 from matplotlib.figure import Figure
 
 from transfer_jax.plots import STYLE, colour
@@ -45,26 +45,29 @@ def growth(records):
                 axes.errorbar(x, abs(ratio[:, 0] - 1), ratio[:, 1], color=colour(number), linestyle=style, marker='o', markersize=3,
                               capsize=2, label=f'd = {d}' if way == 'UOWQ' else None)
         axes.plot(x, 2.5 / x, color='0.6', linewidth=1, label='slope -1')
-        axes.set(xscale='log', yscale='log', xlabel='N0 / d', ylim=(1e-4, 5))
+        axes.set(xscale='log', yscale='log', xlabel='N0 / d', ylim=(1e-4, 20))
+        axes.legend(title='solid UOWQ, dotted target only', loc='upper right', ncols=3, fontsize=7)  # d is not the same in all panels
     found[0][1].set_ylabel('|realised / predicted - 1|')
-    found[-1][1].legend(title='solid UOWQ, dotted target only', ncols=2, fontsize=7)
     return figure
 
 
 def threshold(records):
-    """KL over target only's against n / N0 for every N0 G: predicted lines, realised marks."""
+    """KL over target only's against n / N0 for every N0 G: predicted lines, realised marks, the darker the nearer the source."""
     figure, found = panels(records, sharey=True)
     for _, axes, own in found:
-        for number, record in enumerate(own):
+        shades = colormaps['viridis'](np.linspace(0, 0.9, len(own)))
+        for shade, record in zip(shades, own, strict=True):
             x, none = np.array(record['quantities']), record['predicted'][0]
             kl = np.array(record['kl'])
-            axes.plot(x, np.array(record['predicted']) / none, color=colour(number), linewidth=1)
-            axes.errorbar(x, kl[:, 0] / none, kl[:, 1] / none, color=colour(number), fmt='o', markersize=2.5, label=record['distance'])
-            axes.plot(record['closed'], record['predicted'][record['best']] / none, '*', color=colour(number), markersize=10)
-        axes.set(xscale='symlog', xlabel='n / N0')
-        axes.set_xlim(0, 25)
+            axes.plot(x, np.array(record['predicted']) / none, color=shade, linewidth=1)
+            axes.errorbar(x, kl[:, 0] / none, kl[:, 1] / none, color=shade, fmt='o', markersize=2.5, label=record['distance'])
+            axes.plot(record['closed'], record['predicted'][record['best']] / none, '*', color=shade, markersize=9)
+        axes.set_xscale('symlog', linthresh=0.1)
+        axes.set(xlabel='n / N0', xlim=(0, 25), yscale='log', yticks=(0.3, 0.5, 1, 2, 3))
+        axes.yaxis.set_major_formatter('{x:g}')
+        axes.minorticks_off()
     found[0][1].set_ylabel('KL over target only\'s')
-    found[0][1].legend(title='N0 G (star: n*)', fontsize=7, ncols=3)
+    found[0][1].legend(title='N0 G (star: n*)', loc='upper left', fontsize=7, ncols=3)
     return figure
 
 
@@ -80,7 +83,7 @@ def debiasing(records):
         axes.set(xscale='log', xlabel='KL over target only\'s', yticks=range(len(own)))
         axes.set_yticklabels(names, fontsize=7)
         axes.invert_yaxis()
-    found[0][1].legend(title='UOWQ with G', loc='lower left', fontsize=7)
+    figure.legend(*found[0][1].get_legend_handles_labels(), title='UOWQ with G', loc='outside lower center', ncols=3, fontsize=7)
     return figure
 
 
@@ -90,7 +93,8 @@ def orders(records):
     for _, axes, own in found:
         for number, record in enumerate(own):
             kl = np.array([[value for value, _ in instance['kl']] for instance in record['instances']])
-            axes.plot(kl[:, 2] / kl[:, :2].min(1), kl[:, 3] / kl[:, 2], 'o', color=colour(number), markersize=3, alpha=0.7,
+            none, everything, quantities, weights = kl.T
+            axes.plot(quantities / np.minimum(none, everything), weights / quantities, 'o', color=colour(number), markersize=3, alpha=0.7,
                       label=f'K = {record["sources"]}')
         for line in (axes.axhline, axes.axvline):
             line(1, color='0.5', linewidth=0.8)

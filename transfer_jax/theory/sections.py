@@ -3,6 +3,7 @@ import math
 
 import numpy as np
 
+from transfer_jax.theory.cases import WAYS
 from transfer_jax.theory.pictures import NAMES, of
 
 CLEAR = 3  # standard errors
@@ -168,8 +169,8 @@ def orders(records):
 
 def compared(cases, pair):
     """(how many instances, the clearly broken ones, how many are broken at all) of an inequality 'left - right'."""
-    found, clear, above, ways = 0, [], 0, ('none', 'all', 'OTQMS', 'UOWQ')
-    left, right = (ways.index(name) for name in pair.split(' - '))
+    found, clear, above = 0, [], 0
+    left, right = map(WAYS.index, pair.split(' - '))
     for record in cases:
         for one in record['instances']:
             (mean, error), scale = one['differences'][pair], one['kl'][right][0]

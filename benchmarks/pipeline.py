@@ -38,7 +38,7 @@ def pipeline_rate(library, config, folder, workers, count):
     """(clips a second of the whole pipeline, the clips it drew) over `count` batches; folder None decodes every window from its file."""
     store = FrameStore(paths=tuple(library.paths), ids=tuple(f'{i:016x}' for i in library.ids), durations=tuple(library.duration),
                        fps=config.data.fps, folder=folder)
-    loader = Loader(library=library, store=store, law=law_config(config), seed=0, batch=config.train.batch)
+    loader = Loader(library=library, store=store, seed=0, batch=config.train.batch)
     batches = iterate(make_batches(library, loader, np.arange(len(library))), 0, count, workers=workers, prefetch=config.data.prefetch)
     next(batches)
     start = time.perf_counter()
@@ -70,7 +70,7 @@ def main():
     config.train.steps, config.init_from = args.steps, None
     with tempfile.TemporaryDirectory() as folder:
         prepare(config.data, pathlib.Path(folder), config.seed)
-        library = load_library(config.data, folder, config.model.text_len, config.model.vocab)
+        library = load_library(config.data, folder, config.model.text_len, config.model.vocab, law_config(config))
         uncached, drawn = pipeline_rate(library, config, None, 0, args.batches)
         decoder = bare_decode(library.paths[drawn[:len(library)]], args.frames / config.data.fps)
         workers, _ = pipeline_rate(library, config, None, 2, args.batches)

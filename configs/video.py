@@ -31,7 +31,8 @@ def get_config():
     config.data.prefetch = 4                # batches ahead
 
     config.law = ConfigDict()
-    config.law.kind = 'beta'                # 'uniform', 'beta' (TQD), 'exact_base', 'offset', 'min_noise'
+    config.law.kind = 'beta'                # 'uniform', 'beta' (TQD), 'exact_base', 'offset', 'min_noise', 'learned'
+    config.law.file = None                  # of 'learned': the law.json that --mode=learn wrote
     config.law.base = 'uniform'             # of all kinds but 'beta': 'uniform', 'logit_normal', 'density'
     config.law.loc = 0.0                    # of the logit-normal base
     config.law.scale = 1.0
@@ -86,6 +87,12 @@ def get_config():
     config.align.look = 'blur'              # what is done to the look: 'blur', 'noise', 'resolution'
     config.align.severity = 1.0             # and how much of it, in (0, 1]
     config.align.speed = 0.1                # what is left of the motion, in [0, 1)
+    config.learn = ConfigDict()             # --mode=learn: a law of t for each kind of clips, from the gradients of a pilot
+    config.learn.by = 'quadrant'            # what tells kinds apart: 'quadrant', 'source', 'both'
+    config.learn.target = None              # the kind whose clips are as all should be; None is 'golden', by quadrant
+    config.learn.chunks = 8                 # of clips, from which noise is told from signal
+    config.learn.chunk = 2                  # clips in one; of every kind chunks x chunk are used
+    config.learn.buckets = 10               # of t; a divisor of 120
     config.sample = ConfigDict()
     config.sample.captions = None           # what to draw; None takes captions of the library
     config.sample.clips = 8

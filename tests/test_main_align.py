@@ -7,11 +7,12 @@ import pyarrow.parquet
 import pytest
 import small
 
-from tqd_jax import align, plots
+from tqd_jax import align
 from tqd_jax.alignment import copy_chunks
 from tqd_jax.codec import PixelCodec
 from tqd_jax.flow import Path
-from tqd_jax.report import said, write_report
+from tqd_jax.gradients_page import cosines, differences, said
+from tqd_jax.report import write_report
 from tqd_jax.step import Problem
 from transfer_jax.runtime.errors import UserError
 
@@ -90,6 +91,6 @@ def test_a_sentence_for_every_verdict():
 
 def test_unknown_cosines_are_gaps_and_a_missing_file_a_sentence(tmp_path):
     t, unknown = np.array([0.25, 0.75]), np.array([np.nan, 0.5])
-    plots.alignment('title', t, {'look': (unknown, unknown - 0.1, unknown + 0.1)}, [0.5])
-    plots.alignment_groups('title', ['all', 'output'], np.array([[np.nan, 0.1], [0.2, -0.1]]), np.array([[0, 1], [0, 0]]))
+    cosines('title', t, {'look': (unknown, unknown - 0.1, unknown + 0.1)}, [0.5])
+    differences('title', ['all', 'output'], np.array([[np.nan, 0.1], [0.2, -0.1]]), np.array([[0, 1], [0, 0]]))
     assert 'Not compared yet: there is no alignment.json' in write_report(tmp_path).read_text()

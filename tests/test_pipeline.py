@@ -33,12 +33,13 @@ def library(folder, keep=1.0, rates=(0.5, 0.5)):
         paths=np.array([str(folder / f'{number:02d}.mp4') for number in range(N)]), ids=np.arange(N, dtype=np.uint64) * np.uint64(7919),
         source=np.arange(N) % 2, source_names=('web', 'studio'), rates=np.array(rates), bucket=wide.astype(int), buckets=BUCKETS,
         keep=np.full(N, keep), weight=np.ones(N, np.float32), captions=np.array([''] * N), tokens=np.zeros((N, 2), np.int32),
+        law=LawConfig(), kind=np.zeros(N, int),
         mq=np.linspace(0, 1, N), vq=np.linspace(1, 0, N), width=np.where(wide, 48, 32), height=np.full(N, 32), duration=np.ones(N))
 
 
 def loader(lib, folder=None, **changes):
     store = FrameStore(paths=tuple(lib.paths), ids=tuple(f'{i:x}' for i in lib.ids), durations=(1.0,) * N, fps=FPS, folder=folder)
-    return dataclasses.replace(Loader(library=lib, store=store, law=LawConfig(), seed=0, batch=B), **changes)
+    return dataclasses.replace(Loader(library=lib, store=store, seed=0, batch=B), **changes)
 
 
 def batches(lib, **changes):

@@ -6,7 +6,7 @@ import pytest
 from configs import study_align, study_learned
 from tqd_jax.align import described
 from tqd_jax.alignment import Products, alignment
-from tqd_jax.study import align, align_page, learned_page, learned_run
+from tqd_jax.study import align, align_page, learned, learned_page
 from tqd_jax.study.world import World
 from transfer_jax.runtime.config import check
 from transfer_jax.runtime.errors import UserError
@@ -21,7 +21,7 @@ def config(module, **changes):
 
 
 def test_the_configs_hold_their_rules():
-    for module, study in ((study_align, align), (study_learned, learned_run)):
+    for module, study in ((study_align, align), (study_learned, learned)):
         check(config(module), study.RULES)
         study.check(config(module))
 
@@ -29,9 +29,9 @@ def test_the_configs_hold_their_rules():
 @pytest.mark.parametrize(('module', 'study', 'changes', 'message'), [
     (study_align, align, {'clips': 8}, 'config.clips = 8 is less than config.chunks = 16'),
     (study_align, align, {'seeds': (1, 1)}, 'names one twice'), (study_align, align, {'size': 'huge'}, "config.size = 'huge'"),
-    (study_learned, learned_run, {'target': 10}, 'config.target = 10 is less than chunks x chunk = 16 x 4'),
-    (study_learned, learned_run, {'buckets': 7}, 'does not divide 120'),
-    (study_learned, learned_run, {'seeds': (1, 1)}, 'names one twice')])
+    (study_learned, learned, {'target': 10}, 'config.target = 10 is less than chunks x chunk = 16 x 4'),
+    (study_learned, learned, {'buckets': 7}, 'does not divide 120'),
+    (study_learned, learned, {'seeds': (1, 1)}, 'names one twice')])
 def test_values_that_do_not_fit_are_named(module, study, changes, message):
     with pytest.raises(UserError, match=message):
         study.check(config(module, **changes))

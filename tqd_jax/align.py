@@ -1,5 +1,4 @@
 """Gradient alignment on a run's own clips: golden ones against copies of them that are worse in look or in motion alone."""
-import dataclasses
 import math
 
 import jax
@@ -23,7 +22,7 @@ def align(run, params):
     """
     settings = run.config.align
     clips = golden_clips(run, settings.clips, settings.chunks)
-    arrays = _loaded(run, clips)
+    arrays = run.loader.whole(clips)
     frames = copies(arrays['frames'], settings)
     chunks = copy_chunks(len(clips), len(KINDS), settings.chunks, settings.draws)
     tokens = np.tile(arrays['tokens'], (len(KINDS), 1))
@@ -82,9 +81,3 @@ def described(found, buckets):
 def _plain(array):
     known = lambda x: [known(y) for y in x] if isinstance(x, list) else x if math.isfinite(x) else None
     return known(np.asarray(array).tolist())
-
-
-def _loaded(run, clips):
-    """The middle of every clip, all of them on every process."""
-    whole = dataclasses.replace(run.loader, batch=len(clips), crop='center', process=0, processes=1)
-    return whole(0, clips)

@@ -4,12 +4,14 @@ import pathlib
 from tqd_jax import flow, sampler
 from tqd_jax.data.draws import Bucket
 from tqd_jax.models.config import PRESETS
-from tqd_jax.quality import law
-from tqd_jax.timesteps import Base
+from tqd_jax.quality import law, learned_law
+from tqd_jax.timesteps import BINS, Base
 from transfer_jax.runtime.config import Each, boolean, choice, integer, number, optional, sequence, text
 from transfer_jax.runtime.errors import UserError
 
 ASSETS = pathlib.Path(__file__).parent / 'assets'
+
+LEARNED = 'learned'  # the kind of law that a file says
 
 RULES = {
     'seed': integer(at_least=0, at_most=2**31 - 1),
@@ -28,7 +30,8 @@ RULES = {
     'data.scoring_workers': integer(at_least=0),
     'data.workers': integer(at_least=0),
     'data.prefetch': integer(at_least=1),
-    'law.kind': choice(*law.KINDS),
+    'law.kind': choice(*law.KINDS, LEARNED),
+    'law.file': optional(text()),
     'law.base': choice('uniform', 'logit_normal', 'density'),
     'law.loc': number(),
     'law.scale': number(above=0),
@@ -74,6 +77,11 @@ RULES = {
     'align.look': choice('blur', 'noise', 'resolution'),
     'align.severity': number(above=0, at_most=1),
     'align.speed': number(at_least=0, below=1),
+    'learn.by': choice(*learned_law.BY),
+    'learn.target': optional(text()),
+    'learn.chunks': integer(at_least=3),
+    'learn.chunk': integer(at_least=1),
+    'learn.buckets': integer(at_least=2),
     'sample.captions': optional(sequence(text())),
     'sample.clips': integer(at_least=1),
     'sample.steps': integer(at_least=1),
@@ -85,13 +93,15 @@ RULES = {
 }
 
 # what a resumed run may change: how long, how often, how watched and on what machine, but nothing that its numbers depend on
-FREE = ('train.steps', 'log_every', 'eval.every', 'align', 'sample', 'checkpoint', 'mesh', 'data.workers', 'data.prefetch',
+FREE = ('train.steps', 'log_every', 'eval.every', 'align', 'learn', 'sample', 'checkpoint', 'mesh', 'data.workers', 'data.prefetch',
         'data.scoring_workers', 'data.cache_gb')
 
 
 def law_config(config):
     """The LawConfig of config.law. Raises UserError, naming the keys, where they contradict each other."""
     section = config.law
+    if section.file is not None:
+        raise UserError(f'config.law.file = {section.file!r} wants config.law.kind = "learned", and it is {section.kind!r}')
     if (section.base == 'density') != (section.density is not None):
         raise UserError(f'config.law.base = {section.base!r} and config.law.density = {section.density!r}: '
                         'give a density with the base "density", and only there')
@@ -105,9 +115,25 @@ def law_config(config):
     return _named('law', law.LawConfig, base=base[section.base], **{name: section[name] for name in names})
 
 
+def check_learned(config):
+    """Raises UserError where other keys contradict law.kind = 'learned', whose file says when and how often each kind teaches."""
+    section = config.law
+    if section.file is None:
+        raise UserError('config.law.kind = "learned" wants config.law.file, the law.json that --mode=learn wrote')
+    if (section.base, section.shift, section.density) != ('uniform', 1.0, None):
+        raise UserError('config.law.kind = "learned" is a law of t itself: leave law.base = "uniform", law.shift = 1, law.density = None')
+    if config.data.mix:
+        raise UserError('config.law.kind = "learned" says how often each clip is drawn: leave config.data.mix empty')
+
+
 def check_whole(config):
     """What no single key's rule can see; raises UserError."""
-    law_config(config)
+    if config.law.kind == LEARNED:
+        check_learned(config)
+    else:
+        law_config(config)
+    if BINS % config.learn.buckets:
+        raise UserError(f'config.learn.buckets = {config.learn.buckets} does not divide {BINS}, the bins of a tabulated law')
     patch = PRESETS[config.model.preset].patch
     for w, h, f in config.data.buckets:
         _named('data.buckets', Bucket, width=w, height=h, frames=f)

@@ -1,6 +1,8 @@
 """The main job: scores clips, trains a video diffusion model on them by their timestep laws, and reports what came out.
 
-    python -m tqd_jax.main --config=configs/video.py --workdir=runs/video [--mode=train|score|sample|eval|align] [--config.KEY=VALUE ...]
+    python -m tqd_jax.main --config=configs/video.py --workdir=runs/video [--mode=MODE] [--config.KEY=VALUE ...]
+
+MODE: train (the default), score, sample, eval, align, learn.
 """
 import errno
 import json
@@ -10,26 +12,27 @@ import platform
 import jax
 import numpy as np
 from absl import flags
-from jax.experimental import multihost_utils
 
 from tqd_jax import config as rules
 from tqd_jax.align import align
-from tqd_jax.data.library import prepare
 from tqd_jax.data.write import write_atomically
 from tqd_jax.evaluate import loss_scalars, loss_table, validation_batches
+from tqd_jax.gradients_page import said
+from tqd_jax.learn import learn
 from tqd_jax.quality.law import QUADRANTS
-from tqd_jax.report import said, write_report
-from tqd_jax.run import build, check_start, compile_eval, fresh_state
+from tqd_jax.report import write_report
+from tqd_jax.run import check_start, compile_eval
 from tqd_jax.samples import draw_samples
-from tqd_jax.train import require_same, require_same_config, train
+from tqd_jax.train import require_same_config, train
+from tqd_jax.workdir import pilot_state, prepare_once, prepared, trained
 from transfer_jax.runtime.app import define_flags, run_app
 from transfer_jax.runtime.checkpoint import Checkpoints, save_weights
-from transfer_jax.runtime.config import differences, to_json
 from transfer_jax.runtime.errors import UserError
 from transfer_jax.runtime.mesh import initialize_distributed
 
 define_flags('runs/video')
-MODE = flags.DEFINE_enum('mode', 'train', ['train', 'score', 'sample', 'eval', 'align'], 'what to do')
+MODE = flags.DEFINE_enum('mode', 'train', ['train', 'score', 'sample', 'eval', 'align', 'learn'],
+                         'what to do')
 
 
 def main(config):
@@ -39,7 +42,8 @@ def main(config):
     workdir = pathlib.Path(flags.FLAGS.workdir)
     try:
         workdir.mkdir(parents=True, exist_ok=True)
-        modes = {'train': train_mode, 'score': score_mode, 'sample': sample_mode, 'eval': eval_mode, 'align': align_mode}
+        modes = {'train': train_mode, 'score': score_mode, 'sample': sample_mode, 'eval': eval_mode, 'align': align_mode,
+                 'learn': learn_mode}
         modes[MODE.value](config, workdir)
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EACCES, errno.EROFS, errno.ENOTDIR, errno.EEXIST):
@@ -101,19 +105,8 @@ def eval_mode(config, workdir):
 
 
 def align_mode(config, workdir):
-    """Compares gradients of golden clips with those of worse copies of them; writes alignment.json and the report.
-
-    At the newest checkpoint's averaged weights, or where nothing was trained yet at config.init_from. Raises UserError without either.
-    """
-    if Checkpoints(workdir / 'checkpoints').latest() is not None:
-        run, state = trained(config, workdir)
-    elif config.init_from is None:
-        raise UserError(f'{workdir} has no checkpoint and config.init_from = None: gradients of untrained weights say nothing; '
-                        'run --mode=train first, or name weights')
-    else:
-        check_start(config, fresh=True)
-        run = prepared(config, workdir)
-        state = fresh_state(run)
+    """Compares gradients of golden clips with those of worse copies of them; writes alignment.json and the report."""
+    run, state = pilot_state(config, workdir)
     record = {'step': int(state.step), **align(run, state.ema)}
     if jax.process_index() == 0:
         write_atomically(workdir / 'alignment.json', json.dumps(record, allow_nan=False).encode())
@@ -121,40 +114,16 @@ def align_mode(config, workdir):
         print(f'gradients at step {record["step"]}, {record["clips"]} golden clips: {said(record)}\nreport: {workdir / "report.html"}')
 
 
-def prepared(config, workdir):
-    """The Run, its clips scored."""
-    prepare_once(config, workdir)
-    return build(config, workdir)
-
-
-def prepare_once(config, workdir):
-    """Scores the clips on the first process; the others wait for its files."""
+def learn_mode(config, workdir):
+    """Learns when and how often each kind of clips should teach, from gradients; writes law.json and the report."""
+    run, state = pilot_state(config, workdir)
+    record = {'step': int(state.step), **learn(run, state.ema)}
     if jax.process_index() == 0:
-        forget_normaliser(config, workdir)
-        write_atomically(workdir / 'config.json', json.dumps(to_json(config), indent=1).encode())
-        prepare(config.data, workdir, config.seed)
-    if jax.process_count() > 1:
-        multihost_utils.sync_global_devices('clips are scored')
-
-
-def forget_normaliser(config, workdir):
-    """Removes the normaliser of a folder that nothing was trained in yet where it was fitted to other clips, or is of another kind."""
-    path = workdir / 'config.json'
-    old = json.loads(path.read_text()) if path.exists() else to_json(config)
-    changed = {line.split(':')[0] for line in differences(old, config)}
-    if changed & {'seed', 'data.clips', 'data.rendered_clips', 'data.normaliser'} and Checkpoints(workdir / 'checkpoints').latest() is None:
-        (workdir / 'normaliser.json').unlink(missing_ok=True)
-
-
-def trained(config, workdir):
-    """The Run and its newest state. Raises UserError where there is no checkpoint, or one of another config."""
-    checkpoints = Checkpoints(workdir / 'checkpoints', keep=config.checkpoint.keep)
-    step = checkpoints.latest()
-    if step is None:
-        raise UserError(f'{workdir} has no checkpoint yet: run --mode=train first, or name the --workdir of a run')
-    run = build(config, workdir)
-    require_same(run, checkpoints.extras(step))
-    return run, checkpoints.restore(step, run.abstract_state)
+        write_atomically(workdir / 'law.json', json.dumps(record, allow_nan=False).encode())
+        write_report(workdir)
+        print(f'law for clips like "{record["target"]}", at step {record["step"]}: {workdir / "law.json"}\n'
+              f'report: {workdir / "report.html"}\n'
+              f'to train by it, in another --workdir: --config.law.kind=learned --config.law.file={workdir / "law.json"}')
 
 
 def finish(run, state, record):

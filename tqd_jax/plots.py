@@ -14,7 +14,8 @@ ONE = '#0072b2'  # of what belongs to no quadrant
 WIDTH = 4.6  # inches, of about 100 pixels each on a wide screen
 
 
-def _axes(height=2.3, left=0.42, **labels):
+def panel(height=2.3, left=0.42, **labels):
+    """(figure, axes) of the report's width: height and the room left of the axes in inches, labels as for Axes.set."""
     figure = Figure(figsize=(WIDTH, height))
     figure.subplots_adjust(left=left / WIDTH, right=1 - 0.1 / WIDTH, bottom=0.42 / height, top=1 - 0.28 / height)
     axes = figure.subplots()
@@ -25,7 +26,7 @@ def _axes(height=2.3, left=0.42, **labels):
 @rc_context(STYLE)
 def scatter(x, y, kind, xlabel, ylabel, cross=None):
     """Clips as points (x [N], y [N]) in the colour of their quadrant (kind: int [N]); cross marks the thresholds (x, y)."""
-    figure, axes = _axes(height=3.1, left=0.55, xlabel=xlabel, ylabel=ylabel)
+    figure, axes = panel(height=3.1, left=0.55, xlabel=xlabel, ylabel=ylabel)
     for number, name in enumerate(QUADRANTS):
         mine = kind == number
         axes.scatter(x[mine], y[mine], s=max(4, min(16, 4000 / max(1, len(x)))), c=COLOURS[name], alpha=0.75, linewidths=0,
@@ -40,7 +41,7 @@ def scatter(x, y, kind, xlabel, ylabel, cross=None):
 @rc_context(STYLE)
 def timesteps(name, counts, grid, density, top):
     """One quadrant's timesteps: counts [BINS] as drawn, not all 0, against the law's density [G] at grid [G]; top ends the axis."""
-    figure, axes = _axes(xlabel='t (0: data, 1: noise)', title=f'{SPOKEN[QUADRANTS.index(name)]}: density of t', xlim=(0, 1), ylim=(0, top))
+    figure, axes = panel(xlabel='t (0: data, 1: noise)', title=f'{SPOKEN[QUADRANTS.index(name)]}: density of t', xlim=(0, 1), ylim=(0, top))
     heights, edges = counts * counts.size / counts.sum(), np.linspace(0, 1, counts.size + 1)
     axes.stairs(heights, edges, fill=True, color=COLOURS[name], alpha=0.4, label='drawn')
     axes.plot(grid, density, color=COLOURS[name], label='law')
@@ -51,7 +52,7 @@ def timesteps(name, counts, grid, density, top):
 @rc_context(STYLE)
 def loss_lines(first, last):
     """Validation loss by noise: tables [4, BUCKETS] of two evaluations, dashed (or None) and solid, a colour a quadrant."""
-    figure, axes = _axes(left=0.6, xlabel='t (0: data, 1: noise)', ylabel='loss', xlim=(0, 1), yscale='log')
+    figure, axes = panel(left=0.6, xlabel='t (0: data, 1: noise)', ylabel='loss', xlim=(0, 1), yscale='log')
     middle = (np.arange(last.shape[1]) + 0.5) / last.shape[1]
     for number, name in enumerate(QUADRANTS):
         if first is not None:
@@ -67,7 +68,7 @@ def loss_lines(first, last):
 @rc_context({**STYLE, 'axes.grid': False})
 def loss_change(first, last):
     """Change of the validation loss from first to last in per cent, [4, BUCKETS], as a table of colours with numbers."""
-    figure, axes = _axes(left=0.9, xlabel='t (0: data, 1: noise)', title='change of the loss, %')
+    figure, axes = panel(left=0.9, xlabel='t (0: data, 1: noise)', title='change of the loss, %')
     change = 100 * (last / first - 1)
     most = max(1.0, np.nanmax(np.abs(change), initial=0.0))
     axes.pcolormesh(change, cmap='PuOr_r', vmin=-most, vmax=most, edgecolors='face', rasterized=True)
@@ -82,36 +83,9 @@ def loss_change(first, last):
 
 
 @rc_context(STYLE)
-def alignment(title, t, curves, marks=()):
-    """Cosines by noise: curves {quadrant: (cosine, low, high), each [B] at t [B], NaN where unknown}; marks: t of vertical lines."""
-    figure, axes = _axes(xlabel='t (0: data, 1: noise)', title=title, xlim=(0, 1))
-    for place in marks:
-        axes.axvline(place, color='#808080', linewidth=0.8, linestyle='--')
-    for name, (cosine, low, high) in curves.items():
-        axes.fill_between(t, low, high, color=COLOURS[name], alpha=0.2, linewidth=0)
-        axes.plot(t, cosine, color=COLOURS[name], marker='o', markersize=3, label=f'worse {name}')
-    axes.legend(loc='lower right', bbox_to_anchor=(1.0, 0.97), ncols=2)
-    return figure
-
-
-@rc_context({**STYLE, 'axes.grid': False})
-def alignment_groups(title, names, difference, sign):
-    """Difference of two cosines [B, L] by noise and layer group as a table of colours; a dot where its sign [B, L] is sure."""
-    figure, axes = _axes(height=0.9 + 0.19 * len(names), left=0.75, xlabel='t (0: data, 1: noise)', title=title)
-    most = max(0.05, np.nanmax(np.abs(difference), initial=0.0))
-    axes.pcolormesh(np.ma.masked_invalid(difference.T), cmap='PuOr', vmin=-most, vmax=most, edgecolors='face', rasterized=True)
-    bucket, group = np.nonzero(np.asarray(sign) != 0)
-    axes.scatter(bucket + 0.5, group + 0.5, s=4, c='#808080')
-    axes.set(xticks=np.linspace(0, len(difference), 6), yticks=np.arange(len(names)) + 0.5)
-    axes.set_xticklabels([f'{tick:.1f}' for tick in np.linspace(0, 1, 6)])
-    axes.set_yticklabels(names)
-    return figure
-
-
-@rc_context(STYLE)
 def curve(steps, values, title, marks=((), ())):
     """One scalar over training steps, and where there are any the marks (steps, values) of validation."""
-    figure, axes = _axes(left=0.55, xlabel='step', title=title)
+    figure, axes = panel(left=0.55, xlabel='step', title=title)
     axes.plot(steps, values, color=ONE, label='training', marker='o' if len(steps) == 1 else None, markersize=4)
     axes.yaxis.set_major_formatter('{x:g}')
     if marks[0]:
@@ -123,7 +97,7 @@ def curve(steps, values, title, marks=((), ())):
 @rc_context(STYLE)
 def compare(groups):
     """Motion and look of two groups of clips {name: (motion [N], look [N])}: the data first, then the samples."""
-    figure, axes = _axes(height=3.1, left=0.65, xlabel='motion', ylabel='look')
+    figure, axes = panel(height=3.1, left=0.65, xlabel='motion', ylabel='look')
     for (name, (x, y)), colour, marker in zip(groups.items(), ('#808080', '#d55e00'), ('o', 'D'), strict=False):
         axes.scatter(x, y, s=24, c=colour, marker=marker, alpha=0.8, linewidths=0, label=name)
     axes.legend()
@@ -150,7 +124,7 @@ def histogram(name, counts, edges, quantiles):
 def densities(grid, density):
     """The densities of t [4, G] at grid [G] that the quadrants' clips are given, a colour each; NaN where a quadrant is empty."""
     top = 1.3 * max([1.0, *(np.quantile(row, 0.97) for row in density if np.isfinite(row).all())])
-    figure, axes = _axes(height=2.8, left=0.5, xlabel='t (0: data, 1: noise)', ylabel='density of t', xlim=(0, 1), ylim=(0, top))
+    figure, axes = panel(height=2.8, left=0.5, xlabel='t (0: data, 1: noise)', ylabel='density of t', xlim=(0, 1), ylim=(0, top))
     for name, spoken, row in zip(QUADRANTS, SPOKEN, density, strict=True):
         if np.isfinite(row).all():
             axes.plot(grid, row, color=COLOURS[name], label=spoken)

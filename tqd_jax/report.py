@@ -5,6 +5,7 @@ import numpy as np
 from scipy import stats
 
 from tqd_jax import plots
+from tqd_jax.gradients_page import alignment, learned_law
 from tqd_jax.quality.law import QUADRANTS, SPOKEN
 from tqd_jax.results import read_results
 from transfer_jax.runtime.report import Page
@@ -18,7 +19,7 @@ def write_report(workdir):
     """Writes workdir/report.html from the run's files (see Results) and returns its path."""
     run = read_results(workdir)
     page = Page(f'TQD report: {run.folder.resolve().name}', _subtitle(run.summary))
-    for section in (_glance, _clips, _timesteps, _losses, _alignment, _training, _samples, _skipped, _config):
+    for section in (_glance, _clips, _timesteps, _losses, alignment, learned_law, _training, _samples, _skipped, _config):
         section(page, run)
     page.write(run.folder / 'report.html')
     return run.folder / 'report.html'
@@ -114,45 +115,6 @@ def _losses(page, run):
     if both:
         page.figure(plots.loss_change(first.loss, last.loss), f'From step {first.step} to step {last.step}; below zero is better.',
                     'Change of the validation loss by quadrant and noise')
-
-
-def _alignment(page, run):
-    page.section('Which gradients agree')
-    record = run.alignment
-    if not record:
-        page.text('Not compared yet: there is no alignment.json. The same command with --mode=align writes it: do worse copies of your '
-                  'clips still teach what the clips do, and at which noise?')
-        return
-    page.text(f'Gradients of {record["clips"]} golden clips against those of copies of them that are worse in look or in motion alone, '
-              f'at step {record["step"]}: {said(record)}. Bands are 95 % intervals over {record["chunks"]} chunks of clips.')
-    array = lambda nested: np.array(nested, float)  # None, where nothing is known, becomes NaN
-    t, captions = array(record['t']), {
-        'matched': f'Cosine of two steps on {record["examples"]} examples, with the same clips and noise in both.',
-        'expected': 'Cosine of the gradients that endless clips and noise would have; a gap where they are not clearly above 0.'}
-    for name, caption in captions.items():
-        found = [array(record[name][key])[:, 0] for key in ('cosine', 'low', 'high')]
-        known = np.isfinite(found[0])
-        lines = {kind: tuple(np.where(known, x, np.nan)[:, number] for x in found) for number, kind in enumerate(('motion', 'look'))}
-        page.figure(plots.alignment(f'{name} cosine', t, lines, record['said'][name]['crossings']), caption,
-                    f'{name} cosine of golden gradients with those of worse copies, by noise')
-    difference = record['matched']['difference']
-    page.figure(plots.alignment_groups('matched cosine: worse look - worse motion', record['groups'], array(difference['cosine'])[..., 0],
-                                       array(difference['sign'])[..., 0]),
-                'By layer group: above zero copies of worse look agree more; a dot where that is sure.',
-                'Difference by noise and layer group')
-
-
-def said(record):
-    """A sentence on what alignment.json says of the claim that worse look does less harm at noisy t, and worse motion at clean t."""
-    words = {'holds': 'worse look agrees more at noisy t, worse motion at clean t', 'undecided': 'no difference is sure',
-             'reversed': 'worse look agrees more at clean t, worse motion at noisy t', 'mixed': 'which agrees more changes more than once',
-             'above everywhere': 'worse look agrees more wherever it is sure',
-             'below everywhere': 'worse motion agrees more wherever it is sure'}
-    parts = []
-    for name, found in record['said'].items():
-        at = ', '.join(f'{place:.2f}' for place in found['crossings'])
-        parts.append(f'by the {name} cosine {words[found["verdict"]]}' + (f' (the curves cross at t = {at})' if at else ''))
-    return '; '.join(parts)
 
 
 def _training(page, run):

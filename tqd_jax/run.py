@@ -17,6 +17,7 @@ from tqd_jax.data.library import Library, load_library
 from tqd_jax.data.pipeline import Loader
 from tqd_jax.flow import Path, precondition
 from tqd_jax.models import wan
+from tqd_jax.quality.learned_law import LearnedLaw
 from tqd_jax.state import init_state, make_optimizer
 from tqd_jax.step import Problem, eval_step, train_step
 from tqd_jax.timesteps import make_law
@@ -45,15 +46,18 @@ class Run:
 
     @property
     def fingerprint(self):
-        """Hash of what the batches depend on beside the config: the clips' contents and scores."""
+        """Hash of what the batches depend on beside the config: the clips' contents and scores, and a learned law."""
         library = self.library
-        parts = (library.ids, library.mq, library.vq, library.bucket, library.source, library.tokens)
+        parts = [library.ids, library.mq, library.vq, library.bucket, library.source, library.tokens]
+        if isinstance(library.law, LearnedLaw):  # its file is no part of the config
+            parts.append(library.law.weight)
         return hashlib.sha256(b''.join(np.ascontiguousarray(part).tobytes() for part in parts)).hexdigest()[:16]
 
 
 def check_start(config, *, fresh):
     """Raises UserError for what only the machine and the files can tell, before any clip is scored: devices, batch, first weights."""
     check_batch(config.train.batch, make_mesh(config.mesh.data, config.mesh.fsdp))
+    law_of(config)
     if fresh and config.init_from is not None:
         path = weights_path(config.init_from)
         load_weights(path, wan.abstract_params(model_config(config.model)))
@@ -62,7 +66,7 @@ def check_start(config, *, fresh):
 
 def build(config, workdir):
     """The Run of a prepared work directory. Raises UserError where model, mesh, batch and clips do not go together."""
-    library = load_library(config.data, workdir, config.model.text_len, config.model.vocab)
+    library = load_library(config.data, workdir, config.model.text_len, config.model.vocab, law_of(config))
     model = model_config(config.model)
     problem = make_problem(config, model)
     mesh = make_mesh(config.mesh.data, config.mesh.fsdp)
@@ -70,11 +74,24 @@ def build(config, workdir):
     abstract = jax.eval_shape(lambda: init_state(wan.init_params(model, jax.random.key(0)), optimizer))
     place = lambda leaf, sharding: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding)
     training, validation = library.held_out(config.data.held_out_fraction, config.eval.clips_per_quadrant, config.seed)
-    loader = Loader(library=library, store=frame_store(config, library, workdir), law=rules.law_config(config), seed=config.seed,
-                    batch=config.train.batch, crop=config.data.crop, process=jax.process_index(), processes=jax.process_count())
+    loader = Loader(library=library, store=frame_store(config, library, workdir), seed=config.seed, batch=config.train.batch,
+                    crop=config.data.crop, process=jax.process_index(), processes=jax.process_count())
     return Run(config=config, workdir=pathlib.Path(workdir), mesh=mesh, library=library, loader=loader, training=training,
                validation=validation, model=model, problem=problem, optimizer=optimizer, schedule=schedule,
                abstract_state=jax.tree.map(place, abstract, shard_tree(abstract, mesh)))
+
+
+def law_of(config):
+    """The LawConfig of config.law, or the LearnedLaw of config.law.file. Raises UserError where that cannot be read."""
+    if config.law.kind != 'learned':
+        return rules.law_config(config)
+    path = pathlib.Path(config.law.file).expanduser()
+    try:
+        record = json.loads(path.read_text(encoding='utf-8'))
+        return LearnedLaw(kinds=tuple(record['kinds']), weight=np.array(record['weight'], np.float64), by=record['by'])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else f'it has no {error}' if isinstance(error, KeyError) else error
+        raise UserError(f'config.law.file = {config.law.file!r} is no law that --mode=learn wrote: {reason}') from None
 
 
 def make_problem(config, model):

@@ -11,7 +11,7 @@ import numpy as np
 
 from tqd_jax.data.write import write_atomically
 from tqd_jax.evaluate import loss_scalars, loss_table
-from tqd_jax.quality.law import law_from_quality, quadrant
+from tqd_jax.quality.law import quadrant
 from tqd_jax.run import Run
 from tqd_jax.timesteps import log_prob
 from transfer_jax.runtime.errors import UserError
@@ -87,8 +87,7 @@ def save_timesteps(run, drawn):
     for q in range(4):
         rows = run.training[(kind[run.training] == q) & (run.library.keep[run.training] > 0)]
         if rows.size:
-            laws = law_from_quality(run.library.mq[rows], run.library.vq[rows], run.loader.law)
-            density[q] = np.average(_densities(laws, rows.size, grid), axis=1, weights=run.library.keep[rows])
+            density[q] = np.average(_densities(run.library.laws(rows), rows.size, grid), axis=1, weights=run.library.keep[rows])
     file = io.BytesIO()
     np.savez(file, counts=drawn, grid=grid, law_density=density)
     write_atomically(run.workdir / 'drawn.npz', file.getvalue())

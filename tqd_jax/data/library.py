@@ -16,7 +16,8 @@ from tqd_jax.data.manifest import read_clips
 from tqd_jax.data.places import join
 from tqd_jax.data.render import render_library
 from tqd_jax.quality import score
-from tqd_jax.quality.law import keep_probability, quadrant
+from tqd_jax.quality.law import LawConfig, keep_probability, law_from_quality, quadrant
+from tqd_jax.quality.learned_law import LearnedLaw, kinds_of
 from tqd_jax.quality.row import Settings
 from tqd_jax.quality.table import is_scored, load_maps, rows_of, save_maps, write_scores
 from transfer_jax.runtime.errors import UserError
@@ -29,8 +30,9 @@ USED = ['clip', 'id', 'source', 'caption', 'mq', 'vq', 'width', 'height', 'durat
 class Library:
     """One row a usable clip: all arrays have the leading axis n.
 
-    paths: str. ids: uint64 content hashes. source: int into source_names, with their mixing `rates`. bucket: int into buckets.
-    keep: acceptance in [0, 1]. weight: float32 loss weight. tokens: int32 [n, L]. mq, vq in [0, 1]. width, height in pixels, duration in s.
+    paths: str. ids: uint64 content hashes. source: int into source_names, with their mixing `rates`. bucket: int into buckets. law: a
+    LawConfig or a LearnedLaw, and kind: int into the latter's kinds, 0 without one. keep: acceptance in [0, 1]. weight: float32 loss
+    weight. tokens: int32 [n, L]. mq, vq in [0, 1]. width, height in pixels, duration in s.
     """
     paths: np.ndarray
     ids: np.ndarray
@@ -43,6 +45,8 @@ class Library:
     weight: np.ndarray
     captions: np.ndarray
     tokens: np.ndarray
+    law: LawConfig | LearnedLaw
+    kind: np.ndarray
     mq: np.ndarray
     vq: np.ndarray
     width: np.ndarray
@@ -55,6 +59,12 @@ class Library:
     def bucket_of(self, clip):
         """The Bucket of one row."""
         return self.buckets[self.bucket[clip]]
+
+    def laws(self, clips):
+        """The Law of t of the rows `clips` [B], by their scores or by their kinds."""
+        if isinstance(self.law, LearnedLaw):
+            return self.law.laws(self.kind[clips])
+        return law_from_quality(self.mq[clips], self.vq[clips], self.law)
 
     def held_out(self, fraction, per_quadrant, seed):
         """Rows (training, validation): of every quadrant at most `fraction` and `per_quadrant` clips are held out, by a content hash.
@@ -89,14 +99,15 @@ def prepare(data, workdir, seed):
         save_maps(fixed, maps)
 
 
-def load_library(data, workdir, text_len, vocab):
-    """The Library of a prepared run. Raises UserError where config.data.mix names a source that no clip has, or leaves one out."""
+def load_library(data, workdir, text_len, vocab, law):
+    """The Library of a prepared run. Raises UserError where config.data.mix names a source that no clip has, or leaves one out, and where
+    a learned law does not know a kind of its clips."""
     table = pa.parquet.read_table(pathlib.Path(workdir, 'scores.parquet'), columns=USED, filters=pc.field('reason').is_null())
     column = lambda name: np.asarray(table[name].to_pylist())
     names, source = np.unique(column('source'), return_inverse=True)
-    rates, weights = _mix(data.mix, names, source)
     mq, vq, buckets = column('mq').astype(np.float64), column('vq').astype(np.float64), _buckets(data)
-    keep = keep_probability(mq, vq)
+    kind, keep = _kind_and_keep(law, names, source, mq, vq)
+    rates, weights = _mix(data.mix, names, source, keep if data.dropout == 'sampler' and isinstance(law, LearnedLaw) else None)
     if data.dropout != 'none' and not keep.any():
         raise UserError(f'config.data.dropout = {data.dropout!r} keeps none of {len(keep)} clips: every max(mq, vq) is 0; set it to none')
     clips = zip(table['width'].to_pylist(), table['height'].to_pylist(), table['duration'].to_pylist(), strict=True)
@@ -108,7 +119,7 @@ def load_library(data, workdir, text_len, vocab):
         keep=keep if data.dropout == 'sampler' else np.ones_like(keep),
         weight=(weights[source] * (keep if data.dropout == 'weight' else 1.0)).astype(np.float32),
         captions=column('caption'), tokens=np.stack([tokenize(c, text_len, vocab) for c in table['caption'].to_pylist()]),
-        mq=mq, vq=vq, width=column('width'), height=column('height'), duration=column('duration'))
+        law=law, kind=kind, mq=mq, vq=vq, width=column('width'), height=column('height'), duration=column('duration'))
 
 
 def _measured(paths, workdir, workers):
@@ -139,10 +150,23 @@ def _hold_threshold(usable, skipped, allowed, workdir):
                         f'config.data.max_skipped_fraction={allowed:g}; {first}; all are listed in {workdir / "skipped.jsonl"}')
 
 
-def _mix(mix, names, source):
-    """Rates (default: by number of clips) and loss weights (default: 1) of the sources."""
+def _kind_and_keep(law, names, source, mq, vq):
+    """Each clip's kind, and how often it is drawn: quality dropout, or what a learned law says."""
+    if not isinstance(law, LearnedLaw):
+        return np.zeros(len(mq), int), keep_probability(mq, vq)
+    kinds, labels = kinds_of(law.by, names, source, mq, vq)
+    unknown = sorted(set(kinds) - set(law.kinds))
+    if unknown:
+        raise UserError(f'config.law.file knows the kinds {", ".join(law.kinds)}, and the clips have {", ".join(unknown)} too: '
+                        'learn the law on a library that has them (--mode=learn)')
+    kind = np.array([law.kinds.index(name) for name in kinds])[labels]
+    return kind, law.keep(kind)
+
+
+def _mix(mix, names, source, keep=None):
+    """Rates (default: by number of clips, each counting `keep`) and loss weights (default: 1) of the sources."""
     if not mix:
-        return np.bincount(source) / len(source), np.ones(len(names))
+        return np.bincount(source, keep) / (len(source) if keep is None else keep.sum()), np.ones(len(names))
     if set(mix) != set(names):
         raise UserError(f'config.data.mix names the sources {sorted(mix)}, and the clips have {sorted(names.tolist())}; '
                         'name each source once')

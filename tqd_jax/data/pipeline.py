@@ -14,7 +14,6 @@ from tqd_jax.data.draws import Stream
 from tqd_jax.data.frames import FrameStore
 from tqd_jax.data.library import Library
 from tqd_jax.data.video import BadClip
-from tqd_jax.quality.law import LawConfig, law_from_quality
 from transfer_jax.runtime.errors import UserError
 
 
@@ -23,7 +22,6 @@ class Loader:
     """Turns the clip numbers of one batch into its arrays; picklable, so that worker processes can hold it."""
     library: Library
     store: FrameStore
-    law: LawConfig
     seed: int
     batch: int
     crop: str = 'random'
@@ -37,7 +35,11 @@ class Loader:
         frames = [self._frames(clip, example, bucket) for clip, example in zip(clips, examples, strict=True)]
         library = self.library
         return {'frames': np.stack(frames), 'tokens': library.tokens[clips], 'example': examples, 'clip': clips.astype(np.int32),
-                'weight': library.weight[clips], 'law': law_from_quality(library.mq[clips], library.vq[clips], self.law)}
+                'weight': library.weight[clips], 'law': library.laws(clips)}
+
+    def whole(self, clips):
+        """The arrays of all the clips [B] of one bucket, the middle of each, the same on every process."""
+        return dataclasses.replace(self, batch=len(clips), crop='center', process=0, processes=1)(0, clips)
 
     @property
     def rows(self):

@@ -14,7 +14,7 @@ from absl import flags
 from transfer_jax.runtime.app import define_flags, run_app
 from transfer_jax.runtime.errors import UserError
 
-STUDIES = {'table': 'tqd_jax.study.table', 'align': 'tqd_jax.study.align', 'learned': 'tqd_jax.study.learned_run',
+STUDIES = {'table': 'tqd_jax.study.table', 'align': 'tqd_jax.study.align', 'learned': 'tqd_jax.study.learned',
            'theory': 'transfer_jax.theory.study'}
 
 define_flags('runs/study')

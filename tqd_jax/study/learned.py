@@ -1,171 +1,130 @@
-"""The learned law: from gradients of a pilot model, how often each kind of clip should teach in each bucket of noise.
-
-One bucket of t. Kind k has N_k clips, and g_k is the expected gradient of its loss at the pilot's weights theta; kind 0, the target, is
-a few golden clips that no run trains on.
-
-1. Local model. With one curvature J for all kinds, g_k = J (theta - theta_k), where theta_k is what kind k alone would teach. So, wherever
-   the pilot stands, theta_k - theta_0 = -J^-1 delta_k with delta_k = g_k - g_0.
-2. Draws. Of n draws in this bucket a share q_k goes to kind k, to all its clips alike; sum q = 1. The fit is theta_0 - J^-1 (noise
-   + sum_k q_k delta_k). A draw's gradient has the covariance V = V_clip + V_noise, over clips, and over (t, eps) for one clip, alike
-   for all kinds. That of the noise is
-
-       V / n  +  sum_k q_k^2 V_clip / N_k      less terms in 1 / (n N_k),
-
-   the first term the same for every q: with equal steps, kinds differ in their bias and in how few clips they repeat, and in nothing else.
-3. Risk. The target's excess loss |fit - theta_0|_J^2 / 2 is, but for the constant term, half of
-
-       sum_k q_k^2 tr(J^-1 V_clip) / N_k  +  q' Gamma q,      Gamma_kl = delta_k' J^-1 delta_l.
-
-4. The diagonal Fisher. J is d x d and unknown. Take J = c diag(V): V is the Fisher information of a log-likelihood, and in proportion to it
-   for any loss that is one but for its scale. Then tr(J^-1 V) = d / c whatever the correlations in V are, c cancels, and
-
-       risk  ~  q' (diag(rho / N) + G) q,      G_kl = sum_p delta_kp delta_lp / V_p / d,      rho = sum_p V_clip,p / V_p / d,
-
-   which no scaling of the loss or of a single parameter changes. All of V would be d^2 numbers, to invert from far fewer gradients.
-5. Optimum. This is UOWQ's problem (arXiv 2601.10779) with sizes N / rho and no target samples: u minimises u' (diag(rho / N) + G) u / 2
-   - 1'u over u >= 0, and q = u / sum u. Buckets are problems of their own, solved as one batch: it is assumed that what is learned in one
-   does not bind another, as if the network had separate weights for each.
-6. The law. Buckets keep the shares b of all draws that the base law gives them, p(kind k, bucket j) = b_j q_k(j). So a clip of kind k has
-   the tabulated density b_j q_k(j) over t, and is drawn in proportion to sum_j b_j q_k(j) / N_k.
-
-Noise. Means of C chunks of m clips have E delta^_k' V^-1 delta^_l / d = G_kl + (1 + [k = l]) / (C m), with one draw of noise a clip: the
-plug-in makes every kind look worse than it is, and all alike. Products of different chunks have no such term, whatever the noise is
-(tqd_jax.alignment). Each chunk is drawn twice, as halves a and b with the same clips and other noise: <g_a, g_b> within chunks less
-that between them is V_clip / m, which gives rho. V is the pooled variance of halves between chunks; with S kinds it has S (C - 1) or more
-degrees of freedom, and 1 / V^ is too large by 2 / (S (C - 1)) or less. The unbiased G is not semi-definite where it is all noise: the
-nearest matrix that is takes its place. The jackknife over chunks, through the solver, says how sure q is.
-"""
+"""Study 3: arms whose laws a pilot model's gradients chose (tqd_jax.pilot) beside those set by hand, same steps, same seeds."""
 import dataclasses
+import itertools
+import json
+import pathlib
+import zlib
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 
-from tqd_jax.alignment import (
-    WHOLE,
-    Groups,
-    Products,
-    chunk_gradient,
-    expected_products,
-    expected_replicates,
-    gradient_products,
-    gradient_sums,
-    standard_error,
-)
-from tqd_jax.study.arms import Plan
-from tqd_jax.study.degradations import DEGRADATIONS
-from tqd_jax.timesteps import Base, make_law
-from transfer_jax.debias import project_psd
-from transfer_jax.solution import check
-from transfer_jax.weights import source_weights
+from tqd_jax.pilot import measured, pilot_chunks, quantities, shares, shares_error
+from tqd_jax.study import table
+from tqd_jax.study.arms import ARMS, plan
+from tqd_jax.study.build import SIZE_RULES, build
+from tqd_jax.study.degradations import DEGRADATIONS, KNOWN
+from tqd_jax.study.jobs import Row, Stopped, kept_step, pretrained
+from tqd_jax.study.kinds import kinds_of, learned_plan
+from tqd_jax.study.learned_page import write_page
+from tqd_jax.study.library import library
+from tqd_jax.study.world import TARGET, golden_clips
+from tqd_jax.timesteps import BINS
+from transfer_jax.runtime.config import Each, choice, integer, number, sequence, text, to_json
+from transfer_jax.runtime.errors import UserError
+from transfer_jax.runtime.mesh import machine_line
+from transfer_jax.runtime.progress import StopRequest
+from transfer_jax.runtime.store import Store
+
+WORLDS = {'known': KNOWN, 'all': DEGRADATIONS}
+LEARNED = {'learned': 'gram', 'learned, plug-in': 'plug_in'}  # arms, and which Gram matrix their law is solved from
+RULES = {'study': choice('learned'), 'size': text(), 'world': choice(*WORLDS), 'regimes': sequence(choice(*table.REGIMES)),
+         'arms': sequence(choice(*ARMS)), 'seeds': sequence(integer(at_least=0)), 'pilot': number(above=0, at_most=1),
+         'target': integer(at_least=3), 'chunks': integer(at_least=3), 'chunk': integer(at_least=1), 'buckets': integer(at_least=2),
+         'results': text(), 'sizes': Each(SIZE_RULES)}
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Quantities:
-    """What a pilot says of K kinds in B buckets.
-
-    gram: [B, K, K], unbiased, then made semi-definite. rho: [B], the clips' share of the variance, in [0.001, 1], the mean of all kinds.
-    replicates: gram and rho without one chunk, [C, B, K, K] and [C, B]. plug_in: [B, K, K], G^ with its bias, to compare.
-    """
-    gram: np.ndarray
-    rho: np.ndarray
-    replicates: tuple
-    plug_in: np.ndarray
-
-
-def kinds_of(clips, least=1):
-    """(names [K], label int [N]): golden, slow (of good look), and each degradation, of clips that move well and of poor ones.
-
-    Where a degradation has fewer than `least` clips, all of that speed are one kind, 'degraded' or 'slow degraded'. Severities and speeds
-    within a kind are not told apart, and neither mq nor vq is looked at.
-    """
-    names = np.where(clips.golden, 'golden', np.where(clips.look_only, 'slow', np.asarray(DEGRADATIONS)[clips.degradation])).astype('U20')
-    for mine, prefix in ((clips.motion_only, ''), (clips.poor, 'slow ')):
-        few = mine.any() and np.unique(names[mine], return_counts=True)[1].min() < least
-        names[mine] = np.char.add(prefix, 'degraded' if few else names[mine])
-    order = ['golden', 'slow', *(f'{speed}{name}' for speed in ('', 'slow ') for name in (*DEGRADATIONS, 'degraded'))]
-    found = tuple(name for name in order if (names == name).any())
-    return found, np.array([found.index(name) for name in names])
+def main(config, workdir, devices=None):
+    """Runs the study that the config asks for; writes learned_SIZE_WORLD.json, pictures and learned_law.md into config.results."""
+    check(config)
+    size = config.sizes[config.size]
+    study = in_world(build(size, table.folder(config, workdir), devices=devices), config.world, table.folder(config, workdir))
+    check_kinds(study.clips, config)
+    evaluate = table.evaluator(study)
+    try:
+        with StopRequest() as stop:
+            table.train(study, [], ('finetune',), config.seeds, evaluate, stop)  # the pre-training alone
+            laws = [learned_law(study, config, seed) for seed in config.seeds]
+            runs = train(study, config, laws, evaluate, stop)
+    except Stopped:
+        print('stopped and saved; the same command goes on from there')
+        return
+    results = {'size': config.size, 'world': config.world, 'config': to_json(size), 'settings': _settings(config), 'laws': laws,
+               'runs': runs, 'machine': machine_line(), 'arms': {arm: {} for arm in (*config.arms, *LEARNED)},
+               'regimes': list(config.regimes), 'seeds': list(config.seeds), **table.described(study.clips)}
+    print(f'page: {write_page(pathlib.Path(config.results), results)}')
 
 
-def pilot_chunks(labels, target, chunks, size):
-    """(rows, examples) [C, 2 S, m] of chunk_gradient: S = K + 1 kinds, the target first; halves a of all kinds, then halves b.
-
-    labels: int [N], the kind of each row, -1 for none; target: the rows of target clips. m = size clips of a chunk are in no other one; the
-    halves have the same rows and other examples, hence other noise. Raises ValueError where a kind has fewer than C m clips, or C < 3.
-    """
-    rng, kinds = np.random.default_rng(0), [np.asarray(target), *(np.flatnonzero(labels == k) for k in range(labels.max() + 1))]
-    if min(map(len, kinds)) < chunks * size or chunks < 3:
-        raise ValueError(f'a kind has {min(map(len, kinds))} clips: too few for {chunks} chunks, of which 3 are the least, of {size} clips')
-    rows = np.stack([rng.permutation(kind)[:chunks * size].reshape(chunks, size) for kind in kinds], axis=1)
-    examples = np.arange(rows.size * 2).reshape(chunks, 2 * len(kinds), size)
-    return np.concatenate([rows, rows], axis=1).astype(np.int32), examples.astype(np.uint32)
+def check(config):
+    """Raises UserError where the config's values do not fit each other."""
+    table.check(config)
+    if config.target < config.chunks * config.chunk:
+        raise UserError(f'config.target = {config.target} is less than chunks x chunk = {config.chunks} x {config.chunk}')
+    if BINS % config.buckets:
+        raise UserError(f'config.buckets = {config.buckets} does not divide {BINS}, the bins of a tabulated law')
 
 
-def pilot_products(problem, params, frames, tokens, bucket, chunks, buckets):
-    """(Products with metric 1 / V and one group, d) of chunks of pilot_chunks in one bucket: inner products in units of V, not over d."""
-    gradient = chunk_gradient(problem, params, frames, tokens, bucket, buckets)
-    total, squares = gradient_sums(gradient, chunks)
-    metric, d = inverse_variance(total, squares, *chunks[0].shape)
-    groups = Groups(names=(WHOLE, 'parameters'), index=tuple((1,) for _ in jax.tree.leaves(params)))
-    found = gradient_products(gradient, chunks, total, groups, metric)
-    return Products(cross=found.cross[:, 0], own=found.own[:, 0]), d
+def check_kinds(clips, config):
+    """Raises UserError where a kind of the library's clips is too small for the pilot's chunks: hours before the pilot would."""
+    names, labels = kinds_of(clips, config.chunks * config.chunk)
+    kind = int(np.argmin(np.bincount(labels)))
+    if np.bincount(labels)[kind] < config.chunks * config.chunk:
+        raise UserError(f'the library has {np.bincount(labels)[kind]} clips of the kind {names[kind]}, fewer than config.chunks x '
+                        f'config.chunk = {config.chunks} x {config.chunk}: lower one of them, or take more clips')
 
 
-def inverse_variance(total, squares, chunks, kinds, size):
-    """(1 / V for every parameter, 0 where it has no gradient; the number d of those that have one), from gradient_sums."""
-    pooled = lambda q, t: size * jnp.maximum(q - jnp.sum(t * t, 0) / chunks, 0) / (kinds * (chunks - 1))
-    variance = jax.tree.map(pooled, squares, total)
-    alive = jax.tree.map(lambda v, q: v > 1e-6 * size * q / (chunks * kinds), variance, squares)  # less is float32's rounding
-    count = sum(jnp.sum(leaf, dtype=jnp.float32) for leaf in jax.tree.leaves(alive))
-    return jax.tree.map(lambda v, use: jnp.where(use, 1 / jnp.where(use, v, 1), 0), variance, alive), count
+def in_world(study, world, folder):
+    """The Study in the world of that name; its clips and jobs are its own but for 'known', whose are study 1's."""
+    if world == 'known':
+        return study
+    other = dataclasses.replace(study.world, degradations=WORLDS[world])
+    return dataclasses.replace(study, world=other, clips=library(other, folder / 'clips'), store=Store(folder / f'jobs-{world}'))
 
 
-def quantities(products, d, size):
-    """Quantities from Products [C, B, 2 S, 2 S] in units of V, of halves of m = size examples, and d [B]."""
-    count = products.own.shape[-1] // 2
-    halves = np.concatenate([np.eye(count), np.eye(count)], axis=1) / 2
-    difference = np.concatenate([-np.ones((count - 1, 1)), np.eye(count - 1)], axis=1) @ halves  # delta_k = g_k - g_0
-    turned = Products(**{name: difference @ np.asarray(getattr(products, name), np.float64) @ difference.T for name in ('cross', 'own')})
-    scale = np.asarray(d, np.float64)[:, None, None]
-    psd = lambda gram: np.asarray(project_psd(gram / scale), np.float64)
-    rho = lambda own, apart: np.clip(size * _halves(own - apart).mean(-1) / scale[:, 0, 0], 1e-3, 1.0)
-    own, chunks = np.asarray(products.own, np.float64), len(products.own)
-    without = (own.sum(0) - own) / (chunks - 1)
-    return Quantities(gram=psd(expected_products(turned)), rho=rho(own.mean(0), expected_products(products)),
-                      replicates=(psd(expected_replicates(turned)), rho(without, expected_replicates(products))),
-                      plug_in=psd(turned.cross.sum(0) / chunks**2))
+def learned_law(study, config, seed):
+    """A plain dict of one seed's pilot, kept: kinds, counts [K], rho [B], gram [B, K, K], error [B, K] of its shares, step; and shares,
+    a dict of q [B, K] from 'gram' and from 'plug_in'."""
+    name = f'laws/{_key(config):08x}/seed{seed}'
+    if study.store.record(name) is None:
+        step = kept_step(study.size, config.pilot)
+        names, labels = kinds_of(study.clips, config.chunks * config.chunk)
+        counts = np.bincount(labels)
+        found = pilot(study, config, pretrained(study, seed, step), labels)
+        q = {key: shares(getattr(found, key), found.rho, counts).tolist() for key in LEARNED.values()}
+        study.store.save(name, None, {'kinds': names, 'counts': counts.tolist(), 'rho': found.rho.tolist(), 'gram': found.gram.tolist(),
+                                      'shares': q, 'error': shares_error(found, counts).tolist(), 'step': step})
+    return study.store.record(name)
 
 
-def _halves(products):
-    """<a, b> of every kind's two halves, [..., S] of [..., 2 S, 2 S]."""
-    count = products.shape[-1] // 2
-    return np.diagonal(products[..., :count, count:], axis1=-2, axis2=-1)
+def pilot(study, config, params, labels):
+    """The Quantities of the library's kinds at weights params."""
+    target = golden_clips(dataclasses.replace(study.world, seed=TARGET), config.target)
+    kinds = [np.flatnonzero(labels == kind) for kind in range(labels.max() + 1)]
+    chunks = pilot_chunks([len(labels) + np.arange(len(target)), *kinds], config.chunks, config.chunk)
+    frames, tokens = (np.concatenate([getattr(clips, key) for clips in (study.clips, target)]) for key in ('frames', 'tokens'))
+    return quantities(*measured(study.problem, params, frames, tokens, chunks, config.buckets), config.chunk)
 
 
-def shares(gram, rho, counts):
-    """q [..., B, K] that minimises q' (diag(rho / N) + G) q, q >= 0, sum q = 1; gram [..., B, K, K], rho [..., B], counts N [K]."""
-    sizes = np.asarray(counts, np.float64) / np.asarray(rho)[..., None]
-    scale = sizes.mean()  # u and G scale with the sizes; float32 likes them near 1
-    solution = check(source_weights(np.float32(0), np.float32(sizes / scale), np.float32(gram * scale)))
-    u = np.asarray(solution.effective_sizes, np.float64)
-    return u / u.sum(-1, keepdims=True)
+def train(study, config, laws, evaluate, stop):
+    """Records of the arms set by hand and of the learned ones, whose plan is another one for every seed; arms are named as in LEARNED."""
+    hand = [plan(ARMS[arm], study.clips) for arm in config.arms]
+    names, labels = kinds_of(study.clips, config.chunks * config.chunk)
+    plans = hand + [learned_plan(np.array(law['shares'][key]), names, labels) for key in LEARNED.values() for law in laws]
+    rows = {}
+    for regime in config.regimes:
+        for place, seed in enumerate(config.seeds):
+            for index, arm in enumerate(config.arms):
+                rows[regime, arm, seed] = Row(regime=regime, arm=arm, plan=index, seed=seed, follow=arm == table.FOLLOWED)
+            for index, arm in enumerate(LEARNED):
+                own = len(hand) + index * len(laws) + place
+                rows[regime, arm, seed] = Row(regime=regime, arm=f'{arm} {_key(config):08x}', plan=own, seed=seed)
+    kinds = itertools.product(config.regimes, (True, False))
+    calls = [[row for row in rows.values() if (row.regime, row.follow) == kind] for kind in kinds]
+    table.run_calls(study, calls, study.material(plans), evaluate, stop)
+    return [study.store.record(row.name) | {'arm': arm} for (_, arm, _), row in rows.items()]
 
 
-def shares_error(found, counts):
-    """The jackknife's standard error of q [B, K] over chunks."""
-    return standard_error(shares(*found.replicates, counts))
+def _settings(config):
+    return {key: to_json(config)[key] for key in ('pilot', 'target', 'chunks', 'chunk', 'buckets')}
 
 
-def learned_plan(q, labels, base=None):
-    """The Plan of shares q [B, K] for clips of kinds labels [N]: tabulated laws over B equal buckets, and how often each clip is drawn.
-
-    base: shares of the buckets [B], equal ones if None. B must divide the bins of a tabulated law. A kind that is never drawn has the base.
-    """
-    base = np.full(len(q), 1 / len(q)) if base is None else np.asarray(base, np.float64) / np.sum(base)
-    joint = base[:, None] * q
-    counts = np.bincount(labels, minlength=q.shape[1])
-    density = np.where(joint.sum(0) > 0, joint, base[:, None])
-    rows = [make_law(1, base=Base(density=tuple(column))) for column in density.T.tolist()]
-    law = jax.tree.map(lambda *leaves: np.concatenate(leaves)[labels], *rows)
-    return Plan(law=law, keep=(joint.sum(0) / np.maximum(counts, 1))[labels].astype(np.float32))
+def _key(config):
+    return zlib.crc32(json.dumps(_settings(config)).encode())

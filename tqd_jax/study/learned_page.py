@@ -11,7 +11,7 @@ INTRO = """# A law of t that is learned
 
 Timestep-aware quality decoupling sets each clip's law of t by hand, from scores of motion and look. Here nobody scores clips: of each
 kind (golden, slow, each degradation, each degradation and slow) and each bucket of noise, a pilot model's gradients say how far it would
-lead away from a few golden clips, and one batched solve says how often to draw it there. `tqd_jax/study/learned.py` has the mathematics.
+lead away from a few golden clips, and one batched solve says how often to draw it there. `tqd_jax/pilot.py` has the mathematics.
 *learned* uses Gram matrices without the bias of noisy gradients, *learned, plug-in* those with it, a control. World *all* has colour
 shifts and held frames among the degradations, of which a law by motion and look knows nothing. Same steps, same clips, same seeds for all
 arms; *best by hand* is the arm with the best mean of that very measure, chosen after the fact, which favours it.

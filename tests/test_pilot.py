@@ -1,5 +1,4 @@
 """The learned law against problems whose optimum is known: Gaussian kinds with closed forms, limits, invariances, Monte-Carlo risk."""
-import types
 
 import jax
 import jax.numpy as jnp
@@ -7,12 +6,11 @@ import numpy as np
 import pytest
 from scipy import optimize
 
+from tqd_jax import pilot
 from tqd_jax.alignment import Products
 from tqd_jax.codec import PixelCodec
 from tqd_jax.flow import Path
 from tqd_jax.step import Problem
-from tqd_jax.study import learned
-from tqd_jax.timesteps import log_prob, sample_timesteps
 
 C, M, D, B = 16, 4, 400, 3
 CLIP, NOISE = 1.0, 2.0  # variances of a gradient over clips, and over noise
@@ -40,7 +38,7 @@ def means_of(*levels):
 
 
 def found(means, trials, seed=0):
-    return learned.quantities(products(halves(np.random.default_rng(seed), means, trials)), np.full(trials, D), M)
+    return pilot.quantities(products(halves(np.random.default_rng(seed), means, trials)), np.full(trials, D), M)
 
 
 def test_the_gram_has_no_bias_where_the_plug_in_has_its_noise():
@@ -58,11 +56,11 @@ def test_the_gram_has_no_bias_where_the_plug_in_has_its_noise():
 
 def test_kinds_like_the_target_share_alike_and_a_bad_one_gets_next_to_nothing():
     counts, rho = np.array([400, 800, 400]), np.full(100, RHO)
-    np.testing.assert_allclose(learned.shares(np.zeros((100, 3, 3)), rho, counts), np.tile(counts / 1600, (100, 1)), rtol=1e-5)
+    np.testing.assert_allclose(pilot.shares(np.zeros((100, 3, 3)), rho, counts), np.tile(counts / 1600, (100, 1)), rtol=1e-5)
     many = found(means_of(0, 0, 0), 100)
-    far = {name: np.abs(learned.shares(getattr(many, name), rho, counts).mean(0) - counts / 1600).max() for name in ('gram', 'plug_in')}
+    far = {name: np.abs(pilot.shares(getattr(many, name), rho, counts).mean(0) - counts / 1600).max() for name in ('gram', 'plug_in')}
     assert far['gram'] < 0.08 < far['plug_in'], far  # what is left of noise draws shares together a little, its bias much more
-    bad = learned.shares(found(means_of(0, 0, 10.0), 100).gram, rho, counts)
+    bad = pilot.shares(found(means_of(0, 0, 10.0), 100).gram, rho, counts)
     assert bad[:, 2].max() < 0.01
 
 
@@ -70,7 +68,7 @@ def test_shares_are_the_minimum_that_another_solver_finds():
     rng = np.random.default_rng(3)
     factor = rng.standard_normal((B, 4, 6)) * 0.02
     gram, rho, counts = factor @ np.swapaxes(factor, 1, 2), np.array([0.1, 0.5, 1.0]), np.array([100, 300, 50, 1000])
-    q = learned.shares(gram, rho, counts)
+    q = pilot.shares(gram, rho, counts)
     for b in range(B):
         matrix = np.diag(rho[b] / counts) + gram[b]
         other = optimize.minimize(lambda x, matrix=matrix: 1e3 * x @ matrix @ x, np.full(4, 0.25), bounds=[(0, 1)] * 4, tol=1e-14,
@@ -100,88 +98,68 @@ def test_removing_the_bias_comes_nearer_to_the_optimum():
     levels, counts = np.array([0.0, 0.0005, 0.002, 0.02]), np.array([400, 600, 600, 300])
     many, truth = found(means_of(*levels), 200), np.diag(levels) + np.diag(RHO / counts)
     risk = lambda q: np.einsum('bk,kl,bl->b', q, truth, q).mean()
-    best = risk(learned.shares(np.tile(np.diag(levels), (200, 1, 1)), np.full(200, RHO), counts))
-    clean, raw = (risk(learned.shares(gram, many.rho, counts)) for gram in (many.gram, many.plug_in))
+    best = risk(pilot.shares(np.tile(np.diag(levels), (200, 1, 1)), np.full(200, RHO), counts))
+    clean, raw = (risk(pilot.shares(gram, many.rho, counts)) for gram in (many.gram, many.plug_in))
     everything = risk((counts / counts.sum())[None])
     assert best < clean < raw < everything, (best, clean, raw, everything)
+
+
+def test_a_target_that_is_taught_leads_nowhere_else():
+    vectors = halves(np.random.default_rng(5), means_of(0.01, 0.05))
+    apart, among = (pilot.quantities(products(vectors), np.full(1, D), M, among=among) for among in (False, True))
+    assert among.gram.shape == (1, 3, 3) and (among.gram[0, 0] == 0).all() and (among.gram[0, :, 0] == 0).all()
+    np.testing.assert_allclose(among.gram[:, 1:, 1:], apart.gram, rtol=1e-6)
+    q = pilot.shares(among.gram, among.rho, [10, 400, 400])[0]
+    assert q[0] > 0.05 and q[1] > q[2], 'ten clips of the target count for less than they are'
 
 
 def test_a_kind_that_is_bad_in_one_bucket_loses_its_share_there_only():
     buckets = [found(means_of(0, level), 1, seed=7 + i) for i, level in enumerate((1.0, 0.0, 0.0))]
     gram = np.concatenate([one.gram for one in buckets])
     counts = np.array([300, 500])
-    q = learned.shares(gram, np.full(3, RHO), counts)
+    q = pilot.shares(gram, np.full(3, RHO), counts)
     assert q[0, 1] < 0.02 and (q[1:, 1] > 0.3).all()
-    labels = np.repeat([0, 1], counts)
-    plan = learned.learned_plan(q, labels)
-    t = jnp.full(800, 0.1), jnp.full(800, 0.5)
-    low, high = (np.exp(log_prob(jax.tree.map(jnp.asarray, plan.law), x)) for x in t)
-    assert low[-1] < 0.1 * high[-1] and low[0] > high[0] * 0.9
-
-
-def test_the_plan_draws_kinds_and_buckets_as_asked():
-    q, labels = np.array([[0.2, 0.8], [0.7, 0.3], [1.0, 0.0]]), np.repeat([0, 1], [30, 10])
-    plan = learned.learned_plan(q, labels, base=[1, 2, 1])
-    joint = np.array([1, 2, 1])[:, None] / 4 * q
-    share = np.bincount(labels, plan.keep) / plan.keep.sum()
-    np.testing.assert_allclose(share, joint.sum(0), rtol=1e-5)
-    levels = (np.arange(1000) + 0.5) / 1000
-    for k, row in enumerate((0, 39)):
-        law = jax.tree.map(lambda leaf, row=row: jnp.asarray(np.repeat(leaf[row:row + 1], 1000, axis=0)), plan.law)
-        drawn = np.histogram(sample_timesteps(law, jnp.asarray(levels, jnp.float32)), bins=3, range=(0, 1))[0] / 1000
-        np.testing.assert_allclose(drawn, joint[:, k] / joint[:, k].sum(), atol=2e-3)
-    none = learned.learned_plan(np.array([[1.0, 0.0]] * 2), labels)
-    assert (none.keep[labels == 1] == 0).all() and np.isfinite(none.law.table).all()
-
-
-def test_kinds_are_named_by_what_is_known_without_scores():
-    flags = {'golden': [1, 0, 0, 0, 0], 'look_only': [0, 1, 0, 0, 0], 'motion_only': [0, 0, 1, 1, 0], 'poor': [0, 0, 0, 0, 1]}
-    clips = types.SimpleNamespace(degradation=np.array([0, 1, 0, 4, 1]), **{key: np.array(x, bool) for key, x in flags.items()})
-    names, labels = learned.kinds_of(clips)
-    assert names == ('golden', 'slow', 'blur', 'colour', 'slow noise')
-    assert labels.tolist() == [0, 1, 2, 3, 4]
-    names, labels = learned.kinds_of(clips, least=2)
-    assert names == ('golden', 'slow', 'degraded', 'slow degraded') and labels.tolist() == [0, 1, 2, 2, 3]
 
 
 def test_chunks_share_no_clip_and_halves_share_them_all():
     labels = np.repeat([-1, 0, 1], [8, 9, 12])
-    rows, examples = learned.pilot_chunks(labels, np.arange(8), 4, 2)
+    kinds = [np.flatnonzero(labels == kind) for kind in (-1, 0, 1)]
+    rows, examples = pilot.pilot_chunks(kinds, 4, 2)
     assert rows.shape == examples.shape == (4, 6, 2)
     np.testing.assert_array_equal(rows[:, :3], rows[:, 3:])
     assert len(np.unique(examples)) == examples.size and len(np.unique(rows[:, :3])) == rows[:, :3].size
     assert (labels[rows[:, 1]] == 0).all() and (labels[rows[:, 2]] == 1).all() and (rows[:, 0] < 8).all()
     with pytest.raises(ValueError, match='a kind has 8 clips: too few'):
-        learned.pilot_chunks(labels, np.arange(8), 4, 3)
+        pilot.pilot_chunks(kinds, 4, 3)
 
 
 @pytest.fixture(scope='module')
-def pilot():
+def linear():
     """quantities of a linear model with other units for its two parameters: golden clips, like ones, and ones of another brightness."""
     rng = np.random.default_rng(11)
     draw = lambda low, high, size: rng.integers(low, high, (size, 2, 4, 4, 3)).astype(np.uint8)
     frames = jnp.asarray(np.concatenate([draw(60, 200, 32), draw(60, 200, 48), draw(110, 250, 48)]))
-    chunks = learned.pilot_chunks(np.repeat([-1, 0, 1], [32, 48, 48]), np.arange(32), 8, 4)
+    chunks = pilot.pilot_chunks(np.split(np.arange(128), [32, 80]), 8, 4)
 
     def measured(gain=1.0):
         def model(params, x, t, tokens):
             return params['gain'] / gain * x + params['bias']
         scaled = Problem(model=model, codec=PixelCodec(), path=Path(), seed=0)
         params = {'bias': jnp.float32(0.05), 'gain': jnp.float32(0.3 * gain), 'unused': jnp.zeros(3)}
-        run = jax.jit(lambda: learned.pilot_products(scaled, params, frames, jnp.zeros((128, 1), jnp.int32), jnp.int32(0),
+        run = jax.jit(lambda: pilot.pilot_products(scaled, params, frames, jnp.zeros((128, 1), jnp.int32), jnp.int32(0),
                                                      chunks, 2))
         products, d = run()
         lifted = Products(cross=products.cross[:, None], own=products.own[:, None])
-        return learned.quantities(lifted, np.array([d]), 4), float(d)
+        return pilot.quantities(lifted, np.array([d]), 4), float(d)
     return measured
 
 
-def test_a_pilot_tells_like_clips_from_others_and_units_do_not_matter(pilot):
-    plain, d = pilot()
+def test_a_pilot_tells_like_clips_from_others_and_units_do_not_matter(linear):
+    plain, d = linear()
     assert d == 2, 'a parameter without a gradient counts'
     assert plain.gram[0, 1, 1] > 20 * plain.gram[0, 0, 0] and plain.gram[0, 1, 1] > 0.05
-    other, _ = pilot(gain=50.0)
+    other, _ = linear(gain=50.0)
     np.testing.assert_allclose(other.gram, plain.gram, rtol=2e-3, atol=1e-5)
     np.testing.assert_allclose(other.rho, plain.rho, rtol=1e-3)
-    q, error = learned.shares(plain.gram, plain.rho, [48, 48]), learned.shares_error(plain, [48, 48])
+    q, error = pilot.shares(plain.gram, plain.rho, [48, 48]), pilot.shares_error(plain, [48, 48])
     assert q[0, 1] < 0.1 and error.shape == (1, 2) and np.isfinite(error).all()

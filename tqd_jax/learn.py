@@ -1,0 +1,62 @@
+"""A law learned on a run's own clips: how often each kind should teach in each bucket of noise, for clips like the target's."""
+import numpy as np
+
+from tqd_jax.data.draws import hashed_uniform
+from tqd_jax.pilot import measured, pilot_chunks, quantities, shares, shares_error
+from tqd_jax.quality.learned_law import kinds_of, weights
+from transfer_jax.runtime.errors import UserError
+
+CHOICE = 2**34 + 1  # the salt of the hash that chooses clips
+
+
+def learn(run, params):
+    """The record of law.json, from config.learn and the training clips of the bucket of shapes that has most of them.
+
+    by, target, kinds [K], clips [K] (how many of each), t [B] (the buckets' middles), shares and error [B][K] (of the draws, and the
+    jackknife's standard error), weight [B][K] (of a clip, relative to uniform training), rho [B] (see tqd_jax.pilot). Raises UserError
+    where config.learn.target is no kind, or a kind has too few clips.
+    """
+    settings, library = run.config.learn, run.library
+    names, labels = kinds_of(settings.by, library.source_names, library.source, library.mq, library.vq)
+    target = target_of(settings, names)
+    rows = rows_of_kinds(run, names, labels, settings)
+    kinds = [target, *(kind for kind in range(len(names)) if kind != target)]  # the target's first
+    arrays = run.loader.whole(np.concatenate([rows[kind] for kind in kinds]))
+    places = np.split(np.arange(len(arrays['tokens'])), len(kinds))
+    chunks = pilot_chunks(places, settings.chunks, settings.chunk)
+    products, d = measured(run.problem, params, arrays['frames'], arrays['tokens'], chunks, settings.buckets)
+    counts = np.bincount(labels[run.training], minlength=len(names))
+    found = described(quantities(products, d, settings.chunk, among=True), counts[kinds])
+    back = np.argsort(kinds)
+    return {'by': settings.by, 'target': names[target], 'kinds': names, 'clips': counts.tolist(),
+            't': ((np.arange(settings.buckets) + 0.5) / settings.buckets).tolist(), 'rho': found.pop('rho').tolist(),
+            **{name: value[:, back].tolist() for name, value in found.items()}}
+
+
+def target_of(settings, names):
+    """The number of the kind that config.learn.target names. Raises UserError where it names none."""
+    wanted = settings.target or ('golden' if settings.by == 'quadrant' else None)
+    if wanted not in names:
+        given = 'None' if settings.target is None else repr(settings.target)
+        raise UserError(f'config.learn.target = {given} names no kind of config.learn.by = {settings.by!r}; '
+                        f'the clips have: {"; ".join(names)}')
+    return names.index(wanted)
+
+
+def rows_of_kinds(run, names, labels, settings):
+    """[K] lists of chunks x chunk rows each, chosen by a hash of their content. Raises UserError where a kind has fewer."""
+    library, need = run.library, settings.chunks * settings.chunk
+    usable = run.training[library.bucket[run.training] == np.bincount(library.bucket[run.training]).argmax()]
+    order = usable[np.argsort(hashed_uniform(run.config.seed, CHOICE, library.ids[usable]), kind='stable')]
+    rows = [order[labels[order] == kind] for kind in range(len(names))]
+    few = [f'{name} ({len(own)})' for name, own in zip(names, rows, strict=True) if len(own) < need]
+    if few:
+        raise UserError(f'too few training clips of one shape for config.learn.chunks x chunk = {settings.chunks} x {settings.chunk}: '
+                        f'{", ".join(few)}; lower one of them, or tell kinds apart by something else (config.learn.by)')
+    return [own[:need] for own in rows]
+
+
+def described(found, counts):
+    """{'shares', 'error', 'weight': [B, K], 'rho': [B]} of Quantities for kinds of `counts` [K] clips."""
+    q = shares(found.gram, found.rho, counts)
+    return {'shares': q, 'error': shares_error(found, counts), 'weight': weights(q, counts), 'rho': found.rho}

@@ -98,11 +98,14 @@ def differences(title, names, difference, sign):
 @rc_context({**STYLE, 'axes.prop_cycle': cycler(color=MANY) * cycler(linestyle=('-', '--', ':'))})
 def weights(t, kinds):
     """What a clip of each kind counts, by noise: kinds {name: [B]} at t [B], with a line at 1; quadrants keep their colours."""
-    figure, axes = panel(height=2.3 + 0.08 * len(kinds), left=0.5, xlabel='t (0: data, 1: noise)', ylabel='weight of a clip', xlim=(0, 1))
+    columns = 4 if set(kinds) <= set(SPOKEN) else 2
+    more = 0.17 * ((len(kinds) - 1) // columns)  # inches, for the legend's other rows
+    figure, axes = panel(height=2.3 + more, left=0.5, xlabel='t (0: data, 1: noise)', ylabel='weight of a clip', xlim=(0, 1))
+    figure.subplots_adjust(top=1 - (0.28 + more) / (2.3 + more))
     axes.axhline(1, color='#808080', linewidth=0.8)
     for kind, weight in kinds.items():
         own = {'color': COLOURS[QUADRANTS[SPOKEN.index(kind)]], 'linestyle': '-'} if kind in SPOKEN else {}
         axes.plot(t, weight, marker='o', markersize=3, label=kind, **own)
     axes.set_ylim(bottom=0)
-    axes.legend(ncols=4 if set(kinds) <= set(SPOKEN) else 2, loc='lower right', bbox_to_anchor=(1.0, 0.97), columnspacing=1.2)
+    axes.legend(ncols=columns, loc='lower right', bbox_to_anchor=(1.0, 0.97), columnspacing=1.2)
     return figure

@@ -3,7 +3,7 @@
     python -m tqd_jax.study --config=configs/study_learned.py --workdir=runs/study --config.size=tiny
     python -m tqd_jax.study --config=configs/study_learned.py --workdir=runs/study --config.size=tiny --config.world=all
     python -m tqd_jax.study --config=configs/study_learned.py --workdir=runs/smoke --config.size=smoke --config.results=runs/smoke \
-        --config.chunks=4 --config.chunk=1                                        a minute or two: it shows only that everything runs
+        --config.chunks=6 --config.chunk=1                                        a minute or two: it shows only that everything runs
 
 What configs/study_table.py left in the same --workdir is used again for world = 'known'; what is missing is trained. A stopped study goes
 on with the same command. Any key is overridden by --config.KEY=VALUE.
@@ -25,7 +25,7 @@ def get_config():
     config.seeds = table.seeds
     config.pilot = 1.0                      # share of pre-training after which the pilot's gradients are taken
     config.target = 64                      # golden clips of a world that no run has seen: what the law is learned for
-    config.chunks = 16                      # of clips, from which noise is told from signal
+    config.chunks = 16                      # of clips, from which noise is told from signal: even, 6 or more
     config.chunk = 4                        # clips in one; of every kind chunks x chunk are used
     config.buckets = 10                     # of t; a divisor of 120
     config.results = 'docs/results'         # where the page and its JSON go

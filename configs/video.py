@@ -90,7 +90,7 @@ def get_config():
     config.learn = ConfigDict()             # --mode=learn: a law of t for each kind of clips, from the gradients of a pilot
     config.learn.by = 'quadrant'            # what tells kinds apart: 'quadrant', 'source', 'both'
     config.learn.target = None              # the kind whose clips are as all should be; None is 'golden', by quadrant
-    config.learn.chunks = 8                 # of clips, from which noise is told from signal
+    config.learn.chunks = 12                # of clips, from which noise is told from signal: even, 6 or more
     config.learn.chunk = 2                  # clips in one; of every kind chunks x chunk are used
     config.learn.buckets = 10               # of t; a divisor of 120
     config.sample = ConfigDict()

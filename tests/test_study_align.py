@@ -31,6 +31,7 @@ def test_the_configs_hold_their_rules():
     (study_align, align, {'seeds': (1, 1)}, 'names one twice'), (study_align, align, {'size': 'huge'}, "config.size = 'huge'"),
     (study_learned, learned, {'target': 10}, 'config.target = 10 is less than chunks x chunk = 16 x 4'),
     (study_learned, learned, {'buckets': 7}, 'does not divide 120'),
+    (study_learned, learned, {'chunks': 7}, r'config\.chunks = 7 is odd'),
     (study_learned, learned, {'seeds': (1, 1)}, 'names one twice')])
 def test_values_that_do_not_fit_are_named(module, study, changes, message):
     with pytest.raises(UserError, match=message):

@@ -13,7 +13,7 @@ unrelated draws and, where both kinds are copies of the same clips with the same
     matched    the same with sum_k <g_k^s, g_k^r> / K: of two training steps on M examples, the same clips and noise in both.
 
 Errors are those of the delete-one jackknife over chunks (Efron and Stein 1981), bands are Student's with K - 1 degrees of freedom. No more
-than S + 2 gradients are held at once: a first pass sums, a second one multiplies.
+than 2 S + 1 gradients are held at once: a first pass sums, a second one multiplies.
 """
 import dataclasses
 import itertools

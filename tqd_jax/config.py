@@ -79,7 +79,7 @@ RULES = {
     'align.speed': number(at_least=0, below=1),
     'learn.by': choice(*learned_law.BY),
     'learn.target': optional(text()),
-    'learn.chunks': integer(at_least=3),
+    'learn.chunks': integer(at_least=6),
     'learn.chunk': integer(at_least=1),
     'learn.buckets': integer(at_least=2),
     'sample.captions': optional(sequence(text())),
@@ -93,8 +93,8 @@ RULES = {
 }
 
 # what a resumed run may change: how long, how often, how watched and on what machine, but nothing that its numbers depend on
-FREE = ('train.steps', 'log_every', 'eval.every', 'align', 'learn', 'sample', 'checkpoint', 'mesh', 'data.workers', 'data.prefetch',
-        'data.scoring_workers', 'data.cache_gb')
+FREE = ('train.steps', 'law.file', 'log_every', 'eval.every', 'align', 'learn', 'sample', 'checkpoint', 'mesh', 'data.workers',
+        'data.prefetch', 'data.scoring_workers', 'data.cache_gb')
 
 
 def law_config(config):
@@ -122,6 +122,9 @@ def check_learned(config):
         raise UserError('config.law.kind = "learned" wants config.law.file, the law.json that --mode=learn wrote')
     if (section.base, section.shift, section.density) != ('uniform', 1.0, None):
         raise UserError('config.law.kind = "learned" is a law of t itself: leave law.base = "uniform", law.shift = 1, law.density = None')
+    if config.data.dropout == 'none':
+        raise UserError('config.law.kind = "learned" is how often each kind is drawn as well as when: config.data.dropout is "sampler" or '
+                        '"weight" with it, not "none"')
     if config.data.mix:
         raise UserError('config.law.kind = "learned" says how often each clip is drawn: leave config.data.mix empty')
 
@@ -132,6 +135,8 @@ def check_whole(config):
         check_learned(config)
     else:
         law_config(config)
+    if config.learn.chunks % 2:
+        raise UserError(f'config.learn.chunks = {config.learn.chunks} is odd, and they are cut into two folds')
     if BINS % config.learn.buckets:
         raise UserError(f'config.learn.buckets = {config.learn.buckets} does not divide {BINS}, the bins of a tabulated law')
     patch = PRESETS[config.model.preset].patch

@@ -103,9 +103,11 @@ def weights(t, kinds):
     figure, axes = panel(height=2.3 + more, left=0.5, xlabel='t (0: data, 1: noise)', ylabel='weight of a clip', xlim=(0, 1))
     figure.subplots_adjust(top=1 - (0.28 + more) / (2.3 + more))
     axes.axhline(1, color='#808080', linewidth=0.8)
+    lines = []
     for kind, weight in kinds.items():
         own = {'color': COLOURS[QUADRANTS[SPOKEN.index(kind)]], 'linestyle': '-'} if kind in SPOKEN else {}
-        axes.plot(t, weight, marker='o', markersize=3, label=kind, **own)
+        lines += axes.plot(t, weight, marker='o', markersize=3, **own)
     axes.set_ylim(bottom=0)
-    axes.legend(ncols=columns, loc='lower right', bbox_to_anchor=(1.0, 0.97), columnspacing=1.2)
+    labels = [kind.replace('$', r'\$') for kind in kinds]  # no mathematics
+    axes.legend(lines, labels, ncols=columns, loc='lower right', bbox_to_anchor=(1.0, 0.97), columnspacing=1.2)
     return figure

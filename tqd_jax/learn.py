@@ -10,7 +10,7 @@ CHOICE = 2**34 + 1  # the salt of the hash that chooses clips
 
 
 def learn(run, params):
-    """The record of law.json, from config.learn and the training clips of the bucket of shapes that has most of them.
+    """The record of law.json, from config.learn and training clips of the shape of which all kinds have most.
 
     by, target, kinds [K], clips [K] (how many of each), t [B] (the buckets' middles), shares and error [B][K] (of the draws, and the
     jackknife's standard error), weight [B][K] (of a clip, relative to uniform training), rho [B] (see tqd_jax.pilot). Raises UserError
@@ -44,16 +44,20 @@ def target_of(settings, names):
 
 
 def rows_of_kinds(run, names, labels, settings):
-    """[K] lists of chunks x chunk rows each, chosen by a hash of their content. Raises UserError where a kind has fewer."""
+    """[K] lists of chunks x chunk rows each, of one shape, chosen by a hash of their content. Raises UserError where a kind has fewer."""
     library, need = run.library, settings.chunks * settings.chunk
-    usable = run.training[library.bucket[run.training] == np.bincount(library.bucket[run.training]).argmax()]
-    order = usable[np.argsort(hashed_uniform(run.config.seed, CHOICE, library.ids[usable]), kind='stable')]
-    rows = [order[labels[order] == kind] for kind in range(len(names))]
-    few = [f'{name} ({len(own)})' for name, own in zip(names, rows, strict=True) if len(own) < need]
+    counts = np.zeros((len(library.buckets), len(names)), int)
+    np.add.at(counts, (library.bucket[run.training], labels[run.training]), 1)
+    shape = max(range(len(counts)), key=lambda b: (min(need, counts[b].min()), counts[b].sum()))  # one that all kinds have clips of
+    few = [f'{name} ({count})' for name, count in zip(names, counts[shape], strict=True) if count < need]
     if few:
-        raise UserError(f'too few training clips of one shape for config.learn.chunks x chunk = {settings.chunks} x {settings.chunk}: '
-                        f'{", ".join(few)}; lower one of them, or tell kinds apart by something else (config.learn.by)')
-    return [own[:need] for own in rows]
+        bucket = library.buckets[shape]
+        raise UserError(f'too few training clips of {bucket.width} x {bucket.height} x {bucket.frames} for config.learn.chunks x chunk = '
+                        f'{settings.chunks} x {settings.chunk}: {", ".join(few)}; lower one of them, or tell kinds apart by something else '
+                        '(config.learn.by)')
+    usable = run.training[library.bucket[run.training] == shape]
+    order = usable[np.argsort(hashed_uniform(run.config.seed, CHOICE, library.ids[usable]), kind='stable')]
+    return [order[labels[order] == kind][:need] for kind in range(len(names))]
 
 
 def described(found, counts):

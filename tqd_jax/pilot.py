@@ -31,9 +31,11 @@ few clips that no run trains on, or the kind whose clips are as all should be.
 Noise. Means of C chunks of m clips have E delta^_k' V^-1 delta^_l / d = G_kl + (1 + [k = l]) / (C m), with one draw of noise a clip: the
 plug-in makes every kind look worse than it is, and all alike. Products of different chunks have no such term, whatever the noise is
 (tqd_jax.alignment). Each chunk is drawn twice, as halves a and b with the same clips and other noise: <g_a, g_b> within chunks less
-that between them is V_clip / m, which gives rho. V is the pooled variance of halves between chunks; with S kinds it has S (C - 1) or more
-degrees of freedom, and 1 / V^ is too large by 2 / (S (C - 1)) or less. The unbiased G is not semi-definite where it is all noise: the
-nearest matrix that is takes its place. The jackknife over chunks, through the solver, says how sure q is.
+that between them is V_clip / m, which gives rho. V is the pooled variance of halves between chunks, with S (C - 1) degrees of freedom nu or
+more. Were it taken of the chunks that are multiplied, a part 2 / (nu - 2) of the noise would come back, and kinds just like the target
+would lose most of their share: so chunks are two folds, and each is multiplied in units of the other's V. What is left, nu / (nu - 2), is a
+factor of G and rho alike. The unbiased G is not semi-definite where it is all noise: the nearest matrix that is takes its place. The
+jackknife over chunks, through the solver, says how sure q is.
 """
 import dataclasses
 
@@ -57,13 +59,15 @@ from transfer_jax.runtime.progress import Progress
 from transfer_jax.solution import check
 from transfer_jax.weights import source_weights
 
+LEAST = 6  # chunks: three in each fold, of which the jackknife leaves out one
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Quantities:
     """What a pilot says of K kinds in B buckets.
 
     gram: [B, K, K], unbiased, then made semi-definite. rho: [B], the clips' share of the variance, in [0.001, 1], the mean of all kinds.
-    replicates: gram and rho without one chunk, [C, B, K, K] and [C, B]. plug_in: [B, K, K], G^ with its bias, to compare.
+    replicates: gram and rho without one chunk, [C, B, K, K] and [C, B]. plug_in: [B, K, K], each fold's G^ with its bias, to compare.
     """
     gram: np.ndarray
     rho: np.ndarray
@@ -72,55 +76,67 @@ class Quantities:
 
 
 def pilot_chunks(kinds, chunks, size):
-    """(rows, examples) [C, 2 S, m] of chunk_gradient, for S kinds, each the rows of its clips, the target's first: halves a, then halves b.
+    """(rows, examples) [2, C / 2, 2 S, m]: two folds of chunks of S kinds, each the rows of its clips, the target's first: halves a of all
+    kinds, then halves b.
 
     m = size clips of a chunk are in no other one; the halves have the same rows and other examples, hence other noise. Raises ValueError
-    where a kind has fewer than C m clips, or C < 3.
+    where a kind has fewer than C m clips, or C is odd or below 6.
     """
     rng, least = np.random.default_rng(0), min(map(len, kinds))
-    if least < chunks * size or chunks < 3:
-        raise ValueError(f'a kind has {least} clips: too few for {chunks} chunks, of which 3 are the least, of {size} clips')
-    rows = np.stack([rng.permutation(kind)[:chunks * size].reshape(chunks, size) for kind in kinds], axis=1)
-    examples = np.arange(rows.size * 2).reshape(chunks, 2 * len(kinds), size)
-    return np.concatenate([rows, rows], axis=1).astype(np.int32), examples.astype(np.uint32)
+    if least < chunks * size or chunks < LEAST or chunks % 2:
+        raise ValueError(f'a kind has {least} clips: too few for {chunks} chunks, an even number from {LEAST} on, of {size} clips')
+    rows = np.stack([rng.permutation(kind)[:chunks * size].reshape(2, -1, size) for kind in kinds], axis=2)
+    examples = np.arange(rows.size * 2).reshape(2, -1, 2 * len(kinds), size)
+    return np.concatenate([rows, rows], axis=2).astype(np.int32), examples.astype(np.uint32)
 
 
 def pilot_products(problem, params, frames, tokens, bucket, chunks, buckets):
-    """(Products with metric 1 / V and one group, d) of chunks of pilot_chunks in one bucket: inner products in units of V, not over d."""
+    """(Products [2, C / 2, 2 S, 2 S] in units of V, d) of chunks of pilot_chunks in one bucket: each fold by the other's V, not over d."""
     gradient = chunk_gradient(problem, params, frames, tokens, bucket, buckets)
-    total, squares = gradient_sums(gradient, chunks)
-    metric, d = inverse_variance(total, squares, *chunks[0].shape)
+    total, squares = jax.lax.map(lambda fold: gradient_sums(gradient, fold), chunks)
+    variance = lambda fold: inverse_variance(*fold, *chunks[0].shape[1:])
+    metric = jax.lax.map(variance, (total, squares))
+    metric = jax.tree.map(lambda m: jnp.where((m > 0).all(0), m[::-1], 0), metric)
+    d = sum(jnp.sum(leaf[0] > 0, dtype=jnp.float32) for leaf in jax.tree.leaves(metric))
     groups = Groups(names=(WHOLE, 'parameters'), index=tuple((1,) for _ in jax.tree.leaves(params)))
-    found = gradient_products(gradient, chunks, total, groups, metric)
-    return Products(cross=found.cross[:, 0], own=found.own[:, 0]), d
+    found = jax.lax.map(lambda fold: gradient_products(gradient, fold[0], fold[1], groups, fold[2]), (chunks, total, metric))
+    return Products(cross=found.cross[:, :, 0], own=found.own[:, :, 0]), d
 
 
 def inverse_variance(total, squares, chunks, kinds, size):
-    """(1 / V for every parameter, 0 where it has no gradient; the number d of those that have one), from gradient_sums."""
+    """1 / V for every parameter, 0 where it has no gradient, from gradient_sums."""
     pooled = lambda q, t: size * jnp.maximum(q - jnp.sum(t * t, 0) / chunks, 0) / (kinds * (chunks - 1))
     variance = jax.tree.map(pooled, squares, total)
     alive = jax.tree.map(lambda v, q: v > 1e-6 * size * q / (chunks * kinds), variance, squares)  # less is float32's rounding
-    count = sum(jnp.sum(leaf, dtype=jnp.float32) for leaf in jax.tree.leaves(alive))
-    return jax.tree.map(lambda v, use: jnp.where(use, 1 / jnp.where(use, v, 1), 0), variance, alive), count
+    return jax.tree.map(lambda v, use: jnp.where(use, 1 / jnp.where(use, v, 1), 0), variance, alive)
 
 
 def quantities(products, d, size, *, among=False):
-    """Quantities from Products [C, B, 2 S, 2 S] in units of V, of halves of m = size examples, and d [B].
+    """Quantities from Products [2, C / 2, B, 2 S, 2 S] in units of V, of halves of m = size examples, and d [B].
 
     The target comes first. K = S - 1, or S where it is among the kinds that are taught: then its own delta is 0 without any noise.
     """
     count = products.own.shape[-1] // 2
     halves = np.concatenate([np.eye(count), np.eye(count)], axis=1) / 2
     difference = (np.eye(count) - np.eye(count)[0])[0 if among else 1:] @ halves  # delta_k = g_k - g_0
-    turned = Products(**{name: difference @ np.asarray(getattr(products, name), np.float64) @ difference.T for name in ('cross', 'own')})
     scale = np.asarray(d, np.float64)[:, None, None]
-    psd = lambda gram: np.asarray(project_psd(gram / scale), np.float64)
-    rho = lambda own, apart: np.clip(size * _halves(own - apart).mean(-1) / scale[:, 0, 0], 1e-3, 1.0)
-    own, chunks = np.asarray(products.own, np.float64), len(products.own)
-    without = (own.sum(0) - own) / (chunks - 1)
-    return Quantities(gram=psd(expected_products(turned)), rho=rho(own.mean(0), expected_products(products)),
-                      replicates=(psd(expected_replicates(turned)), rho(without, expected_replicates(products))),
-                      plug_in=psd(turned.cross.sum(0) / chunks**2))
+    whole, parts, plug_in, clips, clip_parts = zip(*(_of_fold(
+        Products(cross=products.cross[fold], own=products.own[fold]), difference, scale, size) for fold in range(2)), strict=True)
+    psd = lambda gram: np.asarray(project_psd(gram), np.float64)
+    bounded = lambda rho: np.clip(rho, 1e-3, 1.0)
+    without = lambda whole, parts: np.concatenate([(parts[0] + whole[1]) / 2, (whole[0] + parts[1]) / 2])
+    return Quantities(gram=psd(np.mean(whole, 0)), rho=bounded(np.mean(clips, 0)), plug_in=psd(np.mean(plug_in, 0)),
+                      replicates=(psd(without(whole, parts)), bounded(without(clips, clip_parts))))
+
+
+def _of_fold(products, difference, scale, size):
+    """(G, G without each chunk, plug-in, rho, rho without each chunk) of the chunks of one fold, over d."""
+    cross, own = (np.asarray(x, np.float64) / scale for x in (products.cross, products.own))
+    products, chunks = Products(cross=cross, own=own), len(own)
+    turned = Products(cross=difference @ cross @ difference.T, own=difference @ own @ difference.T)
+    rho = lambda own, apart: size * _halves(own - apart).mean(-1)
+    return (expected_products(turned), expected_replicates(turned), turned.cross.sum(0) / chunks**2,
+            rho(own.mean(0), expected_products(products)), rho((own.sum(0) - own) / (chunks - 1), expected_replicates(products)))
 
 
 def _halves(products):
@@ -139,18 +155,18 @@ def shares(gram, rho, counts):
 
 
 def shares_error(found, counts):
-    """The jackknife's standard error of q [B, K] over chunks."""
-    return standard_error(shares(*found.replicates, counts))
+    """The jackknife's standard error of q [B, K] over chunks, the variances of both folds added."""
+    return np.sqrt(sum(standard_error(fold)**2 for fold in np.split(shares(*found.replicates, counts), 2)))
 
 
 def measured(problem, params, frames, tokens, chunks, buckets):
-    """(Products [C, B, 2 S, 2 S], d [B]) of all buckets in turn: what quantities() takes."""
+    """(Products [2, C / 2, B, 2 S, 2 S], d [B]) of all buckets in turn: what quantities() takes."""
     found, frames, tokens = [], jnp.asarray(frames), jnp.asarray(tokens)
     with Progress(buckets, label='pilot', unit='bucket') as progress:
         for bucket in range(buckets):
             found.append(jax.device_get(_products(problem, params, frames, tokens, jnp.int32(bucket), chunks, buckets)))
             progress.update(1)
-    return Products(**{key: np.stack([getattr(one, key) for one, _ in found], axis=1) for key in ('cross', 'own')}), np.array(
+    return Products(**{key: np.stack([getattr(one, key) for one, _ in found], axis=2) for key in ('cross', 'own')}), np.array(
         [d for _, d in found])
 
 

@@ -27,6 +27,8 @@ from transfer_jax.runtime.errors import UserError
 from transfer_jax.runtime.keys import stream_key
 from transfer_jax.runtime.mesh import batch_sharding, check_batch, make_mesh, replicated, shard_tree, to_global
 
+LAW = 'learned_law.json'  # a run's own copy of config.law.file
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Run:
@@ -50,14 +52,15 @@ class Run:
         library = self.library
         parts = [library.ids, library.mq, library.vq, library.bucket, library.source, library.tokens]
         if isinstance(library.law, LearnedLaw):  # its file is no part of the config
-            parts.append(library.law.weight)
+            parts += [library.kind, np.array(library.law.weight.shape), library.law.weight]
         return hashlib.sha256(b''.join(np.ascontiguousarray(part).tobytes() for part in parts)).hexdigest()[:16]
 
 
 def check_start(config, *, fresh):
     """Raises UserError for what only the machine and the files can tell, before any clip is scored: devices, batch, first weights."""
     check_batch(config.train.batch, make_mesh(config.mesh.data, config.mesh.fsdp))
-    law_of(config)
+    if fresh and config.law.kind == rules.LEARNED:
+        read_law(config.law.file)
     if fresh and config.init_from is not None:
         path = weights_path(config.init_from)
         load_weights(path, wan.abstract_params(model_config(config.model)))
@@ -66,7 +69,7 @@ def check_start(config, *, fresh):
 
 def build(config, workdir):
     """The Run of a prepared work directory. Raises UserError where model, mesh, batch and clips do not go together."""
-    library = load_library(config.data, workdir, config.model.text_len, config.model.vocab, law_of(config))
+    library = load_library(config.data, workdir, config.model.text_len, config.model.vocab, law_of(config, workdir))
     model = model_config(config.model)
     problem = make_problem(config, model)
     mesh = make_mesh(config.mesh.data, config.mesh.fsdp)
@@ -81,17 +84,19 @@ def build(config, workdir):
                abstract_state=jax.tree.map(place, abstract, shard_tree(abstract, mesh)))
 
 
-def law_of(config):
-    """The LawConfig of config.law, or the LearnedLaw of config.law.file. Raises UserError where that cannot be read."""
-    if config.law.kind != 'learned':
-        return rules.law_config(config)
-    path = pathlib.Path(config.law.file).expanduser()
+def law_of(config, workdir):
+    """The LawConfig of config.law, or the LearnedLaw that the work directory keeps a copy of."""
+    return read_law(pathlib.Path(workdir, LAW)) if config.law.kind == rules.LEARNED else rules.law_config(config)
+
+
+def read_law(path):
+    """The LearnedLaw of a file. Raises UserError where it has none."""
     try:
-        record = json.loads(path.read_text(encoding='utf-8'))
+        record = json.loads(pathlib.Path(path).expanduser().read_text(encoding='utf-8'))
         return LearnedLaw(kinds=tuple(record['kinds']), weight=np.array(record['weight'], np.float64), by=record['by'])
     except (OSError, ValueError, KeyError, TypeError) as error:
         reason = error.strerror if isinstance(error, OSError) else f'it has no {error}' if isinstance(error, KeyError) else error
-        raise UserError(f'config.law.file = {config.law.file!r} is no law that --mode=learn wrote: {reason}') from None
+        raise UserError(f'config.law.file: {path} is no law that --mode=learn wrote: {reason}') from None
 
 
 def make_problem(config, model):

@@ -1,12 +1,14 @@
 """A Run out of its work directory: prepared from its clips, or as it was trained so far."""
 import json
+import pathlib
 
 import jax
 from jax.experimental import multihost_utils
 
+from tqd_jax.config import LEARNED
 from tqd_jax.data.library import prepare
 from tqd_jax.data.write import write_atomically
-from tqd_jax.run import build, check_start, fresh_state
+from tqd_jax.run import LAW, build, check_start, fresh_state, read_law
 from tqd_jax.train import require_same
 from transfer_jax.runtime.checkpoint import Checkpoints
 from transfer_jax.runtime.config import differences, to_json
@@ -39,9 +41,25 @@ def prepare_once(config, workdir):
     if jax.process_index() == 0:
         forget_normaliser(config, workdir)
         write_atomically(workdir / 'config.json', json.dumps(to_json(config), indent=1).encode())
+        if config.law.kind == LEARNED:
+            keep_law(config, workdir)
         prepare(config.data, workdir, config.seed)
     if jax.process_count() > 1:
         multihost_utils.sync_global_devices('clips are scored')
+
+
+def keep_law(config, workdir):
+    """Copies config.law.file into the folder; a run that has begun keeps its copy, whatever becomes of the file.
+
+    Raises UserError where the file by then says another law.
+    """
+    given, kept = pathlib.Path(config.law.file).expanduser(), workdir / LAW
+    if Checkpoints(workdir / 'checkpoints').latest() is None:
+        read_law(given)
+        write_atomically(kept, given.read_bytes())
+    elif given.exists() and json.loads(given.read_text(encoding='utf-8')) != json.loads(kept.read_text(encoding='utf-8')):
+        raise UserError(f'config.law.file = {config.law.file!r} is not the law that {workdir} is trained by ({kept}): '
+                        'name that one, or another --workdir')
 
 
 def forget_normaliser(config, workdir):

@@ -160,7 +160,10 @@ def _kind_and_keep(law, names, source, mq, vq):
         raise UserError(f'config.law.file knows the kinds {", ".join(law.kinds)}, and the clips have {", ".join(unknown)} too: '
                         'learn the law on a library that has them (--mode=learn)')
     kind = np.array([law.kinds.index(name) for name in kinds])[labels]
-    return kind, law.keep(kind)
+    try:
+        return kind, law.keep(kind)
+    except ValueError as error:
+        raise UserError(f'config.law.file, and the clips of this library: {error}; it has only {", ".join(kinds)}') from None
 
 
 def _mix(mix, names, source, keep=None):

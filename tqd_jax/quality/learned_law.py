@@ -1,5 +1,6 @@
 """A law that a pilot has learned: of which kind a clip is, and what a clip of that kind counts in each bucket of noise."""
 import dataclasses
+import functools
 
 import numpy as np
 
@@ -23,6 +24,8 @@ class LearnedLaw:
         weight = np.asarray(self.weight, np.float64)
         if self.by not in BY:
             raise ValueError(f'kinds are told apart by one of {", ".join(BY)}, got {self.by!r}')
+        if not all(isinstance(kind, str) for kind in self.kinds) or len(set(self.kinds)) < len(self.kinds):
+            raise ValueError(f'kinds are names, each once, got {list(self.kinds)}')
         if weight.ndim != 2 or weight.shape[1] != len(self.kinds) or BINS % max(1, len(weight)):
             raise ValueError(f'weights are [buckets, kinds], buckets a divisor of {BINS}, got {weight.shape} for {len(self.kinds)} kinds')
         if not (np.isfinite(weight).all() and (weight >= 0).all() and weight.any()):
@@ -30,15 +33,23 @@ class LearnedLaw:
 
     def laws(self, labels):
         """The Law [N] of clips of kinds `labels` [N]: a density over t in proportion to weight; t ~ U for a kind that counts nothing."""
-        column = np.asarray(self.weight, np.float64).T
-        column = np.where(column.any(1, keepdims=True), column, 1.0)
-        table = np.stack([Base(density=tuple(row)).table() for row in column.tolist()])
-        return dataclasses.replace(make_law(len(labels)), table=table[labels])
+        return dataclasses.replace(make_law(len(labels)), table=self._tables[labels])
 
     def keep(self, labels):
-        """How often clips of kinds `labels` [N] are drawn, in [0, 1], the most wanted kind 1: in proportion to the mean weight over t."""
-        mean = np.asarray(self.weight, np.float64).mean(0)
-        return (mean / mean.max())[labels]
+        """How often clips of kinds `labels` [N] are drawn, in proportion to the mean weight over t: in [0, 1], the most wanted of them 1.
+
+        Raises ValueError where none of them counts.
+        """
+        mean = np.asarray(self.weight, np.float64).mean(0)[labels]
+        if not mean.any():
+            raise ValueError(f'no clip counts: the law wants {", ".join(np.asarray(self.kinds)[np.any(self.weight, 0)].tolist())}')
+        return mean / mean.max()
+
+    @functools.cached_property
+    def _tables(self):
+        column = np.asarray(self.weight, np.float64).T
+        column = np.where(column.any(1, keepdims=True), column, 1.0)
+        return np.stack([Base(density=tuple(row)).table() for row in column.tolist()])
 
 
 def weights(shares, counts):
@@ -49,7 +60,7 @@ def weights(shares, counts):
 
 def kinds_of(by, sources, source, mq, vq):
     """(names [K], label int [N]) of clips of sources[source] with scores mq, vq: quadrants, sources, or both; only what has clips."""
-    each = {'quadrant': np.asarray(SPOKEN)[quadrant(mq, vq)], 'source': np.asarray(sources)[source]}
-    name = each[by] if by != 'both' else np.char.add(np.char.add(each['source'], ', '), each['quadrant'])
-    names, labels = np.unique(name, return_inverse=True)
-    return tuple(names.tolist()), labels
+    number = {'quadrant': quadrant(mq, vq), 'source': np.asarray(source), 'both': 4 * np.asarray(source) + quadrant(mq, vq)}[by]
+    found, labels = np.unique(number, return_inverse=True)
+    name = {'quadrant': lambda i: SPOKEN[i], 'source': lambda i: str(sources[i]), 'both': lambda i: f'{sources[i // 4]}, {SPOKEN[i % 4]}'}
+    return tuple(map(name[by], found.tolist())), labels

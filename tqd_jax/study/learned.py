@@ -7,7 +7,7 @@ import zlib
 
 import numpy as np
 
-from tqd_jax.pilot import measured, pilot_chunks, quantities, shares, shares_error
+from tqd_jax.pilot import LEAST, measured, pilot_chunks, quantities, shares, shares_error
 from tqd_jax.study import table
 from tqd_jax.study.arms import ARMS, plan
 from tqd_jax.study.build import SIZE_RULES, build
@@ -28,7 +28,7 @@ WORLDS = {'known': KNOWN, 'all': DEGRADATIONS}
 LEARNED = {'learned': 'gram', 'learned, plug-in': 'plug_in'}  # arms, and which Gram matrix their law is solved from
 RULES = {'study': choice('learned'), 'size': text(), 'world': choice(*WORLDS), 'regimes': sequence(choice(*table.REGIMES)),
          'arms': sequence(choice(*ARMS)), 'seeds': sequence(integer(at_least=0)), 'pilot': number(above=0, at_most=1),
-         'target': integer(at_least=3), 'chunks': integer(at_least=3), 'chunk': integer(at_least=1), 'buckets': integer(at_least=2),
+         'target': integer(at_least=LEAST), 'chunks': integer(at_least=LEAST), 'chunk': integer(at_least=1), 'buckets': integer(at_least=2),
          'results': text(), 'sizes': Each(SIZE_RULES)}
 
 
@@ -58,6 +58,8 @@ def check(config):
     table.check(config)
     if config.target < config.chunks * config.chunk:
         raise UserError(f'config.target = {config.target} is less than chunks x chunk = {config.chunks} x {config.chunk}')
+    if config.chunks % 2:
+        raise UserError(f'config.chunks = {config.chunks} is odd, and they are cut into two folds')
     if BINS % config.buckets:
         raise UserError(f'config.buckets = {config.buckets} does not divide {BINS}, the bins of a tabulated law')
 

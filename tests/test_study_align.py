@@ -6,7 +6,7 @@ import pytest
 from configs import study_align, study_learned
 from tqd_jax.align import described
 from tqd_jax.alignment import Products, alignment
-from tqd_jax.study import align, align_page, learned, learned_page
+from tqd_jax.study import align, align_page, learned, learned_page, page
 from tqd_jax.study.world import World
 from transfer_jax.runtime.config import check
 from transfer_jax.runtime.errors import UserError
@@ -103,3 +103,8 @@ def test_the_page_of_the_learned_law_says_by_how_much_it_wins(tmp_path):
     loss = next(line for line in text.splitlines() if line.startswith('| loss on golden | A tqd'))
     assert '-0.10000' in loss and 'holds' in loss
     assert (tmp_path / 'learned_smoke_known.png').exists() and '0.500 ± 0.100' in text
+
+
+def test_results_keep_seven_digits_and_all_else():
+    found = page.rounded({'a': [1.23456789e-9, None, 3, True, 'x'], 'b': {'c': (1 / 3,)}})
+    assert found == {'a': [1.234568e-9, None, 3, True, 'x'], 'b': {'c': [0.3333333]}} and found['a'][3] is True

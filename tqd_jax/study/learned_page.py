@@ -14,8 +14,8 @@ kind (golden, slow, each degradation, each degradation and slow) and each bucket
 lead away from a few golden clips, and one batched solve says how often to draw it there. `tqd_jax/pilot.py` has the mathematics.
 *learned* uses Gram matrices without the bias of noisy gradients, *learned, plug-in* those with it, a control. World *all* has colour
 shifts and held frames among the degradations, of which a law by motion and look knows nothing. Same steps, same clips, same seeds for all
-arms; *best by hand* is the arm on all clips (A) with the best mean of that very measure, chosen after the fact, which favours it. *C uniform*
-knows more than the others: it is given all golden clips by name.
+arms; *best by hand* is the arm on all clips (A) with the best mean of that very measure, chosen after the fact, which favours it.
+*C uniform* knows more than the others: it is given all golden clips by name.
 """
 
 

@@ -44,7 +44,7 @@ def test_noise_teaches_little_and_the_page_says_so(learned):
     assert (shares[:, 1] < 0.1).all(), 'clips of pure noise are to be drawn as if they were good'
     assert not (learned / 'checkpoints').exists()
     page = (learned / 'report.html').read_text()
-    assert 'training for clips like good' in page and 'Weight of a clip by noise' in page
+    assert 'training for clips like &#34;good&#34;' in page and 'Weight of a clip by noise' in page
 
 
 def test_who_wants_noise_gets_noise(given, tmp_path):
@@ -81,6 +81,7 @@ def test_a_run_keeps_its_law(learned, given, tmp_path):
     law.write_bytes((learned / 'law.json').read_bytes())
     changes = {'init_from': None, 'data.clips': given, 'law.kind': 'learned', 'law.file': str(law), 'data.held_out_fraction': 0.0}
     small.run(tmp_path / 'run', **changes)
+    assert 'training for clips like &#34;good&#34;' in (tmp_path / 'run/report.html').read_text()
     other = json.loads(law.read_text()) | {'weight': [[1.0, 1.0], [1.0, 1.0]]}
     law.write_text(json.dumps(other))
     with pytest.raises(UserError, match=r'is not the law that .* is trained by \(.*learned_law\.json\)'):

@@ -50,22 +50,31 @@ def said(record):
 
 
 def learned_law(page, run):
-    """Adds the section on law.json to the Page, from the Results."""
+    """Adds the section on the law that the folder's run is trained by, or else on that which --mode=learn wrote, from the Results."""
     page.section('A law that is learned')
     record = run.learned
     if not record:
         page.text('Not learned yet: there is no law.json. The same command with --mode=learn writes it: when, and how often, should each '
                   'kind of your clips teach, as far as gradients can tell?')
         return
-    page.text(f'What gradients at step {record["step"]} say of training for clips like {record["target"]}: how often to draw each kind '
-              'at each noise. A kind that leads elsewhere is drawn less there; one with few clips, less everywhere. Standard errors are '
-              'those of a jackknife over clips. To train by it: --config.law.kind=learned --config.law.file=law.json')
-    t, (weight, share, error) = record['t'], (np.array(record[key]) for key in ('weight', 'shares', 'error'))
-    page.figure(weights(np.array(t), dict(zip(record['kinds'], weight.T, strict=True))),
+    weight = np.array(record['weight'])
+    t = (np.arange(len(weight)) + 0.5) / len(weight)
+    if 'shares' in record:
+        page.text(f'What gradients at step {record["step"]} say of training for clips like "{record["target"]}": how often to draw each '
+                  'kind at each noise. A kind that leads elsewhere is drawn less there; one with few clips, less everywhere. Errors are '
+                  'standard errors, of a jackknife over clips. To train by it: --config.law.kind=learned --config.law.file=law.json')
+    page.figure(weights(t, dict(zip(record['kinds'], weight.T, strict=True))),
                 'How often a clip is drawn, 1 being uniform training on all.', 'Weight of a clip by noise, one line a kind')
-    page.table([[kind, count, *(f'{a:.2f} ± {b:.2f}' for a, b in zip(share[:, k], error[:, k], strict=True))]
-                for k, (kind, count) in enumerate(zip(record['kinds'], record['clips'], strict=True))],
-               ['share of draws', 'clips', *(f't = {x:.2f}' for x in t)])
+    if 'shares' in record:
+        page.table(*shares_table(record, t))
+
+
+def shares_table(record, t):
+    """(rows, heading) of the shares of draws by kind and noise, with their errors."""
+    share, error = (np.array(record[key]) for key in ('shares', 'error'))
+    rows = [[kind, count, *(f'{a:.2f} ± {b:.2f}' for a, b in zip(share[:, k], error[:, k], strict=True))]
+            for k, (kind, count) in enumerate(zip(record['kinds'], record['clips'], strict=True))]
+    return rows, ['share of draws', 'clips', *(f't = {x:.2f}' for x in t)]
 
 
 @rc_context(STYLE)

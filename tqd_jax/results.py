@@ -19,8 +19,8 @@ class Results:
 
     scores: {column: [N]} of the scored clips of scores.parquet, and each clip's 'quadrant' (int). skipped: [{'clip', 'reason'}]. drawn:
     counts [4, BINS], grid [G] and law_density [4, G]. evaluations: [Evaluation]. metrics: [{'step', name: value}]. samples: captions, and
-    motion and look of samples and data. videos: their files. alignment, learned: the records of --mode=align, learn.
-    summary, config: dicts.
+    motion and look of samples and data. videos: their files. alignment, learned: the records of --mode=align and
+    learn, or the law that the run is trained by. summary, config: dicts.
     """
     folder: pathlib.Path
     scores: dict
@@ -62,7 +62,7 @@ def read_results(workdir):
     return Results(folder=folder, scores=_scores(folder / 'scores.parquet'), skipped=read_metrics(folder / 'skipped.jsonl'),
                    drawn=_arrays(folder / 'drawn.npz'), evaluations=evaluations, metrics=read_metrics(folder / 'metrics.jsonl'),
                    samples=_json(folder / 'samples.json'), videos=sorted((folder / 'samples').glob('*.mp4')),
-                   alignment=_json(folder / 'alignment.json'), learned=_json(folder / 'law.json'),
+                   alignment=_json(folder / 'alignment.json'), learned=_json(folder / 'learned_law.json') or _json(folder / 'law.json'),
                    summary=_json(folder / 'summary.json'), config=_json(folder / 'config.json'))
 
 

@@ -9,13 +9,13 @@ HAND = 'A tqd'
 RIVALS = (HAND, 'A uniform', 'C uniform', 'learned, plug-in')
 INTRO = """# A law of t that is learned
 
-Timestep-aware quality decoupling sets each clip's law of t by hand, from scores of motion and look. Here nobody scores clips: of each
-kind (golden, slow, each degradation, each degradation and slow) and each bucket of noise, a pilot model's gradients say how far it would
-lead away from a few golden clips, and one batched solve says how often to draw it there. `tqd_jax/pilot.py` has the mathematics.
-*learned* uses Gram matrices without the bias of noisy gradients, *learned, plug-in* those with it, a control. World *all* has colour
-shifts and held frames among the degradations, of which a law by motion and look knows nothing. Same steps, same clips, same seeds for all
-arms; *best by hand* is the arm on all clips (A) with the best mean of that very measure, chosen after the fact, which favours it.
-*C uniform* knows more than the others: it is given all golden clips by name.
+Timestep-aware quality decoupling sets each clip's law of t by hand, from scores of motion and look; here it has the true ones. A learned
+law has no scores, but is told of which kind each clip is: golden, slow, a degradation, or a degradation and slow. Of each kind and each
+bucket of noise a pilot model's gradients say how far it would lead away from a few golden clips, and one batched solve says how often to
+draw it there. `tqd_jax/pilot.py` has the mathematics. *learned* uses Gram matrices without the bias of noisy gradients, *learned, plug-in*
+those with it, a control. World *all* has colour shifts and held frames among the degradations, of which a law by motion and look knows
+nothing. Same steps, same clips, same seeds for all arms; *best by hand* is the arm on all clips (A) with the best mean of that very
+measure, chosen after the fact, which favours it. *C uniform* trains on the golden clips alone.
 """
 
 
@@ -34,8 +34,9 @@ def weights(results):
     relative = q * sum(laws[0]['counts']) / np.array(laws[0]['counts'])
     t = (np.arange(q.shape[1]) + 0.5) / q.shape[1]
     simple = [kind for kind in laws[0]['kinds'] if ' ' not in kind]
+    slow = [kind for kind in laws[0]['kinds'] if kind not in simple]
     lines = lambda chosen: {kind: relative[:, :, laws[0]['kinds'].index(kind)] for kind in chosen}
-    return t, {'weight of a clip': lines(simple), 'of a slow one': lines([k for k in laws[0]['kinds'] if k not in simple])}, 't (1: noise)'
+    return t, {'weight of a clip': lines(simple), 'of a slow one' if len(slow) > 1 else slow[0]: lines(slow)}, 't (1: noise)'
 
 
 def section(results, name):

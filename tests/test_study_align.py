@@ -97,7 +97,7 @@ def made_up_law():
 def test_the_page_of_the_learned_law_says_by_how_much_it_wins(tmp_path):
     t, panels, _ = learned_page.weights(made_up_law())
     np.testing.assert_allclose(panels['weight of a clip']['golden'], [[2, 4]] * 3)
-    np.testing.assert_allclose(panels['of a slow one']['slow blur'], 0)
+    np.testing.assert_allclose(panels['slow blur']['slow blur'], 0)
     assert t.tolist() == [0.25, 0.75]
     text = learned_page.write_page(tmp_path, made_up_law()).read_text()
     loss = next(line for line in text.splitlines() if line.startswith('| loss on golden | A tqd'))

@@ -36,7 +36,8 @@ def weights(results):
     simple = [kind for kind in laws[0]['kinds'] if ' ' not in kind]
     slow = [kind for kind in laws[0]['kinds'] if kind not in simple]
     lines = lambda chosen: {kind: relative[:, :, laws[0]['kinds'].index(kind)] for kind in chosen}
-    return t, {'weight of a clip': lines(simple), 'of a slow one' if len(slow) > 1 else slow[0]: lines(slow)}, 't (1: noise)'
+    panels = {'weight of a clip': lines(simple), **({'of a slow one' if len(slow) > 1 else slow[0]: lines(slow)} if slow else {})}
+    return t, panels, 't (1: noise)'
 
 
 def section(results, name):

@@ -2,7 +2,7 @@
 import numpy as np
 
 from tqd_jax.data.draws import hashed_uniform
-from tqd_jax.pilot import measured, pilot_chunks, quantities, shares, shares_error
+from tqd_jax.pilot import LEAST, measured, pilot_chunks, quantities, shares, shares_error
 from tqd_jax.quality.learned_law import kinds_of, weights
 from transfer_jax.runtime.errors import UserError
 
@@ -34,7 +34,10 @@ def learn(run, params):
 
 
 def target_of(settings, names):
-    """The number of the kind that config.learn.target names. Raises UserError where it names none."""
+    """The number of the kind that config.learn.target names. Raises UserError where it names none, or all clips are of one kind."""
+    if len(names) < 2:
+        raise UserError(f'by config.learn.by = {settings.by!r} all clips are of one kind, {names[0]}: there is nothing to weigh; '
+                        'tell kinds apart by something else, or name several sources')
     wanted = settings.target or ('golden' if settings.by == 'quadrant' else None)
     if wanted not in names:
         given = 'None' if settings.target is None else repr(settings.target)
@@ -52,8 +55,9 @@ def rows_of_kinds(run, names, labels, settings):
     few = [f'{name} ({count})' for name, count in zip(names, counts[shape], strict=True) if count < need]
     if few:
         bucket = library.buckets[shape]
+        less = 'lower one of them' if counts[shape].min() >= LEAST else f'{LEAST} of a kind are the least, so give more clips'
         raise UserError(f'too few training clips of {bucket.width} x {bucket.height} x {bucket.frames} for config.learn.chunks x chunk = '
-                        f'{settings.chunks} x {settings.chunk}: {", ".join(few)}; lower one of them, or tell kinds apart by something else '
+                        f'{settings.chunks} x {settings.chunk}: {", ".join(few)}; {less}, or tell kinds apart by something else '
                         '(config.learn.by)')
     usable = run.training[library.bucket[run.training] == shape]
     order = usable[np.argsort(hashed_uniform(run.config.seed, CHOICE, library.ids[usable]), kind='stable')]

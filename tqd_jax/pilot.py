@@ -166,8 +166,8 @@ def measured(problem, params, frames, tokens, chunks, buckets):
         for bucket in range(buckets):
             found.append(jax.device_get(_products(problem, params, frames, tokens, jnp.int32(bucket), chunks, buckets)))
             progress.update(1)
-    return Products(**{key: np.stack([getattr(one, key) for one, _ in found], axis=2) for key in ('cross', 'own')}), np.array(
-        [d for _, d in found])
+    products = Products(**{key: np.stack([getattr(one, key) for one, _ in found], axis=2) for key in ('cross', 'own')})
+    return products, np.array([d for _, d in found])
 
 
 _products = jax.jit(pilot_products, static_argnums=(0, 6))  # compiled once for the pilots of all seeds

@@ -160,7 +160,8 @@ def _skipped(page, run):
     if not run.skipped:
         page.text('No clip was skipped.' if run.scores else 'No clips have been scored.')
         return
-    page.text(f'{len(run.skipped)} files could not be used' + (f'; the first {LISTED}:' if len(run.skipped) > LISTED else ':'))
+    count = '1 file' if len(run.skipped) == 1 else f'{len(run.skipped)} files'
+    page.text(f'{count} could not be used' + (f'; the first {LISTED}:' if len(run.skipped) > LISTED else ':'))
     page.table([[line['clip'], line['reason']] for line in run.skipped[:LISTED]], ['file', 'reason'])
 
 

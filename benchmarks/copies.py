@@ -3,7 +3,8 @@ import av
 import cv2
 import numpy as np
 
-from tqd_jax.data.video import BadClip, read_clip
+from tqd_jax.data.places import BadClip
+from tqd_jax.data.video import read_clip
 from tqd_jax.data.write import write_clip
 
 LARGEST = 720  # short side, in pixels, of the clips as compared

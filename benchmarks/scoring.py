@@ -21,9 +21,10 @@ import scipy.stats as st
 
 from benchmarks import scoring_page
 from benchmarks.copies import make_copies
+from tqd_jax.data.display import probe, shown_frames
 from tqd_jax.data.manifest import read_clips
+from tqd_jax.data.places import BadClip
 from tqd_jax.data.render import render_library
-from tqd_jax.data.video import BadClip, probe, shown_frames
 from tqd_jax.quality.measures import MEASURES
 from tqd_jax.quality.motion import sampling_rate
 from tqd_jax.quality.row import Settings, windows_of

@@ -10,7 +10,9 @@ ROOT = pathlib.Path(__file__).parents[1]
 # lowest first; a unit (a module, or a package with all its modules) imports from lower floors and from itself
 TQD_FLOORS = (
     ('timesteps', 'flow', 'data.places', 'data.write'),
-    ('data.video',),  # decoding stands below the scores, the rest of data above them
+    ('data.container',),  # decoding stands below the scores, the rest of data above them
+    ('data.display',),
+    ('data.video',),
     ('models', 'codec'),
     ('quality',),
     ('data',),
@@ -145,5 +147,5 @@ def test_the_parser_sees_what_it_must():
     tree = ast.parse('import a.b as c\ndef f():\n  from d import e, g\n  from . import h\n  np.load(open(c))\n  json.loads(p.read_text())')
     assert imports(tree) == {'a.b', 'd.e', 'd.g', '.'}
     assert file_calls(tree) == {'load', 'open', 'read_text'}
-    assert floor_of('tqd_jax.data.library.prepare') == (4, 'data') and floor_of('tqd_jax.data.video.read_clip') == (1, 'data.video')
+    assert floor_of('tqd_jax.data.library.prepare') == (6, 'data') and floor_of('tqd_jax.data.video.read_clip') == (3, 'data.video')
     assert floor_of('tqd_jax') is None

@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet
 import pytest
 import small
-import test_video
+import test_container
 from absl.testing import flagsaver
 
 import tqd_jax.train as loop
@@ -25,7 +25,7 @@ from transfer_jax.runtime.checkpoint import Checkpoints, load_weights, save_weig
 from transfer_jax.runtime.errors import UserError
 from transfer_jax.runtime.metrics import read_metrics
 
-BAD = {name: case for name, case in test_video.BAD.items() if name not in ('missing.mp4', 'pipe.mp4', 'folder.mp4')}  # folders are none
+BAD = {name: case for name, case in test_container.BAD.items() if name not in ('missing.mp4', 'pipe.mp4', 'folder.mp4')}  # folders are none
 
 
 @pytest.fixture(scope='module')

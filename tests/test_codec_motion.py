@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from scenes import SIZE, moving
 
-from tqd_jax.data.video import BadClip, Limits
+from tqd_jax.data.container import Limits
+from tqd_jax.data.places import BadClip
 from tqd_jax.quality.codec_motion import codec_motion
 
 DIAGONAL = SIZE * np.sqrt(2)

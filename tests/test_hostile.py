@@ -12,9 +12,9 @@ import pyarrow as pa
 import pyarrow.parquet
 import pytest
 
-from tqd_jax.data import video
+from tqd_jax.data import display, video
 from tqd_jax.data.manifest import read_clips
-from tqd_jax.data.places import ENDINGS
+from tqd_jax.data.places import ENDINGS, BadClip
 from tqd_jax.quality.row import measured_row
 
 SECONDS = 15.0  # that one file may take on a busy machine; alone, none takes two
@@ -65,7 +65,7 @@ def test_broken_bytes_anywhere_are_a_bad_clip_at_worst(tmp_path, kind):
         path.write_bytes(broken)
         try:
             clip = video.read_clip(path, rate=12, seconds=12)
-        except video.BadClip:
+        except BadClip:
             continue
         read += 1
         assert clip.fps > 0 and clip.duration > 0 and math.isfinite(clip.fps * clip.duration) and (np.diff(clip.times) >= 0).all()
@@ -74,10 +74,10 @@ def test_broken_bytes_anywhere_are_a_bad_clip_at_worst(tmp_path, kind):
 
 @pytest.mark.parametrize('happens', ['vanishes', 'is cut', 'grows'])
 def test_a_file_that_changes_while_it_is_read(tmp_path, monkeypatch, happens):
-    path, opening = tmp_path / 'clip.mkv', video._opening
+    path, opening = tmp_path / 'clip.mkv', display._opening
     path.write_bytes(hostile.encoded(np.random.default_rng(0).integers(0, 255, (40, 96, 128, 3), np.uint8), 'matroska'))
     change = {'vanishes': pathlib.Path.unlink, 'is cut': lambda path: os.truncate(path, 50_000),
               'grows': lambda path: path.write_bytes(path.read_bytes() + bytes(1000))}[happens]
-    monkeypatch.setattr(video, '_opening', lambda *arguments: (opening(*arguments), path.exists() and change(path))[0])
+    monkeypatch.setattr(display, '_opening', lambda *arguments: (opening(*arguments), path.exists() and change(path))[0])
     row = measured_row(str(path))  # opens it for its size, and again for its frames
     assert json.dumps(row) and ('reason' not in row) == (happens == 'grows')

@@ -6,7 +6,7 @@ import pytest
 import small
 from test_scorers import Light
 
-from tqd_jax.data.video import Limits
+from tqd_jax.data.container import Limits
 from tqd_jax.quality import learned, score
 from tqd_jax.quality.learned import score_learned, with_learned
 

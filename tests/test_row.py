@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 import small
 
-from tqd_jax.data import video
-from tqd_jax.data.video import BadClip, Limits
+from tqd_jax.data import display
+from tqd_jax.data.container import Limits
+from tqd_jax.data.places import BadClip
 from tqd_jax.data.write import write_clip
 from tqd_jax.quality import niqe_model, row
 from tqd_jax.quality.codec_motion import codec_motion
@@ -140,7 +141,7 @@ def test_memory_that_lacks_is_no_reason_of_the_content(clip, monkeypatch):
 
 
 def test_an_impossible_frame_rate_is_a_damaged_header(clip, monkeypatch):
-    monkeypatch.setattr(video, 'MAX_FPS', 7)
+    monkeypatch.setattr(display, 'MAX_FPS', 7)
     assert measured_row(clip)['reason'] == '8 frames a second, more than 7: its header is wrong'
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import small
 
-from tqd_jax.data.video import BadClip
+from tqd_jax.data.places import BadClip
 from tqd_jax.data.write import write_clip
 from tqd_jax.quality.scorers import letterbox, load_scorers, run_scorer
 from transfer_jax.runtime.errors import UserError

@@ -22,7 +22,7 @@ import pyarrow.dataset
 from absl import app, flags, logging
 
 from tqd_jax.data import places
-from tqd_jax.data.video import Limits
+from tqd_jax.data.container import Limits
 from tqd_jax.quality import law, score
 from tqd_jax.quality.flow import FLOWS
 from tqd_jax.quality.learned import score_learned, with_learned
@@ -53,7 +53,7 @@ NORMALISER = flags.DEFINE_string('normaliser', 'rank', 'scores -> mq, vq: rank, 
 LAW = flags.DEFINE_enum('law', 'beta', list(law.KINDS), 'the timestep law that the page shows')
 TIMEOUT = flags.DEFINE_float('timeout', 300.0, 'seconds that one clip may take', lower_bound=1)
 MEMORY = flags.DEFINE_float('memory_gb', 4.0, 'GB that one process may take', lower_bound=0.5)
-LIMITS = {field.name: flags.DEFINE_integer(field.name, field.default, 'limit of a clip: see tqd_jax.data.video.Limits', lower_bound=1)
+LIMITS = {field.name: flags.DEFINE_integer(field.name, field.default, 'limit of a clip: see tqd_jax.data.container.Limits', lower_bound=1)
           for field in dataclasses.fields(Limits)}
 BEAM = flags.DEFINE_string('beam', '', "options of Apache Beam, as '--runner=...': measures on a cluster (docs/scoring.md)")
 SCRATCH = flags.DEFINE_string('scratch', None, 'with --beam: a folder or URL that all workers reach; OUTPUT.scratch by default')

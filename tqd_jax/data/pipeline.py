@@ -13,7 +13,7 @@ from absl import flags
 from tqd_jax.data.draws import Stream
 from tqd_jax.data.frames import FrameStore
 from tqd_jax.data.library import Library
-from tqd_jax.data.video import BadClip
+from tqd_jax.data.places import BadClip
 from transfer_jax.runtime.errors import UserError
 
 

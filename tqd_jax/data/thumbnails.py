@@ -5,7 +5,9 @@ import functools
 import cv2
 import numpy as np
 
-from tqd_jax.data.video import BadClip, probe, read_clip
+from tqd_jax.data.display import probe
+from tqd_jax.data.places import BadClip
+from tqd_jax.data.video import read_clip
 
 GREY = 128  # of what cannot be read
 JPEG_QUALITY = 80

@@ -3,7 +3,7 @@ import itertools
 
 import numpy as np
 
-from tqd_jax.data.video import Limits, opened
+from tqd_jax.data.container import Limits, opened
 
 STRETCHES, FRAMES = 4, 10  # of a clip that are asked, evenly spread, and consecutive frames of each
 QUICKLY = {'flags2': '+export_mvs', 'skip_loop_filter': 'all', 'skip_idct': 'all'}  # the vectors are right, the pictures need not be

@@ -1,7 +1,7 @@
 """Learned scorers over a library: their columns kept beside the measured rows, by content, so that a clip is scored once."""
 import contextlib
 
-from tqd_jax.data.video import Limits
+from tqd_jax.data.container import Limits
 from tqd_jax.quality.scorers import run_scorer
 from tqd_jax.quality.store import RowStore
 

@@ -14,7 +14,8 @@ import zipfile
 import cv2
 import numpy as np
 
-from tqd_jax.data.video import BadClip, read_clip
+from tqd_jax.data.places import BadClip
+from tqd_jax.data.video import read_clip
 from tqd_jax.data.write import write_atomically
 from tqd_jax.quality.dead_leaves import dead_leaves
 from tqd_jax.quality.niqe import PATCH, SIDE, NiqeModel, fit

@@ -8,8 +8,10 @@ import os
 import cv2
 import numpy as np
 
+from tqd_jax.data.container import Limits
+from tqd_jax.data.display import probe
 from tqd_jax.data.places import BadClip, local_copy
-from tqd_jax.data.video import Limits, probe, read_views
+from tqd_jax.data.video import read_views
 from tqd_jax.quality import niqe_model
 from tqd_jax.quality.codec_motion import codec_motion
 from tqd_jax.quality.duplicates import fingerprint

@@ -11,7 +11,9 @@ from typing import Protocol
 import cv2
 import numpy as np
 
-from tqd_jax.data.video import Limits, probe, read_clip
+from tqd_jax.data.container import Limits
+from tqd_jax.data.display import probe
+from tqd_jax.data.video import read_clip
 from tqd_jax.quality.row import why
 from transfer_jax.runtime.errors import UserError
 

@@ -17,6 +17,7 @@ TQD_FLOORS = (
     ('quality',),
     ('data',),
     ('state', 'step', 'sampler'),
+    ('gradients',),
     ('alignment',),
     ('pilot',),
     ('evaluate', 'plots', 'results', 'score_table', 'score_input'),
@@ -56,7 +57,7 @@ MEASURES = tuple(f'quality.{name}' for name in (
     'motion', 'niqe', 'normaliser', 'overlays', 'resolution', 'visual'))
 PURE = (*MEASURES, 'timesteps', 'flow', 'models.config', 'models.layers', 'models.rope', 'models.wan', 'models.raft', 'codec',
         'quality.raft', 'quality.law', 'state', 'step', 'sampler', 'evaluate', 'config', 'models.attention',
-        'quality.learned_law', 'alignment', 'align', 'pilot', 'learn')  # these touch no file
+        'quality.learned_law', 'gradients', 'alignment', 'align', 'pilot', 'learn')  # these touch no file
 WITHOUT_JAX = (*MEASURES, 'quality.row', 'quality.score', 'quality.store', 'quality.table', 'quality.niqe_model',
                'quality.import_files', 'quality.importers')
 TOUCHING_FILES = ('runtime', 'data', 'models.pretrained', 'job', 'results', 'report', 'main', 'multitask.run',

@@ -8,9 +8,9 @@ import pytest
 import small
 
 from tqd_jax import align
-from tqd_jax.alignment import copy_chunks
 from tqd_jax.codec import PixelCodec
 from tqd_jax.flow import Path
+from tqd_jax.gradients import copy_chunks
 from tqd_jax.gradients_page import cosines, differences, said
 from tqd_jax.report import write_report
 from tqd_jax.step import Problem

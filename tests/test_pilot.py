@@ -7,9 +7,9 @@ import pytest
 from scipy import optimize
 
 from tqd_jax import pilot
-from tqd_jax.alignment import Products, chunk_gradient
 from tqd_jax.codec import PixelCodec
 from tqd_jax.flow import Path
+from tqd_jax.gradients import Products, chunk_gradient
 from tqd_jax.step import Problem
 
 C, M, D, B = 16, 4, 400, 3

@@ -5,7 +5,8 @@ import pytest
 
 from configs import study_align, study_learned
 from tqd_jax.align import described
-from tqd_jax.alignment import Products, alignment
+from tqd_jax.alignment import alignment
+from tqd_jax.gradients import Products
 from tqd_jax.study import align, align_page, learned, learned_page, page
 from tqd_jax.study.world import World
 from transfer_jax.runtime.config import check

@@ -5,9 +5,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from tqd_jax.alignment import alignment, copy_chunks, copy_products, crossings, layer_groups, verdict
+from tqd_jax.alignment import alignment, crossings, verdict
 from tqd_jax.data.draws import hashed_uniform
 from tqd_jax.data.render import degrade
+from tqd_jax.gradients import copy_chunks, copy_products, layer_groups
 from tqd_jax.quality.law import QUADRANTS, quadrant
 from transfer_jax.runtime.errors import UserError
 from transfer_jax.runtime.progress import Progress

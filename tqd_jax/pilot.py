@@ -43,17 +43,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from tqd_jax.alignment import (
-    WHOLE,
-    Groups,
-    Products,
-    chunk_gradient,
-    expected_products,
-    expected_replicates,
-    gradient_products,
-    gradient_sums,
-    standard_error,
-)
+from tqd_jax.alignment import expected_products, expected_replicates, standard_error
+from tqd_jax.gradients import WHOLE, Groups, Products, chunk_gradient, gradient_products, gradient_sums
 from transfer_jax.debias import project_psd
 from transfer_jax.runtime.progress import Progress
 from transfer_jax.solution import check

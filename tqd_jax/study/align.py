@@ -7,7 +7,7 @@ import zlib
 import numpy as np
 
 from tqd_jax.align import measured
-from tqd_jax.alignment import copy_chunks
+from tqd_jax.gradients import copy_chunks
 from tqd_jax.study import table
 from tqd_jax.study.align_page import write_page
 from tqd_jax.study.build import SIZE_RULES, build

@@ -3,6 +3,7 @@
     python -m tqd_jax.study --config=configs/study_table.py --workdir=runs/study --config.size=tiny         two cores, 100 minutes
     python -m tqd_jax.study --config=configs/study_table.py --workdir=runs/study --config.size=tiny_long    one accelerator
     python -m tqd_jax.study --config=configs/study_table.py --workdir=runs/study --config.size=small        one accelerator
+    python -m tqd_jax.study --config=configs/study_table.py --workdir=runs/study --config.size=tiny_5000 "--config.regimes=('scratch',)"
     python -m tqd_jax.study --config=configs/study_table.py --workdir=runs/smoke --config.size=smoke --config.results=runs/smoke
 
 A stopped study goes on with the same command. Any key is overridden by --config.KEY=VALUE, a size's by --config.sizes.NAME.KEY=VALUE.
@@ -32,6 +33,7 @@ def get_config():
     config.sizes.tiny_long = ConfigDict({**TINY, 'layers': 4, 'heads': 4, 'ffn_dim': 512, 'batch': 32, 'every': 1000, 'pretrain': 16000,
                                          'finetune': 4000, 'scratch': 16000, 'learning_rate': 2e-3, 'ema': 0.999, 'held_out': 128,
                                          'samples': 256})
+    config.sizes.tiny_5000 = ConfigDict({**TINY, 'scratch': 5000})  # as many steps as pre-training and fine-tuning take together
     config.sizes.small = ConfigDict({
         **TINY, 'size': 64, 'frames': 32, 'fps': 32, 'layers': 6, 'heads': 3, 'head_dim': 64, 'ffn_dim': 768, 'patch': (4, 8, 8),
         'dtype': 'bfloat16', 'batch': 8, 'every': 500, 'pretrain': 6000, 'finetune': 2000, 'scratch': 6000, 'learning_rate': 1e-3,

@@ -8,6 +8,7 @@ from unittest import mock
 
 import jax
 import numpy as np
+import pytest
 from absl.testing import flagsaver
 
 from configs import video
@@ -19,6 +20,7 @@ from tqd_jax.run import build
 from transfer_jax.runtime.checkpoint import Checkpoints
 from transfer_jax.runtime.config import check
 from transfer_jax.runtime.mesh import make_mesh
+from transfer_jax.runtime.store import Store
 from transfer_jax.runtime.trees import named_leaves
 
 ROOT = pathlib.Path(__file__).parents[1]
@@ -55,6 +57,24 @@ def run(workdir, mode='train', **changes):
     """The main job in this process; faults are raised."""
     with flagsaver.flagsaver(workdir=str(workdir), mode=mode), one_device():
         main.main(config(**changes))
+
+
+def run_stopped(workdir, mode, name, **changes):
+    """The work directory of a run that is interrupted when it has kept the result `name`, and goes on without making that again."""
+    save, saved = Store.save, []
+
+    def stopped(store, kept, *rest):
+        save(store, kept, *rest)
+        saved.append(kept)
+        if saved == [name]:
+            raise KeyboardInterrupt
+
+    with mock.patch.object(Store, 'save', stopped):
+        with pytest.raises(KeyboardInterrupt):
+            run(workdir, mode, **changes)
+        run(workdir, mode, **changes)
+    assert saved.count(name) == 1 and len(saved) > 1
+    return workdir
 
 
 def built(workdir, **changes):

@@ -17,7 +17,7 @@ TQD_FLOORS = (
     ('quality',),
     ('data',),
     ('state', 'step', 'sampler'),
-    ('gradients',),
+    ('gradients', 'buckets'),
     ('alignment',),
     ('pilot',),
     ('evaluate', 'plots', 'results', 'score_table', 'score_input'),

@@ -1,6 +1,8 @@
 """Study 1 in seconds: nothing is left out, what was stopped goes on to the same numbers, and the page says what the JSON says."""
+import ast
 import dataclasses
 import json
+import shlex
 from types import SimpleNamespace
 from unittest import mock
 
@@ -13,7 +15,7 @@ from configs import study_table
 from tqd_jax.study import __main__ as program
 from tqd_jax.study import page, table, table_page
 from tqd_jax.study.build import build
-from tqd_jax.study.jobs import Row, Stopped, _first, pretrained
+from tqd_jax.study.jobs import Row, Stopped, _first, golden_loss, pretrained
 from tqd_jax.study.statistics import Estimate
 from transfer_jax.runtime.config import check as check_config
 from transfer_jax.runtime.errors import UserError
@@ -83,6 +85,23 @@ def test_the_page_says_what_the_json_says(finished):
         for kind in ('measures', 'loss', 't', 'samples'):
             assert f'](tqd_smoke_{regime}_{kind}.png)' in text and (folder / f'tqd_smoke_{regime}_{kind}.png').stat().st_size > 1000
     assert 'true golden clips' in text and '| pretrain | 8 |' in text and '| nan |' not in text.lower()
+
+
+def test_the_first_row_of_convergence_is_a_network_that_adds_nothing(study, finished):
+    folder, results = finished
+    nothing = jax.tree.map(lambda leaf: np.zeros((2, *leaf.shape), leaf.dtype), study.abstract_params)
+    np.testing.assert_allclose(results['start'], golden_loss(study, nothing)[0], rtol=1e-6)
+    assert f'| the linear guess | 0 |{9 * " — |"} {np.mean(results["start"]):.5f} |' in (folder / 'tqd.md').read_text()
+
+
+def test_the_command_on_the_page_asks_for_what_was_run(finished):
+    folder, results = finished
+    command = table_page.command(results)
+    assert f'`{command}`' in (folder / 'tqd.md').read_text()
+    words = [word.removeprefix('--config.') for word in shlex.split(command)[4:]]
+    asked = {key: ast.literal_eval(value) if '(' in value else value for key, value in (word.split('=', 1) for word in words)}
+    assert asked == {'size': 'smoke', 'seeds': tuple(SEEDS), 'arms': tuple(ARMS), 'regimes': ('finetune', 'scratch')}
+    assert '--config.arms' not in table_page.command(results | {'arms': dict.fromkeys(table.ARMS)})
 
 
 def test_fine_tuning_starts_from_the_seeds_pretrained_weights(study, finished):
@@ -155,7 +174,7 @@ def test_rows_come_followed_first_and_seed_by_seed():
 
 
 @pytest.mark.parametrize(('changes', 'message'), [
-    ({'size': 'huge'}, r"config.size = 'huge'; allowed: one of small, smoke, tiny, tiny_long"),
+    ({'size': 'huge'}, r"config.size = 'huge'; allowed: one of small, smoke, tiny, tiny_5000, tiny_long"),
     ({'seeds': (1, 1)}, r'config.seeds = \(1, 1\) names one twice'),
     ({'arms': ('A tqd', 'A tqd')}, r"config.arms = \('A tqd', 'A tqd'\) names one twice"),
     ({'sizes.smoke.scratch': 9}, r'config.sizes.smoke.scratch = 9 is not a multiple of every = 4'),

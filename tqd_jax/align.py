@@ -6,12 +6,12 @@ import jax.numpy as jnp
 import numpy as np
 
 from tqd_jax.alignment import alignment, crossings, verdict
+from tqd_jax.buckets import by_bucket, kept_for
 from tqd_jax.data.draws import hashed_uniform
 from tqd_jax.data.render import degrade
 from tqd_jax.gradients import copy_chunks, copy_products, layer_groups
 from tqd_jax.quality.law import QUADRANTS, quadrant
 from transfer_jax.runtime.errors import UserError
-from transfer_jax.runtime.progress import Progress
 
 KINDS = ('golden', 'motion', 'look')  # the copies: as they are, worse in motion, worse in look
 
@@ -27,7 +27,7 @@ def align(run, params):
     frames = copies(arrays['frames'], settings)
     chunks = copy_chunks(len(clips), len(KINDS), settings.chunks, settings.draws)
     tokens = np.tile(arrays['tokens'], (len(KINDS), 1))
-    record = measured(run.problem, params, frames, tokens, chunks, settings.buckets)
+    record = measured(run.problem, params, frames, tokens, chunks, settings.buckets, kept_for(run, 'align', params, clips))
     return {'clips': chunks[0].shape[0] * chunks[0].shape[2] // settings.draws, **record}
 
 
@@ -51,13 +51,11 @@ def copies(frames, settings):
     return np.concatenate([frames, frames[:, slow], look])
 
 
-def measured(problem, params, frames, tokens, chunks, buckets):
-    """What two copies' gradients are to the first's in `buckets` equal buckets of t, as plain lists; see described."""
-    groups, found, frames, tokens = layer_groups(params), [], jnp.asarray(frames), jnp.asarray(tokens)
-    with Progress(buckets, label='align', unit='bucket') as progress:
-        for bucket in range(buckets):
-            found.append(jax.device_get(_products(problem, params, frames, tokens, jnp.int32(bucket), chunks, groups, buckets)))
-            progress.update(1)
+def measured(problem, params, frames, tokens, chunks, buckets, kept=None):
+    """What two copies' gradients are to the first's in `buckets` equal buckets of t, as plain lists; see described. kept: see by_bucket."""
+    groups, frames, tokens = layer_groups(params), jnp.asarray(frames), jnp.asarray(tokens)
+    products = lambda bucket: _products(problem, params, frames, tokens, bucket, chunks, groups, buckets)
+    found = by_bucket(products, buckets, label='align', kept=kept)
     stacked = jax.tree.map(lambda *leaves: np.stack(leaves, axis=1), *found)
     return {'examples': chunks[0].shape[2], 'chunks': len(chunks[0]), 'groups': groups.names, **described(alignment(stacked), buckets)}
 

@@ -1,6 +1,7 @@
 """A law learned on a run's own clips: how often each kind should teach in each bucket of noise, for clips like the target's."""
 import numpy as np
 
+from tqd_jax.buckets import kept_for
 from tqd_jax.data.draws import hashed_uniform
 from tqd_jax.pilot import LEAST, measured, pilot_chunks, quantities, shares, shares_error
 from tqd_jax.quality.learned_law import kinds_of, weights
@@ -21,10 +22,12 @@ def learn(run, params):
     target = target_of(settings, names)
     rows = rows_of_kinds(run, names, labels, settings)
     kinds = [target, *(kind for kind in range(len(names)) if kind != target)]  # the target's first
-    arrays = run.loader.whole(np.concatenate([rows[kind] for kind in kinds]))
+    clips = np.concatenate([rows[kind] for kind in kinds])
+    arrays = run.loader.whole(clips)
     places = np.split(np.arange(len(arrays['tokens'])), len(kinds))
     chunks = pilot_chunks(places, settings.chunks, settings.chunk)
-    products, d = measured(run.problem, params, arrays['frames'], arrays['tokens'], chunks, settings.buckets)
+    products, d = measured(run.problem, params, arrays['frames'], arrays['tokens'], chunks, settings.buckets,
+                           kept_for(run, 'learn', params, clips))
     counts = np.bincount(labels[run.training], minlength=len(names))
     found = described(quantities(products, d, settings.chunk, among=True), counts[kinds])
     back = np.argsort(kinds)

@@ -15,6 +15,7 @@ from absl import flags
 
 from tqd_jax import config as rules
 from tqd_jax.align import align
+from tqd_jax.buckets import forget
 from tqd_jax.data.write import write_atomically
 from tqd_jax.evaluate import loss_scalars, loss_table, validation_batches
 from tqd_jax.gradients_page import said
@@ -110,6 +111,7 @@ def align_mode(config, workdir):
     record = {'step': int(state.step), **align(run, state.ema)}
     if jax.process_index() == 0:
         write_atomically(workdir / 'alignment.json', json.dumps(record, allow_nan=False).encode())
+        forget(workdir)
         write_report(workdir)
         print(f'gradients at step {record["step"]}, {record["clips"]} golden clips: {said(record)}\nreport: {workdir / "report.html"}')
 
@@ -120,6 +122,7 @@ def learn_mode(config, workdir):
     record = {'step': int(state.step), **learn(run, state.ema)}
     if jax.process_index() == 0:
         write_atomically(workdir / 'law.json', json.dumps(record, allow_nan=False).encode())
+        forget(workdir)
         write_report(workdir)
         print(f'law for clips like "{record["target"]}", at step {record["step"]}: {workdir / "law.json"}\n'
               f'report: {workdir / "report.html"}\n'

@@ -44,9 +44,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from tqd_jax.alignment import expected_products, expected_replicates, standard_error
+from tqd_jax.buckets import by_bucket
 from tqd_jax.gradients import WHOLE, Groups, Products, chunk_gradient, gradient_products, gradient_sums
 from transfer_jax.debias import project_psd
-from transfer_jax.runtime.progress import Progress
 from transfer_jax.solution import check
 from transfer_jax.weights import source_weights
 
@@ -150,13 +150,10 @@ def shares_error(found, counts):
     return np.sqrt(sum(standard_error(fold)**2 for fold in np.split(shares(*found.replicates, counts), 2)))
 
 
-def measured(problem, params, frames, tokens, chunks, buckets):
-    """(Products [2, C / 2, B, 2 S, 2 S], d [B]) of all buckets in turn: what quantities() takes."""
-    found, frames, tokens = [], jnp.asarray(frames), jnp.asarray(tokens)
-    with Progress(buckets, label='pilot', unit='bucket') as progress:
-        for bucket in range(buckets):
-            found.append(jax.device_get(_products(problem, params, frames, tokens, jnp.int32(bucket), chunks, buckets)))
-            progress.update(1)
+def measured(problem, params, frames, tokens, chunks, buckets, kept=None):
+    """(Products [2, C / 2, B, 2 S, 2 S], d [B]) of all buckets in turn: what quantities() takes. kept: see by_bucket."""
+    frames, tokens = jnp.asarray(frames), jnp.asarray(tokens)
+    found = by_bucket(lambda bucket: _products(problem, params, frames, tokens, bucket, chunks, buckets), buckets, label='pilot', kept=kept)
     products = Products(**{key: np.stack([getattr(one, key) for one, _ in found], axis=2) for key in ('cross', 'own')})
     return products, np.array([d for _, d in found])
 

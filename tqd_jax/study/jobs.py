@@ -113,18 +113,22 @@ def _point(study, group, step, carry, loss, runs, evaluate, last):
     if not np.isfinite(loss[:len(group)]).all():
         worst = group[int(np.argmax(~np.isfinite(loss[:len(group)])))]
         raise UserError(f'the loss of {worst.name} is not finite at step {step}; lower learning_rate = {study.size.learning_rate}')
-    held_out, count = study.held_out, study.size.held_out
-    level = ((np.arange(count) + 0.5) / count).astype(np.float32)
-    losses = study.trainer.validate(held_out.frames[:count], held_out.tokens[:count], level, ema)
-    point, frames = {'step': step, 'train': loss.tolist(), 'loss': np.asarray(losses).tolist()}, None
+    point, frames = {'step': step, 'train': loss.tolist(), 'loss': golden_loss(study, ema).tolist()}, None
     if group[0].regime == 'pretrain':
         for number, row in enumerate(group):
             study.store.save(_moment(row.seed, step), jax.tree.map(lambda x, i=number: x[i], jax.device_get(ema)), {'step': step})
     if last or group[0].follow:
-        frames = np.asarray(study.trainer.draw(held_out.tokens[:study.size.samples], ema, runs.seed))[:len(group)]
+        frames = np.asarray(study.trainer.draw(study.held_out.tokens[:study.size.samples], ema, runs.seed))[:len(group)]
         with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
             point['measures'] = [finite(found) for found in pool.map(evaluate, frames)]
     return point, frames
+
+
+def golden_loss(study, params):
+    """Loss [R, NOISE_BUCKETS] of R runs' weights on held-out golden clips, by noise."""
+    held_out, count = study.held_out, study.size.held_out
+    level = ((np.arange(count) + 0.5) / count).astype(np.float32)
+    return np.asarray(study.trainer.validate(held_out.frames[:count], held_out.tokens[:count], level, params))
 
 
 def _keep(study, group, curve, frames, drawn):

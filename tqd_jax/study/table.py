@@ -10,7 +10,7 @@ import numpy as np
 
 from tqd_jax.study.arms import ARMS, plan
 from tqd_jax.study.build import SIZE_RULES, build, check_size
-from tqd_jax.study.jobs import KEPT, Row, Stopped, finite, run_all
+from tqd_jax.study.jobs import KEPT, Row, Stopped, finite, golden_loss, run_all
 from tqd_jax.study.measures import distances, make_reference, measure
 from tqd_jax.study.table_page import write_page
 from transfer_jax.runtime.config import Each, choice, integer, optional, sequence, text, to_json
@@ -39,6 +39,7 @@ def main(config, workdir, devices=None):
         print('stopped and saved; the same command goes on from there')
         return
     results = {'size': config.size, 'config': to_json(size), 'machine': machine_line(), 'truth': truth(study, evaluate),
+               'start': start(study),
                **described(study.clips), **collect(study, arms, config.regimes, config.seeds)}
     print(f'page: {write_page(pathlib.Path(config.results), results, samples(study, results))}')
 
@@ -102,6 +103,12 @@ def truth(study, evaluate):
     groups = {'true golden clips': study.held_out, **{f'library, {kind}': own for kind, own in kinds.items()},
               'library, all': clips.take(np.arange(min(count, len(clips))))}
     return {name: finite(evaluate(own.frames[:count], own)) for name, own in groups.items()}
+
+
+def start(study):
+    """Loss on golden clips by noise before any step: that of the best linear guess of patches, to which the network adds nothing yet."""
+    runs = study.runs([0] * len(study.devices), ['start'] * len(study.devices))
+    return golden_loss(study, study.trainer.init(runs.seed))[0].tolist()
 
 
 def collect(study, arms, regimes, seeds):

@@ -2,6 +2,7 @@
 import numpy as np
 
 from tqd_jax.study import page
+from tqd_jax.study.arms import ARMS
 from tqd_jax.study.statistics import estimate, paired, verdict
 
 MEASURES = {  # {key: (title, +1 where more is better, digits)}
@@ -70,8 +71,7 @@ def section(results):
     size, runs = results['config'], results['runs']
     kinds = ', '.join(f'{100 * share:.1f} % {kind.replace("_", " ")}' for kind, share in results['library'].items())
     lines = ['', f'# Size {results["size"]}', '',
-             f'`python -m tqd_jax.study --config=configs/study_table.py --config.size={results["size"]} '
-             f'"--config.regimes={tuple(results["regimes"])}"`', '',
+             f'`{command(results)}`', '',
              f'{results["machine"]}; {sum(run["seconds"] for run in runs) / 60:.0f} minutes of training and measuring. '
              f'{size["clips"]} clips of {size["frames"]} frames, {size["size"]} x {size["size"]}: {kinds}; correlation of motion and look '
              f'{results["correlation"]:.2f}. {size["layers"]} layers, {size["heads"]} heads of {size["head_dim"]}, {size["batch"]} clips a '
@@ -81,6 +81,14 @@ def section(results):
         lines += ['', f'## {results["size"]}, {regime}', '', *claims(results, regime), '', *main_table(results, regime), '',
                   *differences(results, regime), '', *pictures(results, regime)]
     return [*lines, '', *convergence(results), '', *true_table(results)]
+
+
+def command(results):
+    """The command that makes the results, but for the work directory."""
+    asked = {'regimes': tuple(results['regimes']), 'seeds': tuple(results['seeds'])} | (
+        {} if set(results['arms']) == set(ARMS) else {'arms': tuple(results['arms'])})
+    quoted = ' '.join(f'"--config.{key}={value}"' for key, value in asked.items())
+    return f'python -m tqd_jax.study --config=configs/study_table.py --config.size={results["size"]} {quoted}'
 
 
 def steps_of(results):
@@ -139,6 +147,8 @@ def convergence(results):
              'Uniform training on golden clips, and the pre-training on all, by step: means over seeds. No arm was looked at when the '
              'steps were set, by the time there is; the learning rate and the preconditioning come from one seed on other clips.', '']
     titles, digits, rows = [title for title, _, _ in MEASURES.values()], [digits for _, _, digits in MEASURES.values()], []
+    if 'start' in results:  # which the network adds nothing to yet
+        rows.append(['the linear guess', '0', *('—' for _ in titles[1:]), shown(np.mean(results['start']), digits[-1])])
     for regime, arm in (('pretrain', 'A uniform'), *((regime, 'C uniform') for regime in results['regimes'])):
         own = [run['curve'] for run in results['runs'] if (run['regime'], run['arm']) == (regime, arm)]
         for points in zip(*own, strict=True):

@@ -17,6 +17,7 @@ from tqd_jax.study import page, table, table_page
 from tqd_jax.study.build import build
 from tqd_jax.study.jobs import Row, Stopped, _first, golden_loss, pretrained
 from tqd_jax.study.statistics import Estimate
+from tqd_jax.study.table_values import MEASURES
 from transfer_jax.runtime.config import check as check_config
 from transfer_jax.runtime.errors import UserError
 from transfer_jax.runtime.store import Store
@@ -35,7 +36,7 @@ def config(**changes):
 def cheap(frames, clips=None):
     """Measures without a tracker: numbers of the frames."""
     mean, spread = float(np.mean(frames)) / 255, float(np.std(frames)) / 255
-    return {key: spread for key in table_page.MEASURES if key != 'loss'} | {'both': mean, 'speed': mean, 'frechet': float('nan')}
+    return {key: spread for key in MEASURES if key != 'loss'} | {'both': mean, 'speed': mean, 'frechet': float('nan')}
 
 
 @pytest.fixture(scope='module')
@@ -219,7 +220,7 @@ def made_up(effect):
     for seed in range(5):
         shared = rng.random()
         for arm in ('A uniform', 'B tqd'):
-            measures = {key: shared + 1e-3 * rng.standard_normal() for key in table_page.MEASURES if key != 'loss'}
+            measures = {key: shared + 1e-3 * rng.standard_normal() for key in MEASURES if key != 'loss'}
             measures['moves_right'] = shared + (arm == 'B tqd') * effect + 1e-3 * rng.standard_normal()
             runs.append({'regime': 'scratch', 'arm': arm, 'seed': seed, 'drawn': [5] * 10 + [15] * 10,
                          'curve': [{'loss': [1.0] * 10, 'measures': measures}]})
@@ -235,6 +236,21 @@ def test_claims_are_decided_by_paired_differences(effect, expected):
     row = next(line for line in table_page.differences(made_up(effect), 'scratch') if line.startswith('| B tqd'))
     assert abs(float(row.split(' | ')[1].split(' ')[0])) < 2e-3  # both right: no effect
     assert table_page.coverage(made_up(effect), 'scratch', 'B tqd') == '12, 50, 38 %'
+
+
+def test_the_same_arms_later_are_set_beside_those_with_as_many_steps():
+    size = study_table.get_config().sizes.tiny.to_dict()
+    early = made_up(0.1) | {'size': 'early', 'regimes': ['scratch'], 'config': size | {'scratch': 5000}}
+    late = made_up(0.4) | {'size': 'late', 'regimes': ['finetune'], 'config': size}
+    for run in late['runs']:
+        run['regime'] = 'finetune'
+        run['curve'][-1]['measures']['motion'] += 0.1
+    lines = table_page.late_start(early, [early, late])
+    assert '4000 uniform steps on A and then 1000 of the arm (size late) against 5000 of the arm' in lines[2]
+    verdicts = {tuple(line.strip('| ').split(' | ')[i] for i in (0, 1)): line.strip('| ').split(' | ')[-1] for line in lines[6:-1]}
+    assert len(verdicts) == 8 and verdicts['B tqd', 'motion'] == 'holds' and verdicts['A uniform', 'texture'] == 'undecided'
+    other = late | {'config': late['config'] | {'batch': 8}}
+    assert table_page.late_start(early, [early, other]) == table_page.late_start(late, [early, late]) == []
 
 
 def test_cells_and_sheets():

@@ -3,7 +3,8 @@ import numpy as np
 
 from tqd_jax.study import page
 from tqd_jax.study.statistics import paired, verdict
-from tqd_jax.study.table_page import MEASURES, SHORT, differences, main_table, values
+from tqd_jax.study.table_page import differences, main_table
+from tqd_jax.study.table_values import MEASURES, SHORT, values
 
 HAND = 'A tqd'
 RIVALS = (HAND, 'A uniform', 'C uniform', 'learned, plug-in')

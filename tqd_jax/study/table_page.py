@@ -1,15 +1,14 @@
 """The page of study 1, docs/results/tqd.md: claims and tables of every size whose JSON lies beside it; each number is from there."""
+import json
+
 import numpy as np
 
 from tqd_jax.study import page
 from tqd_jax.study.arms import ARMS
 from tqd_jax.study.statistics import estimate, paired, verdict
+from tqd_jax.study.table_pictures import draw_pictures, pictures
+from tqd_jax.study.table_values import MEASURES, SHORT, at, drawn, values
 
-MEASURES = {  # {key: (title, +1 where more is better, digits)}
-    'both': ('both right', 1, 3), 'moves_right': ('moves right', 1, 3), 'looks_right': ('looks right', 1, 3), 'motion': ('motion', 1, 3),
-    'sharp': ('sharpness', 1, 3), 'texture': ('texture', 1, 3), 'identity': ('identity', 1, 3), 'frechet': ('Fréchet', -1, 2),
-    'speeds': ('speed distance', -1, 3), 'loss': ('loss on golden', -1, 5)}
-SHORT = ('both', 'motion', 'texture', 'frechet', 'loss')
 CLAIMS = (  # (text, arm, reference, measures)
     ('TQD on imbalanced clips (B) beats uniform training on all clips (A)', 'B tqd', 'A uniform',
      ('both', 'moves_right', 'motion', 'looks_right', 'texture', 'frechet', 'loss')),
@@ -21,6 +20,7 @@ CLAIMS = (  # (text, arm, reference, measures)
     ('Adaptive t with dropout beats adaptive t only', 'A tqd', 'A adaptive t only', SHORT),
     ('Adaptive t with dropout beats dropout only', 'A tqd', 'A dropout only', SHORT),
     ('The law\'s direction matters: TQD beats its reverse', 'A tqd', 'A reversed', SHORT))
+JUDGED = ('in', 'difference', 'Student\'s interval', 'verdict')  # columns of a claim
 INTRO = """# Timestep-aware quality decoupling, arm by arm
 
 Clips of a rendered world whose truth is known (`tqd_jax/study/world.py`): sprites over textured ground; a clip moves well or hardly,
@@ -51,23 +51,12 @@ def write_page(folder, results, samples):
     """
     folder.mkdir(parents=True, exist_ok=True)
     draw_pictures(folder, results, samples)
-    return page.collected(folder, 'tqd', results['size'], results, 'tqd.md', INTRO, lambda found, _: section(found))
+    others = [json.loads(path.read_text()) for path in sorted(folder.glob('tqd_*.json')) if path.stem != f'tqd_{results["size"]}']
+    return page.collected(folder, 'tqd', results['size'], results, 'tqd.md', INTRO, lambda found, _: section(found, [results, *others]))
 
 
-def values(results, regime, arm, key):
-    """[seeds] of a measure at the end of a run, in the order of results['seeds']; NaN where it has none."""
-    ends = {run['seed']: run['curve'][-1] for run in results['runs'] if (run['regime'], run['arm']) == (regime, arm)}
-    return np.array([at(ends[seed], key) for seed in results['seeds']])
-
-
-def at(point, key):
-    """A measure at a point of a curve, NaN where there is none."""
-    value = np.mean(point['loss']) if key == 'loss' else point['measures'][key]
-    return np.nan if value is None else float(value)
-
-
-def section(results):
-    """Lines of one size."""
+def section(results, others):
+    """Lines of one size; others: what all sizes found, to set it beside."""
     size, runs = results['config'], results['runs']
     kinds = ', '.join(f'{100 * share:.1f} % {kind.replace("_", " ")}' for kind, share in results['library'].items())
     lines = ['', f'# Size {results["size"]}', '',
@@ -80,7 +69,7 @@ def section(results):
     for regime in results['regimes']:
         lines += ['', f'## {results["size"]}, {regime}', '', *claims(results, regime), '', *main_table(results, regime), '',
                   *differences(results, regime), '', *pictures(results, regime)]
-    return [*lines, '', *convergence(results), '', *true_table(results)]
+    return [*lines, '', *late_start(results, others), *convergence(results), '', *true_table(results)]
 
 
 def command(results):
@@ -105,11 +94,16 @@ def claims(results, regime):
     for text, arm, reference, keys in CLAIMS:
         if {arm, reference} <= set(results['arms']):
             for key in keys:
-                title, sign, digits = MEASURES[key]
-                difference = paired(values(results, regime, arm, key), values(results, regime, reference, key))
-                student = f'[{difference.t_low:+.{digits}f}, {difference.t_high:+.{digits}f}]'
-                rows.append([text, title, page.cell(difference, digits, sign=True), student, verdict(difference, sign)])
-    return page.table(['claim', 'in', 'difference', 'Student\'s interval', 'verdict'], rows)
+                rows.append(judged(text, key, values(results, regime, arm, key), values(results, regime, reference, key)))
+    return page.table(['claim', *JUDGED], rows)
+
+
+def judged(text, key, own, reference):
+    """A row: the text, the measure, the paired difference of its values [seeds], and whether they are better than the reference's."""
+    title, sign, digits = MEASURES[key]
+    difference = paired(own, reference)
+    student = f'[{difference.t_low:+.{digits}f}, {difference.t_high:+.{digits}f}]'
+    return [text, title, page.cell(difference, digits, sign=True), student, verdict(difference, sign)]
 
 
 def main_table(results, regime):
@@ -117,11 +111,6 @@ def main_table(results, regime):
     cells = lambda arm: [page.cell(estimate(values(results, regime, arm, key)), digits) for key, (_, _, digits) in MEASURES.items()]
     rows = [[arm, *cells(arm), coverage(results, regime, arm)] for arm in results['arms']]
     return page.table(['arm', *(title for title, _, _ in MEASURES.values()), 't < 1/4, middle, > 3/4'], rows)
-
-
-def drawn(results, regime, arm):
-    """How often t fell into each bin, all seeds together."""
-    return np.sum([run['drawn'] for run in results['runs'] if (run['regime'], run['arm']) == (regime, arm)], 0)
 
 
 def coverage(results, regime, arm):
@@ -139,6 +128,22 @@ def differences(results, regime, reference='A uniform'):
                          for key in SHORT]
     rows = [[arm, *cells(arm)] for arm in results['arms'] if arm != reference]
     return [f'Paired differences to {reference}:', '', *page.table(['arm', *(MEASURES[key][0] for key in SHORT)], rows)]
+
+
+def late_start(results, others):
+    """Arms from scratch against the same arms after uniform pre-training, where others have them with as many steps in all."""
+    kept = lambda one: {key: value for key, value in one['config'].items() if key not in ('pretrain', 'finetune', 'scratch', 'lanes')}
+    steps = results['config']['scratch']
+    late = [one for one in others if 'finetune' in one['regimes'] and kept(one) == kept(results) and one['seeds'] == results['seeds']
+            and one['config']['pretrain'] + one['config']['finetune'] == steps]
+    if 'scratch' not in results['regimes'] or not late:
+        return []
+    after = late[0]['config']['pretrain']
+    rows = [judged(arm, key, values(late[0], 'finetune', arm, key), values(results, 'scratch', arm, key))
+            for arm in results['arms'] if arm in late[0]['arms'] for key in SHORT[1:]]
+    return ['## From the first step, or later?', '',
+            f'{after} uniform steps on A and then {steps - after} of the arm (size {late[0]["size"]}) against {steps} of the arm: later is '
+            'better', '', *page.table(['arm', *JUDGED], rows), '']
 
 
 def convergence(results):
@@ -168,32 +173,3 @@ def true_table(results):
 def shown(value, digits):
     """A number's cell; a dash for None and NaN."""
     return '—' if value is None or np.isnan(value) else f'{value:.{digits}f}'
-
-
-def pictures(results, regime):
-    """Markdown of the pictures of a regime."""
-    name = f'tqd_{results["size"]}_{regime}'
-    return [f'![measures]({name}_measures.png)', '', 'Dashed: true golden clips. Bands below: from the least to the greatest of the seeds.',
-            '', f'![loss on golden clips by noise]({name}_loss.png)', '',
-            f'![where t fell]({name}_t.png)', '', f'![samples of the first seed]({name}_samples.png)']
-
-
-def draw_pictures(folder, results, samples):
-    """The pictures that `pictures` names."""
-    for regime in results['regimes']:
-        name, arms, true = f'tqd_{results["size"]}_{regime}', list(results['arms']), results['truth']['true golden clips']
-        found = {MEASURES[key][0]: [estimate(values(results, regime, arm, key)) for arm in arms] for key in SHORT}
-        page.save(page.intervals(arms, found, {MEASURES[key][0]: true[key] for key in SHORT[:3]}), folder / f'{name}_measures.png')
-        page.save(loss_picture(results, regime), folder / f'{name}_loss.png')
-        page.save(page.histograms({arm: drawn(results, regime, arm) for arm in arms}), folder / f'{name}_t.png')
-        page.save(page.sheet_figure({arm: samples[regime, arm] for arm in arms}), folder / f'{name}_samples.png')
-
-
-def loss_picture(results, regime):
-    """Validation loss by noise, relative to the first arm's."""
-    loss = {arm: np.array([run['curve'][-1]['loss'] for run in results['runs'] if (run['regime'], run['arm']) == (regime, arm)])
-            for arm in results['arms']}
-    first, base = next(iter(loss.items()))
-    title = f'validation loss on golden clips against that of {first}, %'
-    places = (np.arange(base.shape[1]) + 0.5) / base.shape[1]
-    return page.curves(places, {title: {arm: 100 * (own / base - 1) for arm, own in loss.items()}}, 't (0: data, 1: noise)')

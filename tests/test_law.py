@@ -4,8 +4,9 @@ import dataclasses
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from scipy import stats
 
-from tqd_jax.quality.law import LawConfig, keep_probability, law_from_quality, quadrant, tqd_parameters
+from tqd_jax.quality.law import AT_ONCE, LawConfig, keep_probability, law_from_quality, mean_density, quadrant, tqd_parameters
 from tqd_jax.timesteps import Base, log_prob, sample_timesteps
 
 LEVELS = (np.arange(4000) + 0.5) / 4000
@@ -69,3 +70,21 @@ def test_bad_scores_and_configs_are_refused():
         LawConfig(kind='gamma')
     with pytest.raises(ValueError, match='kappa_base'):
         LawConfig(kappa_base=9.0)
+
+
+@pytest.mark.parametrize('count', [1, AT_ONCE, 2 * AT_ONCE + 7])
+def test_a_mean_density_is_scipys_however_many_clips(count):
+    rng, t = np.random.default_rng(count), np.array([0.1, 0.5, 0.8])
+    mq, vq, weights = rng.uniform(size=(3, count))
+    asked = []
+
+    def laws_of(clips):
+        asked.append(len(clips))
+        return law_from_quality(mq[clips], vq[clips], LawConfig())
+
+    found = mean_density(laws_of, rng.permutation(count), np.ones(count), t)
+    alpha, beta = tqd_parameters(mq, vq, 2.0, 8.0, 0.2)
+    density = stats.beta(alpha, beta).pdf(t[:, None])
+    np.testing.assert_allclose(found, density.mean(1), rtol=1e-4)
+    np.testing.assert_allclose(mean_density(laws_of, np.arange(count), weights, t), density @ weights / weights.sum(), rtol=1e-4)
+    assert set(asked) == {AT_ONCE}, 'another size is another program'

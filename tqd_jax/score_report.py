@@ -1,19 +1,16 @@
 """quality.html: what a scored library is like, and what its clips will teach, from its scores.parquet and the clips themselves."""
 import pathlib
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 from scipy import stats
 
 from tqd_jax import plots
 from tqd_jax.data.thumbnails import strip, thumbnails
 from tqd_jax.quality.duplicates import CROWD, near_duplicates
-from tqd_jax.quality.law import QUADRANTS, SPOKEN, LawConfig, law_from_quality
+from tqd_jax.quality.law import QUADRANTS, SPOKEN, LawConfig, law_from_quality, mean_density
 from tqd_jax.quality.measures import BAND_HALF, BLOCK_HALF, NOISE_HALF
 from tqd_jax.report import BEST_FIRST, LISTED, MEANING, correlation
 from tqd_jax.score_table import COLUMNS, FORMAT, TRUTH, read_score_table
-from tqd_jax.timesteps import log_prob
 from transfer_jax.runtime.report import Mark, Page, Picture
 
 POINTS = 400  # clips in the scatters
@@ -97,16 +94,8 @@ def quadrant_densities(table, law):
     for q in range(len(QUADRANTS)):
         rows = table.order[table.quadrant[table.order] == q][:AVERAGED]
         if rows.size:
-            weights = np.zeros(AVERAGED, np.float32)  # of one size, so that one program serves all
-            weights[:rows.size] = 1 / rows.size
-            padded = np.resize(rows, AVERAGED)
-            density[q] = _mean_density(law_from_quality(table.mq[padded], table.vq[padded], law), weights, grid.astype(np.float32))
+            density[q] = mean_density(lambda clips: law_from_quality(table.mq[clips], table.vq[clips], law), rows, np.ones(rows.size), grid)
     return grid, density
-
-
-@jax.jit
-def _mean_density(laws, weights, grid):
-    return jax.lax.map(lambda t: jnp.exp(log_prob(laws, jnp.full(weights.size, t))) @ weights, grid)
 
 
 def _sheets(page, table, workers):

@@ -6,14 +6,12 @@ import math
 import time
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from tqd_jax.data.write import write_atomically
 from tqd_jax.evaluate import loss_scalars, loss_table
-from tqd_jax.quality.law import quadrant
+from tqd_jax.quality.law import mean_density, quadrant
 from tqd_jax.run import Run
-from tqd_jax.timesteps import log_prob
 from transfer_jax.runtime.errors import UserError
 from transfer_jax.runtime.metrics import Metrics, read_metrics
 
@@ -87,14 +85,10 @@ def save_timesteps(run, drawn):
     for q in range(4):
         rows = run.training[(kind[run.training] == q) & (run.library.keep[run.training] > 0)]
         if rows.size:
-            density[q] = np.average(_densities(run.library.laws(rows), rows.size, grid), axis=1, weights=run.library.keep[rows])
+            density[q] = mean_density(run.library.laws, rows, run.library.keep[rows], grid)
     file = io.BytesIO()
     np.savez(file, counts=drawn, grid=grid, law_density=density)
     write_atomically(run.workdir / 'drawn.npz', file.getvalue())
-
-
-def _densities(laws, size, grid):
-    return jax.vmap(lambda t: jnp.exp(log_prob(laws, jnp.full(size, t))))(jnp.asarray(grid, jnp.float32))
 
 
 class Evaluations:

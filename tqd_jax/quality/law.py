@@ -1,12 +1,15 @@
 """From what a clip is worth, mq and vq in [0, 1], to when it teaches (its Law) and how often (p_keep)."""
 import dataclasses
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 
-from tqd_jax.timesteps import Base, make_law
+from tqd_jax.timesteps import Base, log_prob, make_law
 
 KINDS = ('uniform', 'beta', 'exact_base', 'offset', 'min_noise')
 QUADRANTS = ('poor', 'look', 'motion', 'golden')  # the index is 2 [mq >= 1/2] + [vq >= 1/2]
+AT_ONCE = 2000  # clips whose densities are in memory
 SPOKEN = ('poor', 'look only', 'motion only', 'golden')  # the same, as people read it
 
 
@@ -74,6 +77,21 @@ def keep_probability(mq, vq):
 def quadrant(mq, vq):
     """Index into QUADRANTS [B]: 0 poor, 1 look only, 2 motion only, 3 golden; the thresholds are 1/2."""
     return 2 * (np.asarray(mq) >= 0.5).astype(np.int32) + (np.asarray(vq) >= 0.5).astype(np.int32)
+
+
+def mean_density(laws_of, clips, weights, t):
+    """sum_i w_i p_i(t) / sum_i w_i at every t [G]: what the laws laws_of(clips) say, clips [N] by weights [N], in flat memory."""
+    total = np.zeros(len(t))
+    for start in range(0, len(clips), AT_ONCE):
+        some, weight = clips[start:start + AT_ONCE], np.zeros(AT_ONCE, np.float32)  # of one size, so that one program serves all
+        weight[:len(some)] = weights[start:start + AT_ONCE]
+        total += np.asarray(_weighted_density(laws_of(np.resize(some, AT_ONCE)), weight, np.asarray(t, np.float32)))
+    return total / np.sum(weights)
+
+
+@jax.jit
+def _weighted_density(laws, weights, grid):
+    return jax.lax.map(lambda t: jnp.exp(log_prob(laws, jnp.full(weights.size, t))) @ weights, grid)
 
 
 def _checked(score):

@@ -26,9 +26,8 @@ transfer: .venv/ready
 lint: .venv/ready
 	$(BIN)/ruff check .
 
-# a test file stays with one worker: its fixtures and programs are made once
 test: lint
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder -m 'not parity'
+	$(BIN)/python -m pytest -n $(WORKERS) -m 'not parity'
 
 .venv/parity: .venv/ready
 	$(BIN)/pip install --quiet --disable-pip-version-check -e '.[test,parity]'

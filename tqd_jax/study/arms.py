@@ -43,7 +43,8 @@ ARMS = {arm.name: arm for arm in (
     Arm(name='A uniform'), Arm(name='A tqd', **_TQD),
     Arm(name='B uniform', members='imbalanced'), Arm(name='B tqd', members='imbalanced', **_TQD),
     Arm(name='C uniform', members='golden'), Arm(name='C tqd', members='golden', **_TQD),
-    Arm(name='A adaptive t only', law=TQD), Arm(name='A dropout only', dropout=True), Arm(name='A reversed', reversed=True, **_TQD),
+    Arm(name='A adaptive t only', law=TQD), Arm(name='A dropout only', dropout=True),
+    Arm(name='A reversed', reversed=True, **_TQD), Arm(name='B reversed', members='imbalanced', reversed=True, **_TQD),
     Arm(name='A kappa 4', law=LawConfig(kind='beta', kappa_max=4.0), dropout=True),
     Arm(name='A kappa 16', law=LawConfig(kind='beta', kappa_max=16.0), dropout=True),
     Arm(name='A offset', law=LawConfig(kind='offset')), Arm(name='A min noise', law=LawConfig(kind='min_noise')))}

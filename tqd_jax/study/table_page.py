@@ -19,7 +19,8 @@ CLAIMS = (  # (text, arm, reference, measures)
     ('TQD improves training on imbalanced clips (B)', 'B tqd', 'B uniform', SHORT),
     ('Adaptive t with dropout beats adaptive t only', 'A tqd', 'A adaptive t only', SHORT),
     ('Adaptive t with dropout beats dropout only', 'A tqd', 'A dropout only', SHORT),
-    ('The law\'s direction matters: TQD beats its reverse', 'A tqd', 'A reversed', SHORT))
+    ('The law\'s direction matters: TQD beats its reverse', 'A tqd', 'A reversed', SHORT),
+    ('The same on imbalanced clips (B)', 'B tqd', 'B reversed', SHORT))
 JUDGED = ('in', 'difference', 'Student\'s interval', 'verdict')  # columns of a claim
 INTRO = """# Timestep-aware quality decoupling, arm by arm
 

@@ -45,7 +45,8 @@ def test_other_weights_config_or_clips_have_a_store_of_their_own(tmp_path):
         return buckets.kept_for(run, mode, {'w': jnp.full(3, weight, jnp.bfloat16), 'v': jnp.zeros(2)}, np.array(clips)).directory
 
     ways = [folder(), folder('align'), folder(clips=(0, 2)), folder(weight=1.01), folder(**{'learn.chunks': 8})]
-    assert len(set(ways)) == 5 and folder() == ways[0] and ways[0].parent == tmp_path / 'gradients'
-    Store(ways[0]).save('bucket0', None, {})
-    buckets.forget(tmp_path)
-    assert not (tmp_path / 'gradients').exists()
+    assert len(set(ways)) == 5 and folder() == ways[0] and ways[0].parent == tmp_path / 'gradients/learn'
+    for way in ways[:2]:
+        Store(way).save('bucket0', None, {})
+    buckets.forget(tmp_path, 'learn')
+    assert not ways[0].exists() and Store(ways[1]).record('bucket0') == {}, 'what align had kept is gone with what learn had'

@@ -16,12 +16,11 @@ FOLDER = 'gradients'  # of a work directory, while a mode that asks for gradient
 
 def by_bucket(products, buckets, *, label, kept=None):
     """[products(bucket)], trees of numpy arrays, for every bucket of t; kept: the Store that has some of them and gets the others."""
-    names = [f'bucket{bucket}' for bucket in range(buckets)]
-    known = 0 if kept is None else sum(kept.record(name) is not None for name in names)
-    found = []
-    with Progress(buckets, start=known, label=label, unit='bucket') as progress:
+    names, found = [f'bucket{bucket}' for bucket in range(buckets)], []
+    known = {name for name in names if kept is not None and kept.record(name) is not None}
+    with Progress(buckets, start=len(known), label=label, unit='bucket') as progress:
         for bucket, name in enumerate(names):
-            if kept is not None and kept.record(name) is not None:
+            if name in known:
                 found.append(kept.load(name, jax.eval_shape(products, jnp.int32(bucket))))
                 continue
             found.append(jax.device_get(products(jnp.int32(bucket))))
@@ -35,8 +34,8 @@ def kept_for(run, mode, params, clips):
     """The Store of a mode's buckets, for these weights, this config and these clips (rows) alone; several hosts keep none."""
     if jax.process_count() > 1:
         return None
-    told = [mode, to_json(run.config), run.library.ids[clips].tolist(), *jax.device_get(_sums(params))]
-    return Store(run.workdir / FOLDER / hashlib.sha256(json.dumps(told, default=float).encode()).hexdigest()[:16])
+    told = [to_json(run.config), run.library.ids[clips].tolist(), *jax.device_get(_sums(params))]
+    return Store(run.workdir / FOLDER / mode / hashlib.sha256(json.dumps(told, default=float).encode()).hexdigest()[:16])
 
 
 @jax.jit
@@ -45,6 +44,6 @@ def _sums(params):
     return [f(leaf.astype(jnp.float32)) for leaf in jax.tree.leaves(params) for f in (jnp.sum, lambda x: jnp.sum(x * x))]
 
 
-def forget(workdir):
-    """Removes what was kept, once what it was for is written."""
-    shutil.rmtree(pathlib.Path(workdir) / FOLDER, ignore_errors=True)
+def forget(workdir, mode):
+    """Removes what a mode kept, once what it was for is written; what another mode was stopped in stays."""
+    shutil.rmtree(pathlib.Path(workdir) / FOLDER / mode, ignore_errors=True)

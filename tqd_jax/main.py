@@ -111,7 +111,7 @@ def align_mode(config, workdir):
     record = {'step': int(state.step), **align(run, state.ema)}
     if jax.process_index() == 0:
         write_atomically(workdir / 'alignment.json', json.dumps(record, allow_nan=False).encode())
-        forget(workdir)
+        forget(workdir, 'align')
         write_report(workdir)
         print(f'gradients at step {record["step"]}, {record["clips"]} golden clips: {said(record)}\nreport: {workdir / "report.html"}')
 
@@ -122,7 +122,7 @@ def learn_mode(config, workdir):
     record = {'step': int(state.step), **learn(run, state.ema)}
     if jax.process_index() == 0:
         write_atomically(workdir / 'law.json', json.dumps(record, allow_nan=False).encode())
-        forget(workdir)
+        forget(workdir, 'learn')
         write_report(workdir)
         print(f'law for clips like "{record["target"]}", at step {record["step"]}: {workdir / "law.json"}\n'
               f'report: {workdir / "report.html"}\n'

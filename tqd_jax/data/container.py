@@ -79,6 +79,7 @@ def _stream(container, limits):
 
 
 def decode(container, stream, limits):
+    """The frames that can be decoded, in order; damaged packets are passed over. Raises BadClip beyond limits.max_frames."""
     count = itertools.count(1)
     for packet in container.demux(stream):
         try:

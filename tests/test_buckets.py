@@ -50,3 +50,6 @@ def test_other_weights_config_or_clips_have_a_store_of_their_own(tmp_path):
         Store(way).save('bucket0', None, {})
     buckets.forget(tmp_path, 'learn')
     assert not ways[0].exists() and Store(ways[1]).record('bucket0') == {}, 'what align had kept is gone with what learn had'
+    for _ in range(2):
+        buckets.forget(tmp_path, 'align')
+    assert not (tmp_path / 'gradients').exists()

@@ -44,7 +44,7 @@ def test_it_writes_the_record_and_the_report_without_any_training(aligned):
     cosine = np.array(record['matched']['cosine'], float)
     assert cosine.shape == (2, len(record['groups']), 2)
     assert (np.abs(cosine) <= 1).all() and (cosine[:, 0] < 0.999).all(), 'a degraded copy has the gradient of the clip itself'
-    assert not (aligned / 'checkpoints').exists() and not (aligned / 'gradients/align').exists()
+    assert not (aligned / 'checkpoints').exists() and not (aligned / 'gradients').exists()
     page = (aligned / 'report.html').read_text()
     assert said(record) in page.replace('&#39;', "'") and 'matched cosine' in page and 'Which gradients agree' in page
 

@@ -41,7 +41,7 @@ def test_noise_teaches_little_and_the_page_says_so(learned):
     np.testing.assert_allclose(shares.sum(1), 1, rtol=1e-6)
     np.testing.assert_allclose(weight, shares * 15 / np.array([8, 7]), rtol=1e-6)
     assert (shares[:, 1] < 0.1).all(), 'clips of pure noise are to be drawn as if they were good'
-    assert not (learned / 'checkpoints').exists() and not (learned / 'gradients/learn').exists()
+    assert not (learned / 'checkpoints').exists() and not (learned / 'gradients').exists()
     page = (learned / 'report.html').read_text()
     assert 'training for clips like &#34;good&#34;' in page and 'Weight of a clip by noise' in page
 

@@ -1,4 +1,5 @@
 """Gradients in one bucket of noise after the other, each kept when it is there: what was stopped goes on with the next."""
+import contextlib
 import hashlib
 import json
 import pathlib
@@ -46,4 +47,7 @@ def _sums(params):
 
 def forget(workdir, mode):
     """Removes what a mode kept, once what it was for is written; what another mode was stopped in stays."""
-    shutil.rmtree(pathlib.Path(workdir) / FOLDER / mode, ignore_errors=True)
+    folder = pathlib.Path(workdir) / FOLDER
+    shutil.rmtree(folder / mode, ignore_errors=True)
+    with contextlib.suppress(OSError):  # another mode's are there, or none ever were
+        folder.rmdir()

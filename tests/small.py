@@ -91,16 +91,16 @@ class Program:
                     'JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES': '-1'}
         self.environment = {**os.environ, **compiled, 'PYTHONPATH': os.pathsep.join([str(ROOT), os.environ.get('PYTHONPATH', '')])}
 
-    def start(self, workdir, mode='train', **changes):
-        """The running process; its stdout and stderr are pipes of text."""
-        command = [sys.executable, '-m', 'tqd_jax.main', *command_line(workdir, mode, **changes)]
-        return subprocess.Popen(command, cwd=ROOT, env=self.environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    def command_line(self, workdir, mode='train', **changes):
+        """The module and its flags."""
+        return ['tqd_jax.main', *command_line(workdir, mode, **changes)]
 
-    def __call__(self, workdir, mode='train', **changes):
-        """(exit code, stdout, stderr) of a run to its end."""
-        process = self.start(workdir, mode, **changes)
-        out, err = process.communicate(timeout=500)
-        return process.returncode, out, err
+    def __call__(self, workdir, *, signalled=None, **changes):
+        """(exit code, stdout, stderr) of a run; signalled: (signal, folder, step), sent when the metrics in that folder have that step."""
+        how = ['-m'] if signalled is None else [str(ROOT / 'tests/signalled.py'), *map(str, signalled)]
+        done = subprocess.run([sys.executable, *how, *self.command_line(workdir, **changes)], cwd=ROOT, env=self.environment, text=True,
+                              capture_output=True, timeout=500)
+        return done.returncode, done.stdout, done.stderr
 
 
 def rendered(folder, clips=16):

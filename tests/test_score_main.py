@@ -55,8 +55,25 @@ def counted(monkeypatch):
     return measured
 
 
-def start(*arguments):
-    command = [sys.executable, '-m', 'tqd_jax.score', '--noreport', *arguments]
+KILLED = '''
+import itertools, os, runpy, sys
+from tqd_jax.quality.store import RowStore
+keep, kept, last = RowStore.keep, itertools.count(1), int(sys.argv.pop(1))
+
+def killed(store, *row):
+    keep(store, *row)
+    if next(kept) == last:
+        os.kill(os.getpid(), 9)
+
+RowStore.keep = killed
+runpy.run_module('tqd_jax.score', run_name='__main__', alter_sys=True)
+'''
+
+
+def start(*arguments, killed=None):
+    """The running program; killed: the number of rows of its own after which it is."""
+    how = ['-m', 'tqd_jax.score'] if killed is None else ['-c', KILLED, str(killed)]
+    command = [sys.executable, *how, '--noreport', *arguments]
     return subprocess.Popen(command, cwd=small.ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True)
 
 
@@ -97,13 +114,10 @@ def test_killed_again_and_again_it_loses_no_row_and_writes_the_same_table(clips,
     run(tmp_path / 'straight' / 'scores.parquet', clips=str(clips))
     output, store = tmp_path / 'scores.parquet', tmp_path / 'scores.parquet.store'
     watched(store)
-    for count in (2, 13):
-        process = start(f'--clips={clips}', f'--output={output}', '--workers=2')
-        while len(stored(store)) < count and process.poll() is None:
-            time.sleep(0.002)
-        process.send_signal(signal.SIGKILL)
+    for killed, count in (2, 2), (11, 13):
+        process = start(f'--clips={clips}', f'--output={output}', '--workers=2', killed=killed)
         assert finish(process)[0] == -signal.SIGKILL and not output.exists()
-        assert count <= len(stored(store)) < len(NAMES) and gone(process.pid)
+        assert len(stored(store)) == count and gone(process.pid)
     before = stored(store)
     assert finish(start(f'--clips={clips}', f'--output={output}', '--workers=2'))[0] == 0
     assert output.read_bytes() == (tmp_path / 'straight/scores.parquet').read_bytes()

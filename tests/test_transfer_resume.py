@@ -1,7 +1,7 @@
 """Killed, stopped or extended, a transfer run ends as one that was never interrupted; what it cannot go on from is named."""
 import pathlib
 import shutil
-import time
+import signal
 
 import numpy as np
 import pytest
@@ -61,28 +61,15 @@ def same_end(workdir, straight):
     assert not list(workdir.rglob('*.unfinished'))
 
 
-def wait_for(process, happened):
-    while not happened():
-        assert process.poll() is None, process.communicate()
-        time.sleep(0.002)
-
-
 def test_stopped_and_then_killed_in_the_middle_of_a_fit_it_ends_as_if_it_had_not_been(program, data, straight, tmp_path):
-    unfinished, metrics = tmp_path / 'targets/a/uowq.unfinished', tmp_path / 'targets/a/logs/uowq/metrics.jsonl'
-    saved = lambda: sorted(int(path.name) for path in unfinished.iterdir() if path.name.isdecimal()) if unfinished.exists() else []
-    process = program.start(tmp_path, **changes(data))
-    wait_for(process, lambda: read_metrics(metrics))
-    process.terminate()
-    out, err = process.communicate(timeout=100)
-    assert process.returncode == 0 and 'stopped and saved; the same command goes on from there' in out and 'Traceback' not in err, err
-    stopped = saved()
-    assert len(stopped) == 1 and 0 < stopped[0] < STEPS and not (tmp_path / 'results.json').exists()
-    process = program.start(tmp_path, **changes(data, **{'checkpoint.seconds': 0}))
-    wait_for(process, lambda: max(saved(), default=0) > stopped[0])
-    process.kill()
-    process.communicate()
-    assert not (tmp_path / 'targets/a/uowq.json').exists(), 'the fit had ended before'
-    with open(metrics, 'a') as file:
+    fit, log = tmp_path / 'targets/a/uowq', tmp_path / 'targets/a/logs/uowq'
+    saved = lambda: [path.name for path in fit.with_suffix('.unfinished').iterdir()]
+    code, out, err = program(tmp_path, signalled=(signal.SIGTERM, log, 5 * SEGMENT), **changes(data))
+    assert code == 0 and 'stopped and saved; the same command goes on from there' in out and 'Traceback' not in err, err
+    assert saved() == [str(5 * SEGMENT)] and not (tmp_path / 'results.json').exists()
+    code, _, err = program(tmp_path, signalled=(signal.SIGKILL, log, 9 * SEGMENT), **changes(data, **{'checkpoint.seconds': 0}))
+    assert code == -signal.SIGKILL and saved() == [str(8 * SEGMENT)] and not fit.with_suffix('.json').exists(), err
+    with open(log / 'metrics.jsonl', 'a') as file:
         file.write('{"step": 50, "lo')
     code, _, err = program(tmp_path, **changes(data))
     assert code == 0, err

@@ -1,7 +1,5 @@
 """The shipped transfer config shrunk to runs of seconds, in this process or as programs of their own, and small data to run it on."""
 import json
-import subprocess
-import sys
 import warnings
 from unittest import mock
 
@@ -43,16 +41,9 @@ def results(workdir):
 class Program(small.Program):
     """python -m transfer_jax.main as a process of its own, on one device."""
 
-    def start(self, workdir, **changes):
-        """The running process; its stdout and stderr are pipes of text."""
-        return subprocess.Popen([sys.executable, '-m', 'transfer_jax.main', *command_line(workdir, **changes)], cwd=small.ROOT,
-                                env=self.environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-
-    def __call__(self, workdir, **changes):
-        """(exit code, stdout, stderr) of a run to its end."""
-        process = self.start(workdir, **changes)
-        out, err = process.communicate(timeout=300)
-        return process.returncode, out, err
+    def command_line(self, workdir, **changes):
+        """The module and its flags."""
+        return ['transfer_jax.main', *command_line(workdir, **changes)]
 
 
 def table(names='abc', each=12, features=4, classes=2, seed=0):

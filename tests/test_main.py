@@ -14,8 +14,8 @@ from scipy.special import expit, logit
 
 import tqd_jax.train as loop
 from tqd_jax.data.video import read_clip
+from tqd_jax.programs import compile_train
 from tqd_jax.quality.law import QUADRANTS
-from tqd_jax.run import compile_train
 from transfer_jax.runtime.errors import UserError
 from transfer_jax.runtime.metrics import read_metrics
 

@@ -87,18 +87,19 @@ def test_what_is_not_wanted_is_not_drawn(lab, outcomes):
 
 
 def test_shared_fits_are_paid_for_once(lab, outcomes):
-    shared = [lab.singles, lab.alone, lab.folds, lab.middle, *lab.trials.values()]
+    shared = [lab.singles, lab.alone, lab.middle, lab.folds.alone, *lab.folds.trials.values()]
     assert outcomes['otqms_exact'].shared_seconds == pytest.approx(sum(fit.record['seconds'] for fit in shared))
     assert outcomes['mcw'].shared_seconds == lab.singles.record['seconds'] and outcomes['all_sources'].shared_seconds == 0
 
 
 def test_a_fold_is_left_out_evenly_by_class_and_never_drawn(lab):
-    count, rows, many = lab._folds
-    assert count == 4 and many.tolist() == [9.0] * SEEDS * count
-    for seed, out in np.ndindex(SEEDS, count):
-        without = lab.train[seed][lab.left_out[seed] == out]
+    assert lab.folds.count == 4
+    for seed, out in np.ndindex(SEEDS, 4):
+        without = lab.train[seed][lab.folds.fold[seed] == out]
         assert sorted(lab.labels[without]) == [0, 1, 2]
-        assert set(rows[seed * count + out][:9]) == set(lab.train[seed]) - set(without)
+        assert sorted(lab.folds.rows[seed][out]) == sorted(set(lab.train[seed]) - set(without))
+    drawn = lab.folds.alone.policy.quantities[:, lab.target]
+    assert drawn.tolist() == [9.0] * SEEDS * 4
 
 
 def test_scores_are_of_the_last_parameters_never_of_the_best(lab, outcomes):

@@ -2,6 +2,7 @@
 import types
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from transfer_jax.data.domains import Domain, Domains
@@ -11,11 +12,27 @@ from transfer_jax.models.build import ModelConfig, build
 from transfer_jax.runtime.keys import stream_key
 from transfer_jax.runtime.mesh import make_mesh
 from transfer_jax.runtime.store import Store
+from transfer_jax.training.draws import Lanes
+from transfer_jax.training.policy import Policy
 from transfer_jax.training.prepare import fit_scaling
 from transfer_jax.training.trainer import Settings, Trainer, make_pool
 
 CLASSES, TARGET = ('a', 'b', 'c'), 1  # the target lies between its sources, so that numbers of domains are not those of sources
 SETTINGS = {'batch': 16, 'sampling': 'shares', 'rate': 0.05, 'prior': 1.0, 'segment': 10, 'augment': 'none', 'lanes': 64}
+
+ROWS = np.array([3, 17, 29, 4])  # of the target that may be drawn
+WEIGHTS, QUANTITIES = (0.3, 1.0, 2.0), (11.0, 4.0, 50.0)
+
+
+def policy_of(weights=WEIGHTS, quantities=QUANTITIES):
+    """A Policy of lists."""
+    return Policy(weights=jnp.asarray(weights, jnp.float32), quantities=jnp.asarray(quantities, jnp.float32))
+
+
+def lanes_of(seeds, rows=ROWS):
+    """Lanes of these seeds that draw the same rows."""
+    return Lanes(seed=jnp.asarray(seeds, jnp.uint32), target=jnp.full(len(seeds), TARGET, jnp.int32),
+                 rows=jnp.tile(jnp.asarray(rows, jnp.int32), (len(seeds), 1)))
 
 
 def blobs(sizes=(90, 240, 120), seed=0, noise=1.2, features=6):

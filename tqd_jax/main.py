@@ -20,9 +20,10 @@ from tqd_jax.data.write import write_atomically
 from tqd_jax.evaluate import loss_scalars, loss_table, validation_batches
 from tqd_jax.gradients_page import said
 from tqd_jax.learn import learn
+from tqd_jax.programs import compile_eval
 from tqd_jax.quality.law import QUADRANTS
 from tqd_jax.report import write_report
-from tqd_jax.run import check_start, compile_eval
+from tqd_jax.run import check_start
 from tqd_jax.samples import draw_samples
 from tqd_jax.train import require_same_config, train
 from tqd_jax.workdir import pilot_state, prepare_once, prepared, trained

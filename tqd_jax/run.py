@@ -1,13 +1,11 @@
-"""A run before its first step: clips, model, mesh and laws put together, and one compiled program a bucket."""
+"""A run before its first step: clips, model, mesh and laws put together."""
 import dataclasses
 import functools
 import hashlib
 import json
 import pathlib
-import time
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from tqd_jax import config as rules
@@ -19,20 +17,19 @@ from tqd_jax.flow import Path, precondition
 from tqd_jax.models import wan
 from tqd_jax.quality.learned_law import LearnedLaw
 from tqd_jax.state import init_state, make_optimizer
-from tqd_jax.step import Problem, eval_step, train_step
-from tqd_jax.timesteps import make_law
+from tqd_jax.step import Problem
 from transfer_jax.runtime.checkpoint import load_weights
 from transfer_jax.runtime.config import to_json
 from transfer_jax.runtime.errors import UserError
 from transfer_jax.runtime.keys import stream_key
-from transfer_jax.runtime.mesh import batch_sharding, check_batch, make_mesh, replicated, shard_tree, to_global
+from transfer_jax.runtime.mesh import check_batch, make_mesh, shard_tree
 
 LAW = 'learned_law.json'  # a run's own copy of config.law.file
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Run:
-    """Everything a run is made of, none of it changing: data, model, and one compiled program a bucket."""
+    """Everything a run is made of, none of it changing: data, model, mesh, and the shapes of its state."""
     config: object
     workdir: pathlib.Path
     mesh: jax.sharding.Mesh
@@ -153,43 +150,3 @@ def _check_meaning(config, weights):
         if theirs.get(key, ours[key]) != ours[key]:
             raise UserError(f'config.train.{key} = {ours[key]!r}, but {weights} was trained with {theirs[key]!r} ({beside}): '
                             f'use that, other weights, or config.init_from=None')
-
-
-def abstract_batch(run, bucket):
-    """Shapes, dtypes and shardings of a batch of one bucket."""
-    size = run.config.train.batch
-    sharding = batch_sharding(run.mesh)
-    leaf = lambda dtype, *shape: jax.ShapeDtypeStruct((size, *shape), dtype, sharding=sharding)
-    law = jax.tree.map(lambda x: leaf(jnp.float32, *x.shape[1:]), make_law(1))
-    return {'frames': leaf(jnp.uint8, bucket.frames, bucket.height, bucket.width, 3), 'tokens': leaf(jnp.int32, run.model.text_len),
-            'example': leaf(jnp.uint32), 'clip': leaf(jnp.int32), 'weight': leaf(jnp.float32), 'law': law}
-
-
-def compile_train(run):
-    """{bucket: executable}: compiled ahead of time, so that a second compilation cannot happen and memory is known before step 0."""
-    step = functools.partial(train_step, run.problem, run.optimizer, run.config.train.accumulate, run.config.train.ema)
-    outputs = (jax.tree.map(lambda leaf: leaf.sharding, run.abstract_state), replicated(run.mesh))
-    jitted = jax.jit(step, donate_argnums=0, out_shardings=outputs)
-    programs = {}
-    for number in np.unique(run.library.bucket):
-        bucket, started = run.library.buckets[number], time.perf_counter()
-        programs[number] = jitted.lower(run.abstract_state, abstract_batch(run, bucket)).compile()
-        memory = programs[number].memory_analysis()
-        need = memory.argument_size_in_bytes + memory.temp_size_in_bytes + memory.output_size_in_bytes - memory.alias_size_in_bytes
-        print(f'compiled {bucket.width}x{bucket.height}x{bucket.frames} in {time.perf_counter() - started:.1f} s: '
-              f'needs {need / 2**20:.0f} MiB a device', flush=True)
-    return programs
-
-
-def compile_eval(run):
-    """evaluate(bucket, params, arrays, t) -> loss [B], compiled ahead of time for every bucket of the validation clips."""
-    jitted = jax.jit(functools.partial(eval_step, run.problem), out_shardings=replicated(run.mesh))
-    t = jax.ShapeDtypeStruct((run.config.train.batch,), jnp.float32, sharding=batch_sharding(run.mesh))
-    buckets = np.unique(run.library.bucket[run.validation])
-    compiled = {b: jitted.lower(run.abstract_state.params, abstract_batch(run, run.library.buckets[b]), t).compile() for b in buckets}
-
-    def evaluate(bucket, params, arrays, t):
-        arrays, t = to_global((arrays, t), run.mesh)
-        return compiled[bucket](params, arrays, t)
-
-    return evaluate

@@ -8,7 +8,8 @@ import numpy as np
 from tqd_jax import config as rules
 from tqd_jax.data.pipeline import iterate, make_batches
 from tqd_jax.evaluate import validation_batches
-from tqd_jax.run import compile_eval, compile_train, fresh_state
+from tqd_jax.programs import compile_eval, compile_train
+from tqd_jax.run import fresh_state
 from tqd_jax.state import TrainState
 from tqd_jax.watch import DRAWN_BINS, Evaluations, Watch, save_timesteps
 from transfer_jax.runtime.checkpoint import Checkpoints

@@ -11,6 +11,7 @@ import numpy as np
 from transfer_jax import measure
 from transfer_jax.debias import debias_gram
 from transfer_jax.fisher import dimension
+from transfer_jax.folds import Folds, assign
 from transfer_jax.measure import Measured
 from transfer_jax.training import policy as policies
 from transfer_jax.training.draws import Lanes
@@ -149,86 +150,41 @@ class Lab:
         return self.fit('middle', self.policy(self.target_size / self.sizes / len(self.sizes)))
 
     @functools.cached_property
-    def left_out(self):
-        """Which fold each training row of the target belongs to [S, N0], evenly within every class; None where there are not two."""
-        labels = self.labels[self.train]
-        count = min(self.folds_wanted, _fewest(labels) if self.classes is not None else labels.shape[1])
-        return None if count < 2 else np.stack([_folds(row, count, self.classes is not None) for row in labels])
-
-    @functools.cached_property
-    def _folds(self):
-        """(F, rows [S F, N0] and how many of them [S F]) of fits that leave a fold out."""
-        count = self.left_out.max() + 1
-        kept = [rows[fold != out] for rows, fold in zip(self.train, self.left_out, strict=True) for out in range(count)]
-        rows = np.stack([np.pad(row, (0, self.target_size - len(row)), mode='edge') for row in kept])
-        return count, rows, jnp.asarray([len(row) for row in kept], jnp.float32)
-
-    @functools.cached_property
     def folds(self):
-        """The Fit to the target without one fold [S F]; None where there are no folds."""
-        if self.left_out is None:
-            return None
-        count, rows, many = self._folds
-        policy = jax.tree.map(lambda x: jnp.repeat(x, count, 0), self.policy(0))
-        return self.fit('folds', policy.replace(quantities=policy.quantities.at[:, self.target].set(many)), rows=rows)
+        """The Folds of the target's training rows; None where there are not two."""
+        fold = assign(self.labels[self.train], self.folds_wanted, stratified=self.classes is not None)
+        return None if fold is None else Folds(self, fold)
+
+    @functools.cached_property
+    def first(self):
+        """The Measured at the middle fit, with a shortfall of 1."""
+        return jax.block_until_ready(self.measure(self.middle.params, jnp.ones(len(self.splits))))
 
     @functools.cached_property
     def measured(self):
         """(Measured at the middle fit, seconds that its products and solving took once they were compiled)."""
-        measure = lambda: jax.block_until_ready(self.measure(self.middle.params, jnp.ones(len(self.splits))))
-        measure()
-        began = time.perf_counter()
-        first = measure()
+        first, began = self.first, time.perf_counter()
+        jax.block_until_ready(self.measure(self.middle.params, first.shortfall))
         seconds = time.perf_counter() - began
-        return first.replace(shortfall=self._shortfall(first)), seconds
-
-    @functools.cached_property
-    def trials(self):
-        """{tau: Fit [S F]}: fits to the target without one fold and to the sources at the weights that tau gives them."""
-        first = self.measure(self.middle.params, jnp.ones(len(self.splits)))
-        count, rows, many = self._folds
-        out = {}
-        for tau in measure.SHORTFALLS:
-            weights = first.replace(shortfall=jnp.full(len(self.splits), tau)).weights().weights
-            policy = jax.tree.map(lambda x: jnp.repeat(x, count, 0), self.policy(weights))
-            out[tau] = self.fit(f'trial_{tau:g}', policy.replace(quantities=policy.quantities.at[:, self.target].set(many)), rows=rows)
-        return out
+        return (first if self.folds is None else first.replace(shortfall=self.folds.shortfall())), seconds
 
     def measure(self, at, shortfall, target=None):
         """The Measured of this lab with J at parameters [S, ...], for a shortfall [S].
 
         target: the parameters that G starts from, those of the fit to the target alone if None.
         """
-        by_seed = lambda fitted: None if fitted is None else self._by_seed(fitted.params)
+        folds = None if self.folds is None else self.by_seed(self.folds.alone.params)
         target = self.alone.params if target is None else target
         kind = 'gauss_newton' if self.classes is None else 'true'
-        raw, noise = measure.raw_gram(self.apply, at, target, by_seed(self.singles), by_seed(self.folds), self.inputs(self.train),
-                                      kind=kind, target_size=self.target_size, d=self.parameters)
+        raw, noise = measure.raw_gram(self.apply, at, target, self.by_seed(self.singles.params), folds, self.inputs(self.train), kind=kind,
+                                      target_size=self.target_size, d=self.parameters)
         sizes = jnp.asarray(self.sizes, jnp.float32)
         gram = debias_gram(raw, float(self.target_size), sizes, self.parameters)
         return Measured(raw=raw, gram=gram, noise=noise, shortfall=shortfall, target_size=jnp.float32(self.target_size), source_sizes=sizes)
 
-    def _shortfall(self, first):
-        """tau [S], of measure.SHORTFALLS or NO_SOURCES: under which fits have the least loss on the folds that they left out."""
-        if self.folds is None:
-            return jnp.ones(len(self.splits))
-        losses = {tau: self._left_out_loss(fitted) for tau, fitted in {measure.NO_SOURCES: self.folds, **self.trials}.items()}
-        return jnp.asarray(list(losses))[jnp.argmin(jnp.stack(list(losses.values())), 0)]
-
-    def _left_out_loss(self, fitted):
-        """Mean loss [S] of a fit [S F] on the target's training rows, each by the lane that left it out."""
-        fold = self.left_out
-        outputs = self._on_folds(self._by_seed(fitted.params), self.inputs(self.train))
-        held_out = jnp.take_along_axis(outputs, jnp.asarray(fold)[:, None, :, None], 1)[:, 0]
-        return jnp.mean(jax.vmap(self.trainer.loss)(held_out, jnp.asarray(self.labels[self.train])), 1)
-
-    def _by_seed(self, params):
+    def by_seed(self, params):
         """Parameters [S, L / S, ...] of lanes [L, ...]."""
         return jax.tree.map(lambda x: x.reshape(len(self.splits), -1, *x.shape[1:]), params)
-
-    @functools.cached_property
-    def _on_folds(self):
-        return jax.jit(jax.vmap(jax.vmap(self.apply, (0, None)), (0, 0)))
 
     @functools.cached_property
     def apply(self):
@@ -255,18 +211,3 @@ class Lab:
         padded = lambda x: np.concatenate([x, np.repeat(x[-1:], EVALUATED - len(x), 0)]) if len(x) < EVALUATED else x
         parts = [np.asarray(one(params, jnp.asarray(padded(np.asarray(stored[i:i + EVALUATED]))), self.scaling)) for i in cut]
         return np.concatenate(parts, 1)[:, :len(stored)]
-
-
-def _fewest(labels):
-    """The fewest examples that a class has in any seed, of those that have any."""
-    return min(np.unique(row, return_counts=True)[1].min() for row in labels)
-
-
-def _folds(labels, count, stratified):
-    """Fold of every row [n]: the i-th row of its class belongs to fold i modulo count."""
-    if not stratified:
-        return np.arange(len(labels)) % count
-    number = np.zeros(len(labels), int)
-    for label in np.unique(labels):
-        number[labels == label] = np.arange(np.count_nonzero(labels == label))
-    return number % count

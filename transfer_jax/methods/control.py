@@ -31,7 +31,8 @@ def dynamic(lab, name, decide, measure=None):
 
 def shared_fits(lab):
     """The fits that measuring takes."""
-    return lab.singles, lab.alone, lab.folds, lab.middle, *(lab.trials.values() if lab.folds is not None else ())
+    by_folds = () if lab.folds is None else (lab.folds.alone, *lab.folds.trials.values())
+    return lab.singles, lab.alone, lab.middle, *by_folds
 
 
 def weights_of(measured):

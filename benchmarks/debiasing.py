@@ -46,8 +46,8 @@ ESTIMATORS = {
 }
 COLUMNS = (*ESTIMATORS, 'oracle')
 INTRODUCTION = f"""Gaussian means, sources of {MORE} N0 samples each. Mean squared error (twice the KL) of the weighted fit over that of the
-target's own estimate, ± a Monte-Carlo standard error, paired. raw: G as estimated; plain: PSD(G^ - 1/N0 - diag(1/N)); before: the
-default until now, which subtracted 1 - (K + 1) / d of that; default: debias_gram; oracle: the true G.
+target's own estimate, ± a Monte-Carlo standard error, paired. raw: G as estimated; plain: PSD(G^ - 1/N0 - diag(1/N)); before: an
+earlier default, which subtracted 1 - (K + 1) / d of that; default: debias_gram; oracle: the true G.
 
 N0 G_kk: identical 0; good 0 and bad 20; graded .2 to 8; all bad 90; alike: one shared bias, of 20; K = 1: 1. The last three are
 made to break the model of separate biases: 0, 0, 4, 6 and 16 along one direction; biases that cancel in two directions; 30 sources

@@ -72,9 +72,9 @@ def costs(results):
 OPENING = """\
 Mean ± standard error over seeds (each its own split, start and draws) of the accuracy on test rows, by the parameters after the last
 step. Validation rows choose the source of single_source and nothing else; UOWQ and OTQMS choose by fits on folds of the training rows.
-An average over targets is taken seed by seed. negative: part of (target, seed) pairs below target only. drawn: samples that one
-seed's final fits drew, over all targets; seconds: the final fits of all seeds and targets, without compilation and without the fits
-that measuring takes.
+An average over targets is taken seed by seed. negative: part of (target, seed) pairs below target only. drawn: rows, repeats
+counted, that one seed's final fits drew over all targets, the target's among them; no fit has fewer than 200 steps; seconds: the final
+fits of all seeds and targets, without compilation and without the fits that measuring takes.
 
 otqms_published is the paper's algorithm as written (theta_0 where the fit stands, G as it comes); under, exact and over are its static
 variants with theta_0 trained for 0.1, 1 and 5 times the steps, on our G; otqms and uowq decide again four times in a fit. uowq_budget

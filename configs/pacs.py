@@ -1,4 +1,4 @@
-"""PACS at 64 x 64 pixels, five labels a class, each of the four domains as target: a row of docs/results/transfer.md.
+"""PACS, stored at 64 x 64 and trained at 32 x 32, five labels a class, each of its domains as target: a row of docs/results/transfer.md.
 
     python -m transfer_jax.main --config=configs/pacs.py --workdir=runs/pacs --config.data.path=pacs_64.npz
 

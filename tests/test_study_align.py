@@ -80,6 +80,10 @@ def test_the_page_of_alignment_shows_where_the_curves_cross(tmp_path):
         'seeds': [0, 1], 'moments': {'500': records}})
     text = path.read_text()
     assert '2 of 2 seeds' in text and '| 0.50 / 0.50 |' in text and '0.980' in text
+    expected = text[text.index('### The expected'):text.index('### Every degradation')]
+    motion = next(line for line in expected.splitlines() if line.startswith('| 500 | worse motion'))
+    assert motion.split('|')[3].strip() == f'{np.cos(0.2):.3f} (1)' and motion.count('(') == 1, 'one seed does not know its first bucket'
+    assert all(text.count(f'| 500 | {kind} | ') == 2 for kind in align.KINDS[1:]), 'once for each cosine'
     assert all((tmp_path / f'alignment_smoke_{name}.png').exists() for name in ('matched', 'expected', 'groups'))
 
 
@@ -102,7 +106,7 @@ def test_the_page_of_the_learned_law_says_by_how_much_it_wins(tmp_path):
     assert t.tolist() == [0.25, 0.75]
     text = learned_page.write_page(tmp_path, made_up_law()).read_text()
     loss = next(line for line in text.splitlines() if line.startswith('| loss on golden | A tqd'))
-    assert '-0.10000' in loss and 'holds' in loss
+    assert '-0.10000 [-0.10000, -0.10000] | [-0.10000, -0.10000] | holds' in loss
     assert (tmp_path / 'learned_smoke_known.png').exists() and '0.500 ± 0.100' in text
 
 

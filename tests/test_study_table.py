@@ -257,6 +257,7 @@ def test_cells_and_sheets():
     known = Estimate(mean=0.1234, low=0.1, high=0.15, t_low=0.0, t_high=0.2)
     assert page.cell(known) == '0.123 [0.100, 0.150]' and page.cell(known, 2, sign=True) == '+0.12 [+0.10, +0.15]'
     assert page.cell(dataclasses.replace(known, low=np.nan)) == '0.123' and page.cell(dataclasses.replace(known, mean=np.nan)) == '—'
+    assert page.student(known) == '[+0.000, +0.200]' and page.student(dataclasses.replace(known, t_low=np.nan)) == '—'
     assert page.table(['a', 'b'], [['1', '2']]) == ['| a | b |', '|---|---|', '| 1 | 2 |']
     clips = np.arange(2 * 8 * 2 * 3, dtype=np.uint8).reshape(2, 8, 2, 3, 1).repeat(3, -1)
     picture = page.sheet({'one': clips, 'two': clips}, frames=4, scale=1)

@@ -18,8 +18,12 @@ and the same t. Models are pre-trained uniformly on all clips; gradients are tak
 *matched* is the cosine of two training steps, one on M golden examples and one on their copies. *expected* is that of the gradients which
 endless clips and noise would have, from products of different chunks of clips, so that neither the noise that the two estimates share nor
 that which they do not biases it (`tqd_jax/alignment.py`); it is left out where the gradient is not clearly above 0. Bands are 95 %
-intervals of the jackknife over chunks of clips, means over seeds; thin lines are the seeds. Timestep-aware quality decoupling
-(arXiv 2603.25527) says: worse look agrees more at noisy t (near 1), worse motion at clean t (near 0), and the curves cross.
+intervals of the jackknife over chunks of clips, means over seeds; thin lines are the seeds. A number in parentheses: of how many seeds
+a mean is, where it is not all of them; means of different seeds should not be compared.
+
+Timestep-aware quality decoupling (arXiv 2603.25527) says: worse look agrees more at noisy t (near 1), worse motion at clean t (near 0),
+and the curves cross. Of the buckets of t where the sign of look minus motion is sure, and of no others: *holds*, they turn once, from
+motion to look; *above everywhere*, *below everywhere*: all of them say look, or motion, however few they are.
 """
 
 
@@ -40,9 +44,9 @@ def section(results):
     for name in COSINES:
         lines += [f'### The {name} cosine', '', *claims(results, name), '', f'![{name} cosine by noise](alignment_{size}_{name}.png)', '',
                   *numbers(results, name), '']
-    last = list(results['moments'])[-1]
-    lines += ['### Every degradation, at the last moment', '', *kinds_table(results, last), '',
-              f'### Layer groups, at the last moment: look minus motion, matched cosine, seed {results["seeds"][0]}', '',
+    for name in COSINES:
+        lines += [f'### Every degradation, {name} cosine', '', *kinds_table(results, name), '']
+    lines += [f'### Layer groups, at the last moment: look minus motion, matched cosine, seed {results["seeds"][0]}', '',
               f'![by layer group](alignment_{size}_groups.png)', '']
     return lines
 
@@ -74,17 +78,25 @@ def means(values):
 
 def numbers(results, name):
     """Means over seeds of both cosines by bucket, at every moment."""
+    return by_bucket(results, [[step, LINES[kind], curve(results, step, name, kind)] for step in results['moments'] for kind in LINES])
+
+
+def kinds_table(results, name):
+    """Means over seeds of a cosine by bucket, a row a kind and moment."""
+    moments, kinds = results['moments'], results['kinds'][1:]
+    return by_bucket(results, [[step, kind, curve(results, step, name, kind)] for kind in kinds for step in moments])
+
+
+def by_bucket(results, rows):
+    """A table of rows [step, what, values [seeds, B]]; a cell has the mean of the seeds that are known, and their number if not all."""
     t = next(iter(results['moments'].values()))[0]['t']
-    show = lambda values: ['—' if np.isnan(x) else f'{x:.3f}' for x in values]
-    rows = [[step, LINES[kind], *show(means(curve(results, step, name, kind)))] for step in results['moments'] for kind in LINES]
-    return page.table(['step', 'copies of', *(f't = {place:.2f}' for place in t)], rows)
+    cells = lambda values: [_cell(mean, np.isfinite(own)) for mean, own in zip(means(values), values.T, strict=True)]
+    head = ['step', 'copies of', *(f't = {place:.2f}' for place in t)]
+    return page.table(head, [[step, what, *cells(values)] for step, what, values in rows])
 
 
-def kinds_table(results, step):
-    """Means over seeds of the matched cosine by bucket, a row a kind."""
-    t = results['moments'][step][0]['t']
-    rows = [[kind, *(f'{x:.3f}' for x in means(curve(results, step, 'matched', kind)))] for kind in results['kinds'][1:]]
-    return page.table(['copies', *(f't = {place:.2f}' for place in t)], rows)
+def _cell(mean, known):
+    return '—' if not known.any() else f'{mean:.3f}' if known.all() else f'{mean:.3f} ({known.sum()})'
 
 
 def draw_pictures(folder, results):

@@ -16,7 +16,12 @@ bucket of noise a pilot model's gradients say how far it would lead away from a 
 draw it there. `tqd_jax/pilot.py` has the mathematics. *learned* uses Gram matrices without the bias of noisy gradients, *learned, plug-in*
 those with it, a control. World *all* has colour shifts and held frames among the degradations, of which a law by motion and look knows
 nothing. Same steps, same clips, same seeds for all arms; *best by hand* is the arm on all clips (A) with the best mean of that very
-measure, chosen after the fact, which favours it. *C uniform* trains on the golden clips alone.
+measure, chosen after the fact, which favours it. *C uniform* trains on the golden clips alone, which asks to know which they are, as the
+learned law does.
+
+In brackets: percentile bootstrap over seeds, then Student's interval; *holds* and *is refuted* ask for both (see [tqd.md](tqd.md), which
+explains the measures too). In the tables of shares ± is a jackknife's standard error over chunks of clips; *clips' share of the variance*:
+how much of the variance of an example's gradient lies between clips, the rest being noise of one clip.
 """
 
 
@@ -72,5 +77,6 @@ def claims(results, regime):
         for rival in dict.fromkeys([*(arm for arm in RIVALS if arm in results['arms']), best]):
             difference = paired(values(results, regime, 'learned', key), values(results, regime, rival, key))
             shown = f'{rival} (best by hand)' if rival == best else rival
-            rows.append([title, shown, page.cell(difference, digits, sign=True), verdict(difference, sign)])
-    return page.table(['learned minus', 'arm', 'paired difference', 'learned is better'], rows)
+            intervals = page.cell(difference, digits, sign=True), page.student(difference, digits)
+            rows.append([title, shown, *intervals, verdict(difference, sign)])
+    return page.table(['learned minus', 'arm', 'paired difference', 'Student\'s interval', 'learned is better'], rows)

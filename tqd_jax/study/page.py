@@ -49,6 +49,11 @@ def cell(estimate, digits=3, sign=False):
     return show(estimate.mean) + bounds
 
 
+def student(estimate, digits=3):
+    """'[+0.012, +0.034]': Student's interval of a paired difference; '—' where there is none."""
+    return f'[{estimate.t_low:+.{digits}f}, {estimate.t_high:+.{digits}f}]' if math.isfinite(estimate.t_low) else '—'
+
+
 def save(figure, path):
     """Writes a figure as PNG, without the date: the same numbers give the same file."""
     figure.savefig(path, dpi=110, metadata={'Software': None})

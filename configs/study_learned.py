@@ -24,9 +24,8 @@ def get_config():
                    'A offset', 'A min noise')  # set by hand, to compare with
     config.seeds = table.seeds
     config.pilot = 1.0                      # share of pre-training after which the pilot's gradients are taken
-    config.target = 64                      # golden clips of a world that no run has seen: what the law is learned for
     config.chunks = 16                      # of clips, from which noise is told from signal: even, 6 or more
-    config.chunk = 4                        # clips in one; of every kind chunks x chunk are used
+    config.chunk = 4                        # clips in one; chunks x chunk are used of every kind, and of a target: fresh golden clips
     config.buckets = 10                     # of t; a divisor of 120
     config.results = 'docs/results'         # where the page and its JSON go
     config.sizes = table.sizes

@@ -140,15 +140,17 @@ def test_a_kind_that_is_bad_in_one_bucket_loses_its_share_there_only():
 
 def test_chunks_share_no_clip_and_halves_share_them_all():
     kinds = np.split(np.arange(42), [12, 25])
-    folds = pilot.pilot_chunks(kinds, 6, 2)
+    folds = pilot.pilot_chunks(kinds, 6, 2, 0)
     assert folds[0].shape == folds[1].shape == (2, 3, 6, 2)
     rows, examples = (x.reshape(6, 6, 2) for x in folds)
     np.testing.assert_array_equal(rows[:, :3], rows[:, 3:])
     assert len(np.unique(examples)) == examples.size and len(np.unique(rows[:, :3])) == rows[:, :3].size
     assert all(np.isin(rows[:, k], kind).all() for k, kind in enumerate(kinds))
+    other_rows, other_examples = (x.reshape(6, 6, 2) for x in pilot.pilot_chunks(kinds, 6, 2, 1))
+    assert (other_rows != rows).any() and not np.isin(other_examples, examples).any(), 'another seed has other clips and other noise'
     for chunks, size in ((6, 3), (7, 1), (4, 1)):
         with pytest.raises(ValueError, match='a kind has 12 clips: too few'):
-            pilot.pilot_chunks(kinds, chunks, size)
+            pilot.pilot_chunks(kinds, chunks, size, 0)
 
 
 @pytest.fixture(scope='module')
@@ -157,7 +159,7 @@ def linear():
     rng = np.random.default_rng(11)
     draw = lambda low, high, size: rng.integers(low, high, (size, 2, 4, 4, 3)).astype(np.uint8)
     frames = jnp.asarray(np.concatenate([draw(60, 200, 32), draw(60, 200, 48), draw(110, 250, 48)]))
-    chunks = pilot.pilot_chunks(np.split(np.arange(128), [32, 80]), 8, 4)
+    chunks = pilot.pilot_chunks(np.split(np.arange(128), [32, 80]), 8, 4, 0)
 
     def measured(gain=1.0):
         def model(params, x, t, tokens):
@@ -187,7 +189,7 @@ def test_each_fold_is_measured_in_units_of_the_others_variance():
     """Against products of the single gradients of a model with one parameter."""
     frames = jnp.asarray(np.random.default_rng(2).integers(0, 256, (18, 2, 4, 4, 3)).astype(np.uint8))
     problem = Problem(model=lambda params, x, t, tokens: params['bias'] + 0 * x, codec=PixelCodec(), path=Path(), seed=0)
-    params, chunks = {'bias': jnp.float32(0.1)}, pilot.pilot_chunks(np.split(np.arange(18), 3), 6, 1)
+    params, chunks = {'bias': jnp.float32(0.1)}, pilot.pilot_chunks(np.split(np.arange(18), 3), 6, 1, 0)
     gradient = chunk_gradient(problem, params, frames, jnp.zeros((18, 1), jnp.int32), 0, 2)
     found, d = jax.jit(lambda: pilot.pilot_products(problem, params, frames, jnp.zeros((18, 1), jnp.int32), 0, chunks, 2))()
     each = np.array([float(gradient((r, e))['bias']) for r, e in zip(*(x.reshape(36, 1) for x in chunks), strict=True)]).reshape(2, 3, 6)

@@ -6,6 +6,8 @@ import sys
 
 import pytest
 
+from transfer_jax.runtime.app import given
+
 CONFIG = """
 import ml_collections
 def get_config():
@@ -77,3 +79,8 @@ def test_the_users_faults_are_one_line_and_code_2(run, arguments, words):
 def test_bugs_keep_their_traceback(run, arguments):
     done = run(*arguments)
     assert done.returncode == 1 and 'Traceback' in done.stderr and 'KeyError' in done.stderr
+
+
+def test_what_was_given_of_the_config_is_told_as_it_was_written():
+    argv = ['main', '--config=good.py', '--config.train.lr=1e-3', '--workdir=w', '--config.names=("a=b",)', '--config.train.steps']
+    assert given(argv) == {'train.lr': '1e-3', 'names': '("a=b",)'}

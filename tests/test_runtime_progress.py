@@ -47,6 +47,20 @@ def test_a_terminal_gets_a_bar():
     assert 'train: 100 %|' in last and '10/10' in last and 'loss=0.5' in last and 'left' in last
 
 
+def test_what_is_skipped_counts_but_not_in_the_rate(monkeypatch):
+    clock = iter(range(1000))
+    monkeypatch.setattr(progress.time, 'monotonic', lambda: next(clock))
+    log, terminal = io.StringIO(), Terminal()
+    with Progress(1000, start=100, label='study', file=log) as bar:
+        bar.skip(500)
+        bar.update(100)
+    assert log.getvalue() == 'study: 700/1000, 100.00 step/s, 00:03 left\n'
+    with Progress(1000, label='study', file=terminal) as bar:
+        bar.skip(900)
+        bar.update(100)
+    assert '1000/1000' in terminal.getvalue().split('\r')[-1]
+
+
 def test_the_first_signal_is_a_flag_and_handlers_come_back():
     before = signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT)
     for number in (signal.SIGTERM, signal.SIGINT):

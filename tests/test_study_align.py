@@ -1,4 +1,6 @@
 """Studies 2 and 3 without their training: what is compared, which values are refused, and pages of made-up results."""
+import types
+
 import jax
 import numpy as np
 import pytest
@@ -28,15 +30,33 @@ def test_the_configs_hold_their_rules():
 
 
 @pytest.mark.parametrize(('module', 'study', 'changes', 'message'), [
-    (study_align, align, {'clips': 8}, 'config.clips = 8 is less than config.chunks = 16'),
+    (study_align, align, {'clips': 130}, 'config.clips = 130 is no multiple of config.chunks = 16'),
     (study_align, align, {'seeds': (1, 1)}, 'names one twice'), (study_align, align, {'size': 'huge'}, "config.size = 'huge'"),
-    (study_learned, learned, {'target': 10}, 'config.target = 10 is less than chunks x chunk = 16 x 4'),
+    (study_learned, learned, {'arms': ('C uniform',)}, r"config\.arms = \('C uniform',\) has no arm on all clips or on imbalanced ones"),
     (study_learned, learned, {'buckets': 7}, 'does not divide 120'),
     (study_learned, learned, {'chunks': 7}, r'config\.chunks = 7 is odd'),
     (study_learned, learned, {'seeds': (1, 1)}, 'names one twice')])
 def test_values_that_do_not_fit_are_named(module, study, changes, message):
     with pytest.raises(UserError, match=message):
         study.check(config(module, **changes))
+
+
+def test_every_learned_run_has_the_law_of_its_own_seed_and_gram(monkeypatch):
+    """By laws that give all draws of one seed and gram to one kind: the plan that a row names keeps the clips of that kind alone."""
+    labels, kept, asked = np.array([0, 0, 1, 1, 2, 2, 3, 3]), {}, config(study_learned, seeds=(5, 6), arms=('A uniform', 'C uniform'))
+    laws = [{'shares': {key: np.eye(4)[[2 * place + number]].repeat(10, 0).tolist() for number, key in enumerate(('gram', 'plug_in'))}}
+            for place in range(2)]
+    monkeypatch.setattr(learned, 'kinds_of', lambda clips, least: (['a', 'b', 'c', 'd'], labels))
+    monkeypatch.setattr(learned, 'plan', lambda arm, clips: arm)
+    monkeypatch.setattr(learned.table, 'run_calls', lambda study, calls, plans, *_: kept.update(calls=calls, plans=plans))
+    study = types.SimpleNamespace(clips=None, material=lambda plans: plans, store=types.SimpleNamespace(record=lambda name: {'name': name}))
+    found = learned.train(study, asked, laws, None, None)
+    rows = {(row.arm.rsplit(' ', 1)[0] if 'learned' in row.arm else row.arm, row.seed): row for call in kept['calls'] for row in call}
+    assert len(rows) == 8 == len(found) and {one['arm'] for one in found} == {'A uniform', 'C uniform', *learned.LEARNED}
+    for (arm, seed), row in rows.items():
+        if arm in learned.LEARNED:
+            kind = 2 * (seed - 5) + list(learned.LEARNED).index(arm)
+            assert set(labels[np.flatnonzero(kept['plans'][row.plan].keep)]) == {kind}
 
 
 def test_moments_are_steps_that_are_kept():
@@ -89,11 +109,11 @@ def test_the_page_of_alignment_shows_where_the_curves_cross(tmp_path):
 
 def made_up_law():
     run = lambda arm, seed: {'regime': 'finetune', 'arm': arm, 'seed': seed, 'drawn': [5] * 20, 'curve': [{
-        'step': 4, 'loss': [0.1 + 0.1 * (arm != 'learned') + 0.01 * seed] * 10,
+        'step': 4, 'loss': [0.1 + 0.1 * (arm != 'learned') * (1 + 0.1 * seed) + 0.01 * seed] * 10,
         'measures': {key: 0.5 + 0.1 * (arm == 'learned') + 0.01 * seed for key in learned_page.MEASURES if key != 'loss'}}]}
     arms = ('A uniform', 'A tqd', 'learned', 'learned, plug-in')
     law = {'kinds': ['golden', 'slow', 'slow blur'], 'counts': [10, 20, 10], 'rho': [0.2, 0.3], 'error': [[0.1] * 3] * 2,
-           'shares': {'gram': [[0.5, 0.5, 0.0], [1.0, 0.0, 0.0]], 'plug_in': [[0.4, 0.3, 0.3]] * 2}}
+           'step': 4, 'shares': {'gram': [[0.5, 0.5, 0.0], [1.0, 0.0, 0.0]], 'plug_in': [[0.4, 0.3, 0.3]] * 2}}
     return {'size': 'smoke', 'world': 'known', 'config': {}, 'settings': {'pilot': 1.0}, 'laws': [law] * 3, 'machine': 'one',
             'runs': [run(arm, seed) for arm in arms for seed in (0, 1, 2)], 'arms': {arm: {} for arm in arms}, 'regimes': ['finetune'],
             'seeds': [0, 1, 2]}
@@ -106,8 +126,24 @@ def test_the_page_of_the_learned_law_says_by_how_much_it_wins(tmp_path):
     assert t.tolist() == [0.25, 0.75]
     text = learned_page.write_page(tmp_path, made_up_law()).read_text()
     loss = next(line for line in text.splitlines() if line.startswith('| loss on golden | A tqd'))
-    assert '-0.10000 [-0.10000, -0.10000] | [-0.10000, -0.10000] | holds' in loss
+    assert '-0.11000 [-0.12000, -0.10000] | [-0.13484, -0.08516] | holds' in loss  # 0.01 t / sqrt(3), t = 4.3027
     assert (tmp_path / 'learned_smoke_known.png').exists() and '0.500 ± 0.100' in text
+
+
+def test_a_file_of_another_size_that_cannot_be_read_is_named_and_costs_nothing(tmp_path):
+    (tmp_path / 'learned_huge_all.json').write_text('{"size": "hu')
+    with pytest.raises(UserError, match=r'learned_huge_all\.json cannot be read .* restore or remove it'):
+        learned_page.write_page(tmp_path, made_up_law())
+    assert (tmp_path / 'learned_smoke_known.json').exists()
+    (tmp_path / 'learned_huge_all.json').unlink()
+    assert learned_page.write_page(tmp_path, made_up_law()).exists()
+
+
+def test_the_command_of_a_page_has_all_that_was_given():
+    asked = {'size': 'smoke', 'sizes.smoke.batch': '99', 'seeds': '(0, 1)', 'results': 'there'}
+    assert page.command('study_align', {'asked': asked}, {'size': 'smoke'}) == (
+        'python -m tqd_jax.study --config=configs/study_align.py --config.size=smoke --config.sizes.smoke.batch=99 "--config.seeds=(0, 1)"')
+    assert page.command('study_align', {}, {'size': 'tiny'}) == 'python -m tqd_jax.study --config=configs/study_align.py --config.size=tiny'
 
 
 def test_results_keep_seven_digits_and_all_else():

@@ -143,6 +143,32 @@ def test_a_stopped_study_goes_on_to_the_same_numbers(study, finished, tmp_path):
         assert flat(one) == pytest.approx(flat(other), rel=1e-5)
 
 
+def test_killed_between_two_records_of_a_group_it_goes_on_from_their_checkpoint(study, finished, tmp_path, monkeypatch):
+    again, save, kept = dataclasses.replace(study, store=Store(tmp_path)), Store.save, []
+    run = lambda study, *arms: table.train(study, [*arms], ('scratch',), SEEDS[:2], cheap, SimpleNamespace(requested=False))
+
+    def killed(store, name, *rest):
+        if name.startswith('scratch/A_uniform') and len(kept) == 1:
+            raise KeyboardInterrupt
+        kept.append(name)
+        save(store, name, *rest)
+    monkeypatch.setattr('tqd_jax.study.jobs.SAVE_EVERY', -1.0)
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(Store, 'save', killed)
+        run(again, 'A uniform')
+    assert again.store.record(kept[0]) and len(list(tmp_path.glob('group*'))) == 1
+    steps, advance = [], study.trainer.advance
+    watched = lambda material, carry, runs: (steps.append(int(carry.state.step[0])), advance(material, carry, runs))[1]
+    again = dataclasses.replace(again, trainer=dataclasses.replace(study.trainer, advance=watched))
+    run(again, 'A reversed', 'A uniform')  # another arm is asked for too
+    assert steps == [4, 0, 4], 'the last segment of the group, and the other arm'
+    assert not list(tmp_path.glob('group*'))
+    end = lambda store, name: flat({key: value for key, value in store.record(name)['curve'][-1].items() if key != 'seconds'})
+    for seed in SEEDS[:2]:
+        name = f'scratch/A_uniform/seed{seed}'
+        assert end(again.store, name) == pytest.approx(end(study.store, name), rel=1e-5)
+
+
 def flat(run):
     """{place: number} of a record, texts and all."""
     leaves = jax.tree.leaves_with_path(run)
@@ -160,7 +186,8 @@ def test_another_arm_trains_only_itself(study, finished, tmp_path):
 def test_a_loss_that_is_not_finite_is_told(study, tmp_path):
     broken = dataclasses.replace(study, store=Store(tmp_path), trainer=dataclasses.replace(
         study.trainer, advance=lambda material, carry, runs: (carry, np.array([0.1, np.nan]))))
-    with pytest.raises(UserError, match=r'the loss of scratch/A_uniform/seed1 is not finite at step 4; lower learning_rate = 0.003'):
+    words = r'scratch/A_uniform/seed1 is not finite at step 4; lower config\.sizes\.NAME\.learning_rate = 0\.003 of this size'
+    with pytest.raises(UserError, match=words):
         table.train(broken, ['A uniform'], ('scratch',), SEEDS, cheap, SimpleNamespace(requested=False))
 
 
@@ -181,7 +208,8 @@ def test_rows_come_followed_first_and_seed_by_seed():
     ({'sizes.smoke.scratch': 9}, r'config.sizes.smoke.scratch = 9 is not a multiple of every = 4'),
     ({'sizes.smoke.samples': 6}, r'config.sizes.smoke.samples = 6 is not a multiple of sample_batch = 4'),
     ({'sizes.smoke.patch': (3, 4, 4)}, r'config.sizes.smoke: a video of 8 frames, 16 x 16 cannot be cut'),
-    ({'sizes.smoke.size': 20}, r'config.sizes.smoke: a world has a size of 16'),
+    ({'sizes.smoke.size': 24}, r'config.sizes.smoke.size = 24 is not a multiple of 16'),
+    ({'sizes.smoke.frames': 12}, r'config.sizes.smoke.frames = 12 is not a multiple of 8'),
     ({'sizes.smoke.head_dim': 7}, r'config.sizes.smoke: head_dim must be even')])
 def test_values_that_do_not_fit_are_told_before_anything_runs(changes, message):
     made = config()

@@ -179,6 +179,6 @@ def test_the_study_goes_on_where_it_was_stopped_and_writes_what_it_keeps(tmp_pat
     assert all((tmp_path / 'images' / f'theory_{name}.png').exists() for name in ('growth', 'threshold', 'orders'))
     assert 'off by more than 3 standard errors' in page
     with config.unlocked():
-        config.theory.runs = 30
+        config.seed = 1
     with pytest.raises(UserError, match='other settings'):
         study.main(config, tmp_path / 'work')

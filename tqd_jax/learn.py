@@ -25,7 +25,7 @@ def learn(run, params):
     clips = np.concatenate([rows[kind] for kind in kinds])
     arrays = run.loader.whole(clips)
     places = np.split(np.arange(len(arrays['tokens'])), len(kinds))
-    chunks = pilot_chunks(places, settings.chunks, settings.chunk)
+    chunks = pilot_chunks(places, settings.chunks, settings.chunk, run.config.seed)
     products, d = measured(run.problem, params, arrays['frames'], arrays['tokens'], chunks, settings.buckets,
                            kept_for(run, 'learn', params, clips))
     counts = np.bincount(labels[run.training], minlength=len(names))

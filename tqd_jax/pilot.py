@@ -31,11 +31,11 @@ few clips that no run trains on, or the kind whose clips are as all should be.
 Noise. Means of C chunks of m clips have E delta^_k' V^-1 delta^_l / d = G_kl + (1 + [k = l]) / (C m), with one draw of noise a clip: the
 plug-in makes every kind look worse than it is, and all alike. Products of different chunks have no such term, whatever the noise is
 (tqd_jax.alignment). Each chunk is drawn twice, as halves a and b with the same clips and other noise: <g_a, g_b> within chunks less
-that between them is V_clip / m, which gives rho. V is the pooled variance of halves between chunks, with S (C - 1) degrees of freedom nu or
-more. Were it taken of the chunks that are multiplied, a part 2 / (nu - 2) of the noise would come back, and kinds just like the target
-would lose most of their share: so chunks are two folds, and each is multiplied in units of the other's V. What is left, nu / (nu - 2), is a
-factor of G and rho alike. The unbiased G is not semi-definite where it is all noise: the nearest matrix that is takes its place. The
-jackknife over chunks, through the solver, says how sure q is.
+that between them is V_clip / m, which gives rho. V is the pooled variance of halves between the C / 2 chunks of a fold, with S (C / 2 - 1)
+degrees of freedom nu or up to twice as many. Were it taken of the chunks that are multiplied, a part 2 / (nu - 2) of the noise would come
+back, and kinds just like the target would lose most of their share: so chunks are two folds, and each is multiplied in units of the
+other's V. What is left, nu / (nu - 2), is a factor of G and rho alike. The unbiased G is not semi-definite where it is all noise: the
+nearest matrix that is takes its place. The jackknife over chunks, through the solver, says how sure q is.
 """
 import dataclasses
 
@@ -66,18 +66,18 @@ class Quantities:
     plug_in: np.ndarray
 
 
-def pilot_chunks(kinds, chunks, size):
+def pilot_chunks(kinds, chunks, size, seed):
     """(rows, examples) [2, C / 2, 2 S, m]: two folds of chunks of S kinds, each the rows of its clips, the target's first: halves a of all
     kinds, then halves b.
 
-    m = size clips of a chunk are in no other one; the halves have the same rows and other examples, hence other noise. Raises ValueError
-    where a kind has fewer than C m clips, or C is odd or below 6.
+    m = size clips of a chunk are in no other one; the halves have the same rows and other examples, hence other noise. seed: of which
+    clips, and of which noise. Raises ValueError where a kind has fewer than C m clips, or C is odd or below 6.
     """
-    rng, least = np.random.default_rng(0), min(map(len, kinds))
+    rng, least = np.random.default_rng(seed), min(map(len, kinds))
     if least < chunks * size or chunks < LEAST or chunks % 2:
         raise ValueError(f'a kind has {least} clips: too few for {chunks} chunks, an even number from {LEAST} on, of {size} clips')
     rows = np.stack([rng.permutation(kind)[:chunks * size].reshape(2, -1, size) for kind in kinds], axis=2)
-    examples = np.arange(rows.size * 2).reshape(2, -1, 2 * len(kinds), size)
+    examples = seed * 2 * rows.size + np.arange(rows.size * 2).reshape(2, -1, 2 * len(kinds), size)
     return np.concatenate([rows, rows], axis=2).astype(np.int32), examples.astype(np.uint32)
 
 

@@ -34,13 +34,14 @@ from tqd_jax.quality.store import RowStore
 from tqd_jax.quality.table import SCHEMA, load_maps, rows_of, save_maps, write_scores
 from tqd_jax.score_input import GIVEN, clips_table, marked, reusable, unmeasured
 from tqd_jax.score_report import write_quality_report
+from transfer_jax.runtime.cores import cores
 from transfer_jax.runtime.errors import UserError
 from transfer_jax.runtime.progress import Progress
 
 CLIPS = flags.DEFINE_string('clips', None, 'a folder, manifest (.parquet, .csv, .jsonl), list (.txt) or video; or name=path,name=path')
 OUTPUT = flags.DEFINE_string('output', 'scores.parquet', 'the table to write; its page and files lie beside it')
 STORE = flags.DEFINE_string('store', None, 'where measured rows are kept, on a local disk; OUTPUT.store by default')
-WORKERS = flags.DEFINE_integer('workers', os.cpu_count(), 'processes; 0 measures in this one', lower_bound=0)
+WORKERS = flags.DEFINE_integer('workers', cores(), 'processes; 0 measures in this one', lower_bound=0)
 SCORES = flags.DEFINE_list('scores', [], 'files of scores that other tools have given, instead of or beside measuring (docs/importing.md)')
 TOOL = flags.DEFINE_string('tool', None, 'the tool that --scores are of, where their columns do not tell')
 FLOW = flags.DEFINE_enum('flow', 'dis', list(FLOWS), 'optical flow')

@@ -5,13 +5,14 @@
 The config's `study` says which; STUDIES says in which module its RULES and main(config, workdir) are.
 """
 import importlib
-import os
 import pathlib
+import sys
 
 import jax
 from absl import flags
 
-from transfer_jax.runtime.app import define_flags, run_app
+from transfer_jax.runtime.app import define_flags, given, run_app
+from transfer_jax.runtime.cores import cores
 from transfer_jax.runtime.errors import UserError
 
 STUDIES = {'table': 'tqd_jax.study.table', 'align': 'tqd_jax.study.align', 'learned': 'tqd_jax.study.learned',
@@ -30,9 +31,9 @@ def module_of(config):
 
 def main(config):
     """The study in the work directory."""
-    module_of(config).main(config, pathlib.Path(flags.FLAGS.workdir))
+    module_of(config).main(config, pathlib.Path(flags.FLAGS.workdir), asked=given(sys.argv))
 
 
 if __name__ == '__main__':
-    jax.config.update('jax_num_cpu_devices', os.cpu_count())  # a run on every core: small products do not fill two
+    jax.config.update('jax_num_cpu_devices', cores())  # a run on every core: small products do not fill two
     run_app(main, lambda config: module_of(config).RULES)

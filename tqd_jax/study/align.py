@@ -2,6 +2,7 @@
 import dataclasses
 import json
 import pathlib
+import shutil
 import zlib
 
 import numpy as np
@@ -18,6 +19,7 @@ from transfer_jax.runtime.config import Each, choice, integer, number, sequence,
 from transfer_jax.runtime.errors import UserError
 from transfer_jax.runtime.mesh import machine_line
 from transfer_jax.runtime.progress import StopRequest
+from transfer_jax.runtime.store import Store
 
 KINDS = ('golden', 'slow', 'look', *DEGRADATIONS)  # 'look': one of KNOWN for every clip in turn, as in the library
 _ONE = integer(at_least=1)
@@ -27,8 +29,11 @@ RULES = {'study': choice('align'), 'size': text(), 'seeds': sequence(integer(at_
          'sizes': Each(SIZE_RULES)}
 
 
-def main(config, workdir, devices=None):
-    """Runs the study that the config asks for; writes alignment_SIZE.json, pictures and alignment.md into config.results."""
+def main(config, workdir, devices=None, asked=None):
+    """Runs the study that the config asks for; writes alignment_SIZE.json, pictures and alignment.md into config.results.
+
+    devices: all by default. asked: {key: value} of the config that were given, for the page.
+    """
     check(config)
     size = config.sizes[config.size]
     study = build(size, table.folder(config, workdir), devices=devices)
@@ -39,16 +44,16 @@ def main(config, workdir, devices=None):
     except Stopped:
         print('stopped and saved; the same command goes on from there')
         return
-    results = {'size': config.size, 'config': to_json(size), 'settings': _settings(config), 'machine': machine_line(), 'kinds': list(KINDS),
-               'seeds': list(config.seeds), 'moments': found}
+    results = {'size': config.size, 'asked': asked or {}, 'config': to_json(size), 'settings': _settings(config), 'machine': machine_line(),
+               'kinds': list(KINDS), 'seeds': list(config.seeds), 'moments': found}
     print(f'page: {write_page(pathlib.Path(config.results), results)}')
 
 
 def check(config):
     """Raises UserError where the config's values do not fit each other."""
     table.check(config, distinct=('seeds', 'moments'))
-    if config.clips < config.chunks:
-        raise UserError(f'config.clips = {config.clips} is less than config.chunks = {config.chunks}: a chunk has at least one clip')
+    if config.clips % config.chunks:
+        raise UserError(f'config.clips = {config.clips} is no multiple of config.chunks = {config.chunks}: chunks have as many clips each')
 
 
 def steps_of(size, moments):
@@ -67,7 +72,9 @@ def compare(study, config, stop):
                 params = pretrained(study, seed, step)
                 chunks = copy_chunks(config.clips, len(KINDS), config.chunks, config.draws)
                 print(f'gradients of seed {seed} at step {step}', flush=True)
-                study.store.save(name, None, measured(study.problem, params, *copies, chunks, config.buckets))
+                kept = Store(study.store.directory / f'{name}.buckets')
+                study.store.save(name, None, measured(study.problem, params, *copies, chunks, config.buckets, kept))
+                shutil.rmtree(kept.directory, ignore_errors=True)
             found.setdefault(str(step), []).append(study.store.record(name))
             if stop.requested:
                 raise Stopped

@@ -7,13 +7,14 @@ from tqd_jax.plots import STYLE
 from tqd_jax.study import page
 
 LINES = {'slow': 'worse motion', 'look': 'worse look'}
-COSINES = {'matched': 'matched', 'expected': 'expected'}
+COSINES = ('matched', 'expected')
 INTRO = """# Where in noise time do worse clips teach what golden ones teach?
 
 Golden clips of the rendered world against copies of *the same clips* that are worse in one thing only: *slow* (all objects slower, by
 default at a twentieth of their speed, rendered anew), *look* (blur, noise, low resolution or blocks in turn), and each degradation of look
 by itself, with two that a law by motion and look does not know: *colour* and *drops* (held frames). All copies of a clip get the same noise
-and the same t. Models are pre-trained uniformly on all clips; gradients are taken at their averaged weights at several moments.
+and the same t, and all seeds the same clips: seeds are those of the models. Models are pre-trained uniformly on all clips; gradients are
+taken at their averaged weights at several moments.
 
 *matched* is the cosine of two training steps, one on M golden examples and one on their copies. *expected* is that of the gradients which
 endless clips and noise would have, from products of different chunks of clips, so that neither the noise that the two estimates share nor
@@ -29,7 +30,7 @@ motion to look; *above everywhere*, *below everywhere*: all of them say look, or
 
 def write_page(folder, results):
     """Writes alignment_SIZE.json with pictures, and alignment.md from all such files in the folder; returns the page's path."""
-    def drawn(found, _):
+    def drawn(found, *_):
         draw_pictures(folder, found)
         return section(found)
     return page.collected(folder, 'alignment', results['size'], results, 'alignment.md', INTRO, drawn)
@@ -39,7 +40,7 @@ def section(results):
     """Lines of one size."""
     size, settings, one = results['size'], results['settings'], results['config']
     lines = [f'## Size {size}: {one["size"]} x {one["size"]} x {one["frames"]}', '',
-             f'`python -m tqd_jax.study --config=configs/study_align.py --config.size={size}`; seeds {results["seeds"]}; '
+             f'`{page.command("study_align", results, {"size": size})}`; seeds {results["seeds"]}; '
              f'{settings["clips"]} clips in {settings["chunks"]} chunks, {settings["buckets"]} buckets of t; {results["machine"]}.', '']
     for name in COSINES:
         lines += [f'### The {name} cosine', '', *claims(results, name), '', f'![{name} cosine by noise](alignment_{size}_{name}.png)', '',

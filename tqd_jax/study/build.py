@@ -31,8 +31,9 @@ SIZE_RULES = {
     'size': integer(at_least=16), 'frames': integer(at_least=2), 'fps': _ONE, 'clips': integer(at_least=8), 'layers': _ONE, 'heads': _ONE,
     'head_dim': integer(at_least=6), 'ffn_dim': _ONE, 'patch': sequence(_ONE, length=3), 'dtype': choice(*CHOICES['dtype']), 'batch': _ONE,
     'every': _ONE, 'pretrain': _ONE, 'finetune': _ONE, 'scratch': _ONE, 'learning_rate': number(above=0), 'warmup': _ONE,
-    'ema': number(at_least=0, below=1), 'held_out': _ONE, 'samples': _ONE, 'sample_batch': _ONE, 'sample_steps': _ONE,
+    'ema': number(at_least=0, below=1), 'held_out': _ONE, 'samples': integer(at_least=2), 'sample_batch': _ONE, 'sample_steps': _ONE,
     'solver': choice(*SOLVERS), 'guidance': number(at_least=0), 'lanes': optional(_ONE)}
+MULTIPLES = {'size': 16, 'frames': 8}
 SEEN, PIXELS = 512, 2**23  # at most so many clips and pixels tell what patches are like: float64 copies of more fill a machine's memory
 
 
@@ -94,6 +95,9 @@ def check_size(name, size):
             raise UserError(f'config.sizes.{name}.{key} = {size[key]} is not a multiple of every = {size.every}')
     if size.samples % size.sample_batch:
         raise UserError(f'config.sizes.{name}.samples = {size.samples} is not a multiple of sample_batch = {size.sample_batch}')
+    for key, least in MULTIPLES.items():
+        if size[key] % least:
+            raise UserError(f'config.sizes.{name}.{key} = {size[key]} is not a multiple of {least}, as what measures samples wants it')
     try:
         world_of(size)
         model_of(size).grid(size.frames, size.size, size.size)
@@ -119,7 +123,7 @@ def build(size, workdir, devices=None):
     clips = library(world, workdir / 'clips')
     held_out = golden_clips(dataclasses.replace(world, seed=HELD_OUT), max(size.held_out, size.samples))
     config, path = model_of(size), Path()
-    seen = min(SEEN, PIXELS // math.prod(clips.frames.shape[1:4]))
+    seen = max(1, min(SEEN, PIXELS // math.prod(clips.frames.shape[1:4])))
     pixels = clips.frames[::max(1, len(clips) // seen)] / np.float32(127.5) - 1  # what PixelCodec makes of them
     model = precondition_patches(wan.apply(config), path, config.patch, *patch_statistics(pixels, config.patch))
     problem = Problem(model=model, codec=PixelCodec(), path=path, seed=0)

@@ -3,7 +3,6 @@ import concurrent.futures
 import dataclasses
 import json
 import math
-import os
 import shutil
 import time
 import zlib
@@ -11,6 +10,7 @@ import zlib
 import jax
 import numpy as np
 
+from transfer_jax.runtime.cores import cores
 from transfer_jax.runtime.errors import UserError
 
 SAVE_EVERY = 60.0  # seconds between two checkpoints of a group
@@ -46,8 +46,28 @@ def run_all(study, rows, material, evaluate, stop, progress):
     UserError where a loss is not finite.
     """
     missing = [row for row in rows if study.store.record(row.name) is None]
-    for group in study.groups(missing):
+    begun = _under_way(study, rows, missing)
+    fresh = [row for row in missing if not any(row in group for group in begun)]
+    for group in [*begun, *study.groups(fresh)]:
         _train(study, group, material, evaluate, stop, progress)
+
+
+def _under_way(study, rows, missing):
+    """Groups that have a checkpoint, of rows of which one at least is missing: they go on as they are, whatever else is asked for now."""
+    known, found = {row.name: row for row in rows}, []
+    for path in sorted(study.store.directory.glob('group*.unfinished')):
+        checkpoints = study.store.checkpoints(path.stem)
+        latest = checkpoints.latest()
+        names = [] if latest is None else checkpoints.extras(latest).get('rows', [])
+        group = [known[name] for name in names if name in known]
+        taken = {row for other in found for row in other}
+        if len(group) == len(names) and set(missing) & set(group) and not taken & set(group):
+            found.append(group)
+    return found
+
+
+def _name(group):
+    return f'group{zlib.crc32(json.dumps([row.name for row in group]).encode()):08x}'
 
 
 def kept_step(size, share):
@@ -65,11 +85,10 @@ def _train(study, group, material, evaluate, stop, progress):
     size, steps = study.size, study.size[group[0].regime]
     padded = group + group[:1] * (-len(group) % len(study.devices))
     runs = study.runs([row.plan for row in padded], [f'{row.regime} {row.seed}' for row in padded])
-    name = f'group{zlib.crc32(json.dumps([row.name for row in group]).encode()):08x}'
-    checkpoints = study.store.checkpoints(name)
+    checkpoints, todo = study.store.checkpoints(_name(group)), sum(study.store.record(row.name) is None for row in group)
     carry, step, curve = _begin(study, padded, runs, checkpoints)
     if step:
-        progress.update(step * len(group))
+        progress.skip(step * todo)
     saved = began = time.monotonic()
     while step < steps:
         carry, loss = study.trainer.advance(material, carry, runs)
@@ -77,9 +96,9 @@ def _train(study, group, material, evaluate, stop, progress):
         point, frames = _point(study, group, step, carry, loss, runs, evaluate, last=step == steps)
         curve.append(point | {'seconds': (time.monotonic() - began) / len(group)})
         began = time.monotonic()
-        progress.update(size.every * len(group), at=f'{group[0].name}{" ..." if len(group) > 1 else ""}', loss=f'{np.mean(loss):.4f}')
+        progress.update(size.every * todo, at=f'{group[0].name}{" ..." if len(group) > 1 else ""}', loss=f'{np.mean(loss):.4f}')
         if step < steps and (stop.requested or time.monotonic() - saved > SAVE_EVERY):
-            checkpoints.save(step, carry, {'curve': curve})
+            checkpoints.save(step, carry, {'curve': curve, 'rows': [row.name for row in group]})
             saved = began = time.monotonic()
         if step < steps and stop.requested:
             raise Stopped
@@ -112,14 +131,15 @@ def _point(study, group, step, carry, loss, runs, evaluate, last):
     loss, ema = np.asarray(loss), carry.state.ema
     if not np.isfinite(loss[:len(group)]).all():
         worst = group[int(np.argmax(~np.isfinite(loss[:len(group)])))]
-        raise UserError(f'the loss of {worst.name} is not finite at step {step}; lower learning_rate = {study.size.learning_rate}')
+        raise UserError(f'the loss of {worst.name} is not finite at step {step}; lower config.sizes.NAME.learning_rate = '
+                        f'{study.size.learning_rate} of this size')
     point, frames = {'step': step, 'train': loss.tolist(), 'loss': golden_loss(study, ema).tolist()}, None
     if group[0].regime == 'pretrain':
         for number, row in enumerate(group):
             study.store.save(_moment(row.seed, step), jax.tree.map(lambda x, i=number: x[i], jax.device_get(ema)), {'step': step})
     if last or group[0].follow:
         frames = np.asarray(study.trainer.draw(study.held_out.tokens[:study.size.samples], ema, runs.seed))[:len(group)]
-        with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+        with concurrent.futures.ThreadPoolExecutor(cores()) as pool:
             point['measures'] = [finite(found) for found in pool.map(evaluate, frames)]
     return point, frames
 

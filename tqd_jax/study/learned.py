@@ -3,6 +3,7 @@ import dataclasses
 import itertools
 import json
 import pathlib
+import shutil
 import zlib
 
 import numpy as np
@@ -25,15 +26,20 @@ from transfer_jax.runtime.progress import StopRequest
 from transfer_jax.runtime.store import Store
 
 WORLDS = {'known': KNOWN, 'all': DEGRADATIONS}
+VERSION = 2  # of how laws are found: another one finds them anew. 1 had one pilot's clips and noise for all seeds
+APART = 10_000  # between worlds of targets, whose seeds must be no other clips' (tqd_jax/study/world.py)
 LEARNED = {'learned': 'gram', 'learned, plug-in': 'plug_in'}  # arms, and which Gram matrix their law is solved from
 RULES = {'study': choice('learned'), 'size': text(), 'world': choice(*WORLDS), 'regimes': sequence(choice(*table.REGIMES)),
          'arms': sequence(choice(*ARMS)), 'seeds': sequence(integer(at_least=0)), 'pilot': number(above=0, at_most=1),
-         'target': integer(at_least=LEAST), 'chunks': integer(at_least=LEAST), 'chunk': integer(at_least=1), 'buckets': integer(at_least=2),
+         'chunks': integer(at_least=LEAST), 'chunk': integer(at_least=1), 'buckets': integer(at_least=2),
          'results': text(), 'sizes': Each(SIZE_RULES)}
 
 
-def main(config, workdir, devices=None):
-    """Runs the study that the config asks for; writes learned_SIZE_WORLD.json, pictures and learned_law.md into config.results."""
+def main(config, workdir, devices=None, asked=None):
+    """Runs the study that the config asks for; writes learned_SIZE_WORLD.json, pictures and learned_law.md into config.results.
+
+    devices: all by default. asked: {key: value} of the config that were given, for the page.
+    """
     check(config)
     size = config.sizes[config.size]
     study = in_world(build(size, table.folder(config, workdir), devices=devices), config.world, table.folder(config, workdir))
@@ -42,13 +48,13 @@ def main(config, workdir, devices=None):
     try:
         with StopRequest() as stop:
             table.train(study, [], ('finetune',), config.seeds, evaluate, stop)  # the pre-training alone
-            laws = [learned_law(study, config, seed) for seed in config.seeds]
+            laws = [learned_law(study, config, seed, stop) for seed in config.seeds]
             runs = train(study, config, laws, evaluate, stop)
     except Stopped:
         print('stopped and saved; the same command goes on from there')
         return
-    results = {'size': config.size, 'world': config.world, 'config': to_json(size), 'settings': _settings(config), 'laws': laws,
-               'runs': runs, 'machine': machine_line(), 'arms': {arm: {} for arm in (*config.arms, *LEARNED)},
+    results = {'size': config.size, 'asked': asked or {}, 'world': config.world, 'config': to_json(size), 'settings': _settings(config),
+               'laws': laws, 'runs': runs, 'machine': machine_line(), 'arms': {arm: {} for arm in (*config.arms, *LEARNED)},
                'regimes': list(config.regimes), 'seeds': list(config.seeds), **table.described(study.clips)}
     print(f'page: {write_page(pathlib.Path(config.results), results)}')
 
@@ -56,8 +62,8 @@ def main(config, workdir, devices=None):
 def check(config):
     """Raises UserError where the config's values do not fit each other."""
     table.check(config)
-    if config.target < config.chunks * config.chunk:
-        raise UserError(f'config.target = {config.target} is less than chunks x chunk = {config.chunks} x {config.chunk}')
+    if all(arm.startswith('C ') for arm in config.arms):
+        raise UserError(f'config.arms = {tuple(config.arms)} has no arm on all clips or on imbalanced ones, to compare a learned law with')
     if config.chunks % 2:
         raise UserError(f'config.chunks = {config.chunks} is odd, and they are cut into two folds')
     if BINS % config.buckets:
@@ -81,28 +87,32 @@ def in_world(study, world, folder):
     return dataclasses.replace(study, world=other, clips=library(other, folder / 'clips'), store=Store(folder / f'jobs-{world}'))
 
 
-def learned_law(study, config, seed):
+def learned_law(study, config, seed, stop):
     """A plain dict of one seed's pilot, kept: kinds, counts [K], rho [B], gram [B, K, K], error [B, K] of its shares, step; and shares,
-    a dict of q [B, K] from 'gram' and from 'plug_in'."""
+    a dict of q [B, K] from 'gram' and from 'plug_in'. Clips, noise and target are the seed's own, as the weights are. Raises Stopped."""
     name = f'laws/{_key(config):08x}/seed{seed}'
     if study.store.record(name) is None:
         step = kept_step(study.size, config.pilot)
         names, labels = kinds_of(study.clips, config.chunks * config.chunk)
         counts = np.bincount(labels)
-        found = pilot(study, config, pretrained(study, seed, step), labels)
+        kept = Store(study.store.directory / f'{name}.buckets')
+        found = pilot(study, config, pretrained(study, seed, step), labels, seed, kept)
         q = {key: shares(getattr(found, key), found.rho, counts).tolist() for key in LEARNED.values()}
         study.store.save(name, None, {'kinds': names, 'counts': counts.tolist(), 'rho': found.rho.tolist(), 'gram': found.gram.tolist(),
                                       'shares': q, 'error': shares_error(found, counts).tolist(), 'step': step})
+        shutil.rmtree(kept.directory, ignore_errors=True)
+    if stop.requested:
+        raise Stopped
     return study.store.record(name)
 
 
-def pilot(study, config, params, labels):
-    """The Quantities of the library's kinds at weights params."""
-    target = golden_clips(dataclasses.replace(study.world, seed=TARGET), config.target)
+def pilot(study, config, params, labels, seed, kept):
+    """The Quantities of the library's kinds at weights params; kept: the Store of its buckets."""
+    target = golden_clips(dataclasses.replace(study.world, seed=TARGET + APART * seed), config.chunks * config.chunk)
     kinds = [np.flatnonzero(labels == kind) for kind in range(labels.max() + 1)]
-    chunks = pilot_chunks([len(labels) + np.arange(len(target)), *kinds], config.chunks, config.chunk)
+    chunks = pilot_chunks([len(labels) + np.arange(len(target)), *kinds], config.chunks, config.chunk, seed)
     frames, tokens = (np.concatenate([getattr(clips, key) for clips in (study.clips, target)]) for key in ('frames', 'tokens'))
-    return quantities(*measured(study.problem, params, frames, tokens, chunks, config.buckets), config.chunk)
+    return quantities(*measured(study.problem, params, frames, tokens, chunks, config.buckets, kept), config.chunk)
 
 
 def train(study, config, laws, evaluate, stop):
@@ -125,8 +135,8 @@ def train(study, config, laws, evaluate, stop):
 
 
 def _settings(config):
-    return {key: to_json(config)[key] for key in ('pilot', 'target', 'chunks', 'chunk', 'buckets')}
+    return {key: to_json(config)[key] for key in ('pilot', 'chunks', 'chunk', 'buckets')}
 
 
 def _key(config):
-    return zlib.crc32(json.dumps(_settings(config)).encode())
+    return zlib.crc32(json.dumps([VERSION, _settings(config)]).encode())

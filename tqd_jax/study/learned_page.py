@@ -13,21 +13,22 @@ INTRO = """# A law of t that is learned
 Timestep-aware quality decoupling sets each clip's law of t by hand, from scores of motion and look; here it has the true ones. A learned
 law has no scores, but is told of which kind each clip is: golden, slow, a degradation, or a degradation and slow. Of each kind and each
 bucket of noise a pilot model's gradients say how far it would lead away from a few golden clips, and one batched solve says how often to
-draw it there. `tqd_jax/pilot.py` has the mathematics. *learned* uses Gram matrices without the bias of noisy gradients, *learned, plug-in*
-those with it, a control. World *all* has colour shifts and held frames among the degradations, of which a law by motion and look knows
-nothing. Same steps, same clips, same seeds for all arms; *best by hand* is the arm on all clips (A) with the best mean of that very
-measure, chosen after the fact, which favours it. *C uniform* trains on the golden clips alone, which asks to know which they are, as the
-learned law does.
+draw it there. `tqd_jax/pilot.py` has the mathematics. *learned* uses Gram matrices without the bias of noisy gradients; *learned,
+plug-in*, a control, those with it (of half the chunks at a time, so twice what all of them would have). World *all* has colour shifts and
+held frames among the degradations, of which a law by motion and look knows nothing. Same steps, same clips, same seeds for all arms;
+*best by hand* is the arm on all clips (A) with the best mean of that very measure, chosen after the fact, which favours it. *C uniform*
+trains on the golden clips alone, which asks to know which they are, as the learned law does.
 
-In brackets: percentile bootstrap over seeds, then Student's interval; *holds* and *is refuted* ask for both (see [tqd.md](tqd.md), which
-explains the measures too). In the tables of shares ± is a jackknife's standard error over chunks of clips; *clips' share of the variance*:
-how much of the variance of an example's gradient lies between clips, the rest being noise of one clip.
+Seeds are of the models, of their draws, and of the pilot's clips, noise and target. In brackets: percentile bootstrap over seeds, then
+Student's interval; *holds* and *is refuted* ask for both (see [tqd.md](tqd.md), which explains the measures too). In the tables of shares
+± is a jackknife's standard error over chunks of clips; *clips' share of the variance*: how much of the variance of an example's gradient
+lies between clips, the rest being noise of one clip.
 """
 
 
 def write_page(folder, results):
     """Writes learned_SIZE_WORLD.json with pictures, and learned_law.md from all such files in the folder; returns the page's path."""
-    def drawn(found, stem):
+    def drawn(found, stem, _):
         page.save(page.curves(*weights(found)), folder / f'{stem}.png')
         return section(found, stem)
     return page.collected(folder, 'learned', f'{results["size"]}_{results["world"]}', results, 'learned_law.md', INTRO, drawn)
@@ -48,10 +49,10 @@ def weights(results):
 
 def section(results, name):
     """Lines of one size and world."""
-    command = f'--config.size={results["size"]} --config.world={results["world"]}'
+    command = page.command('study_learned', results, {key: results[key] for key in ('size', 'world')})
     lines = [f'## Size {results["size"]}, world {results["world"]}', '',
-             f'`python -m tqd_jax.study --config=configs/study_learned.py {command}`; {len(results["seeds"])} seeds; pilot: '
-             f'{results["settings"]}; {results["machine"]}.', '', f'![weights by noise]({name}.png)', '', *law_table(results), '']
+             f'`{command}`; {len(results["seeds"])} seeds; pilot at step {results["laws"][0]["step"]}: {results["settings"]}; '
+             f'{results["machine"]}.', '', f'![weights by noise]({name}.png)', '', *law_table(results), '']
     for regime in results['regimes']:
         lines += [f'### {regime}', '', *claims(results, regime), '', *main_table(results, regime), '', *differences(results, regime), '']
     return lines

@@ -10,6 +10,7 @@ import zlib
 import numpy as np
 
 from tqd_jax.study.world import Clips, make_clips
+from transfer_jax.runtime.cores import cores
 
 ALONE = 256  # clips up to which processes would take longer to start than to render
 
@@ -30,7 +31,7 @@ def library(world, folder):
 
 def rendered(world):
     """The world's Clips in parts, in order."""
-    workers = os.cpu_count()
+    workers = cores()
     if world.clips <= ALONE or workers == 1:
         return [make_clips(world)]
     parts = np.array_split(np.arange(world.clips), 4 * workers)

@@ -1,12 +1,14 @@
 """What the studies' pages are made of: Markdown tables, and pictures of intervals, curves, histograms and clips."""
 import json
 import math
+import os
 
 import numpy as np
 from matplotlib import rc_context
 from matplotlib.figure import Figure
 
 from tqd_jax.plots import STYLE
+from transfer_jax.runtime.errors import UserError
 
 COLOURS = ('#0072b2', '#d55e00', '#009e73', '#cc79a7', '#e69f00', '#56b4e9', '#808080')  # told apart by colour-blind eyes
 WIDTH = 7.5  # inches
@@ -18,17 +20,39 @@ def table(header, rows):
     return [line(header), f'|{"---|" * len(header)}', *map(line, rows)]
 
 
-def collected(folder, kind, name, results, target, intro, section):
-    """Writes KIND_NAME.json of results, and the page `target` of all such files: the intro, then section(results, file's stem) of each.
+def command(config, results, known):
+    """The command that made the results, but for its folders: configs/CONFIG.py, the keys `known`, and all others that were given."""
+    flags = (f'--config.{key}={value}' for key, value in (results.get('asked', {}) | known).items() if key != 'results')
+    quoted = (f'"{flag}"' if set(flag) & set(' ()') else flag for flag in flags)
+    return ' '.join((f'python -m tqd_jax.study --config=configs/{config}.py', *quoted))
 
-    Returns the page's path. So a size that was run on another machine stays on the page.
+
+def collected(folder, kind, name, results, target, intro, section):
+    """Writes KIND_NAME.json of results, and the page `target` of all such files; returns the page's path.
+
+    The page is the intro, then section(results, stem, results of all files) of each: a size that was run on another machine stays on it.
+    Raises UserError where another file cannot be read; the results are kept then.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / f'{kind}_{name}.json').write_text(json.dumps(rounded(results), allow_nan=False))
-    found = {path.stem: json.loads(path.read_text()) for path in sorted(folder.glob(f'{kind}_*.json'))}
-    lines = [intro, *(line for stem, one in found.items() for line in section(one, stem))]
-    (folder / target).write_text('\n'.join(lines).rstrip() + '\n')
+    _replace(folder / f'{kind}_{name}.json', json.dumps(rounded(results), allow_nan=False))
+    found = {path.stem: _read(path) for path in sorted(folder.glob(f'{kind}_*.json'))}
+    lines = [intro, *(line for stem, one in found.items() for line in section(one, stem, list(found.values())))]
+    _replace(folder / target, '\n'.join(lines).rstrip() + '\n')
     return folder / target
+
+
+def _replace(path, text):
+    part = path.with_name(f'.{path.name}.part')
+    part.write_text(text)
+    os.replace(part, path)
+
+
+def _read(path):
+    try:
+        return json.loads(path.read_text())
+    except ValueError as error:
+        raise UserError(f'{path} cannot be read ({error}), and the page shows all sizes that lie there; restore or remove it, then give '
+                        'the same command again: nothing is trained anew') from None
 
 
 def rounded(value):
@@ -78,7 +102,7 @@ def intervals(names, panels, marks=None):
 
 
 @rc_context(STYLE)
-def curves(x, panels, xlabel, logy=False):
+def curves(x, panels, xlabel):
     """Lines over x [n], a panel each: panels {title: {label: [seeds, n] or [n]}}; a band from the least to the greatest of the seeds."""
     figure = Figure(figsize=(WIDTH, 2.4), layout='constrained')
     axes = figure.subplots(1, len(panels), squeeze=False)[0]
@@ -89,7 +113,7 @@ def curves(x, panels, xlabel, logy=False):
             one.plot(x, values.mean(0), marker='o' if len(x) < 12 else None, markersize=3, label=label, **style)
             if len(values) > 1:
                 one.fill_between(x, values.min(0), values.max(0), color=style['color'], alpha=0.15, linewidth=0)
-        one.set(title=title, xlabel=xlabel, yscale='log' if logy else 'linear')
+        one.set(title=title, xlabel=xlabel)
         one.locator_params(axis='x', nbins=5)
         if len(lines) > 1 and (one is axes[-1] or list(lines) != list(list(panels.values())[-1])):
             one.legend(loc='center left', bbox_to_anchor=(1.0, 0.5))

@@ -63,9 +63,10 @@ def verdict(difference, sign=1):
     """What the Estimate of a paired difference says of the claim that it has this sign.
 
     'holds' and 'is refuted' ask for both intervals to lie on one side of 0; 'undecided' is all else: of five seeds the percentile
-    interval alone covers the true mean in about 83 % of cases, not in 95 %.
+    interval alone covers the true mean in about 83 % of cases, not in 95 %. Differences that are all the same have intervals without width,
+    which say nothing of how far they spread: 'undecided' too.
     """
     bounds = sorted(sign * x for x in (difference.low, difference.t_low, difference.high, difference.t_high))
-    if not np.isfinite(bounds).all():
+    if not np.isfinite(bounds).all() or difference.low == difference.high:
         return 'undecided'
     return 'holds' if bounds[0] > 0 else 'is refuted' if bounds[-1] < 0 else 'undecided'

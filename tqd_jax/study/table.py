@@ -8,6 +8,7 @@ import zlib
 import jax
 import numpy as np
 
+from tqd_jax.study import features
 from tqd_jax.study.arms import ARMS, plan
 from tqd_jax.study.build import SIZE_RULES, build, check_size
 from tqd_jax.study.jobs import KEPT, Row, Stopped, finite, golden_loss, run_all
@@ -18,6 +19,7 @@ from transfer_jax.runtime.errors import UserError
 from transfer_jax.runtime.mesh import machine_line
 from transfer_jax.runtime.progress import Progress, StopRequest
 
+VERSION = 1  # raise it when clips, arms, training or measures change: what a folder keeps is of one version
 REGIMES = ('finetune', 'scratch')
 BASE = 'A uniform'  # what is pre-trained
 FOLLOWED = 'C uniform'  # measured on the way: whether training was long enough
@@ -25,20 +27,23 @@ RULES = {'study': choice('table'), 'size': text(), 'regimes': sequence(choice(*R
          'seeds': sequence(integer(at_least=0)), 'results': text(), 'sizes': Each(SIZE_RULES)}
 
 
-def main(config, workdir, devices=None):
-    """Runs the study that the config asks for; writes tqd_SIZE.json, pictures and tqd.md into config.results."""
+def main(config, workdir, devices=None, asked=None):
+    """Runs the study that the config asks for; writes tqd_SIZE.json, pictures and tqd.md into config.results.
+
+    devices: all by default. asked: {key: value} of the config that were given, for the page.
+    """
     check(config)
     size = config.sizes[config.size]
     study = build(size, folder(config, workdir), devices=devices)
     evaluate = evaluator(study)
-    arms = list(config.arms or ARMS)
+    arms, clips = list(config.arms or ARMS), truth(study, evaluate)
     try:
         with StopRequest() as stop:
             train(study, arms, config.regimes, config.seeds, evaluate, stop)
     except Stopped:
         print('stopped and saved; the same command goes on from there')
         return
-    results = {'size': config.size, 'config': to_json(size), 'machine': machine_line(), 'truth': truth(study, evaluate),
+    results = {'size': config.size, 'asked': asked or {}, 'config': to_json(size), 'machine': machine_line(), 'truth': clips,
                'start': start(study),
                **described(study.clips), **collect(study, arms, config.regimes, config.seeds)}
     print(f'page: {write_page(pathlib.Path(config.results), results, samples(study, results))}')
@@ -55,8 +60,9 @@ def check(config, distinct=('arms', 'seeds', 'regimes')):
 
 
 def folder(config, workdir):
-    """Where a size's jobs live: another one for every change of its numbers, so that runs of different configs never mix."""
-    numbers = json.dumps({key: value for key, value in to_json(config.sizes[config.size]).items() if key != 'lanes'}, sort_keys=True)
+    """Where a size's jobs live: another one for every change of its numbers or of VERSION, so that runs that differ never mix."""
+    numbers = {key: value for key, value in to_json(config.sizes[config.size]).items() if key != 'lanes'}
+    numbers = json.dumps({**numbers, 'version': [VERSION, features.VERSION]}, sort_keys=True)
     return pathlib.Path(workdir) / f'{config.size}-{zlib.crc32(numbers.encode()):08x}'
 
 
@@ -100,6 +106,9 @@ def truth(study, evaluate):
     """What clips themselves measure, as many as there are samples of a run: golden ones of another seed, and the library's kinds."""
     count, clips = study.size.samples, study.clips
     kinds = {kind: clips.take(np.flatnonzero(getattr(clips, kind))[:count]) for kind in ('golden', 'motion_only', 'look_only', 'poor')}
+    few = [f'{len(own)} {kind}' for kind, own in kinds.items() if len(own) < 2]
+    if few:
+        raise UserError(f'the library has {" and ".join(few)} of {len(clips)} clips: give this size more (config.sizes.NAME.clips)')
     groups = {'true golden clips': study.held_out, **{f'library, {kind}': own for kind, own in kinds.items()},
               'library, all': clips.take(np.arange(min(count, len(clips))))}
     return {name: finite(evaluate(own.frames[:count], own)) for name, own in groups.items()}

@@ -1,6 +1,4 @@
 """The page of study 1, docs/results/tqd.md: claims and tables of every size whose JSON lies beside it; each number is from there."""
-import json
-
 import numpy as np
 
 from tqd_jax.study import page
@@ -55,8 +53,7 @@ def write_page(folder, results, samples):
     """
     folder.mkdir(parents=True, exist_ok=True)
     draw_pictures(folder, results, samples)
-    others = [json.loads(path.read_text()) for path in sorted(folder.glob('tqd_*.json')) if path.stem != f'tqd_{results["size"]}']
-    return page.collected(folder, 'tqd', results['size'], results, 'tqd.md', INTRO, lambda found, _: section(found, [results, *others]))
+    return page.collected(folder, 'tqd', results['size'], results, 'tqd.md', INTRO, lambda found, _, all_sizes: section(found, all_sizes))
 
 
 def section(results, others):
@@ -78,10 +75,9 @@ def section(results, others):
 
 def command(results):
     """The command that makes the results, but for the work directory."""
-    asked = {'regimes': tuple(results['regimes']), 'seeds': tuple(results['seeds'])} | (
+    known = {'size': results['size'], 'regimes': tuple(results['regimes']), 'seeds': tuple(results['seeds'])} | (
         {} if set(results['arms']) == set(ARMS) else {'arms': tuple(results['arms'])})
-    quoted = ' '.join(f'"--config.{key}={value}"' for key, value in asked.items())
-    return f'python -m tqd_jax.study --config=configs/study_table.py --config.size={results["size"]} {quoted}'
+    return page.command('study_table', results, known)
 
 
 def steps_of(results):

@@ -14,6 +14,7 @@ import numpy as np
 from absl import flags
 
 from transfer_jax.data.images import fit, read_image
+from transfer_jax.runtime.cores import cores
 from transfer_jax.runtime.errors import UserError
 from transfer_jax.runtime.progress import Progress
 
@@ -103,7 +104,7 @@ def _decoded(paths, how):
     """An iterator over {image, reason} of the files, in order, by grain."""
     flags.FLAGS.mark_as_parsed()  # grain reads absl flags, which a notebook or a test never parses
     dataset = grain.MapDataset.source([str(path) for path in paths]).map(_Decoder(how.size, how.channels))
-    dataset = dataset.to_iter_dataset(grain.ReadOptions(num_threads=os.cpu_count() or 1, prefetch_buffer_size=64))
+    dataset = dataset.to_iter_dataset(grain.ReadOptions(num_threads=cores(), prefetch_buffer_size=64))
     if how.workers:
         dataset = dataset.mp_prefetch(grain.MultiprocessingOptions(num_workers=how.workers, per_worker_buffer_size=32))
     return iter(dataset)

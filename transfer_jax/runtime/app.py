@@ -12,6 +12,7 @@ from transfer_jax.runtime import config as rules_of
 from transfer_jax.runtime.errors import UserError
 
 FLAG = 'config'
+PREFIX = f'--{FLAG}.'
 
 
 def define_flags(workdir):
@@ -41,14 +42,19 @@ def run_app(main, rules):
 
 def parse(argv, rules):
     """The config that a command line asks for, checked; the other flags go to absl's FLAGS. Raises UserError."""
-    overrides = [word for word in argv[1:] if word.startswith(f'--{FLAG}.')]
-    config = _load([word for word in argv if word not in overrides])
+    config = _load([word for word in argv if not word.startswith(PREFIX)])
     rules = rules(config) if callable(rules) else rules
     flat = rules_of.check_keys(config, rules)
-    for word in overrides:
-        _override(config, flat, *word.removeprefix(f'--{FLAG}.').partition('='))
+    for word in argv[1:]:
+        if word.startswith(PREFIX):
+            _override(config, flat, *word.removeprefix(PREFIX).partition('='))
     rules_of.check(config, rules)
     return config
+
+
+def given(argv):
+    """{key: text} of the config that a command line overrides."""
+    return dict(word.removeprefix(PREFIX).split('=', 1) for word in argv[1:] if word.startswith(PREFIX) and '=' in word)
 
 
 def _load(argv):

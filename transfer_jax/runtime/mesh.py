@@ -6,6 +6,7 @@ import jax
 import numpy as np
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
+from transfer_jax.runtime.cores import cores
 from transfer_jax.runtime.errors import UserError
 
 AXES = ('data', 'fsdp')
@@ -103,5 +104,5 @@ def to_global(batch, mesh):
 
 def machine_line():
     """Cores, devices and versions, in one line: what stands beside every figure."""
-    return (f'{os.cpu_count()} cores, {jax.device_count()} x {jax.devices()[0].device_kind}, Python {platform.python_version()}, '
+    return (f'{cores()} cores, {jax.device_count()} x {jax.devices()[0].device_kind}, Python {platform.python_version()}, '
             f'jax {jax.__version__}')

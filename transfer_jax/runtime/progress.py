@@ -10,6 +10,9 @@ from tqdm import tqdm
 FORMAT = '{desc}{percentage:3.0f} %|{bar}| {n_fmt}/{total_fmt}, {rate_fmt}, {remaining} left{postfix}'
 
 
+ASKED = b'\nstopping once what is under way is saved; asked again, at once\n'
+
+
 class Progress:
     """A bar on a terminal; elsewhere a plain line every 10 % or 10 seconds, whichever is first. Only process 0 shows anything."""
 
@@ -31,6 +34,14 @@ class Progress:
         seconds = time.monotonic() - self._line_time
         if self.plain and (seconds >= 10 or 10 * (self.count - self._line_count) >= self.total or self.count >= self.total):
             self._print_line(seconds, shown)
+
+    def skip(self, count):
+        """`count` units need not be done: they are no part of the rate."""
+        self.count += count
+        self._line_count += count
+        if not self._bar.disable:
+            self._bar.initial += count
+            self._bar.n += count
 
     def _print_line(self, seconds, shown):
         rate = (self.count - self._line_count) / max(seconds, 1e-9)
@@ -75,3 +86,4 @@ class StopRequest:
             self.__exit__()
             os.kill(os.getpid(), number)
         self.requested = True
+        os.write(sys.stderr.fileno(), ASKED)  # a signal may come within a print

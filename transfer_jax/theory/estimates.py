@@ -32,8 +32,3 @@ class Draws(NamedTuple):
             values = values - pick(self.linear) + pick(self.expected)
         values = values[there]
         return (float(values.mean()), float(values.std(ddof=1) / len(values) ** 0.5)) if len(values) > 1 else (math.nan, math.nan)
-
-
-def over(one, other):
-    """(ratio, its standard error) of a (mean, error) to a number."""
-    return one[0] / other, one[1] / abs(other)

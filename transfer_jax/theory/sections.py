@@ -89,7 +89,8 @@ def least_claim(cases):
     """Whether halving or doubling UOWQ's weights costs, as predicted."""
     costs = [r['ways'][way]['above UOWQ'] for r in cases for way in ('half', 'double')]
     dear, cheap = (sum(sign * mean > CLEAR * error for mean, error in costs) for sign in (1, -1))
-    return ('KL is less at UOWQ\'s weights than at half and at double of them', f'not in {cheap} of {len(costs)}' if cheap else 'holds',
+    verdict = f'not in {cheap} of {len(costs)}' if cheap else 'holds' if dear > len(costs) / 2 else 'undecided'
+    return ('KL is less at UOWQ\'s weights than at half and at double of them', verdict,
             f'{dear} of {len(costs)} clearly cost, {cheap} clearly gain')
 
 

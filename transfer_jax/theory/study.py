@@ -25,19 +25,23 @@ RULES = {'study': choice('theory'), 'seed': integer(at_least=0), 'results': text
          'theory.models': sequence(choice(*MODELS)), 'theory.dimensions': sequence(integer(at_least=2)),
          'theory.sources': sequence(integer(at_least=1)), 'theory.ratios': sequence(integer(at_least=2)),
          'theory.runs': integer(at_least=20), 'theory.instances': integer(at_least=1)}
+VERSION = 1  # raise it when a case's figures change: what a folder keeps is of one version
 USUAL = 3  # sources where d changes
 THRESHOLDS = (0.25, 0.4, 0.5, 0.55, 0.6, 0.75, 1.0, 2.0, 4.0)  # N0 G of one source
 PREDICTED = 2000  # random problems of each K, solved only
 
 
-def main(config, workdir):
-    """Runs what is missing and writes theory.md, theory.json and pictures. Raises UserError where workdir holds another study."""
+def main(config, workdir, asked=None):
+    """Runs what is missing and writes theory.md, theory.json and pictures; asked is not needed, the page tells all settings.
+
+    Raises UserError where workdir holds cases of another seed or version: all else is in a case's name, so more cases may be added.
+    """
     check(config, RULES)
     store, settings = Store(pathlib.Path(workdir) / 'theory'), to_json(config)
-    settings = {'seed': settings['seed']} | settings['theory']
-    if changed := differences(store.record('settings') or settings, settings):
+    settings, kept = {'seed': settings['seed']} | settings['theory'], {'seed': settings['seed'], 'version': VERSION}
+    if changed := differences(store.record('settings') or kept, kept):
         raise UserError(f'{store.directory} holds a study of other settings ({changed[0]}); name another --workdir')
-    store.save('settings', None, settings)
+    store.save('settings', None, kept)
     todo = jobs(config)
     if not run_missing(store, todo):
         print('stopped and saved; the same command goes on from there')
@@ -63,20 +67,21 @@ def run_missing(store, todo):
 def jobs(config):
     """{name: function that returns a record}, in order; a job's numbers depend on its name and the seed alone."""
     seed, theory, found = config.seed, config.theory, {}
+    ratios = sorted(theory.ratios)
     runs = lambda d: max(10, 5 * theory.runs // d)
 
     def add(kind, function, *args):
         found['/'.join(map(str, (kind, *args))).replace(' ', '_')] = functools.partial(function, seed, *args)
-    low = theory.ratios[(len(theory.ratios) - 1) // 3]
+    low, high = ratios[(len(ratios) - 1) // 3], ratios[-1]
     for sources in sorted({*theory.sources, USUAL}):
         add('predicted', predicted_orders, sources, PREDICTED)
     for model in theory.models:
-        cases = [(d, USUAL, ratio) for d in theory.dimensions for ratio in theory.ratios]
-        cases += [(20, sources, ratio) for sources in theory.sources for ratio in (low, theory.ratios[-1])]
+        cases = [(d, USUAL, ratio) for d in theory.dimensions for ratio in ratios]
+        cases += [(20, sources, ratio) for sources in theory.sources for ratio in (low, high)]
         for d, sources, ratio in dict.fromkeys(cases):
             add('growth', growth, model, d, sources, ratio, runs(d))
         for distance in THRESHOLDS:
-            add('threshold', threshold, model, distance, theory.ratios[-1], runs(20) * (1 if MODELS[model] else 40))
+            add('threshold', threshold, model, distance, high, runs(20) * (1 if MODELS[model] else 40))
         for sources in theory.sources:
             add('orders', orders, model, 10, sources, theory.instances, max(20, theory.runs // 10))
         for d, part in ((10, 4), (100, 4), (1000, 4)) if model == 'mean' else ((20, 4), (100, 16)):

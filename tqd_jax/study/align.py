@@ -8,13 +8,14 @@ import zlib
 import numpy as np
 
 from tqd_jax.align import measured
+from tqd_jax.data.captions import tokenize
 from tqd_jax.gradients import copy_chunks
 from tqd_jax.study import table
 from tqd_jax.study.align_page import write_page
 from tqd_jax.study.build import SIZE_RULES, build
 from tqd_jax.study.degradations import DEGRADATIONS, KNOWN, degrade_look
 from tqd_jax.study.jobs import Stopped, kept_step, pretrained
-from tqd_jax.study.world import COMPARED, golden_clips, golden_indices, pristine, slowed
+from tqd_jax.study.world import COMPARED, TEXT_LEN, VOCAB, golden_indices, pristine, scene, slowed
 from transfer_jax.runtime.config import Each, choice, integer, number, sequence, text, to_json
 from transfer_jax.runtime.errors import UserError
 from transfer_jax.runtime.mesh import machine_line
@@ -102,5 +103,5 @@ def worse_copies(world, config):
     worse = lambda kind_of: np.stack([degrade_look(clip, kind_of(place), config.severity, np.random.default_rng([COMPARED, place]))
                                       for place, clip in enumerate(clips)])
     looks = [worse(lambda place: KNOWN[place % len(KNOWN)]), *(worse(lambda place, kind=kind: kind) for kind in DEGRADATIONS)]
-    tokens = golden_clips(world, config.clips).tokens
+    tokens = np.stack([tokenize(scene(world, index).caption, TEXT_LEN, VOCAB) for index in rows])
     return np.concatenate([clips, slow, *looks]), np.tile(tokens, (len(KINDS), 1))

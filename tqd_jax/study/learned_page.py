@@ -1,6 +1,7 @@
 """The page of study 3, docs/results/learned_law.md: the learned laws and what they bring, for every JSON that lies beside it."""
 import numpy as np
 
+from tqd_jax.quality import learned_law
 from tqd_jax.study import page
 from tqd_jax.study.statistics import paired, verdict
 from tqd_jax.study.table_page import differences, main_table
@@ -38,7 +39,7 @@ def weights(results):
     """(t [B], {title: {kind: weights [seeds, B]}}, label): how often a clip is drawn at t, relative to uniform training on all clips."""
     laws = results['laws']
     q = np.array([law['shares']['gram'] for law in laws])
-    relative = q * sum(laws[0]['counts']) / np.array(laws[0]['counts'])
+    relative = learned_law.weights(q, laws[0]['counts'])
     t = (np.arange(q.shape[1]) + 0.5) / q.shape[1]
     simple = [kind for kind in laws[0]['kinds'] if ' ' not in kind]
     slow = [kind for kind in laws[0]['kinds'] if kind not in simple]

@@ -124,7 +124,8 @@ def debiasing(records):
     """What the raw, the debiased and the true G are worth."""
     cases, claims = of(records, 'debiasing'), []
     names = list(cases[0]['over none'])[1:]
-    rows = [(NAMES[r['model']], r['d'], r['scenario'], r['runs'], *('{:.3f} ± {:.3f}'.format(*r['over none'][name]) for name in names))
+    runs = lambda r: f'{r["runs"]} ({r["dropped"]} without a fit left out)' if r['dropped'] else r['runs']
+    rows = [(NAMES[r['model']], r['d'], r['scenario'], runs(r), *('{:.3f} ± {:.3f}'.format(*r['over none'][name]) for name in names))
             for r in cases]
     case = lambda r: f'{NAMES[r["model"]]}, d {r["d"]}, {r["scenario"]}'
     for method in ('UOWQ', 'OTQMS'):

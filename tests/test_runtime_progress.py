@@ -84,11 +84,13 @@ with StopRequest() as stop:
 
 
 def test_the_second_signal_ends_the_process():
-    process = subprocess.Popen([sys.executable, '-c', WAITING], stdout=subprocess.PIPE, text=True)
+    process = subprocess.Popen([sys.executable, '-c', WAITING], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     assert process.stdout.readline() == 'ready\n'
     process.send_signal(signal.SIGTERM)
     assert process.stdout.readline() == 'asked\n'
+    assert 'asked again, at once' in process.stderr.readline() + process.stderr.readline()
     start = time.monotonic()
     process.send_signal(signal.SIGTERM)
     assert process.wait(timeout=30) == -signal.SIGTERM and time.monotonic() - start < 10
     process.stdout.close()
+    process.stderr.close()

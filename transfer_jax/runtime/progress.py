@@ -86,4 +86,4 @@ class StopRequest:
             self.__exit__()
             os.kill(os.getpid(), number)
         self.requested = True
-        os.write(sys.stderr.fileno(), ASKED)  # a signal may come within a print
+        os.write(2, ASKED)  # print must not be used: the signal may have come within one

@@ -42,8 +42,8 @@ corrected for the number of rows: of every twenty that are not so, one would sti
 samples; the library is one. Where shares are all 0, training was too short to pass the bars, and only the graded measures (motion,
 texture, distances, loss) tell arms apart. All arms, all seeds, every measure: the JSON beside this page.
 
-Rerun with the same seeds, sizes, machine and versions, a run gives the same record to the last bit; two of the tiny size were. On another
-machine rounding differs, and a training follows it: there expect differences within the intervals over seeds."""
+Rerun with the same seeds, sizes, machine and versions, a run gives the same record to the last bit: size tiny was run twice, and
+all 145 runs were. On another machine rounding differs, and a training follows it: expect differences within the intervals over seeds."""
 
 
 def write_page(folder, results, samples):

@@ -140,7 +140,7 @@ def test_a_file_of_another_size_that_cannot_be_read_is_named_and_costs_nothing(t
 
 
 def test_the_command_of_a_page_has_all_that_was_given():
-    asked = {'size': 'smoke', 'sizes.smoke.batch': '99', 'seeds': '(0, 1)', 'results': 'there'}
+    asked = {'size': 'smoke', 'sizes.smoke.batch': '99', 'seeds': '(0, 1)'}
     assert page.command('study_align', {'asked': asked}, {'size': 'smoke'}) == (
         'python -m tqd_jax.study --config=configs/study_align.py --config.size=smoke --config.sizes.smoke.batch=99 "--config.seeds=(0, 1)"')
     assert page.command('study_align', {}, {'size': 'tiny'}) == 'python -m tqd_jax.study --config=configs/study_align.py --config.size=tiny'

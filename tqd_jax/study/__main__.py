@@ -31,7 +31,8 @@ def module_of(config):
 
 def main(config):
     """The study in the work directory."""
-    module_of(config).main(config, pathlib.Path(flags.FLAGS.workdir), asked=given(sys.argv))
+    asked = {key: value for key, value in given(sys.argv).items() if key not in ('results', 'images')}  # folders of this machine
+    module_of(config).main(config, pathlib.Path(flags.FLAGS.workdir), asked=asked)
 
 
 if __name__ == '__main__':

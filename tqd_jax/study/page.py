@@ -22,7 +22,7 @@ def table(header, rows):
 
 def command(config, results, known):
     """The command that made the results, but for its folders: configs/CONFIG.py, the keys `known`, and all others that were given."""
-    flags = (f'--config.{key}={value}' for key, value in (results.get('asked', {}) | known).items() if key != 'results')
+    flags = (f'--config.{key}={value}' for key, value in (results.get('asked', {}) | known).items())
     quoted = (f'"{flag}"' if set(flag) & set(' ()') else flag for flag in flags)
     return ' '.join((f'python -m tqd_jax.study --config=configs/{config}.py', *quoted))
 

@@ -1,6 +1,6 @@
 """Study 1: what timestep-aware quality decoupling brings, arm by arm, on a world whose truth is known.
 
-    python -m tqd_jax.study --config=configs/study_table.py --workdir=runs/study --config.size=tiny         two cores, 100 minutes
+    python -m tqd_jax.study --config=configs/study_table.py --workdir=runs/study --config.size=tiny         two cores, 80 minutes
     python -m tqd_jax.study --config=configs/study_table.py --workdir=runs/study --config.size=tiny_long    one accelerator
     python -m tqd_jax.study --config=configs/study_table.py --workdir=runs/study --config.size=small        one accelerator
     python -m tqd_jax.study --config=configs/study_table.py --workdir=runs/study --config.size=tiny_5000 "--config.regimes=('scratch',)"

@@ -169,6 +169,19 @@ def test_killed_between_two_records_of_a_group_it_goes_on_from_their_checkpoint(
         assert end(again.store, name) == pytest.approx(end(study.store, name), rel=1e-5)
 
 
+def test_a_checkpoint_of_another_number_of_devices_is_made_anew(study, finished, tmp_path, monkeypatch):
+    again, asked = dataclasses.replace(study, store=Store(tmp_path)), SimpleNamespace(requested=True)
+    with pytest.raises(Stopped):
+        table.train(again, ['A uniform'], ('scratch',), SEEDS[:1], cheap, asked)  # one run, on two devices
+    left = next(tmp_path.glob('group*.unfinished'))
+    one = dataclasses.replace(build(study.size, tmp_path / 'one', devices=jax.devices()[:1]), store=again.store, clips=study.clips)
+    asked.requested = False
+    table.train(one, ['A uniform'], ('scratch',), SEEDS[:1], cheap, asked)
+    assert not left.exists()
+    end = lambda store: flat({'loss': store.record('scratch/A_uniform/seed0')['curve'][-1]['loss']})
+    assert end(again.store) == pytest.approx(end(study.store), rel=1e-3)
+
+
 def flat(run):
     """{place: number} of a record, texts and all."""
     leaves = jax.tree.leaves_with_path(run)

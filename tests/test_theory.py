@@ -171,13 +171,13 @@ def test_the_study_goes_on_where_it_was_stopped_and_writes_what_it_keeps(tmp_pat
         name: functools.partial(watched, name, job) for name, job in few(config).items()})
     study.main(config, tmp_path / 'work')
     assert len(measured) == 3 and not (tmp_path / 'results').exists()
-    study.main(config, tmp_path / 'work')
+    study.main(config, tmp_path / 'work', asked={'theory.ratios': '(10, 40)'})
     assert len(measured) == len(set(measured)) == len(few(config))
     kept = json.loads((tmp_path / 'results/theory.json').read_text())['cases']
     assert [*kept] == [*few(config)]
     page = (tmp_path / 'results/theory.md').read_text()
     assert all((tmp_path / 'images' / f'theory_{name}.png').exists() for name in ('growth', 'threshold', 'orders'))
-    assert 'off by more than 3 standard errors' in page
+    assert 'off by more than 3 standard errors' in page and '--config.seed=0 "--config.theory.ratios=(10, 40)"`' in page
     with config.unlocked():
         config.seed = 1
     with pytest.raises(UserError, match='other settings'):

@@ -58,12 +58,16 @@ def _under_way(study, rows, missing):
     for path in sorted(study.store.directory.glob('group*.unfinished')):
         checkpoints = study.store.checkpoints(path.stem)
         latest = checkpoints.latest()
-        names = [] if latest is None else checkpoints.extras(latest).get('rows', [])
-        group = [known[name] for name in names if name in known]
-        taken = {row for other in found for row in other}
-        if len(group) == len(names) and set(missing) & set(group) and not taken & set(group):
+        extras = {'rows': (), 'lanes': 0} if latest is None else checkpoints.extras(latest)
+        group = [known[name] for name in extras['rows'] if name in known]
+        fits = len(group) == len(extras['rows']) and len(_padded(study, group)) == extras['lanes']
+        if fits and set(missing) & set(group) and not any(set(other) & set(group) for other in found):
             found.append(group)
     return found
+
+
+def _padded(study, group):
+    return group + group[:1] * (-len(group) % len(study.devices))
 
 
 def _name(group):
@@ -83,7 +87,7 @@ def pretrained(study, seed, step):
 def _train(study, group, material, evaluate, stop, progress):
     """One group from its start or checkpoint to its end: a record for each of its rows."""
     size, steps = study.size, study.size[group[0].regime]
-    padded = group + group[:1] * (-len(group) % len(study.devices))
+    padded = _padded(study, group)
     runs = study.runs([row.plan for row in padded], [f'{row.regime} {row.seed}' for row in padded])
     checkpoints, todo = study.store.checkpoints(_name(group)), sum(study.store.record(row.name) is None for row in group)
     carry, step, curve = _begin(study, padded, runs, checkpoints)
@@ -98,7 +102,7 @@ def _train(study, group, material, evaluate, stop, progress):
         began = time.monotonic()
         progress.update(size.every * todo, at=f'{group[0].name}{" ..." if len(group) > 1 else ""}', loss=f'{np.mean(loss):.4f}')
         if step < steps and (stop.requested or time.monotonic() - saved > SAVE_EVERY):
-            checkpoints.save(step, carry, {'curve': curve, 'rows': [row.name for row in group]})
+            checkpoints.save(step, carry, {'curve': curve, 'rows': [row.name for row in group], 'lanes': len(padded)})
             saved = began = time.monotonic()
         if step < steps and stop.requested:
             raise Stopped
@@ -111,6 +115,9 @@ def _train(study, group, material, evaluate, stop, progress):
 def _begin(study, padded, runs, checkpoints):
     """(carry, step, curve) of a group: from its checkpoint, from pre-trained weights, or from fresh ones."""
     step = checkpoints.latest()
+    if step is not None and checkpoints.extras(step)['lanes'] != len(padded):  # it was made on another number of devices
+        shutil.rmtree(checkpoints.directory)
+        step = None
     if step is None:
         return study.trainer.start(_first(study, padded, runs)), 0, []
     abstract = jax.eval_shape(lambda: study.trainer.start(study.trainer.init(runs.seed)))

@@ -14,20 +14,23 @@ A rerun with this seed draws the same samples. On one machine it gives the same 
 some 1e-6 of their KL, and an optimal quantity at half a sample may be rounded the other way: within the errors shown."""
 
 
-def page(settings, records, links):
-    """The page's lines; links {section: where its picture lies}."""
+def page(settings, records, links, asked):
+    """The page's lines; links {section: where its picture lies}; asked {key: value} of the config that were given."""
     claims, sections = [], []
     for kind, section in SECTIONS.items():
         found, lines = section(records)
         claims += found
         sections += [*lines, f'![{kind}]({links[kind]})', '']
-    return [*heading(settings, records), METHOD, '', '## Claims', '', *table(('claim', 'verdict', 'figures'), claims), *sections[:-1]]
+    verdicts = table(('claim', 'verdict', 'figures'), claims)
+    return [*heading(settings, records, asked), METHOD, '', '## Claims', '', *verdicts, *sections[:-1]]
 
 
-def heading(settings, records):
+def heading(settings, records, asked):
     """Command, settings, machine and time."""
     machines = '; '.join(sorted({record['machine'] for record in records.values()}))
+    flags = (f'"--config.{key}={value}"' if set(value) & set(' ()') else f'--config.{key}={value}'
+             for key, value in ({'seed': str(settings['seed'])} | asked).items())
     minutes = sum(record['seconds'] for record in records.values()) / 60
     return ['# The theory of transfer against refitted models', '',
-            f'`python -m tqd_jax.study --config=configs/study_theory.py --workdir=runs/theory --config.seed={settings["seed"]}`', '',
+            f'`python -m tqd_jax.study --config=configs/study_theory.py --workdir=runs/theory {" ".join(flags)}`', '',
             f'{len(records)} cases, {minutes:.0f} minutes, added up, on {machines}. Settings: {settings}.', '']

@@ -32,7 +32,7 @@ PREDICTED = 2000  # random problems of each K, solved only
 
 
 def main(config, workdir, asked=None):
-    """Runs what is missing and writes theory.md, theory.json and pictures; asked is not needed, the page tells all settings.
+    """Runs what is missing and writes theory.md, theory.json and pictures. asked: {key: value} of the config that were given, for the page.
 
     Raises UserError where workdir holds cases of another seed or version: all else is in a case's name, so more cases may be added.
     """
@@ -46,7 +46,7 @@ def main(config, workdir, asked=None):
     if not run_missing(store, todo):
         print('stopped and saved; the same command goes on from there')
         return
-    write(config, settings, {name: store.record(name) for name in todo})
+    write(config, settings, asked or {}, {name: store.record(name) for name in todo})
 
 
 def run_missing(store, todo):
@@ -90,7 +90,7 @@ def jobs(config):
     return found
 
 
-def write(config, settings, records):
+def write(config, settings, asked, records):
     """The page, the JSON beside it, and the pictures."""
     results, images = pathlib.Path(config.results), pathlib.Path(config.images)
     for folder in (results, images):
@@ -101,5 +101,5 @@ def write(config, settings, records):
         links[name] = os.path.relpath(images / f'theory_{name}.png', results)
     lines = ',\n'.join(f'{json.dumps(name)}: {json.dumps(record)}' for name, record in records.items())
     (results / 'theory.json').write_text(f'{{"settings": {json.dumps(settings)}, "cases": {{\n{lines}\n}}}}\n')
-    (results / 'theory.md').write_text('\n'.join(page(settings, records, links)) + '\n')
+    (results / 'theory.md').write_text('\n'.join(page(settings, records, links, asked)) + '\n')
     print(f'page: {results / "theory.md"}')

@@ -41,7 +41,7 @@ def _glance(page, run):
     if 'parameters' in run.summary:
         facts['parameters'] = f'{run.summary["parameters"] / 1e6:.3g} M'
     if run.evaluations:
-        facts[f'validation loss, from {run.evaluations[0].mean:.3g}'] = f'{run.evaluations[-1].mean:.3g}'
+        facts['validation loss, first and last'] = f'{run.evaluations[0].mean:.3g}, {run.evaluations[-1].mean:.3g}'
     speed = run.series('examples_per_second')[1]
     if speed.size:
         facts['clips a second'] = f'{np.median(speed):.3g}'

@@ -6,6 +6,10 @@
     python -m tqd_jax.study --config=configs/study_table.py --workdir=runs/study --config.size=tiny_5000 "--config.regimes=('scratch',)"
     python -m tqd_jax.study --config=configs/study_table.py --workdir=runs/smoke --config.size=smoke --config.results=runs/smoke
 
+The steps of tiny and tiny_long were set by the time there is, before an arm was looked at; tiny_5000 has as many as pre-training and
+fine-tuning of tiny, whose results were known then, and its B reversed was added after its B tqd. The learning rate and the
+preconditioning come from one seed on other clips.
+
 A stopped study goes on with the same command. Any key is overridden by --config.KEY=VALUE, a size's by --config.sizes.NAME.KEY=VALUE.
 """
 from ml_collections import ConfigDict

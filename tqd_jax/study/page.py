@@ -1,12 +1,12 @@
 """What the studies' pages are made of: Markdown tables, and pictures of intervals, curves, histograms and clips."""
 import json
 import math
-import os
 
 import numpy as np
 from matplotlib import rc_context
 from matplotlib.figure import Figure
 
+from tqd_jax.data.write import write_atomically
 from tqd_jax.plots import STYLE
 from transfer_jax.runtime.errors import UserError
 
@@ -34,17 +34,11 @@ def collected(folder, kind, name, results, target, intro, section):
     Raises UserError where another file cannot be read; the results are kept then.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    _replace(folder / f'{kind}_{name}.json', json.dumps(rounded(results), allow_nan=False))
+    write_atomically(folder / f'{kind}_{name}.json', json.dumps(rounded(results), allow_nan=False).encode())
     found = {path.stem: _read(path) for path in sorted(folder.glob(f'{kind}_*.json'))}
     lines = [intro, *(line for stem, one in found.items() for line in section(one, stem, list(found.values())))]
-    _replace(folder / target, '\n'.join(lines).rstrip() + '\n')
+    write_atomically(folder / target, ('\n'.join(lines).rstrip() + '\n').encode())
     return folder / target
-
-
-def _replace(path, text):
-    part = path.with_name(f'.{path.name}.part')
-    part.write_text(text)
-    os.replace(part, path)
 
 
 def _read(path):

@@ -42,8 +42,8 @@ corrected for the number of rows: of every twenty that are not so, one would sti
 samples; the library is one. Where shares are all 0, training was too short to pass the bars, and only the graded measures (motion,
 texture, distances, loss) tell arms apart. All arms, all seeds, every measure: the JSON beside this page.
 
-Rerun with the same seeds, sizes, machine and versions, a run gives the same record to the last bit: size tiny was run twice, and
-all 145 runs were. On another machine rounding differs, and a training follows it: expect differences within the intervals over seeds."""
+Rerun with the same seeds, sizes, machine and versions, a run gives the same record to the last bit. On another machine
+rounding differs, and a training follows it: expect differences within the intervals over seeds."""
 
 
 def write_page(folder, results, samples):
@@ -148,10 +148,8 @@ def late_start(results, others):
 def convergence(results):
     """Whether training was long enough: uniform training on golden clips, and the pre-training, by step."""
     lines = ['## Was training long enough?', '',
-             'Uniform training on golden clips, and the pre-training on all, by step: means over seeds. The steps of the sizes tiny and '
-             'tiny_long were set by the time there is, before an arm was looked at; tiny_5000 has as many as pre-training and fine-tuning '
-             'of tiny, whose results were known, and its B reversed was added after its B tqd. The learning rate and the preconditioning '
-             'come from one seed on other clips.', '']
+             'Uniform training on golden clips, and the pre-training on all, by step: means over seeds. How the steps of each '
+             'size were chosen: configs/study_table.py.', '']
     titles, digits, rows = [title for title, _, _ in MEASURES.values()], [digits for _, _, digits in MEASURES.values()], []
     if 'start' in results:  # which the network adds nothing to yet
         rows.append(['the linear guess', '0', *('—' for _ in titles[1:]), shown(np.mean(results['start']), digits[-1])])

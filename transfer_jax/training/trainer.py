@@ -113,18 +113,13 @@ class Trainer:
     def _read(self, lanes, policy, done):
         """(rows, weights, inputs) [L, B, ...] of the next segment's steps, gathered ahead by grain's threads."""
         def fetch(number):
-            rows, weight = self._drawn(self.pool, lanes, policy, jnp.int32(done + number))
+            rows, weight = self._draw_rows(self.pool, lanes, policy, jnp.int32(done + number))
             return np.asarray(rows), np.asarray(weight), self.gather(np.asarray(rows))
         batches = grain.MapDataset.range(self.settings.segment).map(fetch)
         return iter(batches.to_iter_dataset(grain.ReadOptions(num_threads=2, prefetch_buffer_size=READ_AHEAD)))
 
     @functools.cached_property
-    def _drawn(self):
-        drawing = functools.partial(draw, batch=self.settings.batch, sampling=self.settings.sampling)
-        return jax.jit(jax.vmap(drawing, (None, 0, 0, None)))
-
-    @functools.cached_property
-    def _drawn(self):
+    def _draw_rows(self):
         drawing = functools.partial(draw, batch=self.settings.batch, sampling=self.settings.sampling)
         return jax.jit(jax.vmap(drawing, (None, 0, 0, None)))
 

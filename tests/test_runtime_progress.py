@@ -61,6 +61,28 @@ def test_what_is_skipped_counts_but_not_in_the_rate(monkeypatch):
     assert '1000/1000' in terminal.getvalue().split('\r')[-1]
 
 
+def test_without_progress_the_time_left_is_not_known(monkeypatch):
+    clock = iter(range(0, 1000, 15))
+    monkeypatch.setattr(progress.time, 'monotonic', lambda: next(clock))
+    log = io.StringIO()
+    bar = Progress(100, start=20, label='score', unit='clip', file=log)
+    bar.update(0)
+    bar.update(30)
+    bar.skip(20)
+    bar.update(0)
+    bar.skip(30)
+    bar.update(0)
+    assert log.getvalue().splitlines() == ['score: 20/100, 0.00 clip/s, ? left', 'score: 50/100, 2.00 clip/s, 00:25 left',
+                                           'score: 70/100, 0.00 clip/s, ? left', 'score: 100/100, 0.00 clip/s, 00:00 left']
+
+
+def test_nothing_to_do_is_done_at_once():
+    log = io.StringIO()
+    with Progress(0, label='score', unit='clip', file=log) as bar:
+        bar.update(0)
+    assert log.getvalue() == 'score: 0/0, 0.00 clip/s, 00:00 left\n'
+
+
 def test_the_first_signal_is_a_flag_and_handlers_come_back():
     before = signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT)
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -45,7 +45,7 @@ class Progress:
 
     def _print_line(self, seconds, shown):
         rate = (self.count - self._line_count) / max(seconds, 1e-9)
-        left = tqdm.format_interval((self.total - self.count) / rate)
+        left = time_left(self.total - self.count, rate)
         values = ''.join(f', {name}={value}' for name, value in shown.items())
         print(f'{self.label}: {self.count}/{self.total}, {rate:.2f} {self.unit}/s, {left} left{values}', file=self.file, flush=True)
         self._line_count, self._line_time = self.count, time.monotonic()
@@ -59,6 +59,13 @@ class Progress:
 
     def __exit__(self, *exception):
         self.close()
+
+
+def time_left(count, rate):
+    """The time that `count` more units take at `rate` a second, as '01:05', or '?' where the rate is 0 and says nothing."""
+    if count <= 0:
+        return tqdm.format_interval(0)
+    return tqdm.format_interval(count / rate) if rate > 0 else '?'
 
 
 class StopRequest:

@@ -87,9 +87,18 @@ def test_what_is_not_wanted_is_not_drawn(lab, outcomes):
 
 
 def test_shared_fits_are_paid_for_once(lab, outcomes):
-    shared = [lab.singles, lab.alone, lab.middle, lab.folds.alone, *lab.folds.trials.values()]
+    shared = [lab.fit_singles(), lab.fit_alone(), lab.fit_middle(), lab.folds.fit_alone(), *lab.folds.fit_trials().values()]
     assert outcomes['otqms_exact'].shared_seconds == pytest.approx(sum(fit.record['seconds'] for fit in shared))
-    assert outcomes['mcw'].shared_seconds == lab.singles.record['seconds'] and outcomes['all_sources'].shared_seconds == 0
+    assert outcomes['mcw'].shared_seconds == lab.fit_singles().record['seconds'] and outcomes['all_sources'].shared_seconds == 0
+
+
+def test_a_fit_or_measurement_is_computed_once(lab, outcomes, monkeypatch):
+    """A second call neither trains nor reads the file of the fit."""
+    monkeypatch.setattr(type(lab), 'fit', lambda *arguments, **options: pytest.fail('a fit was computed a second time'))
+    monkeypatch.setattr(type(lab), 'measure', lambda *arguments, **options: pytest.fail('a measurement was computed a second time'))
+    for compute in (lab.fit_alone, lab.fit_singles, lab.fit_middle, lab.measure_middle, lab.measure_sources, lab.folds.fit_alone):
+        assert compute() is compute()
+    assert all(lab.folds.fit_trials()[tau] is fit for tau, fit in lab.folds.fit_trials().items())
 
 
 def test_a_fold_is_left_out_evenly_by_class_and_never_drawn(lab):
@@ -98,7 +107,7 @@ def test_a_fold_is_left_out_evenly_by_class_and_never_drawn(lab):
         without = lab.train[seed][lab.folds.fold[seed] == out]
         assert sorted(lab.labels[without]) == [0, 1, 2]
         assert sorted(lab.folds.rows[seed][out]) == sorted(set(lab.train[seed]) - set(without))
-    drawn = lab.folds.alone.policy.quantities[:, lab.target]
+    drawn = lab.folds.fit_alone().policy.quantities[:, lab.target]
     assert drawn.tolist() == [9.0] * SEEDS * 4
 
 
@@ -151,7 +160,7 @@ def feature_lab(features, labels):
     """As much of a Lab as methods take that combine features [K, n, D]; one seed, every row trains."""
     return types.SimpleNamespace(source_features=lambda: features[None], train=np.arange(len(labels))[None], labels=labels,
                                  classes=('a', 'b'),
-                                 splits=(None,), singles=types.SimpleNamespace(record={'seconds': 1.5}))
+                                 splits=(None,), fit_singles=lambda: types.SimpleNamespace(record={'seconds': 1.5}))
 
 
 @pytest.mark.parametrize('informative', [0, 1, 2])

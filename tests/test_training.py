@@ -25,7 +25,7 @@ def domains():
 
 def advance(trainer, domains, *, segments=2, weights=WEIGHTS, last=(20, 20), start=None):
     """(states, losses) of two lanes after some segments."""
-    start = trainer.start(jnp.arange(2, dtype=jnp.uint32)) if start is None else start
+    start = trainer.init_params(jnp.arange(2, dtype=jnp.uint32)) if start is None else start
     state = jax.vmap(step.fresh)(jax.tree.map(jnp.copy, start))
     policy = policy_of((weights, weights), (QUANTITIES, QUANTITIES))
     for segment in range(segments):
@@ -66,7 +66,7 @@ def test_eight_devices_give_the_same_fit(domains, reference):
 @pytest.mark.parametrize('resident', [True, False])
 def test_a_change_of_mind_compiles_nothing(domains, resident, caplog):
     trainer = small.trainer(domains, resident=resident)
-    start = trainer.start(jnp.arange(2, dtype=jnp.uint32))
+    start = trainer.init_params(jnp.arange(2, dtype=jnp.uint32))
     before, _ = advance(trainer, domains, segments=1, start=start)
     jax.config.update('jax_log_compiles', True)  # of threads too, unlike the context manager
     try:
@@ -96,7 +96,7 @@ def test_a_long_fit_reaches_weighted_ridge(tmp_path):
 def run(trainer, folder, domains, *, plan=lambda policy: np.array([40, 30]), quantities=QUANTITIES, name='some', stop=None, start=None,
         **more):
     """A fit of two lanes."""
-    start = trainer.start(jnp.arange(2, dtype=jnp.uint32)) if start is None else start
+    start = trainer.init_params(jnp.arange(2, dtype=jnp.uint32)) if start is None else start
     policy = policy_of((WEIGHTS, WEIGHTS), (quantities, quantities))
     return fit(trainer, Store(folder), name, lanes=lanes_of(range(2)), start=start, policy=policy, scaling=small.plain(domains), plan=plan,
                stop=stop or types.SimpleNamespace(requested=False), **more)
@@ -140,7 +140,7 @@ def test_a_finished_fit_is_read_and_not_trained(domains, trained, tmp_path):
 
 
 def test_a_loss_that_is_not_finite_names_the_fit_and_the_lane(domains, trained, tmp_path):
-    start = jax.tree.map(lambda x: x.at[1].set(jnp.inf), trained.start(jnp.arange(2, dtype=jnp.uint32)))
+    start = jax.tree.map(lambda x: x.at[1].set(jnp.inf), trained.init_params(jnp.arange(2, dtype=jnp.uint32)))
     with pytest.raises(UserError, match=r'fit broken: the loss of lane 1 is not finite at step 10; lower config\.train\.rate') as error:
         run(trained, tmp_path, domains, name='broken', start=start)
     assert '\n' not in str(error.value)

@@ -34,20 +34,21 @@ class Folds:
         many = jnp.asarray([len(row) for row in rows], jnp.float32)
         return self.lab.fit(name, policy.replace(quantities=policy.quantities.at[:, self.lab.target].set(many)), rows=padded)
 
-    @functools.cached_property
-    def alone(self):
+    def fit_alone(self):
         """The Fit without sources."""
-        return self.fit('folds', 0)
+        return self.lab.once('folds', lambda: self.fit('folds', 0))
 
-    @functools.cached_property
-    def trials(self):
+    def fit_trials(self):
         """{tau: Fit}: the sources at the weights that the shortfall tau gives them."""
-        weights = lambda tau: self.lab.first.replace(shortfall=jnp.full(len(self.fold), tau)).weights().weights
-        return {tau: self.fit(f'trial_{tau:g}', weights(tau)) for tau in SHORTFALLS}
+        return {tau: self.lab.once(f'trial_{tau:g}', functools.partial(self._fit_trial, tau)) for tau in SHORTFALLS}
 
-    def shortfall(self):
+    def _fit_trial(self, tau):
+        measured = self.lab.measure_middle().replace(shortfall=jnp.full(len(self.fold), tau))
+        return self.fit(f'trial_{tau:g}', measured.weights().weights)
+
+    def measure_shortfall(self):
         """tau [S], of SHORTFALLS or NO_SOURCES: under which fits have the least loss on the folds that they left out."""
-        losses = {tau: self.loss(fitted) for tau, fitted in {NO_SOURCES: self.alone, **self.trials}.items()}
+        losses = {tau: self.loss(fitted) for tau, fitted in {NO_SOURCES: self.fit_alone(), **self.fit_trials()}.items()}
         return jnp.asarray(list(losses))[jnp.argmin(jnp.stack(list(losses.values())), 0)]
 
     def loss(self, fitted):

@@ -55,6 +55,13 @@ class Lab:
     budget: float
     costs: tuple[float, ...]
     patience: float = 60.0
+    memo: dict = dataclasses.field(default_factory=dict)  # {name: result} of the fits and measurements that have been computed
+
+    def once(self, name, compute):
+        """compute(), from the memo after the first call with this name: a fit is neither trained nor loaded twice."""
+        if name not in self.memo:
+            self.memo[name] = compute()
+        return self.memo[name]
 
     @property
     def domains(self):
@@ -91,15 +98,13 @@ class Lab:
         """The target's labels [n]."""
         return np.asarray(self.domains[self.target].labels)
 
-    @functools.cached_property
-    def start(self):
+    def init_params(self):
         """Parameters at step 0 [S, ...]."""
-        return self.trainer.start(self.seeds)
+        return self.once('init_params', lambda: self.trainer.init_params(self.seeds))
 
-    @functools.cached_property
-    def parameters(self):
+    def count_params(self):
         """d: how many parameters are trained."""
-        return dimension(jax.tree.map(lambda x: x[0], self.start))
+        return self.once('count_params', lambda: dimension(jax.tree.map(lambda x: x[0], self.init_params())))
 
     def policy(self, weights, quantities=None, target=1.0):
         """The Policy [S, D] of weights and quantities [S, K] (all samples if None) of the sources, and of the target's weight."""
@@ -129,25 +134,25 @@ class Lab:
         segment, batch = self.trainer.settings.segment, self.trainer.settings.batch
         plan = lambda policy: policies.steps(policy, epochs=times * self.epochs, batch=batch, least=int(times * self.least))
         every = segment * max(1, int(plan(policy).max()) // segment // self.control.decisions)
-        return fit(self.trainer, self.store, name, lanes=lanes, start=jax.tree.map(repeat, self.start), policy=policy, scaling=self.scaling,
-                   plan=plan, stop=self.stop, controller=controller, every=every, patience=self.patience)
+        return fit(self.trainer, self.store, name, lanes=lanes, start=jax.tree.map(repeat, self.init_params()), policy=policy,
+                   scaling=self.scaling, plan=plan, stop=self.stop, controller=controller, every=every, patience=self.patience)
 
-    @functools.cached_property
-    def alone(self):
+    def fit_alone(self):
         """The Fit to the target alone [S]."""
-        return self.fit('target_only', self.policy(0))
+        return self.once('target_only', lambda: self.fit('target_only', self.policy(0)))
 
-    @functools.cached_property
-    def singles(self):
+    def fit_singles(self):
         """The Fit to each source alone, theta_k: lanes [S K], all sources of a seed after each other."""
+        return self.once('each_source', self._fit_singles)
+
+    def _fit_singles(self):
         own = np.eye(len(self.sources), dtype=np.float32)
         parts = [self.policy(row, target=0.0) for row in own]
         return self.fit('each_source', jax.tree.map(lambda *x: jnp.stack(x, 1).reshape(-1, x[0].shape[-1]), *parts))
 
-    @functools.cached_property
-    def middle(self):
+    def fit_middle(self):
         """The Fit in which the target counts as much as all sources together [S]: where J is taken first."""
-        return self.fit('middle', self.policy(self.target_size / self.sizes / len(self.sizes)))
+        return self.once('middle', lambda: self.fit('middle', self.policy(self.target_size / self.sizes / len(self.sizes))))
 
     @functools.cached_property
     def folds(self):
@@ -155,45 +160,47 @@ class Lab:
         fold = assign(self.labels[self.train], self.folds_wanted, stratified=self.classes is not None)
         return None if fold is None else Folds(self, fold)
 
-    @functools.cached_property
-    def first(self):
+    def measure_middle(self):
         """The Measured at the middle fit, with a shortfall of 1."""
-        return jax.block_until_ready(self.measure(self.middle.params, jnp.ones(len(self.splits))))
+        shortfall = jnp.ones(len(self.splits))
+        return self.once('measure_middle', lambda: jax.block_until_ready(self.measure(self.fit_middle().params, shortfall)))
 
-    @functools.cached_property
-    def measured(self):
-        """(Measured at the middle fit, seconds that its products and solving took once they were compiled)."""
-        first, began = self.first, time.perf_counter()
-        jax.block_until_ready(self.measure(self.middle.params, first.shortfall))
+    def measure_sources(self):
+        """(Measured at the middle fit with the shortfall of the folds, seconds of its products and solving without compilation)."""
+        return self.once('measure_sources', self._measure_sources)
+
+    def _measure_sources(self):
+        first, began = self.measure_middle(), time.perf_counter()
+        jax.block_until_ready(self.measure(self.fit_middle().params, first.shortfall))
         seconds = time.perf_counter() - began
-        return (first if self.folds is None else first.replace(shortfall=self.folds.shortfall())), seconds
+        return (first if self.folds is None else first.replace(shortfall=self.folds.measure_shortfall())), seconds
 
     def measure(self, at, shortfall, target=None):
-        """The Measured of this lab with J at parameters [S, ...], for a shortfall [S].
+        """The Measured of this target and its sources, with J at parameters [S, ...], for a shortfall [S].
 
         target: the parameters that G starts from, those of the fit to the target alone if None.
         """
-        folds = None if self.folds is None else self.by_seed(self.folds.alone.params)
-        target = self.alone.params if target is None else target
+        folds = None if self.folds is None else self.by_seed(self.folds.fit_alone().params)
+        target = self.fit_alone().params if target is None else target
         kind = 'gauss_newton' if self.classes is None else 'true'
-        raw, noise = measure.raw_gram(self.apply, at, target, self.by_seed(self.singles.params), folds, self.inputs(self.train), kind=kind,
-                                      target_size=self.target_size, d=self.parameters)
+        singles, d = self.by_seed(self.fit_singles().params), self.count_params()
+        raw, noise = measure.raw_gram(self.apply, at, target, singles, folds, self.inputs(self.train), kind=kind,
+                                      target_size=self.target_size, d=d)
         sizes = jnp.asarray(self.sizes, jnp.float32)
-        gram = debias_gram(raw, float(self.target_size), sizes, self.parameters)
+        gram = debias_gram(raw, float(self.target_size), sizes, d)
         return Measured(raw=raw, gram=gram, noise=noise, shortfall=shortfall, target_size=jnp.float32(self.target_size), source_sizes=sizes)
 
     def by_seed(self, params):
         """Parameters [S, L / S, ...] of lanes [L, ...]."""
         return jax.tree.map(lambda x: x.reshape(len(self.splits), -1, *x.shape[1:]), params)
 
-    @functools.cached_property
-    def apply(self):
-        """apply(params, inputs) -> outputs, of prepared inputs."""
-        return lambda params, inputs: self.trainer.model.apply(params, self.trainer.frozen, inputs)
+    def apply(self, params, inputs):
+        """Outputs [n, C] of parameters on prepared inputs [n, ...]."""
+        return self.trainer.model.apply(params, self.trainer.frozen, inputs)
 
     def source_features(self):
         """Features [S, K, n, D] of the sources' fits on all the target's rows: what the head takes, or outputs if it alone is trained."""
-        out = self.outputs(self.singles.params, features=self.trunk_trained)
+        out = self.outputs(self.fit_singles().params, features=self.trunk_trained)
         return out.reshape(len(self.splits), len(self.sources), *out.shape[1:])
 
     def inputs(self, rows, domain=None):

@@ -84,12 +84,12 @@ def run_target(job, target, stop, progress):
         done[name] = lab.store.record(f'methods/{name}')
         if done[name] is None:
             outcome = METHODS[name](lab)
-            done[name] = record(lab, outcome, lab.measured[0] if wanted else None)
+            done[name] = record(lab, outcome, lab.measure_sources()[0] if wanted else None)
             lab.store.save(f'methods/{name}', None, done[name])
         progress.update(1, at=f'{job.domains.names[target]} {name}')
     curve = lab.store.record('budget')
     if wanted and curve is None:
-        curve = pareto(lab.measured[0], lab.costs)
+        curve = pareto(lab.measure_sources()[0], lab.costs)
         lab.store.save('budget', None, curve)
     return done, curve
 

@@ -7,4 +7,4 @@ def run(lab):
     def decide(measured):
         solution = measured.within(lab.budget, lab.costs)
         return solution.weights, solution.quantities
-    return control.static(lab, 'uowq_budget', decide, *lab.measured)
+    return control.static(lab, 'uowq_budget', decide, *lab.measure_sources())

@@ -8,7 +8,7 @@ from transfer_jax.solution import check
 def static(lab, name, decide, measured, seconds=0.0, more=()):
     """The Outcome of a fit under the policy that decide(measured) -> (weights, quantities) [S, K] gives."""
     fitted = lab.fit(name, lab.policy(*decide(measured)))
-    return outcome(lab, fitted, shared=(*shared_fits(lab), *more), control_seconds=seconds)
+    return outcome(lab, fitted, shared=(*fit_shared(lab), *more), control_seconds=seconds)
 
 
 def dynamic(lab, name, decide, measure=None):
@@ -16,7 +16,7 @@ def dynamic(lab, name, decide, measure=None):
     and the policy goes `damping` of the way. G's differences stay those of the fits to one domain each: a fit that already leans to
     a source cannot see how far that source has moved it. measure(params, step) -> Measured may say otherwise.
     """
-    first, seconds = lab.measured
+    first, seconds = lab.measure_sources()
     again = measure or (lambda params, step: lab.measure(params, first.shortfall) if step else first)
 
     def controller(params, policy, step):
@@ -26,13 +26,13 @@ def dynamic(lab, name, decide, measure=None):
         return policy.replace(weights=move(policy.weights, wanted.weights),
                               quantities=jnp.round(move(policy.quantities, wanted.quantities)))
     fitted = lab.fit(name, lab.policy(*decide(first)), controller=controller)
-    return outcome(lab, fitted, shared=shared_fits(lab), control_seconds=seconds)
+    return outcome(lab, fitted, shared=fit_shared(lab), control_seconds=seconds)
 
 
-def shared_fits(lab):
+def fit_shared(lab):
     """The fits that measuring takes."""
-    by_folds = () if lab.folds is None else (lab.folds.alone, *lab.folds.trials.values())
-    return lab.singles, lab.alone, lab.middle, *by_folds
+    by_folds = () if lab.folds is None else (lab.folds.fit_alone(), *lab.folds.fit_trials().values())
+    return lab.fit_singles(), lab.fit_alone(), lab.fit_middle(), *by_folds
 
 
 def weights_of(measured):

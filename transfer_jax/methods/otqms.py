@@ -13,7 +13,7 @@ def dynamic(lab):
 
 def exact(lab):
     """Quantities found once, from theta_0 as the target's own fit leaves it."""
-    return _from_theta_0(lab, 'otqms_exact', lab.alone)
+    return _from_theta_0(lab, 'otqms_exact', lab.fit_alone())
 
 
 def under(lab):
@@ -29,12 +29,13 @@ def over(lab):
 def published(lab):
     """As the paper writes it: theta_0 is where the fit stands, and G is used as it comes, with noise 1 / N0."""
     def at(params, step):
-        theta_0 = params if step else lab.alone.params
+        theta_0 = params if step else lab.fit_alone().params
         found = lab.measure(theta_0, jnp.ones(len(lab.splits)), target=theta_0)
         return found.replace(gram=found.raw * found.noise[:, None, None])
     return control.dynamic(lab, 'otqms_published', control.amounts_of, at)
 
 
 def _from_theta_0(lab, name, theta_0):
-    measured = lab.measure(theta_0.params, lab.measured[0].shortfall, target=theta_0.params)
-    return control.static(lab, name, control.amounts_of, measured, lab.measured[1], (theta_0,))
+    middle, seconds = lab.measure_sources()
+    measured = lab.measure(theta_0.params, middle.shortfall, target=theta_0.params)
+    return control.static(lab, name, control.amounts_of, measured, seconds, (theta_0,))

@@ -38,4 +38,4 @@ def outcome(lab, fitted, *, outputs=None, lanes=None, shared=(), shared_seconds=
 def combined(lab, outputs, mixture=None):
     """The Outcome of a method that combines the source fits and trains nothing; mixture [S, K]: how, if it says so."""
     return Outcome(outputs=outputs, weights=mixture, drawn=np.zeros(len(lab.splits), int), seconds=0.0,
-                   shared_seconds=lab.singles.record['seconds'])
+                   shared_seconds=lab.fit_singles().record['seconds'])

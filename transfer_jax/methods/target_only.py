@@ -4,4 +4,4 @@ from transfer_jax.methods.protocol import outcome
 
 def run(lab):
     """The fit to the target alone."""
-    return outcome(lab, lab.alone)
+    return outcome(lab, lab.fit_alone())

@@ -9,4 +9,4 @@ def dynamic(lab):
 
 def static(lab):
     """Weights found once, before the fit."""
-    return control.static(lab, 'uowq_static', control.weights_of, *lab.measured)
+    return control.static(lab, 'uowq_static', control.weights_of, *lab.measure_sources())

@@ -55,7 +55,7 @@ class Trainer:
         """The loss [B] of outputs and labels."""
         return step.squared_loss if self.domains.classes is None else step.softmax_loss
 
-    def start(self, seeds):
+    def init_params(self, seeds):
         """Parameters at step 0, [L, ...], of the seeds [L]: the same for every fit of a seed."""
         return jax.vmap(lambda seed: self.model.init(stream_key(seed, 'init'))[0])(jnp.asarray(seeds))
 

@@ -18,6 +18,7 @@ from absl.testing import flagsaver
 import tqd_jax.train as loop
 from tqd_jax import config as rules
 from tqd_jax import main
+from tqd_jax.run import check_accumulation
 from tqd_jax.data.draws import Bucket
 from tqd_jax.data.frames import LONG, FrameStore
 from transfer_jax.runtime.app import parse
@@ -126,6 +127,8 @@ FAULTS = {
     '--config.mesh.fsdp=3': ['fsdp=3', '8 devices'],
     '--config.train.batch=12': ['a batch of 12 does not divide over 8 devices; take 8 or 16'],
     '--config.train.accumulate=3': ['config.train.batch = 8', 'train.accumulate = 3'],
+    '--config.train.accumulate=8': ['config.train.batch = 8 does not divide into train.accumulate = 8 slices over 8 devices',
+                                    'take a batch of 64, or train.accumulate of 1'],
     '--config.init_from=gone.npz': ["config.init_from = 'gone.npz'", 'no such file'],
     '--config.init_from=asset:gone.npz': ["config.init_from = 'asset:gone.npz'", 'no such file'],
     '--mode=dance': ['mode', 'dance', 'train|score|sample|eval'],
@@ -140,6 +143,18 @@ def test_a_fault_of_the_command_line_is_one_line_before_anything_is_done(tmp_pat
         main.main(parse(['main', *small.command_line(tmp_path), fault], rules.RULES))
     assert all(word in one_line(error) for word in FAULTS[fault]), error.value
     assert not (tmp_path / 'library').exists() and not (tmp_path / 'scores.parquet').exists()
+
+
+@pytest.mark.parametrize(('batch', 'accumulate', 'devices', 'advice'), [
+    (24, 4, 4, 'a batch of 16 or 32, or train.accumulate of 1, 2, 3, 6'), (16, 16, 8, 'a batch of 128, or train.accumulate of 1, 2')])
+def test_slices_that_do_not_divide_over_the_devices_are_refused_with_numbers_that_do(batch, accumulate, devices, advice):
+    with pytest.raises(UserError, match=f'take {advice}$'):
+        check_accumulation(batch, accumulate, devices)
+    text = advice.replace(',', ' ').split()
+    batches, slices = ([int(word) for word in part if word.isdigit()] for part in (text[:text.index('train.accumulate')],
+                                                                                    text[text.index('train.accumulate'):]))
+    for fitting in ([(b, accumulate) for b in batches] + [(batch, a) for a in slices]):
+        check_accumulation(*fitting, devices)
 
 
 def test_as_a_program_it_is_one_line_on_stderr_and_code_2(program, tmp_path):

@@ -55,13 +55,26 @@ class Run:
 
 def check_start(config, *, fresh):
     """Raises UserError for what only the machine and the files can tell, before any clip is scored: devices, batch, first weights."""
-    check_batch(config.train.batch, make_mesh(config.mesh.data, config.mesh.fsdp))
+    mesh = make_mesh(config.mesh.data, config.mesh.fsdp)
+    check_batch(config.train.batch, mesh)
+    check_accumulation(config.train.batch, config.train.accumulate, mesh.size)
     if fresh and config.law.kind == rules.LEARNED:
         read_law(config.law.file)
     if fresh and config.init_from is not None:
         path = weights_path(config.init_from)
         load_weights(path, wan.abstract_params(model_config(config.model)))
         _check_meaning(config, path)
+
+
+def check_accumulation(batch, accumulate, devices):
+    """Raises UserError where the slices of a batch do not divide over the devices: then each device would do, and hold, more than its part."""
+    whole = devices * accumulate
+    if batch % whole:
+        below = batch - batch % whole
+        near = f'{below} or {below + whole}' if below else f'{whole}'
+        fit = ', '.join(str(n) for n in range(1, batch // devices + 1) if batch // devices % n == 0)
+        raise UserError(f'config.train.batch = {batch} does not divide into train.accumulate = {accumulate} slices over {devices} devices: '
+                        f'take a batch of {near}, or train.accumulate of {fit}')
 
 
 def build(config, workdir):

@@ -18,21 +18,33 @@ class TrainState:
 
 
 def make_optimizer(train):
-    """AdamW or Muon after clipping by the global norm; a linear warm-up, then a constant or cosine rate. `train` is config.train.
+    """AdamW or Muon after clipping by the global norm, at the rate of make_schedule. `train` is config.train.
 
     Muon (Jordan et al. 2024) orthogonalises the updates of the blocks' matrices, scaled to the size of AdamW's (Liu et al. 2025,
-    arXiv:2502.16982), so that one learning rate serves both; everything else goes through AdamW with Nesterov's momentum.
-    Returns (optimizer, schedule).
+    arXiv:2502.16982), so that one learning rate serves both; everything else goes through Adam with Nesterov's momentum. The decay
+    p <- p - rate * weight_decay * p acts on kernels alone, in both. Returns (optimizer, schedule).
     """
+    if train.optimizer == 'muon':
+        update = contrib.muon(1.0, beta=MUON_MOMENTUM, adam_b1=train.b1, adam_b2=train.b2, consistent_rms=0.2,
+                              muon_weight_dimension_numbers=_block_matrices)
+    else:
+        update = optax.adam(1.0, b1=train.b1, b2=train.b2)
+    schedule = make_schedule(train)
+    decay = optax.add_decayed_weights(-train.weight_decay, mask=is_decayed)  # update is negative already
+    return optax.chain(optax.clip_by_global_norm(train.clip_norm), update, decay, optax.scale_by_schedule(schedule)), schedule
+
+
+def make_schedule(train):
+    """The learning rate of step s = 0, 1, ...: r (s + 1) / warmup while s < warmup, then constant, or along a cosine to 0 at train.steps."""
     tail = {'constant': lambda: optax.constant_schedule(train.learning_rate),
             'cosine': lambda: optax.cosine_decay_schedule(train.learning_rate, max(1, train.steps - train.warmup))}[train.schedule]()
-    schedule = optax.join_schedules([optax.linear_schedule(0.0, train.learning_rate, max(1, train.warmup)), tail], [train.warmup])
-    if train.optimizer == 'muon':
-        update = contrib.muon(schedule, beta=MUON_MOMENTUM, adam_b1=train.b1, adam_b2=train.b2, weight_decay=train.weight_decay,
-                              adam_weight_decay=train.weight_decay, consistent_rms=0.2, muon_weight_dimension_numbers=_block_matrices)
-    else:
-        update = optax.adamw(schedule, b1=train.b1, b2=train.b2, weight_decay=train.weight_decay)
-    return optax.chain(optax.clip_by_global_norm(train.clip_norm), update), schedule
+    rise = lambda step: train.learning_rate * (step + 1) / max(1, train.warmup)
+    return optax.join_schedules([rise, tail], [train.warmup])
+
+
+def is_decayed(params):
+    """For weight decay: True at kernels; False at norms, biases, modulation and embeddings."""
+    return jax.tree.map_with_path(lambda path, leaf: path[-1].key == 'kernel', params)
 
 
 def _block_matrices(params):

@@ -17,6 +17,6 @@ def get_config():
     config.data.rows = 'l1'                 # histograms of different totals
     config.data.columns = 'standard'
     config.data.validation = 1              # the smallest class has eight examples
-    config.train.rate = 0.001
+    config.train.learning_rate = 0.001
     config.train.prior = 0.3
     return config

@@ -20,5 +20,5 @@ def get_config():
     config.model.kind = 'convnet'
     config.model.hidden = (32, 64, 128)
     config.model.trainable = 'head'
-    config.train.rate = 0.001
+    config.train.learning_rate = 0.001
     return config

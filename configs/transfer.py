@@ -52,13 +52,13 @@ def get_config():
 
     config.train = ConfigDict()
     config.train.batch = 64
-    config.train.rate = 0.01                # of Adam, falling to 0 along a cosine
+    config.train.learning_rate = 0.01       # of Adam, falling to 0 along a cosine
     config.train.prior = 1.0                # pull to the start, in samples: ridge for a head, L2-SP in fine-tuning
     config.train.epochs = 10.0              # passes over the samples that a method takes
-    config.train.least_steps = 200          # and at least so many steps
+    config.train.min_steps = 200            # and at least so many steps
     config.train.segment = 20               # steps of one call
     config.train.sampling = 'shares'        # how often a source is drawn: by its share of the loss, its 'sizes', or all 'even'
-    config.train.lanes = 64                 # fits in one vmap; 1 is quicker for a convnet on a CPU, and takes less memory
+    config.train.replicas = 64              # fits in one vmap; 1 is quicker for a convnet on a CPU, and takes less memory
 
     config.transfer = ConfigDict()
     config.transfer.methods = ('target_only', 'all_sources', 'single_source', 'h_ensemble', 'mcw', 'wadn', 'otqms_published',

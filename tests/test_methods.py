@@ -23,7 +23,7 @@ MAY_AGREE = {'otqms_exact', 'otqms_over'}  # the same whole numbers of samples w
 def lab(tmp_path_factory, compiled):
     domains = small.blobs()
     trainer = small.trainer(domains, segment=20)
-    return small.lab(tmp_path_factory.mktemp('fits'), domains, trainer=trainer, least=100, epochs=20.0, seeds=SEEDS)
+    return small.lab(tmp_path_factory.mktemp('fits'), domains, trainer=trainer, min_steps=100, epochs=20.0, seeds=SEEDS)
 
 
 @pytest.fixture(scope='module')

@@ -30,7 +30,7 @@ def main(config):
     if WORKDIR.value == 'bug':
         raise KeyError('a bug')
     print(json.dumps({'workdir': WORKDIR.value, **to_json(config)}))
-run_app(main, RULES)
+run_app(main, RULES, {'train.speed': 'train.lr'})
 """
 
 
@@ -58,6 +58,7 @@ def test_overrides_of_every_kind_reach_main(run):
 
 @pytest.mark.parametrize('arguments, words', [
     (['--config=good.py', '--config.train.stpes=5'], "config.train.stpes = '5': there is no such key; did you mean config.train.steps?"),
+    (['--config=good.py', '--config.train.speed=2'], 'config.train.speed was renamed: write config.train.lr'),
     (['--config=good.py', '--config.train.steps=abc'], "config.train.steps = 'abc'; allowed: an integer, at least 1"),
     (['--config=good.py', '--config.train.lr=true'], 'config.train.lr = True; allowed: a number, above 0'),
     (['--config=good.py', '--config.train.lr=nan'], "config.train.lr = 'nan'; allowed: a number, above 0"),

@@ -13,6 +13,7 @@ from transfer_jax.runtime.config import (
     differences,
     integer,
     number,
+    old_names,
     optional,
     sequence,
     text,
@@ -82,6 +83,19 @@ def test_an_unknown_key_gets_a_suggestion(key, value, words):
     with pytest.raises(UserError, match=key) as caught:
         check(changed(key, value), RULES)
     assert words in str(caught.value)
+
+
+def test_an_old_key_gets_its_new_name():
+    renamed = {'train.speed': 'train.lr', 'rounds': 'train.steps', 'train.gone': 'elsewhere'}
+    config = good().to_dict()
+    config['train']['speed'] = config['train'].pop('lr')
+    with pytest.raises(UserError, match=r'^config\.train\.speed was renamed: write config\.train\.lr$'):
+        check(config, RULES, renamed)
+    with pytest.raises(UserError, match=r'^config\.rounds was renamed: write config\.train\.steps$'):
+        check({**good().to_dict(), 'rounds': 5}, RULES, renamed)
+    with pytest.raises(UserError, match='there is no such key'):  # the other mode of a job has no rule for the new name
+        check(changed('train.gone', 1), RULES, renamed)
+    assert old_names(config, renamed) == ['train.speed is now train.lr'] and old_names(good(), renamed) == []
 
 
 def test_missing_keys_are_named():

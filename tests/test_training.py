@@ -6,7 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 import transfer_small as small
-from transfer_small import QUANTITIES, ROWS, WEIGHTS, lanes_of, policy_of
+from transfer_small import QUANTITIES, ROWS, WEIGHTS, policy_of, replicas_of
 
 from transfer_jax.runtime.errors import UserError
 from transfer_jax.runtime.store import Store
@@ -24,12 +24,12 @@ def domains():
 # --- trainer
 
 def advance(trainer, domains, *, segments=2, weights=WEIGHTS, last=(20, 20), start=None):
-    """(states, losses) of two lanes after some segments."""
+    """(states, losses) of two replicas after some segments."""
     start = trainer.init_params(jnp.arange(2, dtype=jnp.uint32)) if start is None else start
     state = jax.vmap(step.fresh)(jax.tree.map(jnp.copy, start))
     policy = policy_of((weights, weights), (QUANTITIES, QUANTITIES))
     for segment in range(segments):
-        state, loss = trainer.advance(state, start, lanes_of(range(2)), policy, jnp.asarray(last, jnp.int32), small.plain(domains),
+        state, loss = trainer.advance(state, start, replicas_of(range(2)), policy, jnp.asarray(last, jnp.int32), small.plain(domains),
                                       segment * trainer.settings.segment)
     return state, loss
 
@@ -40,9 +40,9 @@ def reference(domains):
     return advance(small.trainer(domains), domains)
 
 
-def test_lanes_side_by_side_are_lanes_one_at_a_time(domains, reference):
+def test_replicas_side_by_side_are_replicas_one_at_a_time(domains, reference):
     together = reference[0].params['head']['kernel']
-    apart, _ = advance(small.trainer(domains, lanes=1), domains)
+    apart, _ = advance(small.trainer(domains, replicas=1), domains)
     np.testing.assert_allclose(apart.params['head']['kernel'], together, atol=1e-6)
     assert not np.allclose(together[0], together[1], atol=1e-2)
 
@@ -95,11 +95,11 @@ def test_a_long_fit_reaches_weighted_ridge(tmp_path):
 
 def run(trainer, folder, domains, *, plan=lambda policy: np.array([40, 30]), quantities=QUANTITIES, name='some', stop=None, start=None,
         **more):
-    """A fit of two lanes."""
+    """A fit of two replicas."""
     start = trainer.init_params(jnp.arange(2, dtype=jnp.uint32)) if start is None else start
     policy = policy_of((WEIGHTS, WEIGHTS), (quantities, quantities))
-    return fit(trainer, Store(folder), name, lanes=lanes_of(range(2)), start=start, policy=policy, scaling=small.plain(domains), plan=plan,
-               stop=stop or types.SimpleNamespace(requested=False), **more)
+    return fit(trainer, Store(folder), name, replicas=replicas_of(range(2)), start=start, policy=policy,
+               scaling=small.plain(domains), plan=plan,stop=stop or types.SimpleNamespace(requested=False), **more)
 
 
 @pytest.fixture(scope='module')
@@ -134,20 +134,21 @@ def test_a_stopped_fit_ends_bit_for_bit_like_one_that_was_not(domains, trained, 
 
 def test_a_finished_fit_is_read_and_not_trained(domains, trained, tmp_path):
     first = run(trained, tmp_path, domains)
-    again = fit(None, Store(tmp_path), 'some', lanes=None, start=first.params, policy=first.policy, scaling=None, plan=None, stop=None)
+    again = fit(None, Store(tmp_path), 'some', replicas=None, start=first.params, policy=first.policy, scaling=None, plan=None, stop=None)
     jax.tree.map(np.testing.assert_array_equal, (first.params, first.policy), (again.params, again.policy))
     assert again.record['drawn'] == first.record['drawn']
 
 
 def test_a_loss_that_is_not_finite_names_the_fit_and_the_lane(domains, trained, tmp_path):
     start = jax.tree.map(lambda x: x.at[1].set(jnp.inf), trained.init_params(jnp.arange(2, dtype=jnp.uint32)))
-    with pytest.raises(UserError, match=r'fit broken: the loss of lane 1 is not finite at step 10; lower config\.train\.rate') as error:
+    message = r'fit broken: the loss of replica 1 is not finite at step 10; lower config\.train\.learning_rate'
+    with pytest.raises(UserError, match=message) as error:
         run(trained, tmp_path, domains, name='broken', start=start)
     assert '\n' not in str(error.value)
 
 
-def test_a_lane_that_has_ended_stays_so_and_what_was_drawn_is_counted(domains, trained, tmp_path):
-    """Plans may grow while a fit goes on: a lane still at work goes on longer, one that has ended does not begin again."""
+def test_a_replica_that_has_ended_stays_so_and_what_was_drawn_is_counted(domains, trained, tmp_path):
+    """Plans may grow while a fit goes on: a replica still at work goes on longer, one that has ended does not begin again."""
     plan = lambda policy: np.where(np.asarray(policy.weights[:, 0]) > 0.5, [30, 60], [10, 40])
     more = lambda params, policy, step: policy.replace(weights=policy.weights.at[:, 0].set(0.3 + step / 20))
     fitted = run(trained, tmp_path, domains, plan=plan, controller=more, every=20)

@@ -155,9 +155,9 @@ def test_the_same_numbers_in_other_files_give_the_same_results(arrays):
         same(transfer_job.run(folder / f'other{number}', **other, **ARRAYS), results)
 
 
-def test_inputs_that_stay_on_the_host_and_lanes_one_by_one_change_nothing(arrays):
+def test_inputs_that_stay_on_the_host_and_replicas_one_by_one_change_nothing(arrays):
     folder, _, results = arrays
-    same(transfer_job.run(folder / 'host', **{'data.path': folder / 'all.npz', 'data.resident_gb': 0, 'train.lanes': 1, **ARRAYS,
+    same(transfer_job.run(folder / 'host', **{'data.path': folder / 'all.npz', 'data.resident_gb': 0, 'train.replicas': 1, **ARRAYS,
                                                 'transfer.methods': TWO}), results)
 
 
@@ -181,7 +181,7 @@ def test_a_regression_from_end_to_end(tmp_path, compiled):
     y = (table['x'] @ np.array([1, -2, 0.5, 0]) + 0.1 * np.random.default_rng(0).normal(size=len(table['x']))).astype(np.float32)
     np.savez(tmp_path / 'lines.npz', x=table['x'], y=y, d=table['d'])
     results = transfer_job.run(tmp_path / 'run', **{
-        'data.path': tmp_path / 'lines.npz', 'data.task': 'regression', 'data.shots': 8, 'targets': "('b',)", 'train.least_steps': 100,
+        'data.path': tmp_path / 'lines.npz', 'data.task': 'regression', 'data.shots': 8, 'targets': "('b',)", 'train.min_steps': 100,
         'transfer.methods': "('target_only','uowq')"})
     assert results['classes'] is None and 'Explained variance' in Page(tmp_path / 'run/report.html').text
     splits, x = json.loads((tmp_path / 'run/splits.json').read_text())['b'], table['x'][table['d'] == 'b']

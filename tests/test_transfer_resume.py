@@ -1,4 +1,5 @@
 """Killed, stopped or extended, a transfer run ends as one that was never interrupted; what it cannot go on from is named."""
+import json
 import pathlib
 import shutil
 import signal
@@ -15,7 +16,7 @@ STEPS, SEGMENT = 240, 10
 
 
 def changes(data, **more):
-    return {'data.path': data, 'targets': "('a',)", 'transfer.methods': "('target_only','uowq')", 'train.least_steps': STEPS,
+    return {'data.path': data, 'targets': "('a',)", 'transfer.methods': "('target_only','uowq')", 'train.min_steps': STEPS,
             'train.segment': SEGMENT, **more}
 
 
@@ -110,7 +111,8 @@ def test_another_target_is_added_and_the_first_is_kept(data, straight, copy, com
 
 
 @pytest.mark.parametrize(('key', 'value', 'words'), [
-    ('train.rate', 0.1, 'train.rate: 0.05 -> 0.1'), ('seeds', 3, 'seeds: 2 -> 3'), ('data.shots', 3, 'data.shots: 2 -> 3'),
+    ('train.learning_rate', 0.1, 'train.learning_rate: 0.05 -> 0.1'),
+    ('seeds', 3, 'seeds: 2 -> 3'), ('data.shots', 3, 'data.shots: 2 -> 3'),
     ('transfer.costs', "{'b':2.0}", "transfer.costs")])
 def test_another_config_is_refused_and_nothing_is_touched(data, copy, key, value, words):
     left = {path: path.read_bytes() for path in copy.rglob('*') if path.is_file()}
@@ -118,6 +120,17 @@ def test_another_config_is_refused_and_nothing_is_touched(data, copy, key, value
         transfer_job.run(copy, **changes(data, **{key: value}))
     assert words in str(error.value) and '\n' not in str(error.value)
     assert left == {path: path.read_bytes() for path in copy.rglob('*') if path.is_file()}
+
+
+def test_a_run_with_the_key_names_of_an_earlier_version_is_refused_by_these_names(data, copy):
+    path = copy / 'config.json'
+    stored = json.loads(path.read_text())
+    stored['train'] = {{'learning_rate': 'rate', 'replicas': 'lanes'}.get(key, key): value for key, value in stored['train'].items()}
+    path.write_text(json.dumps(stored))
+    with pytest.raises(UserError, match='a run of an earlier version') as error:
+        transfer_job.run(copy, **changes(data))
+    assert 'train.rate is now train.learning_rate, train.lanes is now train.replicas; use another --workdir' in str(error.value)
+    assert json.loads(path.read_text()) == stored
 
 
 def test_other_data_under_the_same_name_are_refused(data, copy, tmp_path):

@@ -29,7 +29,7 @@ def run_steps(inputs, labels, weight, start, *, total=20.0, last=6, prior=3.0):
 @jax.jit
 def one_step(state, batch, start, total, steps, prior):
     return step.train_step(state, batch, start, jnp.uint32(0), apply=lambda params, x: x @ params['kernel'], loss=step.squared_loss,
-                           prepare=lambda x, keys: x, total=total, steps=steps, rate=0.1, prior=prior)
+                           prepare=lambda x, keys: x, total=total, steps=steps, learning_rate=0.1, prior=prior)
 
 
 def test_a_step_is_adams_on_the_penalised_weighted_loss():
@@ -49,7 +49,7 @@ def test_a_step_is_adams_on_the_penalised_weighted_loss():
     assert not np.allclose(theta, start, atol=0.1)
 
 
-def test_a_lane_past_its_steps_stays_bit_for_bit():
+def test_a_replica_past_its_steps_stays_bit_for_bit():
     parts = regression(1)
     there, _ = run_steps(*[part[:4] for part in parts[:3]], parts[3], last=4)
     after, _ = run_steps(*parts, last=4)

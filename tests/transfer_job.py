@@ -14,8 +14,8 @@ from transfer_jax import main
 from transfer_jax.runtime.app import parse
 from transfer_jax.runtime.mesh import make_mesh
 
-SMALL = {'seeds': 2, 'data.shots': 2, 'data.validation': 2, 'train.batch': 8, 'train.least_steps': 8, 'train.epochs': 0.5,
-         'train.segment': 4, 'train.rate': 0.05, 'transfer.decisions': 2, 'transfer.folds': 2}
+SMALL = {'seeds': 2, 'data.shots': 2, 'data.validation': 2, 'train.batch': 8, 'train.min_steps': 8, 'train.epochs': 0.5,
+         'train.segment': 4, 'train.learning_rate': 0.05, 'transfer.decisions': 2, 'transfer.folds': 2}
 
 
 def command_line(workdir, **changes):
@@ -29,7 +29,7 @@ def run(workdir, devices=1, **changes):
     mesh = mock.patch('transfer_jax.job.make_mesh', lambda data, fsdp: make_mesh(data, fsdp, devices=jax.devices()[:devices]))
     with flagsaver.flagsaver(), mesh, warnings.catch_warnings():
         warnings.filterwarnings('ignore', 'the load_module', DeprecationWarning)  # how ml_collections reads a config file
-        main.main(parse(['main', *command_line(workdir, **changes)], rules.RULES))
+        main.main(parse(['main', *command_line(workdir, **changes)], rules.RULES, rules.RENAMED))
     return results(workdir)
 
 

@@ -12,13 +12,13 @@ from transfer_jax.models.build import ModelConfig, build
 from transfer_jax.runtime.keys import stream_key
 from transfer_jax.runtime.mesh import make_mesh
 from transfer_jax.runtime.store import Store
-from transfer_jax.training.draws import Lanes
+from transfer_jax.training.draws import Replicas
 from transfer_jax.training.policy import Policy
 from transfer_jax.training.prepare import fit_scaling
 from transfer_jax.training.trainer import Settings, Trainer, make_pool
 
 CLASSES, TARGET = ('a', 'b', 'c'), 1  # the target lies between its sources, so that numbers of domains are not those of sources
-SETTINGS = {'batch': 16, 'sampling': 'shares', 'rate': 0.05, 'prior': 1.0, 'segment': 10, 'augment': 'none', 'lanes': 64}
+SETTINGS = {'batch': 16, 'sampling': 'shares', 'learning_rate': 0.05, 'prior': 1.0, 'segment': 10, 'augment': 'none', 'replicas': 64}
 
 ROWS = np.array([3, 17, 29, 4])  # of the target that may be drawn
 WEIGHTS, QUANTITIES = (0.3, 1.0, 2.0), (11.0, 4.0, 50.0)
@@ -29,9 +29,9 @@ def policy_of(weights=WEIGHTS, quantities=QUANTITIES):
     return Policy(weights=jnp.asarray(weights, jnp.float32), quantities=jnp.asarray(quantities, jnp.float32))
 
 
-def lanes_of(seeds, rows=ROWS):
-    """Lanes of these seeds that draw the same rows."""
-    return Lanes(seed=jnp.asarray(seeds, jnp.uint32), target=jnp.full(len(seeds), TARGET, jnp.int32),
+def replicas_of(seeds, rows=ROWS):
+    """Replicas of these seeds that draw the same rows."""
+    return Replicas(seed=jnp.asarray(seeds, jnp.uint32), target=jnp.full(len(seeds), TARGET, jnp.int32),
                  rows=jnp.tile(jnp.asarray(rows, jnp.int32), (len(seeds), 1)))
 
 
@@ -76,7 +76,7 @@ def lab(folder, domains, *, seeds=5, shots=4, **changes):
     labels, sources = domains.domains[TARGET].labels, tuple(number for number in range(len(domains.names)) if number != TARGET)
     split = lambda seed: k_shot(labels, shots=shots, validation=shots, test=None, seed=seed, classes=domains.classes)
     parts = {'store': Store(folder), 'stop': types.SimpleNamespace(requested=False), 'target': TARGET, 'sources': sources,
-             'splits': tuple(map(split, range(seeds))), 'first_seed': 0, 'scaling': plain(domains), 'epochs': 5.0, 'least': 60,
-             'control': Control(decisions=3, damping=0.5), 'folds_wanted': 4, 'trunk_trained': False, 'budget': 0.25,
+             'splits': tuple(map(split, range(seeds))), 'first_seed': 0, 'scaling': plain(domains), 'epochs': 5.0, 'min_steps': 60,
+             'control': Control(decisions=3, damping=0.5), 'max_folds': 4, 'trunk_trained': False, 'budget': 0.25,
              'costs': (1.0,) * len(sources)}
     return Lab(trainer=changes.pop('trainer', None) or trainer(domains), **{**parts, **changes})

@@ -22,16 +22,16 @@ def budgeted_weights(target_size, source_sizes, gram, budget, costs=None, rounds
     """
     costs = jnp.ones_like(source_sizes) if costs is None else jnp.broadcast_to(costs, source_sizes.shape)
     share = jnp.minimum(budget / jnp.maximum(jnp.sum(costs * source_sizes, -1), 1e-30), 1.0)
-    least = LEAST * share[..., None] * source_sizes
+    min_spent = LEAST * share[..., None] * source_sizes
 
     def better(_, state):
         n, error, _ = state
         solution = source_weights(target_size, n, gram)
-        n = jnp.maximum(spent(solution.effective_sizes, source_sizes, budget, costs), least)
+        n = jnp.maximum(spent(solution.effective_sizes, source_sizes, budget, costs), min_spent)
         return n, solution.error, error
     start = share[..., None] * source_sizes, jnp.full(share.shape, jnp.inf), jnp.full(share.shape, jnp.inf)
     n, error, before = jax.lax.fori_loop(0, rounds, better, start)
-    n = jnp.where(n > 2 * least, n, 0)
+    n = jnp.where(n > 2 * min_spent, n, 0)
     solution = source_weights(target_size, n, gram)
     return solution.replace(quantities=n, residual=jnp.maximum((before - error) / error, 0), weights=jnp.where(n > 0, solution.weights, 0))
 

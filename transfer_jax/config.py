@@ -35,13 +35,13 @@ RULES = {
     'model.lora_alpha': number(above=0),
     'model.weights': optional(text()),
     'train.batch': integer(at_least=1),
-    'train.rate': number(above=0),
+    'train.learning_rate': number(above=0),
     'train.prior': number(at_least=0),
     'train.epochs': number(above=0),
-    'train.least_steps': integer(at_least=1),
+    'train.min_steps': integer(at_least=1),
     'train.segment': integer(at_least=1),
     'train.sampling': choice(*SAMPLING),
-    'train.lanes': integer(at_least=1),
+    'train.replicas': integer(at_least=1),
     'transfer.methods': sequence(choice(*METHODS)),
     'transfer.decisions': integer(at_least=1),
     'transfer.damping': number(above=0, at_most=1),
@@ -53,6 +53,9 @@ RULES = {
 }
 
 MULTITASK = {'mode': RULES['mode'], **{f'data.{key}': rule for key, rule in DATA_RULES.items()}, **MULTITASK_RULES}
+
+# keys of earlier versions, and the names that they have now
+RENAMED = {'train.rate': 'train.learning_rate', 'train.lanes': 'train.replicas', 'train.least_steps': 'train.min_steps'}
 
 # what a resumed run may change: on what machine and how often saved, and how many methods and targets, but nothing that a fit depends on
 FREE = ('targets', 'transfer.methods', 'multitask.methods', 'mesh', 'checkpoint', 'data.workers', 'data.cache', 'data.resident_gb')

@@ -40,10 +40,10 @@ def debias_gram(gram, target_size, source_sizes, d, noise=None):
 def _shrunk(gram, ours, theirs, d):
     """debias_gram of a flat batch: gram [B, K, K], noise of the target [B] and of the sources [B, K], d []."""
     gram = gram / jnp.clip(2 - 5 / d, 0.1, 1)
-    least = 1e-9 * jnp.max(jnp.diagonal(gram, axis1=1, axis2=2), 1) + 1e-18  # noise may be given as 0
+    min_noise = 1e-9 * jnp.max(jnp.diagonal(gram, axis1=1, axis2=2), 1) + 1e-18  # noise may be given as 0
     known = ~jnp.isinf(theirs)
-    common = jnp.where(jnp.isinf(ours) | (ours == 0), least, ours)
-    own = jnp.where(known, jnp.where(theirs == 0, least[:, None], theirs), 0)
+    common = jnp.where(jnp.isinf(ours) | (ours == 0), min_noise, ours)
+    own = jnp.where(known, jnp.where(theirs == 0, min_noise[:, None], theirs), 0)
     noise = common[:, None, None] + own[:, :, None] * jnp.eye(gram.shape[1], dtype=gram.dtype)[None]
     grams = jnp.stack([random_effects(gram, common, own, known), project_psd(gram - noise)])
     sizes = jnp.where(known, 1 / jnp.where(known, own, 1), 0)

@@ -52,7 +52,7 @@ class Folds:
         return jnp.asarray(list(losses))[jnp.argmin(jnp.stack(list(losses.values())), 0)]
 
     def loss(self, fitted):
-        """Mean loss [S] of a Fit [S F] on the target's training rows, each by the lane that left it out."""
+        """Mean loss [S] of a Fit [S F] on the target's training rows, each by the replica that left it out."""
         outputs = self._outputs(self.lab.by_seed(fitted.params), self.lab.inputs(self.lab.train))
         held_out = jnp.take_along_axis(outputs, jnp.asarray(self.fold)[:, None, :, None], 1)[:, 0]
         return jnp.mean(jax.vmap(self.lab.trainer.loss)(held_out, jnp.asarray(self.lab.labels[self.lab.train])), 1)
@@ -62,12 +62,12 @@ class Folds:
         return jax.jit(jax.vmap(jax.vmap(self.lab.apply, (0, None)), (0, 0)))
 
 
-def assign(labels, wanted, stratified):
+def assign(labels, max_folds, stratified):
     """The fold of every row [S, N0], evenly within every class, of labels [S, N0] (regression: [S, N0, T], not stratified).
 
-    There are `wanted` folds, or as many as the rarest class has rows; None where that leaves not two.
+    There are max_folds folds, or as many as the rarest class has rows; None where that leaves not two.
     """
-    count = min(wanted, min(np.unique(row, return_counts=True)[1].min() for row in labels) if stratified else labels.shape[1])
+    count = min(max_folds, min(np.unique(row, return_counts=True)[1].min() for row in labels) if stratified else labels.shape[1])
     return None if count < 2 else np.stack([_number_in_class(row) if stratified else np.arange(len(row)) for row in labels]) % count
 
 

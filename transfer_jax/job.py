@@ -14,7 +14,7 @@ from transfer_jax.data.load import DATA_RULES, load_domains
 from transfer_jax.data.splits import k_shot, load_splits, same_splits, save_splits
 from transfer_jax.lab import EVALUATED, Control, Lab
 from transfer_jax.models.build import ModelConfig, build
-from transfer_jax.runtime.config import differences, to_json
+from transfer_jax.runtime.config import differences, old_names, to_json
 from transfer_jax.runtime.errors import UserError
 from transfer_jax.runtime.keys import stream_key
 from transfer_jax.runtime.mesh import check_batch, make_mesh
@@ -42,7 +42,7 @@ class Job:
         costs = tuple(float(config.transfer.costs.get(self.domains.names[source], 1.0)) for source in sources)
         return Lab(trainer=self.trainer, store=Store(self.workdir / 'targets' / name), stop=stop, target=target, sources=sources,
                    splits=tuple(self.splits[name]), first_seed=config.seed, scaling=scaling(config, self.domains, sources),
-                   epochs=config.train.epochs, least=config.train.least_steps, folds_wanted=config.transfer.folds, costs=costs,
+                   epochs=config.train.epochs, min_steps=config.train.min_steps, max_folds=config.transfer.folds, costs=costs,
                    control=Control(decisions=config.transfer.decisions, damping=config.transfer.damping), budget=config.transfer.budget,
                    trunk_trained=config.model.trainable != 'head' and config.model.kind != 'linear', patience=config.checkpoint.seconds)
 
@@ -58,8 +58,8 @@ def prepare(config, workdir):
     rules.check_inputs(config, domains.domains[0].inputs.shape[1:])
     splits = make_splits(config, domains, targets, workdir)
     model, domains, trunk = make_model(config, domains)
-    settings = Settings(batch=config.train.batch, sampling=config.train.sampling, rate=config.train.rate, prior=config.train.prior,
-                        segment=config.train.segment, augment=config.data.augment, lanes=config.train.lanes)
+    settings = Settings(batch=config.train.batch, sampling=config.train.sampling, learning_rate=config.train.learning_rate,
+                        prior=config.train.prior, segment=config.train.segment, augment=config.data.augment, replicas=config.train.replicas)
     size = sum(domain.inputs.nbytes for domain in domains.domains) / 2**30
     frozen = model.init(stream_key(config.seed, 'init'))[1]  # not under jit, of whose program a file's weights would become constants
     trainer = Trainer(model=model, frozen=frozen, pool=make_pool(domains, config.seed, resident=size <= config.data.resident_gb),
@@ -69,11 +69,16 @@ def prepare(config, workdir):
 
 
 def require_same_config(config, workdir):
-    """Writes config.json; raises UserError where the folder holds results of a config that differs in what they depend on."""
+    """Writes config.json; raises UserError where the folder holds results of another config, or of one with the key names of before."""
     path = workdir / 'config.json'
     if path.exists() and any((workdir / folder).exists() for folder in ('targets', 'multitask')):
+        stored = json.loads(path.read_text())
+        earlier = old_names(stored, rules.RENAMED)
+        if earlier:
+            raise UserError(f'{workdir} holds a run of an earlier version, whose config has other names for these keys: '
+                            f'{", ".join(earlier)}; use another --workdir')
         free = lambda line: any(line.split(':')[0] == key or line.startswith(f'{key}.') for key in rules.FREE)
-        changed = [line for line in differences(json.loads(path.read_text()), config) if not free(line)]
+        changed = [line for line in differences(stored, config) if not free(line)]
         if changed:
             raise UserError(f'{workdir} holds a run with another config ({"; ".join(changed[:5])}); '
                             'use another --workdir, or go back to its values')

@@ -14,7 +14,7 @@ from transfer_jax.fisher import dimension
 from transfer_jax.folds import Folds, assign
 from transfer_jax.measure import Measured
 from transfer_jax.training import policy as policies
-from transfer_jax.training.draws import Lanes
+from transfer_jax.training.draws import Replicas
 from transfer_jax.training.fit import fit
 from transfer_jax.training.policy import Policy
 from transfer_jax.training.prepare import Scaling, normalised
@@ -34,8 +34,8 @@ class Control:
 class Lab:
     """A target domain, its sources, and S splits of the target's rows; fits of all seeds run side by side.
 
-    epochs, least: a fit's steps are that many passes over the samples that take part, and at least `least`. target, sources: numbers of
-    domains; splits: one transfer_jax.data.splits.Split a seed; first_seed: the number of the first. store: where fits are kept.
+    epochs, min_steps: a fit's steps are that many passes over the samples that take part, and at least min_steps. target, sources:
+    numbers of domains; splits: one transfer_jax.data.splits.Split a seed; first_seed: the number of the first. store: where fits are kept.
     trunk_trained: whether training changes the model's features, or the head alone. budget: part of all source samples' cost that the
     method with a budget may spend; costs: of one sample of each source. patience: seconds between checkpoints.
     """
@@ -48,9 +48,9 @@ class Lab:
     first_seed: int
     scaling: Scaling
     epochs: float
-    least: int
+    min_steps: int
     control: Control
-    folds_wanted: int
+    max_folds: int
     trunk_trained: bool
     budget: float
     costs: tuple[float, ...]
@@ -123,18 +123,18 @@ class Lab:
         return np.asarray(values)[..., list(self.sources)]
 
     def fit(self, name, policy, *, controller=None, rows=None, times=1.0):
-        """The Fit of a policy [L, D] for L lanes: the seeds, or the same number of lanes for each of them, one seed after the other.
+        """The Fit of a policy [L, D] for L replicas: the seeds, or the same number of replicas for each of them, one seed after the other.
 
         rows [L, R]: what may be drawn of the target, its training rows if None. controller as in training.fit. times: of the usual steps.
         """
         each = len(policy.weights) // len(self.splits)
         repeat = lambda x: jnp.repeat(x, each, 0)
-        lanes = Lanes(seed=repeat(self.seeds), target=jnp.full(len(policy.weights), self.target, jnp.int32),
+        replicas = Replicas(seed=repeat(self.seeds), target=jnp.full(len(policy.weights), self.target, jnp.int32),
                       rows=jnp.asarray(np.repeat(self.train, each, 0) if rows is None else rows, jnp.int32))
         segment, batch = self.trainer.settings.segment, self.trainer.settings.batch
-        plan = lambda policy: policies.steps(policy, epochs=times * self.epochs, batch=batch, least=int(times * self.least))
+        plan = lambda policy: policies.steps(policy, epochs=times * self.epochs, batch=batch, min_steps=int(times * self.min_steps))
         every = segment * max(1, int(plan(policy).max()) // segment // self.control.decisions)
-        return fit(self.trainer, self.store, name, lanes=lanes, start=jax.tree.map(repeat, self.init_params()), policy=policy,
+        return fit(self.trainer, self.store, name, replicas=replicas, start=jax.tree.map(repeat, self.init_params()), policy=policy,
                    scaling=self.scaling, plan=plan, stop=self.stop, controller=controller, every=every, patience=self.patience)
 
     def fit_alone(self):
@@ -142,7 +142,7 @@ class Lab:
         return self.once('target_only', lambda: self.fit('target_only', self.policy(0)))
 
     def fit_singles(self):
-        """The Fit to each source alone, theta_k: lanes [S K], all sources of a seed after each other."""
+        """The Fit to each source alone, theta_k: replicas [S K], all sources of a seed after each other."""
         return self.once('each_source', self._fit_singles)
 
     def _fit_singles(self):
@@ -157,7 +157,7 @@ class Lab:
     @functools.cached_property
     def folds(self):
         """The Folds of the target's training rows; None where there are not two."""
-        fold = assign(self.labels[self.train], self.folds_wanted, stratified=self.classes is not None)
+        fold = assign(self.labels[self.train], self.max_folds, stratified=self.classes is not None)
         return None if fold is None else Folds(self, fold)
 
     def measure_middle(self):
@@ -191,7 +191,7 @@ class Lab:
         return Measured(raw=raw, gram=gram, noise=noise, shortfall=shortfall, target_size=jnp.float32(self.target_size), source_sizes=sizes)
 
     def by_seed(self, params):
-        """Parameters [S, L / S, ...] of lanes [L, ...]."""
+        """Parameters [S, L / S, ...] of replicas [L, ...]."""
         return jax.tree.map(lambda x: x.reshape(len(self.splits), -1, *x.shape[1:]), params)
 
     def apply(self, params, inputs):
@@ -212,7 +212,8 @@ class Lab:
         """Outputs [S, n, C] of parameters [S, ...] on all the target's rows, or what the head takes of them."""
         run = self.trainer.model.features if features else self.trainer.model.apply
         one = jax.jit(lambda params, stored, scaling: jax.lax.map(
-            lambda params: run(params, self.trainer.frozen, normalised(stored, scaling)), params, batch_size=self.trainer.settings.lanes))
+            lambda params: run(params, self.trainer.frozen, normalised(stored, scaling)), params,
+            batch_size=self.trainer.settings.replicas))
         stored = self.domains[self.target].inputs
         cut = range(0, len(stored), EVALUATED)
         padded = lambda x: np.concatenate([x, np.repeat(x[-1:], EVALUATED - len(x), 0)]) if len(x) < EVALUATED else x

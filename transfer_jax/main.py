@@ -101,4 +101,4 @@ def machine():
 
 
 if __name__ == '__main__':
-    run_app(main, rules.of_mode)
+    run_app(main, rules.of_mode, rules.RENAMED)

@@ -59,12 +59,12 @@ class Plan:
         """A matplotlib figure: weights and shares of samples with their intervals, and the policies' predicted errors."""
         figure = Figure(figsize=(10, 3.2), layout='constrained')
         left, middle, right = figure.subplots(1, 3)
-        rows, most = np.arange(len(self.names)), np.maximum(self.source_sizes, 1)
+        rows, max_counts = np.arange(len(self.names)), np.maximum(self.source_sizes, 1)
         around = lambda value, intervals: None if intervals is None else np.abs(intervals.T - value)
         left.barh(rows, self.weights, xerr=around(self.weights, self.weight_intervals), color='#4878a8')
         left.set(title='weight (UOWQ)', yticks=rows, yticklabels=self.names)
-        shares = None if self.quantity_intervals is None else self.quantity_intervals / most[:, None]
-        middle.barh(rows, self.quantities / most, xerr=around(self.quantities / most, shares), color='#8a6fa8')
+        shares = None if self.quantity_intervals is None else self.quantity_intervals / max_counts[:, None]
+        middle.barh(rows, self.quantities / max_counts, xerr=around(self.quantities / max_counts, shares), color='#8a6fa8')
         middle.set(title='share of samples (OTQMS)', yticks=rows, yticklabels=[''] * len(rows), xlim=(0, 1))
         right.barh(list(self.errors), list(self._over_target_only().values()), color='#6a9a6a')
         right.set(title='predicted error over target only')

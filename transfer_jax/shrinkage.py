@@ -59,7 +59,7 @@ def with_optimum(gram, sizes, u):
     before = jnp.einsum('bkl,bl->bk', gram, u)
     elsewhere = jnp.where(sizes > 0, jnp.maximum(before, 1), before)  # nothing is asked of a source without samples
     wanted = jnp.where(u > 0, 1 - u / jnp.where(u > 0, sizes, 1), elsewhere)
-    outer = lambda y, least: _over(y[:, :, None] * y[:, None, :], jnp.maximum(jnp.sum(y * u, 1), least)[:, None, None])
+    outer = lambda y, min_product: _over(y[:, :, None] * y[:, None, :], jnp.maximum(jnp.sum(y * u, 1), min_product)[:, None, None])
     # |G u|^2 <= tr(G) u'G u: where G u is all rounding, u'G u might be less than that, or negative
     return gram - outer(before, jnp.sum(before**2, 1) / jnp.trace(gram, axis1=1, axis2=2)) + outer(wanted, 0)
 

@@ -78,11 +78,11 @@ def _classes(section, parts):
 
 def _kept(section, name, values, classes, notes):
     """Which of a domain's examples are used: all, or max_per_domain of them."""
-    most = section.max_per_domain
-    if most is None or most >= len(values):
+    max_rows = section.max_per_domain
+    if max_rows is None or max_rows >= len(values):
         return np.arange(len(values))
-    notes.append({'file': name, 'reason': f'config.data.max_per_domain = {most} of {len(values)} examples used'})
-    return stratified(values if classes else np.zeros(len(values), np.int32), most, host_rng(0, f'subset {name}'))
+    notes.append({'file': name, 'reason': f'config.data.max_per_domain = {max_rows} of {len(values)} examples used'})
+    return stratified(values if classes else np.zeros(len(values), np.int32), max_rows, host_rng(0, f'subset {name}'))
 
 
 def _domain(section, workdir, part, rows, values, notes):

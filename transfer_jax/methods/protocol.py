@@ -22,9 +22,9 @@ class Outcome:
     history: tuple = ()
 
 
-def outcome(lab, fitted, *, outputs=None, lanes=None, shared=(), shared_seconds=0.0, control_seconds=0.0):
-    """The Outcome of a Fit: lanes picks those [S] that count where there are more than seeds; shared: fits that were used besides."""
-    pick = lambda x: np.asarray(x) if lanes is None else np.asarray(x)[lanes]
+def outcome(lab, fitted, *, outputs=None, replicas=None, shared=(), shared_seconds=0.0, control_seconds=0.0):
+    """The Outcome of a Fit: replicas picks those [S] that count where there are more than seeds; shared: fits that were used besides."""
+    pick = lambda x: np.asarray(x) if replicas is None else np.asarray(x)[replicas]
     record = fitted.record
     history = tuple({'step': event['step'], 'weights': lab.of_sources(event['weights']), 'quantities': lab.of_sources(event['quantities'])}
                     for event in record['history'])

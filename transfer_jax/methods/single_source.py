@@ -17,4 +17,4 @@ def run(lab):
     score = [np.asarray(loss(jnp.asarray(out[:, split.validation]), jnp.asarray(lab.labels[split.validation]))).mean(-1)
              for out, split in zip(outputs, lab.splits, strict=True)]
     best = np.argmin(score, 1)
-    return outcome(lab, fitted, outputs=outputs[np.arange(len(best)), best], lanes=np.arange(len(best)) * count + best)
+    return outcome(lab, fitted, outputs=outputs[np.arange(len(best)), best], replicas=np.arange(len(best)) * count + best)

@@ -22,7 +22,7 @@ def define_flags(workdir):
         config_flags.DEFINE_config_file(FLAG, None, 'the config file, as in configs/')
 
 
-def run_app(main, rules):
+def run_app(main, rules, renamed=rules_of.NO_NAMES):
     """Runs main(config) as a program and exits with its return code; UserError ends it with one line on stderr and code 2.
 
     The program defines its flags beforehand, by define_flags and its own. `--config.a.b=value` overrides any key
@@ -31,24 +31,25 @@ def run_app(main, rules):
     Args:
       main: function of the checked ConfigDict.
       rules: what `config.check` takes, or a function of the config file's content that returns it.
+      renamed: {old key: new key}; a config or an override with an old key is refused with the new one in the message.
     """
     logging.getLogger('jax').setLevel(logging.WARNING)  # it tells at length which accelerators are not there
     try:
-        app.run(main, flags_parser=functools.partial(parse, rules=rules))
+        app.run(main, flags_parser=functools.partial(parse, rules=rules, renamed=renamed))
     except UserError as error:
         print(f'error: {error}', file=sys.stderr)
         sys.exit(2)
 
 
-def parse(argv, rules):
+def parse(argv, rules, renamed=rules_of.NO_NAMES):
     """The config that a command line asks for, checked; the other flags go to absl's FLAGS. Raises UserError."""
     config = _load([word for word in argv if not word.startswith(PREFIX)])
     rules = rules(config) if callable(rules) else rules
-    flat = rules_of.check_keys(config, rules)
+    flat = rules_of.check_keys(config, rules, renamed)
     for word in argv[1:]:
         if word.startswith(PREFIX):
-            _override(config, flat, *word.removeprefix(PREFIX).partition('='))
-    rules_of.check(config, rules)
+            _override(config, flat, renamed, *word.removeprefix(PREFIX).partition('='))
+    rules_of.check(config, rules, renamed)
     return config
 
 
@@ -74,7 +75,7 @@ def _load(argv):
     return flags.FLAGS[FLAG].value
 
 
-def _override(config, rules, key, equals, text):
+def _override(config, rules, renamed, key, equals, text):
     """Sets one key of the config from text; raises UserError for an unknown key, no value, or one that the rule refuses.
 
     ConfigDict would cast where it can (True becomes 1.0), hence the check before the value goes in.
@@ -82,7 +83,7 @@ def _override(config, rules, key, equals, text):
     if not equals:
         raise UserError(f'--{FLAG}.{key} has no value: write --{FLAG}.{key}=value')
     if key not in rules:
-        raise UserError(rules_of.unknown_key(key, text, rules))
+        raise UserError(rules_of.unknown_key(key, text, rules, renamed))
     value = _read(text, rules[key])
     rules_of.check_value(key, value, rules[key])
     *sections, name = key.split('.')

@@ -4,10 +4,13 @@ import difflib
 import functools
 import json
 import math
+import types
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from transfer_jax.runtime.errors import UserError
+
+NO_NAMES = types.MappingProxyType({})  # no key was renamed
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -110,18 +113,19 @@ def _fits_each(rules, value):
     return isinstance(value, Mapping) and all(map(fits, value.values()))
 
 
-def check(config, rules):
+def check(config, rules, renamed=NO_NAMES):
     """Holds a config against its rules.
 
     Args:
       config: ConfigDict or dict, nested.
       rules: {'train.steps': integer(at_least=1), 'sources': Each({'rate': number(above=0)}), ...}; every key of the config needs
         one, and every rule needs its key.
+      renamed: {old dotted key: new dotted key}, for the message about a key of an earlier version.
 
     Raises:
       UserError: the first fault: which key, its value, and what is allowed.
     """
-    flat = check_keys(config, rules)
+    flat = check_keys(config, rules, renamed)
     leaves = flatten(plain(config), flat)
     for key, rule in flat.items():
         if key not in leaves:
@@ -135,18 +139,20 @@ def check_value(key, value, rule):
         raise UserError(f'config.{key} = {value!r}; allowed: {rule.allowed}')
 
 
-def check_keys(config, rules):
-    """{dotted key: Rule} for this config, as `rules_for`; raises UserError for a key without a rule."""
+def check_keys(config, rules, renamed=NO_NAMES):
+    """{dotted key: Rule} for this config, as `rules_for`; raises UserError (`unknown_key`) for a key without a rule."""
     flat = rules_for(plain(config), rules)
     for key, value in flatten(plain(config), flat).items():
         empty_section = value == {} and any(name.startswith(f'{key}.') for name in flat)
         if key not in flat and not empty_section:
-            raise UserError(unknown_key(key, value, flat))
+            raise UserError(unknown_key(key, value, flat, renamed))
     return flat
 
 
-def unknown_key(key, value, known):
-    """The line for a key that nobody knows: the nearest known key, by spelling or by its last part, or else its neighbours."""
+def unknown_key(key, value, known, renamed=NO_NAMES):
+    """The message about a key without a rule: its new name, the nearest key by spelling or last part, or else its section's keys."""
+    if renamed.get(key) in known:
+        return f'config.{key} was renamed: write config.{renamed[key]}'
     inside = [name for name in known if name.startswith(f'{key}.')]
     if inside:
         return f'config.{key} = {value!r}; allowed: a section with the keys {", ".join(inside)}'
@@ -158,6 +164,12 @@ def unknown_key(key, value, known):
         return f'config.{key} = {value!r}: there is no such key; did you mean config.{near[0]}?'
     allowed = beside.values() or sorted({name.split('.')[0] for name in known})
     return f'config.{key} = {value!r}: there is no such key; allowed: {", ".join(allowed)}'
+
+
+def old_names(config, renamed):
+    """['train.rate is now train.learning_rate', ...]: the keys of a stored config that have another name since."""
+    leaves = flatten(plain(config), {})
+    return [f'{old} is now {new}' for old, new in renamed.items() if old in leaves]
 
 
 def to_json(config):

@@ -71,11 +71,12 @@ def limit_claims(cases, ratios):
                f'{far} of {len(exact)} figures are off by more than {CLEAR} standard errors')
 
 
-def slope_claim(cases, least=20):
+def slope_claim(cases, min_ratio=20):
     """How fast the error of target only falls: the slope of log error over log N0 from N0 = 20 d on, of clear errors only."""
-    claim, slopes = f'target only\'s error falls as 1/N from N0 = {least} d on', []
+    claim, slopes = f'target only\'s error falls as 1/N from N0 = {min_ratio} d on', []
     for key in dict.fromkeys((r['model'], r['d']) for r in cases if r['model'] != 'mean'):
-        points = [(r['ratio'], *off(r, 'none')) for r in cases if (r['model'], r['d'], r['sources']) == (*key, 3) and r['ratio'] >= least]
+        points = [(r['ratio'], *off(r, 'none')) for r in cases if (r['model'], r['d'], r['sources']) == (*key, 3)
+                  and r['ratio'] >= min_ratio]
         points = [(ratio, mean) for ratio, mean, error in points if mean > 2 * error > 0]
         if len(points) > 2:
             slopes.append(float(np.polyfit(*np.log(points).T, 1)[0]))

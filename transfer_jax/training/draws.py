@@ -21,34 +21,34 @@ class Pool:
 
 
 @struct.dataclass
-class Lanes:
+class Replicas:
     """Fits that run side by side, [L] of each: the number of the seed, which domain is the target, and its rows [L, R] to draw from."""
     seed: jax.Array
     target: jax.Array
     rows: jax.Array
 
 
-def draw(pool, lane, policy, step, *, batch, sampling):
-    """(rows of the pool [B], loss weights [B]) of one lane's step: sum of weights / B times the loss is unbiased for the policy's.
+def draw(pool, replica, policy, step, *, batch, sampling):
+    """(rows of the pool [B], loss weights [B]) of one replica's step: sum of weights / B times the loss is unbiased for the policy's.
 
     Systematic sampling: (j + U) / B through the cumulative rates, so a batch's counts are within one of B q.
     """
     q, v = rates(policy, sampling), policy.shares()
-    of_domain, of_row = jax.random.split(stream_key(lane.seed, 'draw', step))
+    of_domain, of_row = jax.random.split(stream_key(replica.seed, 'draw', step))
     place = (jnp.arange(batch, dtype=jnp.float32) + jax.random.uniform(of_domain)) / batch
     place = jnp.minimum(place, 1 - 2**-24)  # float32 rounds it to 1 now and then, beyond the last domain that takes part
     upto = jnp.cumsum(q)
     domain = jnp.sum(place[:, None] >= (upto / upto[-1])[None, :-1], 1)
     many = jnp.maximum(policy.quantities[domain].astype(jnp.int32), 1)
     number = jax.random.randint(of_row, (batch,), 0, many)
-    own = pool.starts[lane.target] + lane.rows[jnp.minimum(number, len(lane.rows) - 1)]
-    rows = jnp.where(domain == lane.target, own, _shuffled(pool, lane, domain, number))
+    own = pool.starts[replica.target] + replica.rows[jnp.minimum(number, len(replica.rows) - 1)]
+    rows = jnp.where(domain == replica.target, own, _shuffled(pool, replica, domain, number))
     return rows, v[domain] / q[domain]
 
 
-def _shuffled(pool, lane, domain, number):
-    """The pool's row that is `number` in the order that this lane's seed has for the domain."""
-    key = stream_key(lane.seed, 'subset')
+def _shuffled(pool, replica, domain, number):
+    """The pool's row that is `number` in the order that this replica's seed has for the domain."""
+    key = stream_key(replica.seed, 'subset')
     begin = jax.vmap(lambda d: jax.random.randint(jax.random.fold_in(key, d), (), 0, pool.sizes[d]))(jnp.arange(len(pool.sizes)))
     first = pool.starts[domain]
     return first + pool.order[first + (begin[domain] + number) % pool.sizes[domain]]

@@ -1,4 +1,4 @@
-"""fit: one named fit of many lanes, from its start or its checkpoint to its end; a controller may change the policy on the way."""
+"""fit: one named fit of many replicas, from its start or its checkpoint to its end; a controller may change the policy on the way."""
 import dataclasses
 import time
 from typing import Any
@@ -22,17 +22,17 @@ class Stopped(Exception):
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Fit:
-    """What a fit of L lanes came to: parameters [L, ...], its last policy [L, D], and a record of plain values.
+    """What a fit of L replicas came to: parameters [L, ...], its last policy [L, D], and a record of plain values.
 
     The record: seconds of training, compilation and control; drawn, the samples drawn [L]; history, a list of {step, weights, quantities}
-    of every decision [L, D]; loss, a list of (step, mean training loss over lanes).
+    of every decision [L, D]; loss, a list of (step, mean training loss over replicas).
     """
     params: Any
     policy: Policy
     record: dict
 
 
-def fit(trainer, store, name, *, lanes, start, policy, scaling, plan, stop, controller=None, every=None, patience=60.0):
+def fit(trainer, store, name, *, replicas, start, policy, scaling, plan, stop, controller=None, every=None, patience=60.0):
     """The Fit called `name`: from the store if it is done, else trained, and gone on with where its checkpoint stands.
 
     start: parameters [L, ...]; plan(policy) -> steps [L] as numpy; controller(params, policy, step) -> policy is asked every `every` steps,
@@ -43,8 +43,8 @@ def fit(trainer, store, name, *, lanes, start, policy, scaling, plan, stop, cont
     if done is not None:
         tree = store.load(name, {'params': jax.eval_shape(lambda: start), 'policy': jax.eval_shape(lambda: policy)})
         return Fit(params=jax.tree.map(jnp.asarray, tree['params']), policy=jax.tree.map(jnp.asarray, tree['policy']), record=done)
-    work = _Work(trainer=trainer, store=store, name=name, lanes=lanes, start=start, scaling=scaling, plan=plan, controller=controller,
-                 every=every)
+    work = _Work(trainer=trainer, store=store, name=name, replicas=replicas, start=start, scaling=scaling, plan=plan,
+                 controller=controller, every=every)
     state, policy, record = work.begin(policy)
     saved = time.monotonic()
     with Metrics(store.directory / 'logs' / name, start_step=record['step'] + 1) as metrics:
@@ -64,7 +64,7 @@ class _Work:
     trainer: Any
     store: Any
     name: str
-    lanes: Any
+    replicas: Any
     start: Any
     scaling: Any
     plan: Any
@@ -76,7 +76,7 @@ class _Work:
     def begin(self, policy):
         """(state, policy, record) to go on from: of the newest checkpoint, or fresh."""
         state = jax.vmap(step.fresh)(jax.tree.map(jnp.copy, self.start))  # the state is donated, the start is not
-        record = {'step': 0, 'steps': self.plan(policy).tolist(), 'drawn': [0] * len(self.lanes.seed), 'history': [], 'loss': [],
+        record = {'step': 0, 'steps': self.plan(policy).tolist(), 'drawn': [0] * len(self.replicas.seed), 'history': [], 'loss': [],
                   'seconds': 0.0, 'compile_seconds': 0.0, 'control_seconds': 0.0}
         checkpoints = self.store.checkpoints(self.name)
         latest = checkpoints.latest()
@@ -92,7 +92,7 @@ class _Work:
             state, policy, record = self._decide(state, policy, record)
         began = time.perf_counter()
         steps = jnp.asarray(record['steps'], jnp.int32)
-        state, loss = self.trainer.advance(state, self.start, self.lanes, policy, steps, self.scaling, record['step'])
+        state, loss = self.trainer.advance(state, self.start, self.replicas, policy, steps, self.scaling, record['step'])
         loss = np.asarray(loss)
         segment = self.trainer.settings.segment
         active = np.clip(np.asarray(record['steps']) - record['step'], 0, segment)
@@ -101,8 +101,8 @@ class _Work:
                   'drawn': (np.asarray(record['drawn']) + active * self.trainer.settings.batch).tolist(),
                   'loss': [*record['loss'], (record['step'] + segment, float(loss.mean()))]}
         if not np.isfinite(loss).all():
-            raise UserError(f'fit {self.name}: the loss of lane {int(np.argmin(np.isfinite(loss)))} is not finite at step '
-                            f'{record["step"]}; lower config.train.rate, or look for extreme features')
+            raise UserError(f'fit {self.name}: the loss of replica {int(np.argmin(np.isfinite(loss)))} is not finite at step '
+                            f'{record["step"]}; lower config.train.learning_rate, or look for extreme features')
         metrics.write(record['step'], {'loss': loss.mean(), 'samples': np.mean(record['drawn'])})
         self._show(record, loss)
         return state, policy, record
@@ -110,7 +110,7 @@ class _Work:
     def _decide(self, state, policy, record):
         began = time.perf_counter()
         policy = jax.tree.map(jnp.asarray, self.controller(state.params, policy, record['step']))
-        ended = np.asarray(record['steps']) <= record['step']  # such a lane has stayed behind the others: it does not begin again
+        ended = np.asarray(record['steps']) <= record['step']  # such a replica has stayed behind the others: it does not begin again
         steps = np.where(ended, record['steps'], np.maximum(self.plan(policy), record['step']))
         plain = {name: np.asarray(getattr(policy, name)).tolist() for name in ('weights', 'quantities')}
         noted = {'step': record['step'], **plain}
@@ -118,7 +118,7 @@ class _Work:
                                'control_seconds': record['control_seconds'] + time.perf_counter() - began}
 
     def _first(self, policy):
-        """Whether a segment of this many lanes runs for the first time in this process: its time is mostly the compiler's."""
+        """Whether a segment of this many replicas runs for the first time in this process: its time is mostly the compiler's."""
         known, shape = self.trainer.compiled, policy.weights.shape
         first = shape not in known
         known.add(shape)

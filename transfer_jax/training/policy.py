@@ -40,7 +40,7 @@ def rates(policy, sampling):
     return chances / jnp.sum(chances, -1, keepdims=True)
 
 
-def steps(policy, *, epochs, batch, least):
-    """[...] int32: `epochs` passes over the samples that take part, at least `least`."""
+def steps(policy, *, epochs, batch, min_steps):
+    """[...] int32: `epochs` passes over the samples that take part, at least min_steps."""
     passes = np.ceil(epochs * np.asarray(policy.used()) / batch)
-    return np.maximum(passes, least).astype(np.int32)
+    return np.maximum(passes, min_steps).astype(np.int32)

@@ -1,4 +1,4 @@
-"""One training step: pure, of one lane; batches bring their loss weights, so no decision about sources is known here."""
+"""One training step: pure, of one replica; batches bring their loss weights, so no decision about sources is known here."""
 import jax
 import jax.numpy as jnp
 import optax
@@ -9,7 +9,7 @@ from transfer_jax.runtime.keys import stream_key
 
 @struct.dataclass
 class State:
-    """One lane's fit: parameters, Adam's moments, and the number of steps done."""
+    """One replica's fit: parameters, Adam's moments, and the number of steps done."""
     params: dict
     moments: tuple
     step: jax.Array
@@ -20,8 +20,9 @@ def fresh(params):
     return State(params=params, moments=optax.scale_by_adam().init(params), step=jnp.int32(0))
 
 
-def train_step(state, batch, start, seed, *, apply, loss, prepare, total, steps, rate, prior):
-    """(the next State, the loss): Adam on sum_i weight_i l_i / B + prior / (2 W) |theta - theta_start|^2, its rate falling along a cosine.
+def train_step(state, batch, start, seed, *, apply, loss, prepare, total, steps, learning_rate, prior):
+    """(the next State, the loss): Adam on sum_i weight_i l_i / B + prior / (2 W) |theta - theta_start|^2, the learning rate
+    falls from learning_rate to 0 along a cosine.
 
     batch: inputs [B, ...], labels [B], weight [B], rows [B]; start: theta at step 0; seed: of the augmentation's keys. apply(params,
     inputs) -> outputs; loss(outputs, labels) -> [B]; prepare(inputs, keys) -> float32 inputs. total: W []; steps []: a state that has done
@@ -38,7 +39,7 @@ def train_step(state, batch, start, seed, *, apply, loss, prepare, total, steps,
     value, gradient = jax.value_and_grad(objective)(state.params)
     with jax.numpy_dtype_promotion('standard'):  # optax counts in int32 and decays in float32
         update, moments = optax.scale_by_adam().update(gradient, state.moments, state.params)
-    rate = rate * 0.5 * (1 + jnp.cos(jnp.pi * jnp.minimum(state.step / steps, 1.0)))
+    rate = learning_rate * 0.5 * (1 + jnp.cos(jnp.pi * jnp.minimum(state.step / steps, 1.0)))
     params = jax.tree.map(lambda old, change: old - rate * change, state.params, update)
     new = State(params=params, moments=moments, step=state.step + 1)
     return jax.tree.map(lambda old, new: jnp.where(state.step < steps, new, old), state, new), value

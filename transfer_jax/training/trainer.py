@@ -23,17 +23,17 @@ READ_AHEAD = 8  # batches, where inputs stay on the host
 class Settings:
     """How every fit is trained.
 
-    batch: rows of a step; sampling: how domains are drawn (policy.SAMPLING); rate: the highest of the learning rates; prior: the pull to
-    the start, in samples (step.train_step); segment: steps of one call; augment: prepare.AUGMENT; lanes: fits that are one vmap; more
-    lanes go one such group after the other.
+    batch: rows of a step; sampling: how domains are drawn (policy.SAMPLING); learning_rate: at step 0; prior: the pull to
+    the start, in samples (step.train_step); segment: steps of one call; augment: prepare.AUGMENT; replicas: fits in one vmap; a larger
+    number of fits is trained in groups of this size, one group after the other.
     """
     batch: int
     sampling: str
-    rate: float
+    learning_rate: float
     prior: float
     segment: int
     augment: str
-    lanes: int
+    replicas: int
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -48,7 +48,7 @@ class Trainer:
     domains: Domains
     settings: Settings
     mesh: Mesh
-    compiled: set = dataclasses.field(default_factory=set)  # numbers of lanes that have run: their first segment's time is the compiler's
+    compiled: set = dataclasses.field(default_factory=set)  # policy shapes whose program is compiled: the first segment compiles it
 
     @property
     def loss(self):
@@ -59,61 +59,62 @@ class Trainer:
         """Parameters at step 0, [L, ...], of the seeds [L]: the same for every fit of a seed."""
         return jax.vmap(lambda seed: self.model.init(stream_key(seed, 'init'))[0])(jnp.asarray(seeds))
 
-    def advance(self, state, start, lanes, policy, steps, scaling, done):
-        """(state, mean loss [L]) after settings.segment more steps of every lane; done: how many there were, the same for all lanes."""
+    def advance(self, state, start, replicas, policy, steps, scaling, done):
+        """(state, mean loss [L]) after settings.segment more steps of every replica; done: the number of steps before, the same for all."""
         if self.pool.inputs is not None:
-            return self._resident(state, start, lanes, policy, steps, scaling)
+            return self._resident(state, start, replicas, policy, steps, scaling)
         losses = []
-        for rows, weight, inputs in self._read(lanes, policy, done):
-            state, value = self._streamed(state, start, lanes, policy, steps, scaling, self.frozen, rows, weight, inputs)
+        for rows, weight, inputs in self._read(replicas, policy, done):
+            state, value = self._streamed(state, start, replicas, policy, steps, scaling, self.frozen, rows, weight, inputs)
             losses.append(value)
         return state, jnp.mean(jnp.stack(losses), 0)
 
     @functools.cached_property
     def _resident(self):
-        def lane(state, start, lane, policy, steps, scaling, pool, frozen):
-            rows, weight = draw(pool, lane, policy, state.step, batch=self.settings.batch, sampling=self.settings.sampling)
-            return self._step(frozen, state, start, lane, policy, steps, scaling, rows, weight, pool.inputs[rows])
+        def advance_replica(state, start, replica, policy, steps, scaling, pool, frozen):
+            rows, weight = draw(pool, replica, policy, state.step, batch=self.settings.batch, sampling=self.settings.sampling)
+            return self._step(frozen, state, start, replica, policy, steps, scaling, rows, weight, pool.inputs[rows])
 
-        def segment(state, start, lanes, policy, steps, scaling, pool, frozen):
-            def of_lane(arguments):
+        def segment(state, start, replicas, policy, steps, scaling, pool, frozen):
+            def of_replica(arguments):
                 state, *rest = arguments
-                one = lambda state, _: lane(state, *rest, scaling, pool, frozen)
+                one = lambda state, _: advance_replica(state, *rest, scaling, pool, frozen)
                 state, losses = jax.lax.scan(one, state, None, length=self.settings.segment)
                 return state, jnp.mean(losses)
-            return jax.lax.map(of_lane, (state, start, lanes, policy, steps), batch_size=self.settings.lanes)
+            return jax.lax.map(of_replica, (state, start, replicas, policy, steps), batch_size=self.settings.replicas)
         compiled = jax.jit(segment, donate_argnums=0)
         return lambda *arguments: compiled(*arguments, self.pool, self.frozen)
 
     @functools.cached_property
     def _streamed(self):
-        def segment(state, start, lanes, policy, steps, scaling, frozen, *batch):
+        def segment(state, start, replicas, policy, steps, scaling, frozen, *batch):
             one = lambda arguments: self._step(frozen, *arguments[:5], scaling, *arguments[5:])
-            return jax.lax.map(one, (state, start, lanes, policy, steps, *batch), batch_size=self.settings.lanes)
+            return jax.lax.map(one, (state, start, replicas, policy, steps, *batch), batch_size=self.settings.replicas)
         return jax.jit(segment, donate_argnums=0)
 
-    def _step(self, frozen, state, start, lane, policy, steps, scaling, rows, weight, inputs):
+    def _step(self, frozen, state, start, replica, policy, steps, scaling, rows, weight, inputs):
         batch = self._split({'inputs': inputs, 'labels': self.pool.labels[rows], 'weight': weight, 'rows': rows})
         apply = lambda params, inputs: self.model.apply(params, frozen, inputs)
-        return step.train_step(state, batch, start, lane.seed, apply=apply, loss=self.loss, total=policy.total(), steps=steps,
-                               prepare=functools.partial(self._prepare, scaling), rate=self.settings.rate, prior=self.settings.prior)
+        return step.train_step(state, batch, start, replica.seed, apply=apply, loss=self.loss, total=policy.total(), steps=steps,
+                               prepare=functools.partial(self._prepare, scaling), learning_rate=self.settings.learning_rate,
+                               prior=self.settings.prior)
 
     def _prepare(self, scaling, inputs, keys):
         x = prepare.normalised(inputs, scaling)
         return x if self.settings.augment == 'none' else prepare.augmented(x, keys, self.settings.augment)
 
     def _split(self, batch):
-        """The batch of a lane split over the mesh's devices."""
+        """The batch of a replica split over the mesh's devices."""
         if self.mesh.size == 1:
             return batch
         check_batch(self.settings.batch, self.mesh)
         spec = lambda leaf: NamedSharding(self.mesh, PartitionSpec(AXES, *[None] * (leaf.ndim - 1)))
         return jax.tree.map(lambda leaf: jax.lax.with_sharding_constraint(leaf, spec(leaf)), batch)
 
-    def _read(self, lanes, policy, done):
+    def _read(self, replicas, policy, done):
         """(rows, weights, inputs) [L, B, ...] of the next segment's steps, gathered ahead by grain's threads."""
         def fetch(number):
-            rows, weight = self._draw_rows(self.pool, lanes, policy, jnp.int32(done + number))
+            rows, weight = self._draw_rows(self.pool, replicas, policy, jnp.int32(done + number))
             return np.asarray(rows), np.asarray(weight), self.gather(np.asarray(rows))
         batches = grain.MapDataset.range(self.settings.segment).map(fetch)
         return iter(batches.to_iter_dataset(grain.ReadOptions(num_threads=2, prefetch_buffer_size=READ_AHEAD)))

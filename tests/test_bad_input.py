@@ -18,9 +18,9 @@ from absl.testing import flagsaver
 import tqd_jax.train as loop
 from tqd_jax import config as rules
 from tqd_jax import main
-from tqd_jax.run import check_accumulation
 from tqd_jax.data.draws import Bucket
 from tqd_jax.data.frames import LONG, FrameStore
+from tqd_jax.run import check_accumulation
 from transfer_jax.runtime.app import parse
 from transfer_jax.runtime.checkpoint import Checkpoints, load_weights, save_weights
 from transfer_jax.runtime.errors import UserError

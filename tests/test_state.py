@@ -49,13 +49,11 @@ def test_every_matrix_of_muon_is_near_orthogonal_and_as_large_as_adamws_updates(
         assert 0.6 < singular.min() and singular.max() < 1.3  # five Newton-Schulz steps bring them into about [0.68, 1.13]
 
 
-DECAYED = {f'blocks/{layer}/kernel' for layer in (
-    *(f'{attention}/{name}' for attention in ('attention', 'cross') for name in ('q', 'k', 'v', 'out')), 'up', 'down')} | {
-        f'{layer}/kernel' for layer in ('patch_in', 'patch_out', 'text_in', 'text_out', 'time_in', 'time_out', 'time_rows')}
-WHOLE = {f'{layer}/bias' for layer in ('patch_in', 'patch_out', 'text_in', 'text_out', 'time_in', 'time_out', 'time_rows', 'blocks/norm',
-                                       'blocks/up', 'blocks/down', 'blocks/attention/q', 'blocks/attention/k', 'blocks/attention/v',
-                                       'blocks/attention/out', 'blocks/cross/q', 'blocks/cross/k', 'blocks/cross/v', 'blocks/cross/out')} | {
-    'embed/embedding', 'modulation', 'blocks/modulation', 'blocks/norm/scale', 'blocks/attention/norm_q/scale',
+LINEAR = ('patch_in', 'patch_out', 'text_in', 'text_out', 'time_in', 'time_out', 'time_rows', 'blocks/up', 'blocks/down',
+          *(f'blocks/{attention}/{name}' for attention in ('attention', 'cross') for name in ('q', 'k', 'v', 'out')))
+DECAYED = {f'{layer}/kernel' for layer in LINEAR}
+WHOLE = {f'{layer}/bias' for layer in LINEAR} | {
+    'embed/embedding', 'modulation', 'blocks/modulation', 'blocks/norm/scale', 'blocks/norm/bias', 'blocks/attention/norm_q/scale',
     'blocks/attention/norm_k/scale', 'blocks/cross/norm_q/scale', 'blocks/cross/norm_k/scale'}
 
 

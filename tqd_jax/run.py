@@ -67,7 +67,7 @@ def check_start(config, *, fresh):
 
 
 def check_accumulation(batch, accumulate, devices):
-    """Raises UserError where the slices of a batch do not divide over the devices: then each device would do, and hold, more than its part."""
+    """Raises UserError where the slices of a batch do not divide over the devices: each would do, and hold, more than its part."""
     whole = devices * accumulate
     if batch % whole:
         below = batch - batch % whole

@@ -35,7 +35,7 @@ def make_optimizer(train):
 
 
 def make_schedule(train):
-    """The learning rate of step s = 0, 1, ...: r (s + 1) / warmup while s < warmup, then constant, or along a cosine to 0 at train.steps."""
+    """The learning rate of step s = 0, 1, ...: r (s + 1) / warmup for s < warmup, then r, or along a cosine to 0 at train.steps."""
     tail = {'constant': lambda: optax.constant_schedule(train.learning_rate),
             'cosine': lambda: optax.cosine_decay_schedule(train.learning_rate, max(1, train.steps - train.warmup))}[train.schedule]()
     rise = lambda step: train.learning_rate * (step + 1) / max(1, train.warmup)

@@ -14,7 +14,7 @@ from scipy.optimize import minimize
 
 from transfer_jax.budget import budgeted_weights
 from transfer_jax.fisher import fisher_gram
-from transfer_jax.measure import NO_SOURCES, Measured, raw_gram
+from transfer_jax.measure import NO_SOURCES, Measurement, raw_gram
 from transfer_jax.objective import predicted_error
 from transfer_jax.weights import source_weights
 
@@ -26,9 +26,9 @@ def linear(params, x):
 
 
 def measured(target, sizes, gram, shortfall):
-    """The Measured of grams [S, K, K] that needed no debiasing."""
+    """The Measurement of grams [S, K, K] that needed no debiasing."""
     gram = jnp.asarray(gram, jnp.float32)
-    return Measured(raw=gram, gram=gram, noise=jnp.ones(len(gram)), shortfall=jnp.asarray(shortfall, jnp.float32),
+    return Measurement(raw=gram, gram=gram, noise=jnp.ones(len(gram)), shortfall=jnp.asarray(shortfall, jnp.float32),
                     target_size=jnp.float32(target), source_sizes=jnp.asarray(sizes, jnp.float32))
 
 

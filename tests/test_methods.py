@@ -129,14 +129,14 @@ def test_scores_are_of_the_last_parameters_never_of_the_best(lab, outcomes):
 def test_whitened_features_have_identity_covariance():
     rng = np.random.default_rng(0)
     features = jnp.asarray(rng.normal(size=(200, 4)) @ rng.normal(size=(4, 4)) + 3, jnp.float32)
-    out = np.asarray(correlation.whitened(features, features), float)
+    out = np.asarray(correlation.whiten(features, features), float)
     values = np.linalg.eigvalsh(np.cov(np.asarray(features, float).T, bias=True))
     np.testing.assert_allclose(out.mean(0), 0, atol=1e-4)
     # each direction is divided by its deviation and the ridge's
     ridge = correlation.RIDGE * values.mean() + 1e-8
     np.testing.assert_allclose(np.cov(out.T, bias=True), np.diag(values / (values + ridge)), atol=1e-3)
     alike = jnp.asarray(np.concatenate([np.eye(4), -np.eye(4)]), jnp.float32)
-    np.testing.assert_allclose(np.cov(correlation.whitened(alike, alike).T, bias=True), np.eye(4) / (1 + correlation.RIDGE), atol=1e-4)
+    np.testing.assert_allclose(np.cov(correlation.whiten(alike, alike).T, bias=True), np.eye(4) / (1 + correlation.RIDGE), atol=1e-4)
 
 
 def test_log_posterior_is_normalised_and_by_hand_where_nothing_is_floored():

@@ -81,7 +81,7 @@ def test_splits_are_disjoint_cut_every_task_alike_and_differ_by_seed():
     tasks = from_domains(synthetic.clustered(examples=40))
     parts = splits.split(tasks, (0, 1), 0.75, 0.2)
     assert {name: set(part.count.ravel().tolist()) for name, part in parts.items()} == {'train': {24}, 'validation': {6}, 'test': {10}}
-    rows = [np.concatenate([part.index[seed][part.known()[seed]] for part in parts.values()]) for seed in (0, 1)]
+    rows = [np.concatenate([part.index[seed][part.label_mask()[seed]] for part in parts.values()]) for seed in (0, 1)]
     assert all(sorted(one) == list(range(480)) for one in rows) and not np.array_equal(*rows)
 
 

@@ -100,7 +100,7 @@ def test_policy_by_hand():
     policy = policy_of(((1.0, 0.5, 0.0), (2.0, 1.0, 1.0)), ((10.0, 40.0, 7.0), (0.0, 4.0, 12.0)))
     np.testing.assert_allclose(policy.total(), [30, 16])
     np.testing.assert_allclose(policy.shares(), [[1 / 3, 2 / 3, 0], [0, 1 / 4, 3 / 4]], rtol=1e-6)
-    np.testing.assert_allclose(policy.used(), [50, 16])
+    np.testing.assert_allclose(policy.sample_count(), [50, 16])
     for sampling, wanted in zip(SAMPLING, ([[1 / 3, 2 / 3, 0], [0, 1 / 4, 3 / 4]], [[0.2, 0.8, 0], [0, 1 / 4, 3 / 4]],
                                            [[0.5, 0.5, 0], [0, 0.5, 0.5]]), strict=True):
         np.testing.assert_allclose(rates(policy, sampling), wanted, rtol=1e-6)

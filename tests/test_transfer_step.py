@@ -69,20 +69,20 @@ def test_losses_by_hand():
 def test_rows_are_divided_by_their_norm_and_columns_standardised():
     x = jnp.asarray([[3.0, -4.0], [0.0, 0.0]])
     scaling = Scaling(mean=jnp.asarray([0.1, 0.0]), scale=jnp.asarray([1.0, 2.0]), rows='none')
-    np.testing.assert_allclose(prepare.normalised(x, scaling), [[2.9, -2], [-0.1, 0]], rtol=1e-6)
-    np.testing.assert_allclose(prepare.normalised(x, scaling.replace(rows='l1')), [[3 / 7 - 0.1, -2 / 7], [-0.1, 0]], rtol=1e-6)
-    np.testing.assert_allclose(prepare.normalised(x, scaling.replace(rows='l2')), [[0.5, -0.4], [-0.1, 0]], rtol=1e-6)
+    np.testing.assert_allclose(prepare.normalise(x, scaling), [[2.9, -2], [-0.1, 0]], rtol=1e-6)
+    np.testing.assert_allclose(prepare.normalise(x, scaling.replace(rows='l1')), [[3 / 7 - 0.1, -2 / 7], [-0.1, 0]], rtol=1e-6)
+    np.testing.assert_allclose(prepare.normalise(x, scaling.replace(rows='l2')), [[0.5, -0.4], [-0.1, 0]], rtol=1e-6)
 
 
 def test_images_count_from_0_to_1_and_are_scaled_by_channel():
     images = np.random.default_rng(0).integers(0, 256, (5, 4, 4, 3), np.uint8)
     domain = Domain(name='images', inputs=images, labels=np.zeros(5, np.int32))
     scaling = prepare.fit_scaling([domain], rows='none', columns='standard', mean=(0.1, 0.2, 0.3), std=(1.0, 2.0, 4.0))
-    out = prepare.normalised(jnp.asarray(images), scaling)
+    out = prepare.normalise(jnp.asarray(images), scaling)
     np.testing.assert_allclose(out, (images / 255 - [0.1, 0.2, 0.3]) / [1, 2, 4], atol=1e-6)
     assert out.dtype == jnp.float32
     grey = prepare.fit_scaling([domain], rows='none', columns='none', mean=(0.5,), std=(0.25,))
-    np.testing.assert_allclose(prepare.normalised(jnp.asarray(images), grey), (images / 255 - 0.5) * 4, atol=1e-6)
+    np.testing.assert_allclose(prepare.normalise(jnp.asarray(images), grey), (images / 255 - 0.5) * 4, atol=1e-6)
 
 
 def test_columns_are_standardised_over_sources_that_count_alike():
@@ -102,8 +102,8 @@ def test_columns_are_standardised_over_sources_that_count_alike():
 def test_a_crop_only_shifts_and_is_a_function_of_its_key():
     images = jnp.asarray(np.random.default_rng(0).normal(size=(40, 8, 8, 2)), jnp.float32)
     keys = jax.random.split(jax.random.key(0), 40)
-    out, again = (np.asarray(prepare.augmented(images, keys, 'crop')) for _ in range(2))
-    flipped = np.asarray(prepare.augmented(images, keys, 'crop_flip'))
+    out, again = (np.asarray(prepare.augment(images, keys, 'crop')) for _ in range(2))
+    flipped = np.asarray(prepare.augment(images, keys, 'crop_flip'))
     np.testing.assert_array_equal(out, again)
     assert out.shape == images.shape
     found, mirrored = set(), 0

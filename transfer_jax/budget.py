@@ -7,7 +7,7 @@ import jax.numpy as jnp
 from transfer_jax.weights import source_weights
 
 ROUNDS = 300
-LEAST = 1e-4   # of a source's samples: what it always keeps on the way, so that it can come back
+LEAST = 1e-4   # smallest part of a source's samples during the iterations: a source at 0 could not return
 
 
 @functools.partial(jax.jit, static_argnames='rounds')
@@ -39,9 +39,9 @@ def budgeted_weights(target_size, source_sizes, gram, budget, costs=None, rounds
 def spent(u, sizes, budget, costs):
     """n [..., K] = min(N, z u / sqrt(c)) with z such that sum c n is the budget, or all there is: least sum u^2 / n."""
     wish = u / jnp.sqrt(costs)
-    at = jnp.where(wish > 0, sizes / jnp.where(wish > 0, wish, 1), jnp.inf)  # the z from which a source is used up
+    at = jnp.where(wish > 0, sizes / jnp.where(wish > 0, wish, 1), jnp.inf)  # from this z on all samples of a source are used
     z = jnp.sort(at, -1)
-    cost = jnp.sum(costs[..., None, :] * _upto(z, wish, sizes), -1)  # spent at each of these z
+    cost = jnp.sum(costs[..., None, :] * _upto(z, wish, sizes), -1)  # the cost at each of these z
     full = jnp.sum(jnp.where(cost <= budget[..., None], 1, 0), -1, keepdims=True)
     used_up = jnp.argsort(jnp.argsort(at, -1), -1) < full
     rest = budget - jnp.sum(jnp.where(used_up, costs * sizes, 0), -1)

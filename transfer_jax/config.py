@@ -1,6 +1,6 @@
 """What the transfer job's config may hold: one rule a key. The configs in configs/ say what each key is for."""
 from transfer_jax.data.load import DATA_RULES
-from transfer_jax.methods.registry import CLASSIFIERS, METHODS, VALIDATED
+from transfer_jax.methods.registry import METHODS, NEED_CLASSES, NEED_VALIDATION
 from transfer_jax.models.build import CHOICES, ModelConfig
 from transfer_jax.multitask.config import MULTITASK_RULES
 from transfer_jax.runtime.config import Rule, choice, integer, number, optional, sequence, text
@@ -57,7 +57,7 @@ MULTITASK = {'mode': RULES['mode'], **{f'data.{key}': rule for key, rule in DATA
 # keys of earlier versions, and the names that they have now
 RENAMED = {'train.rate': 'train.learning_rate', 'train.lanes': 'train.replicas', 'train.least_steps': 'train.min_steps'}
 
-# what a resumed run may change: on what machine and how often saved, and how many methods and targets, but nothing that a fit depends on
+# keys that a resumed run may change: those of the machine, of saving, and the lists of methods and targets; no fit depends on them
 FREE = ('targets', 'transfer.methods', 'multitask.methods', 'mesh', 'checkpoint', 'data.workers', 'data.cache', 'data.resident_gb')
 
 
@@ -67,7 +67,7 @@ def of_mode(config):
 
 
 def check_whole(config):
-    """What no single key's rule can see, before any data is read; raises UserError."""
+    """Checks that involve several keys, before any data is read; raises UserError."""
     ModelConfig(**{key: config.model[key] for key in config.model})
     for key in ('targets', 'sources'):
         if len(set(config[key] or ())) < len(config[key] or ()):
@@ -76,22 +76,22 @@ def check_whole(config):
     if len(set(methods)) < len(methods):
         raise UserError(f'config.transfer.methods names a method twice: {", ".join(methods)}')
     for name in methods:
-        if name in VALIDATED and config.data.validation == 0:
+        if name in NEED_VALIDATION and config.data.validation == 0:
             raise UserError(f'the method {name!r} chooses by validation examples, and config.data.validation = 0; '
                             'ask for some, or leave it out')
-        if name in CLASSIFIERS and config.data.task == 'regression':
+        if name in NEED_CLASSES and config.data.task == 'regression':
             raise UserError(f'the method {name!r} needs classes, and config.data.task = "regression"; leave it out')
 
 
 def check_inputs(config, shape):
-    """Refuses what inputs of one shape, (F,) or (H, W, C), would leave unread; raises UserError."""
+    """Checks that the config has no setting that inputs of this shape, (F,) or (H, W, C), would ignore; raises UserError."""
     data, images = config.data, len(shape) == 3
     features = not images or (config.model.trainable == 'head' and config.model.kind != 'linear')  # of the data, or of a trunk
     for key, fits, what in (('augment', images, 'images'), ('mean', images, 'images'), ('std', images, 'images'),
                             ('rows', features, 'features'), ('columns', features, 'features')):
         value = data[key] if isinstance(data[key], str) else tuple(data[key])
         if not fits and value not in ('none', (0.0,), (1.0,)):
-            raise UserError(f'config.data.{key} = {value!r} is for {what}, and the inputs have shape {shape}; leave it as it comes')
+            raise UserError(f'config.data.{key} = {value!r} is for {what}, and the inputs have shape {shape}; leave it at its default')
         if images and key in ('mean', 'std') and len(value) not in (1, shape[-1]):
             raise UserError(f'config.data.{key} = {value!r}, and the images have {shape[-1]} channels; give one number, or one a channel')
 

@@ -40,13 +40,13 @@ def debias_gram(gram, target_size, source_sizes, d, noise=None):
 def _shrunk(gram, ours, theirs, d):
     """debias_gram of a flat batch: gram [B, K, K], noise of the target [B] and of the sources [B, K], d []."""
     gram = gram / jnp.clip(2 - 5 / d, 0.1, 1)
-    min_noise = 1e-9 * jnp.max(jnp.diagonal(gram, axis1=1, axis2=2), 1) + 1e-18  # noise may be given as 0
-    known = ~jnp.isinf(theirs)
+    min_noise = 1e-9 * jnp.max(jnp.diagonal(gram, axis1=1, axis2=2), 1) + 1e-18  # the caller may pass noise 0
+    finite = ~jnp.isinf(theirs)
     common = jnp.where(jnp.isinf(ours) | (ours == 0), min_noise, ours)
-    own = jnp.where(known, jnp.where(theirs == 0, min_noise[:, None], theirs), 0)
+    own = jnp.where(finite, jnp.where(theirs == 0, min_noise[:, None], theirs), 0)
     noise = common[:, None, None] + own[:, :, None] * jnp.eye(gram.shape[1], dtype=gram.dtype)[None]
-    grams = jnp.stack([random_effects(gram, common, own, known), project_psd(gram - noise)])
-    sizes = jnp.where(known, 1 / jnp.where(known, own, 1), 0)
+    grams = jnp.stack([random_effects(gram, common, own, finite), project_psd(gram - noise)])
+    sizes = jnp.where(finite, 1 / jnp.where(finite, own, 1), 0)
     u = source_weights(1.0, sizes, grams).effective_sizes
     simple, full = u / (1 / common[None, :, None] + jnp.sum(u, -1, keepdims=True))
     cost = fitted_numbers(grams[1], own, u[1] > 0) * jnp.sum(full, 1) / d

@@ -12,7 +12,7 @@ from transfer_jax.measure import NO_SOURCES, SHORTFALLS
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Folds:
-    """Of a Lab: the F fits of every seed that leave a fold out each. fold [S, N0]: the fold of every training row of the target."""
+    """The F fits of every seed of a Lab, each without one fold. fold [S, N0]: the fold of every training row of the target."""
     lab: Any
     fold: np.ndarray
 
@@ -23,16 +23,16 @@ class Folds:
 
     @functools.cached_property
     def rows(self):
-        """[S][F] arrays: the training rows that are left when a fold is out."""
+        """[S][F] arrays: the training rows outside each fold."""
         return [[rows[fold != out] for out in range(self.count)] for rows, fold in zip(self.lab.train, self.fold, strict=True)]
 
     def fit(self, name, weights):
         """The Fit [S F] to the target without a fold, and to the sources at weights [S, K]."""
         rows = [row for of_seed in self.rows for row in of_seed]
-        padded = np.stack([np.pad(row, (0, self.lab.target_size - len(row)), mode='edge') for row in rows])
+        fit_rows = np.stack([np.pad(row, (0, self.lab.target_size - len(row)), mode='edge') for row in rows])
         policy = jax.tree.map(lambda x: jnp.repeat(x, self.count, 0), self.lab.policy(weights))
         many = jnp.asarray([len(row) for row in rows], jnp.float32)
-        return self.lab.fit(name, policy.replace(quantities=policy.quantities.at[:, self.lab.target].set(many)), rows=padded)
+        return self.lab.fit(name, policy.replace(quantities=policy.quantities.at[:, self.lab.target].set(many)), rows=fit_rows)
 
     def fit_alone(self):
         """The Fit without sources."""
@@ -43,17 +43,17 @@ class Folds:
         return {tau: self.lab.once(f'trial_{tau:g}', functools.partial(self._fit_trial, tau)) for tau in SHORTFALLS}
 
     def _fit_trial(self, tau):
-        measured = self.lab.measure_middle().replace(shortfall=jnp.full(len(self.fold), tau))
-        return self.fit(f'trial_{tau:g}', measured.weights().weights)
+        measurement = self.lab.measure_middle().replace(shortfall=jnp.full(len(self.fold), tau))
+        return self.fit(f'trial_{tau:g}', measurement.weights().weights)
 
     def measure_shortfall(self):
-        """tau [S], of SHORTFALLS or NO_SOURCES: under which fits have the least loss on the folds that they left out."""
-        losses = {tau: self.loss(fitted) for tau, fitted in {NO_SOURCES: self.fit_alone(), **self.fit_trials()}.items()}
+        """tau [S], of SHORTFALLS or NO_SOURCES: the one whose fits have the smallest loss on the folds they were not trained on."""
+        losses = {tau: self.loss(fold_fits) for tau, fold_fits in {NO_SOURCES: self.fit_alone(), **self.fit_trials()}.items()}
         return jnp.asarray(list(losses))[jnp.argmin(jnp.stack(list(losses.values())), 0)]
 
-    def loss(self, fitted):
-        """Mean loss [S] of a Fit [S F] on the target's training rows, each by the replica that left it out."""
-        outputs = self._outputs(self.lab.by_seed(fitted.params), self.lab.inputs(self.lab.train))
+    def loss(self, fold_fits):
+        """Mean loss [S] of a Fit [S F] on the target's training rows, each row by the replica that was not trained on it."""
+        outputs = self._outputs(self.lab.by_seed(fold_fits.params), self.lab.inputs(self.lab.train))
         held_out = jnp.take_along_axis(outputs, jnp.asarray(self.fold)[:, None, :, None], 1)[:, 0]
         return jnp.mean(jax.vmap(self.lab.trainer.loss)(held_out, jnp.asarray(self.lab.labels[self.lab.train])), 1)
 

@@ -1,4 +1,4 @@
-"""Problems as they are given -> arrays of one dtype and one batch axis, with a status for each that cannot be solved."""
+"""The arguments of a solver -> arrays of one dtype and one batch axis, with a status for each problem that cannot be solved."""
 import jax
 import jax.numpy as jnp
 
@@ -14,9 +14,9 @@ def in_one_dtype(*values):
 
 
 def rounding(gram):
-    """The relative rounding of a gram as it is given, which may be less precise than what it is computed in."""
-    given = getattr(gram, 'dtype', jnp.float32)
-    return float(jnp.finfo(given if jnp.issubdtype(given, jnp.floating) else jnp.float32).eps)
+    """The relative rounding of a gram in its own dtype, which may be less precise than the dtype of the computation."""
+    dtype = getattr(gram, 'dtype', jnp.float32)
+    return float(jnp.finfo(dtype if jnp.issubdtype(dtype, jnp.floating) else jnp.float32).eps)
 
 
 def as_batch(target_size, source_sizes, gram):

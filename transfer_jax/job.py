@@ -19,7 +19,7 @@ from transfer_jax.runtime.errors import UserError
 from transfer_jax.runtime.keys import stream_key
 from transfer_jax.runtime.mesh import check_batch, make_mesh
 from transfer_jax.runtime.store import Store
-from transfer_jax.training.prepare import fit_scaling, normalised
+from transfer_jax.training.prepare import fit_scaling, normalise
 from transfer_jax.training.trainer import Settings, Trainer, make_pool
 
 
@@ -61,7 +61,7 @@ def prepare(config, workdir):
     settings = Settings(batch=config.train.batch, sampling=config.train.sampling, learning_rate=config.train.learning_rate,
                         prior=config.train.prior, segment=config.train.segment, augment=config.data.augment, replicas=config.train.replicas)
     size = sum(domain.inputs.nbytes for domain in domains.domains) / 2**30
-    frozen = model.init(stream_key(config.seed, 'init'))[1]  # not under jit, of whose program a file's weights would become constants
+    frozen = model.init(stream_key(config.seed, 'init'))[1]  # under jit, weights of a file would become constants
     trainer = Trainer(model=model, frozen=frozen, pool=make_pool(domains, config.seed, resident=size <= config.data.resident_gb),
                       domains=domains, settings=settings, mesh=mesh)
     return Job(config=config, workdir=workdir, domains=domains, trainer=trainer, targets=targets, sources=sources, splits=splits,
@@ -69,7 +69,7 @@ def prepare(config, workdir):
 
 
 def require_same_config(config, workdir):
-    """Writes config.json; raises UserError where the folder holds results of another config, or of one with the key names of before."""
+    """Writes config.json; raises UserError where the folder holds a run of another config, or of a version with other key names."""
     path = workdir / 'config.json'
     if path.exists() and any((workdir / folder).exists() for folder in ('targets', 'multitask')):
         stored = json.loads(path.read_text())
@@ -78,9 +78,9 @@ def require_same_config(config, workdir):
             raise UserError(f'{workdir} holds a run of an earlier version, whose config has other names for these keys: '
                             f'{", ".join(earlier)}; use another --workdir')
         free = lambda line: any(line.split(':')[0] == key or line.startswith(f'{key}.') for key in rules.FREE)
-        changed = [line for line in differences(stored, config) if not free(line)]
-        if changed:
-            raise UserError(f'{workdir} holds a run with another config ({"; ".join(changed[:5])}); '
+        changes = [line for line in differences(stored, config) if not free(line)]
+        if changes:
+            raise UserError(f'{workdir} holds a run with another config ({"; ".join(changes[:5])}); '
                             'use another --workdir, or go back to its values')
     temporary = path.with_suffix('.tmp')
     temporary.write_text(json.dumps(to_json(config), indent=1))
@@ -90,19 +90,19 @@ def require_same_config(config, workdir):
 def make_splits(config, domains, targets, workdir):
     """{name of a target: [Split of each seed]}, saved. Raises UserError where the folder's fits were made with others."""
     path = workdir / 'splits.json'
-    known = load_splits(path) if path.exists() and (workdir / 'targets').exists() else {}
+    splits = load_splits(path) if path.exists() and (workdir / 'targets').exists() else {}
     for target in targets:
         domain = domains.domains[target]
-        made = [named(domain.name, domain.labels, domains.classes, config, seed) for seed in range(config.seeds)]
-        if not same_splits(known.setdefault(domain.name, made), made):
+        new_splits = [split_target(domain.name, domain.labels, domains.classes, config, seed) for seed in range(config.seeds)]
+        if not same_splits(splits.setdefault(domain.name, new_splits), new_splits):
             raise UserError(f'{path} has other splits of {domain.name!r} than these data give, so they have changed; restore them, or use '
                             'another --workdir')
-    save_splits(path, known)
-    return known
+    save_splits(path, splits)
+    return splits
 
 
-def named(name, labels, classes, config, seed):
-    """k_shot, its error with the target's name."""
+def split_target(name, labels, classes, config, seed):
+    """The Split (k_shot) of a target; a UserError names the target."""
     try:
         return k_shot(labels, shots=config.data.shots, validation=config.data.validation, test=config.data.test, seed=config.seed + seed,
                       classes=classes)
@@ -111,33 +111,33 @@ def named(name, labels, classes, config, seed):
 
 
 def make_model(config, domains):
-    """(Model, Domains that it takes, notes). A head on a trunk that stays as it is takes the trunk's features, which are computed once."""
+    """(Model, Domains that it takes, notes). For a head on a frozen trunk the Domains hold the trunk's features, computed once."""
     outputs = len(domains.classes) if domains.classes is not None else 1
     of_model = {key: config.model[key] for key in config.model}
     model = build(ModelConfig(**of_model), domains.domains[0].inputs.shape[1:], outputs)
     if config.model.trainable != 'head' or config.model.kind == 'linear' or config.data.augment != 'none':
         return model, domains, ()
     features = trunk_features(model, domains, scaling(config, domains, range(len(domains.names))), config.seed)
-    note = f'the trunk stays as it is: its {features.domains[0].inputs.shape[1]} features of every example were computed once'
+    note = f'the trunk is frozen: its {features.domains[0].inputs.shape[1]} features of every example were computed once'
     return build(ModelConfig(kind='linear'), features.domains[0].inputs.shape[1:], outputs), features, (*model.notes, note)
 
 
 def trunk_features(model, domains, scaled, seed):
     """The Domains with a model's features in place of their inputs."""
     parameters = model.init(stream_key(seed, 'init'))
-    run = jax.jit(lambda parameters, x: model.features(*parameters, normalised(x, scaled)))
+    run = jax.jit(lambda parameters, x: model.features(*parameters, normalise(x, scaled)))
 
     def of(domain):
         parts = []
         for first in range(0, len(domain), EVALUATED):
             part = np.asarray(domain.inputs[first:first + EVALUATED])
-            padded = np.concatenate([part, np.repeat(part[-1:], EVALUATED - len(part), 0)])
-            parts.append(np.asarray(run(parameters, jnp.asarray(padded)))[:len(part)])
+            padded_part = np.concatenate([part, np.repeat(part[-1:], EVALUATED - len(part), 0)])
+            parts.append(np.asarray(run(parameters, jnp.asarray(padded_part)))[:len(part)])
         return Domain(name=domain.name, inputs=np.concatenate(parts), labels=domain.labels)
     return Domains(domains=tuple(map(of, domains.domains)), classes=domains.classes, skipped=domains.skipped)
 
 
 def scaling(config, domains, sources):
-    """The Scaling that the sources give."""
+    """The Scaling fitted to the sources."""
     return fit_scaling([domains.domains[source] for source in sources], rows=config.data.rows, columns=config.data.columns,
                        mean=config.data.mean, std=config.data.std)

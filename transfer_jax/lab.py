@@ -1,4 +1,4 @@
-"""Lab: one target with its sources and seeds, and the fits that methods ask for; a fit that is done is never trained again."""
+"""Lab: one target with its sources and seeds, and the fits that methods share; a finished fit is never trained again."""
 import dataclasses
 import functools
 import time
@@ -12,12 +12,12 @@ from transfer_jax import measure
 from transfer_jax.debias import debias_gram
 from transfer_jax.fisher import dimension
 from transfer_jax.folds import Folds, assign
-from transfer_jax.measure import Measured
+from transfer_jax.measure import Measurement
 from transfer_jax.training import policy as policies
 from transfer_jax.training.draws import Replicas
 from transfer_jax.training.fit import fit
 from transfer_jax.training.policy import Policy
-from transfer_jax.training.prepare import Scaling, normalised
+from transfer_jax.training.prepare import Scaling, normalise
 from transfer_jax.training.trainer import Trainer
 
 EVALUATED = 256  # rows at once
@@ -25,7 +25,7 @@ EVALUATED = 256  # rows at once
 
 @dataclasses.dataclass(frozen=True)
 class Control:
-    """How a dynamic method goes about it: decisions in a fit, and how far each goes towards the new answer, in (0, 1]."""
+    """Of a dynamic method: the number of decisions in a fit, and the part in (0, 1] of the way to the new policy."""
     decisions: int
     damping: float
 
@@ -35,9 +35,10 @@ class Lab:
     """A target domain, its sources, and S splits of the target's rows; fits of all seeds run side by side.
 
     epochs, min_steps: a fit's steps are that many passes over the samples that take part, and at least min_steps. target, sources:
-    numbers of domains; splits: one transfer_jax.data.splits.Split a seed; first_seed: the number of the first. store: where fits are kept.
-    trunk_trained: whether training changes the model's features, or the head alone. budget: part of all source samples' cost that the
-    method with a budget may spend; costs: of one sample of each source. patience: seconds between checkpoints.
+    numbers of domains; splits: one transfer_jax.data.splits.Split a seed; first_seed: the number of the first.
+    store: the Store of the fits. trunk_trained: whether training changes the model's features, or the head alone. budget: part of all
+    source samples' cost that the method with a budget may spend; costs: of one sample of each source. patience: seconds between
+    checkpoints.
     """
     trainer: Trainer
     store: Any
@@ -161,12 +162,12 @@ class Lab:
         return None if fold is None else Folds(self, fold)
 
     def measure_middle(self):
-        """The Measured at the middle fit, with a shortfall of 1."""
+        """The Measurement at the middle fit, with a shortfall of 1."""
         shortfall = jnp.ones(len(self.splits))
         return self.once('measure_middle', lambda: jax.block_until_ready(self.measure(self.fit_middle().params, shortfall)))
 
     def measure_sources(self):
-        """(Measured at the middle fit with the shortfall of the folds, seconds of its products and solving without compilation)."""
+        """(Measurement at the middle fit with the shortfall of the folds, seconds of its products and solving without compilation)."""
         return self.once('measure_sources', self._measure_sources)
 
     def _measure_sources(self):
@@ -176,7 +177,7 @@ class Lab:
         return (first if self.folds is None else first.replace(shortfall=self.folds.measure_shortfall())), seconds
 
     def measure(self, at, shortfall, target=None):
-        """The Measured of this target and its sources, with J at parameters [S, ...], for a shortfall [S].
+        """The Measurement of this target and its sources, with J at parameters [S, ...], for a shortfall [S].
 
         target: the parameters that G starts from, those of the fit to the target alone if None.
         """
@@ -188,7 +189,8 @@ class Lab:
                                       target_size=self.target_size, d=d)
         sizes = jnp.asarray(self.sizes, jnp.float32)
         gram = debias_gram(raw, float(self.target_size), sizes, d)
-        return Measured(raw=raw, gram=gram, noise=noise, shortfall=shortfall, target_size=jnp.float32(self.target_size), source_sizes=sizes)
+        return Measurement(raw=raw, gram=gram, noise=noise, shortfall=shortfall, target_size=jnp.float32(self.target_size),
+                           source_sizes=sizes)
 
     def by_seed(self, params):
         """Parameters [S, L / S, ...] of replicas [L, ...]."""
@@ -205,17 +207,17 @@ class Lab:
 
     def inputs(self, rows, domain=None):
         """Prepared inputs of rows [...] of a domain, the target if None."""
-        stored = jnp.asarray(np.asarray(self.domains[self.target if domain is None else domain].inputs[rows.reshape(-1)]))
-        return normalised(stored, self.scaling).reshape(*rows.shape, *stored.shape[1:])
+        inputs = jnp.asarray(np.asarray(self.domains[self.target if domain is None else domain].inputs[rows.reshape(-1)]))
+        return normalise(inputs, self.scaling).reshape(*rows.shape, *inputs.shape[1:])
 
     def outputs(self, params, features=False):
         """Outputs [S, n, C] of parameters [S, ...] on all the target's rows, or what the head takes of them."""
         run = self.trainer.model.features if features else self.trainer.model.apply
-        one = jax.jit(lambda params, stored, scaling: jax.lax.map(
-            lambda params: run(params, self.trainer.frozen, normalised(stored, scaling)), params,
+        one = jax.jit(lambda params, inputs, scaling: jax.lax.map(
+            lambda params: run(params, self.trainer.frozen, normalise(inputs, scaling)), params,
             batch_size=self.trainer.settings.replicas))
-        stored = self.domains[self.target].inputs
-        cut = range(0, len(stored), EVALUATED)
-        padded = lambda x: np.concatenate([x, np.repeat(x[-1:], EVALUATED - len(x), 0)]) if len(x) < EVALUATED else x
-        parts = [np.asarray(one(params, jnp.asarray(padded(np.asarray(stored[i:i + EVALUATED]))), self.scaling)) for i in cut]
-        return np.concatenate(parts, 1)[:, :len(stored)]
+        inputs = self.domains[self.target].inputs
+        cut = range(0, len(inputs), EVALUATED)
+        pad = lambda x: np.concatenate([x, np.repeat(x[-1:], EVALUATED - len(x), 0)]) if len(x) < EVALUATED else x
+        parts = [np.asarray(one(params, jnp.asarray(pad(np.asarray(inputs[i:i + EVALUATED]))), self.scaling)) for i in cut]
+        return np.concatenate(parts, 1)[:, :len(inputs)]

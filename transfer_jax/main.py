@@ -13,7 +13,7 @@ from absl import flags
 
 from transfer_jax import config as rules
 from transfer_jax.job import prepare, require_same_config
-from transfer_jax.methods.registry import MEASURED, METHODS
+from transfer_jax.methods.registry import METHODS, NEED_GRAM
 from transfer_jax.multitask.run import run as run_multitask
 from transfer_jax.report import table, write_report
 from transfer_jax.results import pareto, record, write_results
@@ -28,7 +28,7 @@ define_flags('runs/transfer')
 
 
 def main(config):
-    """Runs the job that the flags ask for; a full disk is told as what it is."""
+    """Runs the job of the flags; an OSError of a full or read-only disk becomes a UserError."""
     initialize_distributed()
     workdir = pathlib.Path(flags.FLAGS.workdir)
     try:
@@ -42,7 +42,7 @@ def main(config):
 
 
 def transfer(config, workdir):
-    """Every method on every target: what is done is kept, so that the same command goes on after a stop."""
+    """Runs every method on every target. Finished methods are saved, so the same command continues after a stop."""
     began = time.perf_counter()
     job = prepare(config, workdir)
     for skipped in job.domains.skipped:
@@ -77,21 +77,21 @@ def multitask(config, workdir):
 
 def run_target(job, target, stop, progress):
     """({method: record}, budget curve or None) of one target."""
-    lab, done = job.lab(target, stop), {}
+    lab, records = job.lab(target, stop), {}
     methods = job.config.transfer.methods
-    wanted = bool(set(methods) & set(MEASURED))
+    needs_gram = bool(set(methods) & set(NEED_GRAM))
     for name in methods:
-        done[name] = lab.store.record(f'methods/{name}')
-        if done[name] is None:
+        records[name] = lab.store.record(f'methods/{name}')
+        if records[name] is None:
             outcome = METHODS[name](lab)
-            done[name] = record(lab, outcome, lab.measure_sources()[0] if wanted else None)
-            lab.store.save(f'methods/{name}', None, done[name])
+            records[name] = record(lab, outcome, lab.measure_sources()[0] if needs_gram else None)
+            lab.store.save(f'methods/{name}', None, records[name])
         progress.update(1, at=f'{job.domains.names[target]} {name}')
     curve = lab.store.record('budget')
-    if wanted and curve is None:
+    if needs_gram and curve is None:
         curve = pareto(lab.measure_sources()[0], lab.costs)
         lab.store.save('budget', None, curve)
-    return done, curve
+    return records, curve
 
 
 def machine():

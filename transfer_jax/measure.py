@@ -1,9 +1,9 @@
 """What the sources are worth to a target, measured from fits: G in units of the fits' own noise, and how much the target alone falls short.
 
-Three things are done that the papers leave open. Noise: a regularised fit of n samples has not variance d/n but c d/n, and c is measured
-from fits that leave a fold of the target out (the jackknife). Bias of G: debias_gram. Shortfall: a target of five labels a class is worse
-than its variance says, since what regularises it also bends it; the factor tau on its error is the one under whose weights fits predict
-labels best that were left out of them, and where no factor beats the target alone, the sources count for nothing.
+This module settles three points that the papers leave open. Noise: a regularised fit of n samples has variance c d/n and not d/n; c is
+measured by the jackknife, from fits that each leave out one fold of the target. Bias of G: debias_gram. Shortfall: the error of a target
+with five labels a class is larger than its variance, since regularisation adds bias; the factor tau on its error is the one whose weights
+give fits with the smallest loss on held-out folds of the training rows; where no factor beats the target alone, the sources get no weight.
 """
 import functools
 
@@ -17,11 +17,11 @@ from transfer_jax.quantities import transfer_quantities
 from transfer_jax.weights import source_weights
 
 SHORTFALLS = (1.0, 4.0, 16.0)
-NO_SOURCES = 0.0  # the shortfall that stands for: target only
+NO_SOURCES = 0.0  # the shortfall with this value means: use no sources
 
 
 @struct.dataclass
-class Measured:
+class Measurement:
     """One problem [S] for each seed: raw and debiased gram [S, K, K] in units of the noise of one sample, noise c [S], shortfall tau [S].
 
     target_size [], source_sizes [K]. tau is NO_SOURCES, or at least 1.

@@ -6,7 +6,7 @@ import jax.numpy as jnp
 
 from transfer_jax.inputs import as_batch, rounding, semidefinite
 from transfer_jax.objective import predicted_error
-from transfer_jax.solution import Status, ended, shown
+from transfer_jax.solution import Status, make_solution, solve_status
 from transfer_jax.solver.quantities import conditions, optimal_quantities
 
 TOLERANCE = {'float64': 1e-10, 'float32': 1e-5}  # of the residual
@@ -27,18 +27,18 @@ def transfer_quantities(target_size, source_sizes, gram, integer=False):
     nothing = target + jnp.sum(sizes, 1) == 0
     n, residual, unfinished, rounds = optimal_quantities(jnp.where(nothing, 1, target), sizes, gram)
     definite = semidefinite(gram, eps) & jnp.isfinite(n).all(1)
-    status = jnp.where(status == Status.SOLVED.value, ended(residual, TOLERANCE, unfinished, definite), status)
+    status = jnp.where(status == Status.SOLVED.value, solve_status(residual, TOLERANCE, unfinished, definite), status)
     if integer:
-        n = rounded(n, sizes)
+        n = round_quantities(n, sizes)
         residual = conditions(jnp.where(nothing, 1, target), sizes, gram, n)
-    return shown(shape, status, weights=jnp.ones_like(n), quantities=n, effective_sizes=n, error=predicted_error(target, n, gram),
+    return make_solution(shape, status, weights=jnp.ones_like(n), quantities=n, effective_sizes=n, error=predicted_error(target, n, gram),
                  residual=residual, iterations=rounds)
 
 
-def rounded(n, sizes):
+def round_quantities(n, sizes):
     """Whole numbers within one of n [B, K], at most floor(N), with nearly the sum of n where that allows: largest remainders go up."""
     whole = jnp.floor(n)
     rest = jnp.where(whole + 1 <= sizes, n - whole, -1.0)
-    wanted = jnp.round(jnp.sum(n - whole, 1))
+    missing = jnp.round(jnp.sum(n - whole, 1))
     rank = jnp.argsort(jnp.argsort(-rest, axis=1), axis=1).astype(n.dtype)
-    return jnp.where((rank < wanted[:, None]) & (rest > 0), whole + 1, whole)
+    return jnp.where((rank < missing[:, None]) & (rest > 0), whole + 1, whole)

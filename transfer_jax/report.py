@@ -10,12 +10,12 @@ from transfer_jax.runtime.report import Page
 OURS = ('uowq', 'uowq_static', 'uowq_budget')
 
 
-def read(workdir):
+def read_results(workdir):
     """results.json as it was written."""
     return json.loads((workdir / 'results.json').read_text())
 
 
-def shown(pair, digits=3):
+def format_pair(pair, digits=3):
     """'0.812 ± 0.004' of (mean, standard error)."""
     mean, error = pair
     return f'{mean:.{digits}f}' + ('' if error is None else f' ± {error:.{digits}f}')
@@ -27,22 +27,22 @@ def rows(results, measure='accuracy'):
     header = ['method', 'average', *targets, 'negative', 'drawn', 'seconds']
     out = []
     for name, row in results['summary'].items():
-        cells = [shown(row['targets'][target][measure]) if target in row['targets'] else '' for target in targets]
+        cells = [format_pair(row['targets'][target][measure]) if target in row['targets'] else '' for target in targets]
         negative = '' if row['negative'] is None else f'{row["negative"]:.2f}'
-        out.append([name, shown(row['average'][measure]), *cells, negative, f'{row["drawn"]:.0f}', f'{row["seconds"]:.1f}'])
+        out.append([name, format_pair(row['average'][measure]), *cells, negative, f'{row["drawn"]:.0f}', f'{row["seconds"]:.1f}'])
     return header, out
 
 
 def table(workdir):
     """The accuracy table as text."""
-    header, lines = rows(read(workdir))
+    header, lines = rows(read_results(workdir))
     widths = [max(len(line[i]) for line in [header, *lines]) for i in range(len(header))]
     return '\n'.join('  '.join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in [header, *lines])
 
 
 def write_report(workdir):
     """Writes report.html beside results.json."""
-    results = read(workdir)
+    results = read_results(workdir)
     config = results['config']
     page = Page('Multi-source transfer',
                 f'{len(results["targets"])} targets, {config["seeds"]} seeds, {config["data"]["shots"]} labels a class')

@@ -21,30 +21,30 @@ def scores(outputs, labels, rows, classes):
     return {'accuracy': float(np.mean(outputs.argmax(1) == labels)), 'loss': float(-log_p[np.arange(len(rows)), labels].mean())}
 
 
-def record(lab, outcome, measured):
-    """What is kept of an Outcome: plain values, one a seed where they differ by seed. measured: to predict its error with, or None."""
+def record(lab, outcome, measurement):
+    """The record of an Outcome: plain values, one a seed where they differ by seed. measurement: to predict its error, or None."""
     pairs = list(zip(outcome.outputs, lab.splits, strict=True))
     per_part = {part: [scores(out, lab.labels, getattr(split, part), lab.classes) for out, split in pairs] for part in (SELECTED, SCORED)}
-    listed = lambda x: None if x is None else np.asarray(x, np.float64).tolist()
-    return {**per_part, 'weights': listed(outcome.weights), 'quantities': listed(outcome.quantities), 'drawn': listed(outcome.drawn),
+    to_list = lambda x: None if x is None else np.asarray(x, np.float64).tolist()
+    return {**per_part, 'weights': to_list(outcome.weights), 'quantities': to_list(outcome.quantities), 'drawn': to_list(outcome.drawn),
             'seconds': outcome.seconds, 'shared_seconds': outcome.shared_seconds, 'control_seconds': outcome.control_seconds,
-            'predicted': predicted(outcome, measured),
-            'history': [{key: value if key == 'step' else listed(value) for key, value in event.items()} for event in outcome.history]}
+            'predicted': predict_error(outcome, measurement),
+            'history': [{key: value if key == 'step' else to_list(value) for key, value in event.items()} for event in outcome.history]}
 
 
-def predicted(outcome, measured):
-    """F [S] of the outcome's weights and quantities by what was measured; None where there is nothing to predict with."""
-    if measured is None or outcome.weights is None or outcome.quantities is None:
+def predict_error(outcome, measurement):
+    """F [S] of the outcome's weights and quantities by a Measurement; None without one, or without a policy."""
+    if measurement is None or outcome.weights is None or outcome.quantities is None:
         return None
-    return np.asarray(measured.error(outcome.weights.astype(np.float32), outcome.quantities.astype(np.float32))).tolist()
+    return np.asarray(measurement.error(outcome.weights.astype(np.float32), outcome.quantities.astype(np.float32))).tolist()
 
 
-def pareto(measured, costs):
+def pareto(measurement, costs):
     """Predicted F over target only's, means over seeds: 'errors' at FRACTIONS of the budget, 'otqms_error' at OTQMS's own 'otqms_part'."""
-    alone = measured.error(*(np.zeros((len(measured.shortfall), len(costs)), np.float32),) * 2)
-    over_alone = lambda *policy: float(np.mean(np.asarray(measured.error(*policy)) / np.asarray(alone)))
-    within = [measured.within(fraction, costs) for fraction in FRACTIONS]
-    amounts, sizes = measured.amounts(), np.asarray(measured.source_sizes)
+    alone = measurement.error(*(np.zeros((len(measurement.shortfall), len(costs)), np.float32),) * 2)
+    over_alone = lambda *policy: float(np.mean(np.asarray(measurement.error(*policy)) / np.asarray(alone)))
+    within = [measurement.within(fraction, costs) for fraction in FRACTIONS]
+    amounts, sizes = measurement.amounts(), np.asarray(measurement.source_sizes)
     part = np.mean(np.sum(np.asarray(amounts.quantities) * costs, 1)) / np.sum(sizes * costs)
     return {'errors': [over_alone(solution.weights, solution.quantities) for solution in within],
             'otqms_part': float(part), 'otqms_error': over_alone(amounts.weights, amounts.quantities)}

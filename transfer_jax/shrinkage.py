@@ -5,25 +5,25 @@ import jax.numpy as jnp
 ROUNDS = 30  # of the fit below; 20 and 60 give the same risk
 
 
-def random_effects(gram, common, own, known):
+def random_effects(gram, common, own, finite):
     """The model G = c 11' + diag(t) that makes gram [B, K, K] likeliest as the second moment of independent rows, c and t >= 0: [B, K, K].
 
     theta_k = theta_0 + b + r_k: one bias shared by all sources, and each its own. Rows of the estimates' differences then have covariance
     (c + common) 11' + diag(t + own), K + 1 numbers where gram has K (K + 1) / 2. Fitted by expectation maximisation over b + theta_0.
-    common [B] and own [B, K] are the noise; a source that is not known [B, K] has no say.
+    common [B] and own [B, K] are the noise; finite [B, K]: whether the noise of a source is finite; other sources get no weight.
     """
     diagonal = jnp.diagonal(gram, axis1=1, axis2=2)
 
-    def improved(_, state):
+    def improve(_, state):
         shared, apart = state
-        precision = jnp.where(known, 1 / apart, 0)
+        precision = jnp.where(finite, 1 / apart, 0)
         spread = 1 / (jnp.sum(precision, 1) + 1 / shared)
         pull = jnp.einsum('bkl,bl->bk', gram, precision) * spread[:, None]
         mean_square = jnp.sum(precision * pull, 1) * spread + spread
         return jnp.maximum(mean_square, common), jnp.maximum(diagonal - 2 * pull + mean_square[:, None], own)
 
     start = common, jnp.maximum(diagonal - common[:, None], own)
-    shared, apart = jax.lax.fori_loop(0, ROUNDS, improved, start)
+    shared, apart = jax.lax.fori_loop(0, ROUNDS, improve, start)
     eye = jnp.eye(gram.shape[1], dtype=gram.dtype)[None]
     return (shared - common)[:, None, None] + (apart - own)[:, :, None] * eye
 
@@ -57,11 +57,11 @@ def with_optimum(gram, sizes, u):
     y = G u must be 1 - u / N where u > 0 and at least 1 elsewhere: a secant condition, met by the BFGS update, which keeps G >= 0.
     """
     before = jnp.einsum('bkl,bl->bk', gram, u)
-    elsewhere = jnp.where(sizes > 0, jnp.maximum(before, 1), before)  # nothing is asked of a source without samples
-    wanted = jnp.where(u > 0, 1 - u / jnp.where(u > 0, sizes, 1), elsewhere)
+    elsewhere = jnp.where(sizes > 0, jnp.maximum(before, 1), before)  # a source without samples has no condition
+    secant = jnp.where(u > 0, 1 - u / jnp.where(u > 0, sizes, 1), elsewhere)
     outer = lambda y, min_product: _over(y[:, :, None] * y[:, None, :], jnp.maximum(jnp.sum(y * u, 1), min_product)[:, None, None])
     # |G u|^2 <= tr(G) u'G u: where G u is all rounding, u'G u might be less than that, or negative
-    return gram - outer(before, jnp.sum(before**2, 1) / jnp.trace(gram, axis1=1, axis2=2)) + outer(wanted, 0)
+    return gram - outer(before, jnp.sum(before**2, 1) / jnp.trace(gram, axis1=1, axis2=2)) + outer(secant, 0)
 
 
 def _over(numerator, denominator):

@@ -41,16 +41,16 @@ class Solution:
     iterations: jax.Array
 
 
-def ended(residual, tolerance, unfinished, definite):
+def solve_status(residual, tolerance, unfinished, definite):
     """The status of every problem after solving, int8 [B]; tolerance: of the residual, by dtype."""
-    solved = jnp.where(residual <= tolerance[residual.dtype.name], Status.SOLVED, Status.INACCURATE)
-    return jnp.where(definite, jnp.where(unfinished, Status.UNFINISHED, solved), Status.NOT_PSD).astype(jnp.int8)
+    by_residual = jnp.where(residual <= tolerance[residual.dtype.name], Status.SOLVED, Status.INACCURATE)
+    return jnp.where(definite, jnp.where(unfinished, Status.UNFINISHED, by_residual), Status.NOT_PSD).astype(jnp.int8)
 
 
-def shown(shape, status, *, iterations, **results):
-    """A Solution in the batch's own shape, from arrays with one batch axis: NaN where a status leaves nothing to show."""
-    known = status <= Status.INACCURATE.value
-    out = lambda x: jnp.where(known.reshape(-1, *[1] * (x.ndim - 1)), x, jnp.nan).reshape(*shape, *x.shape[1:])
+def make_solution(shape, status, *, iterations, **results):
+    """A Solution in the batch's own shape, from arrays with one batch axis: NaN where the status means that there is no result."""
+    has_result = status <= Status.INACCURATE.value
+    out = lambda x: jnp.where(has_result.reshape(-1, *[1] * (x.ndim - 1)), x, jnp.nan).reshape(*shape, *x.shape[1:])
     return Solution(status=status.reshape(shape), iterations=iterations.reshape(shape), **{name: out(x) for name, x in results.items()})
 
 
@@ -63,6 +63,6 @@ def check(solution):
     for kind, reason in REASONS.items():
         where = np.argwhere(status == kind).tolist()
         if where:
-            named = ', '.join(str(tuple(index)) if index else 'the problem' for index in where[:5])
-            parts.append(f'{reason}: {named}' + (f' and {len(where) - 5} more' if len(where) > 5 else ''))
+            indices = ', '.join(str(tuple(index)) if index else 'the problem' for index in where[:5])
+            parts.append(f'{reason}: {indices}' + (f' and {len(where) - 5} more' if len(where) > 5 else ''))
     raise UserError(f'{np.count_nonzero(status)} of {status.size} problems are not solved ({"; ".join(parts)})')

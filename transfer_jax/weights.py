@@ -3,7 +3,7 @@ import jax
 import jax.numpy as jnp
 
 from transfer_jax.inputs import as_batch
-from transfer_jax.solution import Status, shown
+from transfer_jax.solution import Status, make_solution
 from transfer_jax.solver.weights import optimal_sizes
 
 
@@ -21,9 +21,9 @@ def source_weights(target_size, source_sizes, gram):
     Raises ValueError where the shapes do not go together.
     """
     target, sizes, gram, status, shape = as_batch(target_size, source_sizes, gram)
-    u, (residual, solved, rounds) = optimal_sizes(sizes, gram)
-    status = jnp.where(status == Status.SOLVED.value, solved, status)
+    u, (residual, solver_status, rounds) = optimal_sizes(sizes, gram)
+    status = jnp.where(status == Status.SOLVED.value, solver_status, status)
     first = jax.lax.cond(jnp.any(sizes == 0), lambda u: jnp.maximum(0, 1 - jnp.einsum('bkl,bl->bk', gram, u)), jnp.zeros_like, u)
     weights = jnp.where(sizes > 0, u / jnp.where(sizes > 0, sizes, 1), first)
-    return shown(shape, status, weights=weights, quantities=sizes, effective_sizes=u, error=1 / (target + jnp.sum(u, 1)), residual=residual,
-                 iterations=rounds)
+    return make_solution(shape, status, weights=weights, quantities=sizes, effective_sizes=u, error=1 / (target + jnp.sum(u, 1)),
+                         residual=residual, iterations=rounds)

@@ -59,7 +59,7 @@ def array_files(folder):
     """({stem: path} of a folder's array files, what else lies there and is no domain as dicts {file, reason})."""
     files = sorted(path for path in pathlib.Path(folder).iterdir() if path.is_file() and not path.name.startswith('.'))
     arrays = [path for path in files if path.suffix.lower() in SUFFIXES]
-    if any(path.suffix.lower() != '.txt' for path in arrays):  # beside others, a .txt is a note
+    if any(path.suffix.lower() != '.txt' for path in arrays):  # a .txt beside other array files is a note
         arrays = [path for path in arrays if path.suffix.lower() != '.txt']
     names = [path.stem for path in arrays]
     twice = next((name for name in names if names.count(name) > 1), None)

@@ -1,4 +1,4 @@
-"""Image files -> a memory map of decoded images, made once: a later run with the same files only maps it."""
+"""Image files -> a memory map of decoded images, written once: a later run with the same files maps it."""
 import contextlib
 import dataclasses
 import hashlib
@@ -21,7 +21,7 @@ from transfer_jax.runtime.progress import Progress
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Decoding:
-    """How files are decoded: to uint8 [size, size, channels], kept in the folder `cache`, by `workers` processes, or threads if 0; up to
+    """How files are decoded: to uint8 [size, size, channels], stored in the folder `cache`, by `workers` processes, or threads if 0; up to
     the fraction max_skipped of a domain's files may be unreadable."""
     size: int
     channels: int
@@ -46,12 +46,12 @@ def decode_files(name, paths, how):
       UserError: too many files are unreadable, or all, or the cache has no room.
     """
     target = pathlib.Path(how.cache, f'{re.sub(r"[^A-Za-z0-9]+", "_", name)}-{_key(paths, how)}.npy')
-    record = target.with_suffix('.json')  # written last: without it there is no cache
+    record = target.with_suffix('.json')  # written last: a cache without this file is incomplete
     if not (record.exists() and target.exists()):
         how.cache.mkdir(parents=True, exist_ok=True)
         _check_room(len(paths), how)
-        bad = _replaced(target, lambda part: _write(part, name, paths, how))
-        _replaced(record, lambda part: part.write_text(json.dumps(bad), encoding='utf-8'))
+        bad = _write_atomically(target, lambda part: _write(part, name, paths, how))
+        _write_atomically(record, lambda part: part.write_text(json.dumps(bad), encoding='utf-8'))
     bad = {int(row): reason for row, reason in json.loads(record.read_text(encoding='utf-8')).items()}
     _hold_threshold(name, paths, bad, how)
     rows = np.array([row for row in range(len(paths)) if row not in bad], np.int64)
@@ -72,9 +72,9 @@ def _stat(path):
 
 
 def _check_room(count, how):
-    wanted, free = count * how.size**2 * how.channels, shutil.disk_usage(how.cache).free
-    if wanted > free:
-        raise UserError(f'{count} decoded images of {how.size} x {how.size} take {wanted / 1e9:.1f} GB, and {how.cache} has '
+    needed_bytes, free = count * how.size**2 * how.channels, shutil.disk_usage(how.cache).free
+    if needed_bytes > free:
+        raise UserError(f'{count} decoded images of {how.size} x {how.size} take {needed_bytes / 1e9:.1f} GB, and {how.cache} has '
                         f'{free / 1e9:.1f} GB free; set config.data.cache to another folder, or config.data.max_per_domain')
 
 
@@ -83,7 +83,7 @@ def _write(part, name, paths, how):
     bad, shape = {}, (how.size, how.size, how.channels)
     with open(part, 'wb') as file, Progress(len(paths), label=f'decode {name}', unit='image') as progress:
         _write_header(file, len(paths), shape)
-        with contextlib.closing(_decoded(paths, how)) as images:
+        with contextlib.closing(_decode_images(paths, how)) as images:
             for row, element in enumerate(images):
                 if element['reason']:
                     bad[row] = element['reason']
@@ -100,7 +100,7 @@ def _write_header(file, count, shape):
     np.lib.format.write_array_header_1_0(file, {'descr': '|u1', 'fortran_order': False, 'shape': (count, *shape)})
 
 
-def _decoded(paths, how):
+def _decode_images(paths, how):
     """An iterator over {image, reason} of the files, in order, by grain."""
     flags.FLAGS.mark_as_parsed()  # grain reads absl flags, which a notebook or a test never parses
     dataset = grain.MapDataset.source([str(path) for path in paths]).map(_Decoder(how.size, how.channels))
@@ -123,8 +123,8 @@ class _Decoder:
             return {'image': np.zeros((self.size, self.size, self.channels), np.uint8), 'reason': str(error)}
 
 
-def _replaced(path, write):
-    """write(part), then an atomic rename; the part is a name of its own, since another process may be at the same."""
+def _write_atomically(path, write):
+    """write(part), then an atomic rename; the temporary name is unique, since another process may write the same file."""
     part = path.with_name(f'.{path.name}.{uuid.uuid4().hex}.part')
     try:
         result = write(part)

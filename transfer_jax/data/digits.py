@@ -22,7 +22,7 @@ FONTS = ('DejaVuSans', 'DejaVuSans-Bold', 'DejaVuSans-Oblique', 'DejaVuSansMono'
 
 def digit_domains(*, seed=0, examples=800):
     """The Domains, inputs uint8 [n, 16, 16, 1]: `scan` with 1797 examples, the others with `examples` each; a function of the seed."""
-    makers = {'scan': _scan, 'print': _print, 'noisy': _noisy, 'inverted': _inverted, 'rotated': _rotated, 'swapped': _swapped}
+    makers = {'scan': _scan, 'print': _print, 'noisy': _noisy, 'inverted': _invert, 'rotated': _rotate, 'swapped': _swap}
     domains = []
     for name, make in makers.items():
         rng = host_rng(seed, f'digits {name}')
@@ -32,7 +32,7 @@ def digit_domains(*, seed=0, examples=800):
 
 
 def _scan(rng, labels):
-    """Handwritten, 8 x 8 with 17 grey values, made larger."""
+    """Handwritten, 8 x 8 with 17 grey values, enlarged."""
     data = load_digits()
     larger = lambda image: cv2.resize(np.uint8(image * 255 / 16), (SIZE, SIZE), interpolation=cv2.INTER_LINEAR)
     return np.stack([larger(image) for image in data.images]), data.target
@@ -51,18 +51,18 @@ def _noisy(rng, labels):
     return noisy.clip(0, 255).astype(np.uint8), labels
 
 
-def _inverted(rng, labels):
+def _invert(rng, labels):
     """Printed dark on bright."""
     return 255 - _print(rng, labels)[0], labels
 
 
-def _rotated(rng, labels):
+def _rotate(rng, labels):
     """Printed and turned by 30 to 60 degrees, either way."""
     angles = np.radians(rng.uniform(30, 60, len(labels)) * rng.choice([-1, 1], len(labels)))
     return np.stack([draw(rng, digit, angle) for digit, angle in zip(labels, angles, strict=True)]), labels
 
 
-def _swapped(rng, labels):
+def _swap(rng, labels):
     """Printed, and named by the next digit: 0 is called 1, 9 is called 0."""
     return _print(rng, labels)[0], (labels + 1) % 10
 

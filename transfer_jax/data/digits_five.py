@@ -3,7 +3,7 @@ import numpy as np
 import scipy.io
 
 from transfer_jax.data.arrays import Part
-from transfer_jax.data.formats import guarded
+from transfer_jax.data.formats import read_guarded
 from transfer_jax.runtime.errors import UserError
 
 SPLITS = ('train', 'test')  # taken together: the splits of a run are its own
@@ -41,7 +41,7 @@ def read_digits_five(paths):
     pairs = {}
     for stem, (name, read) in FILES.items():
         if path := paths.get(stem):
-            pairs.setdefault(name, []).extend(guarded(path, lambda path=path, read=read: read(scipy.io.loadmat(path))))
+            pairs.setdefault(name, []).extend(read_guarded(path, lambda path=path, read=read: read(scipy.io.loadmat(path))))
     parts = []
     for name, read in pairs.items():
         images = np.concatenate([x.astype(np.uint8) for x, _ in read])

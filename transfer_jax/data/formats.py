@@ -41,22 +41,22 @@ class Table:
 
 def read_table(path, fields):
     """The Table of an .npz, .mat or .parquet file. Raises UserError where it cannot be read or lacks a field."""
-    return guarded(path, lambda: READERS[pathlib.Path(path).suffix.lower()](path, fields))
+    return read_guarded(path, lambda: READERS[pathlib.Path(path).suffix.lower()](path, fields))
 
 
 def read_svmlight(paths):
     """The Tables of svmlight files: dense float32 features, as many in each as the widest has. Raises UserError, naming the file."""
     try:
-        loaded = sklearn.datasets.load_svmlight_files([str(path) for path in paths], dtype=np.float32)
-    except DAMAGED:  # which does not say whose it is
+        pairs = sklearn.datasets.load_svmlight_files([str(path) for path in paths], dtype=np.float32)
+    except DAMAGED:  # the error does not name the file
         for path in paths:
-            guarded(path, lambda path=path: sklearn.datasets.load_svmlight_file(str(path)))
+            read_guarded(path, lambda path=path: sklearn.datasets.load_svmlight_file(str(path)))
         raise
-    return [Table(x=x.toarray(), y=y) for x, y in zip(loaded[::2], loaded[1::2], strict=True)]
+    return [Table(x=x.toarray(), y=y) for x, y in zip(pairs[::2], pairs[1::2], strict=True)]
 
 
-def guarded(path, read):
-    """read(); raises UserError with the path where the file is damaged, or is something else than its name says."""
+def read_guarded(path, read):
+    """read(); raises UserError with the path where the file is damaged or of another format than its name says."""
     try:
         return read()
     except NotImplementedError:
@@ -68,7 +68,7 @@ def guarded(path, read):
 
 
 def _npz(path, fields):
-    if not zipfile.is_zipfile(path):  # np.load would speak of pickles
+    if not zipfile.is_zipfile(path):  # np.load would give a message about pickles
         raise ValueError('no zip archive')
     with np.load(path, allow_pickle=False) as file:
         x, y, d = (_field(path, file, file.files, key, getattr(fields, key)) for key in ('features', 'labels', 'domain'))
@@ -92,12 +92,12 @@ def _parquet(path, fields):
     y, d = np.asarray(column('labels')), column('domain')
     others = {'y': y, 'd': None if d is None else np.asarray(d), 'names': tuple(names)}
     if fields.features in names and pa.types.is_nested(table.schema.field(fields.features).type):
-        return Table(x=_stacked(path, table[fields.features].to_pylist()), **others)
-    chosen = [field.name for field in table.schema if field.name.startswith(fields.features or '') and _is_number(field.type)
+        return Table(x=_stack(path, table[fields.features].to_pylist()), **others)
+    feature_names = [field.name for field in table.schema if field.name.startswith(fields.features or '') and _is_number(field.type)
               and field.name not in (fields.labels, fields.domain)]
-    if not chosen:
+    if not feature_names:
         _absent(path, names, 'features', fields.features)
-    x = np.stack([np.asarray(table[name].to_numpy(), np.float32) for name in chosen], axis=1)
+    x = np.stack([np.asarray(table[name].to_numpy(), np.float32) for name in feature_names], axis=1)
     return Table(x=x, **others)
 
 
@@ -105,7 +105,7 @@ def _is_number(kind):
     return pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_boolean(kind)
 
 
-def _stacked(path, rows):
+def _stack(path, rows):
     """Lists of numbers [n][F] -> [n, F]."""
     sizes = [None if row is None else len(row) for row in rows]
     odd = next((number for number, size in enumerate(sizes) if size != sizes[0] or size is None), None)

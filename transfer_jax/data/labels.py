@@ -15,13 +15,14 @@ def number_classes(labels, rule, order=None):
       order: names in the order wanted; else they are sorted, as numbers where all are whole numbers.
 
     Returns:
-      classes: tuple of names; chosen: {domain: (rows [m] int64, numbers [m] int32)}; skipped: what was left out, as dicts {file, reason}.
+      classes: tuple of names; selection: {domain: (rows [m] int64, numbers [m] int32)};
+      skipped: what was left out, as dicts {file, reason}.
 
     Raises:
       UserError: domains differ in their classes, each named, under 'same'; no class is common to all under 'intersection'.
     """
     has = {domain: dict(zip(*np.unique(names, return_counts=True), strict=True)) for domain, names in labels.items()}
-    names = _sorted({str(name) for counts in has.values() for name in counts}, order)
+    names = _sort({str(name) for counts in has.values() for name in counts}, order)
     common = [name for name in names if all(name in counts for counts in has.values())]
     if rule == 'same' and len(common) < len(names):
         raise UserError(_mismatch(has, names, common))
@@ -29,17 +30,17 @@ def number_classes(labels, rule, order=None):
         raise UserError(f'no class is in every domain: {_mismatch(has, names, common)}')
     classes = tuple(common if rule == 'intersection' else names)
     number = {name: place for place, name in enumerate(classes)}
-    chosen, skipped = {}, []
+    selection, skipped = {}, []
     for domain, of_rows in labels.items():
         numbers = np.array([number.get(name, -1) for name in of_rows.tolist()], np.int32)
         rows = np.flatnonzero(numbers >= 0)
-        chosen[domain] = rows, numbers[rows]
+        selection[domain] = rows, numbers[rows]
         skipped += [{'file': domain, 'reason': f'class {str(name)!r} ({count} examples) is not in every domain'}
                     for name, count in has[domain].items() if name not in number]
-    return classes, chosen, skipped
+    return classes, selection, skipped
 
 
-def _sorted(names, order):
+def _sort(names, order):
     if order is not None:
         return [name for name in order if name in names]
     whole = all(name.removeprefix('-').isdecimal() for name in names)
@@ -47,14 +48,14 @@ def _sorted(names, order):
 
 
 def _mismatch(has, names, common):
-    """Who lacks what and who has what alone, the first few."""
-    told = []
+    """The message about the first few classes that only some domains have."""
+    reasons = []
     for name in [name for name in names if name not in common]:
         owners = [domain for domain, counts in has.items() if name in counts]
         if len(owners) == 1 and len(has) > 2:
-            told.append(f'domain {owners[0]!r} has the class {name!r} that no other has')
+            reasons.append(f'domain {owners[0]!r} has the class {name!r} that no other has')
         else:
-            told += [f'domain {domain!r} has no class {name!r}' for domain in has if domain not in owners]
-    more = f'; and {len(told) - 4} more' if len(told) > 4 else ''
-    return ('; '.join(told[:4]) + more + ". Rename them, or set config.data.classes to 'intersection' (only what all have) "
+            reasons += [f'domain {domain!r} has no class {name!r}' for domain in has if domain not in owners]
+    more = f'; and {len(reasons) - 4} more' if len(reasons) > 4 else ''
+    return ('; '.join(reasons[:4]) + more + ". Rename them, or set config.data.classes to 'intersection' (only what all have) "
             "or 'union' (some lack some)")

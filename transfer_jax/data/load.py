@@ -1,4 +1,4 @@
-"""load_domains: the domains that a config names, whatever they are kept in."""
+"""load_domains: the domains of a config, from any file format."""
 import pathlib
 import types
 
@@ -41,7 +41,7 @@ def load_domains(config, workdir):
           each is one domain.
         classes: what to do where domains differ in their classes, see labels.number_classes.
         image_size, channels: of all images, also of those in array files; None leaves them, which only array files allow.
-        max_per_domain: a stratified draw of so many examples, the same in every run, noted in Domains.skipped.
+        max_per_domain: a stratified draw of so many examples, the same in every run, and listed in Domains.skipped.
         max_skipped_fraction: how many of a domain's image files may be unreadable. workers: processes that decode, 0 for threads.
         cache: the folder of decoded images, workdir/cache if None.
       workdir: the run's folder.
@@ -59,12 +59,12 @@ def load_domains(config, workdir):
 
 def _load(section, workdir):
     parts, skipped = find_parts(section)
-    classes, chosen, left_out = _classes(section, parts)
+    classes, selection, left_out = _classes(section, parts)
     domains, notes = [], []
     for part in parts:
-        rows, values = chosen[part.name]
-        kept = _kept(section, part.name, values, classes, notes)
-        domains.append(_domain(section, workdir, part, rows[kept], values[kept], notes))
+        rows, values = selection[part.name]
+        subset = _draw_subset(section, part.name, values, classes, notes)
+        domains.append(_domain(section, workdir, part, rows[subset], values[subset], notes))
     return Domains(domains=tuple(domains), classes=classes, skipped=(*skipped, *left_out, *notes))
 
 
@@ -76,7 +76,7 @@ def _classes(section, parts):
     return labels.number_classes({part.name: part.labels for part in parts}, section.classes, orders.pop() if len(orders) == 1 else None)
 
 
-def _kept(section, name, values, classes, notes):
+def _draw_subset(section, name, values, classes, notes):
     """Which of a domain's examples are used: all, or max_per_domain of them."""
     max_rows = section.max_per_domain
     if max_rows is None or max_rows >= len(values):

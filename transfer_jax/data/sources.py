@@ -1,4 +1,4 @@
-"""What config.data.path names -> the parts of a run, whatever they are kept in."""
+"""The files of config.data.path -> the parts of a run, from any file format."""
 import pathlib
 
 import numpy as np
@@ -13,41 +13,41 @@ from transfer_jax.runtime.errors import UserError
 
 def find_parts(section):
     """(parts, what was skipped as dicts {file, reason}) of a section config.data, see load_domains. Raises UserError."""
-    parts, skipped = _found(section)
+    parts, skipped = _find_parts(section)
     for part in parts:
         if not len(part.labels):
             raise UserError(f'domain {part.name!r} is empty; leave it out or give it examples')
     return parts, skipped
 
 
-def _found(section):
+def _find_parts(section):
     if section.path is None:
-        return _embedded(section), []
+        return _load_embedded(section), []
     if '=' in section.path and not pathlib.Path(section.path).exists():
-        return _read(section, _named_paths(section.path))
+        return _read_parts(section, _parse_paths(section.path))
     path = _existing(section.path)
     if path.is_file():
         _check_kind(section, False)
         return read_arrays(path, _fields(section), section.task), []
     folders = domain_folders(path)
     if section.format == 'folders' or (section.format == 'auto' and folders):
-        return _read(section, folders)
+        return _read_parts(section, folders)
     files, others = array_files(path)
-    if known := {stem: file for stem, file in files.items() if stem in FILES and file.suffix == '.mat'}:
-        others += [{'file': str(file), 'reason': 'no part of Digits-Five'} for stem, file in files.items() if stem not in known]
+    if digit_files := {stem: file for stem, file in files.items() if stem in FILES and file.suffix == '.mat'}:
+        others += [{'file': str(file), 'reason': 'no part of Digits-Five'} for stem, file in files.items() if stem not in digit_files]
         _refuse_regression(section, 'Digits-Five')
-        return read_digits_five(known), others
-    parts, _ = _read(section, files)
+        return read_digits_five(digit_files), others
+    parts, _ = _read_parts(section, files)
     return parts, others
 
 
-def _embedded(section):
+def _load_embedded(section):
     _refuse_regression(section, 'the embedded digits')
     digits = digit_domains()
     return [Part(name=domain.name, inputs=domain.inputs, labels=np.array(digits.classes)[domain.labels]) for domain in digits.domains]
 
 
-def _read(section, paths):
+def _read_parts(section, paths):
     """(parts, skipped) of domains {name: path}, all folders of images or all array files."""
     are_folders = [path.is_dir() for path in paths.values()]
     if not paths:
@@ -79,7 +79,7 @@ def _fields(section):
     return Fields(features=section.features, labels=section.labels, domain=section.domain)
 
 
-def _named_paths(spec):
+def _parse_paths(spec):
     """{name: path} of 'name=path,name=path'."""
     pairs = [tuple(part.strip() for part in entry.partition('=')) for entry in spec.split(',')]
     if wrong := [''.join(pair) for pair in pairs if not all(pair)]:

@@ -33,7 +33,7 @@ def k_shot(labels, *, shots, validation, test, seed, classes):
       labels: int32 numbers of classes, or float32 values of a regression.
       shots: rows of each class to train on, at least 1; exactly that many.
       validation: rows of each class to validate on, 0 or more.
-      test: rows to test on in all, stratified as nearly as whole rows can be; fewer where fewer are left, None for all that are left.
+      test: rows to test on in all, stratified as nearly as whole rows can be; fewer where fewer remain, None for all that remain.
       seed: int.
       classes: the names of the classes by number; None for a regression, where shots and validation are rows in all.
 
@@ -47,24 +47,24 @@ def k_shot(labels, *, shots, validation, test, seed, classes):
         if len(rows) < shots + validation:
             raise UserError(f'{name} has {len(rows)} examples, and {shots} to train on + {validation} to validate on are wanted; '
                             'ask for fewer, or give more examples')
-    left = np.concatenate([rows[shots + validation:] for rows in of_class])
-    if not len(left) and test != 0:
+    rest = np.concatenate([rows[shots + validation:] for rows in of_class])
+    if not len(rest) and test != 0:
         raise UserError(f'the target has {len(labels)} examples, and training and validation take all of them: none is left to test on; '
                         'ask for fewer shots')
-    taken = np.arange(len(left)) if test is None else stratified(labels[left], test, rng)
+    test_rows = np.arange(len(rest)) if test is None else stratified(labels[rest], test, rng)
     parts = np.concatenate([rows[:shots] for rows in of_class]), np.concatenate([rows[shots:shots + validation] for rows in of_class])
-    return Split(**{part: np.sort(rows).astype(np.int64) for part, rows in zip(PARTS, (*parts, left[taken]), strict=True)})
+    return Split(**{part: np.sort(rows).astype(np.int64) for part, rows in zip(PARTS, (*parts, rest[test_rows]), strict=True)})
 
 
 def stratified(labels, size, rng):
     """min(size, n) random rows of labels [n], sorted: of every class its share of them, rounded up or down."""
     kinds, counts = np.unique(labels, return_counts=True)
     share = min(size, len(labels)) * counts / max(len(labels), 1)
-    wanted = np.floor(share + 1e-9).astype(int)
-    short = min(size, len(labels)) - wanted.sum()
-    wanted[np.argsort(wanted - share, kind='stable')[:short]] += 1
-    drawn = [rng.permutation(np.flatnonzero(labels == kind))[:n] for kind, n in zip(kinds, wanted, strict=True)]
-    return np.sort(np.concatenate([np.zeros(0, np.int64), *drawn]))
+    counts = np.floor(share + 1e-9).astype(int)
+    short = min(size, len(labels)) - counts.sum()
+    counts[np.argsort(counts - share, kind='stable')[:short]] += 1
+    rows = [rng.permutation(np.flatnonzero(labels == kind))[:n] for kind, n in zip(kinds, counts, strict=True)]
+    return np.sort(np.concatenate([np.zeros(0, np.int64), *rows]))
 
 
 def same_splits(ours, theirs):

@@ -4,7 +4,7 @@ from transfer_jax.methods import control
 
 def run(lab):
     """The fit at lab.budget (of all the sources' cost), decided once, before the fit."""
-    def decide(measured):
-        solution = measured.within(lab.budget, lab.costs)
+    def decide(measurement):
+        solution = measurement.within(lab.budget, lab.costs)
         return solution.weights, solution.quantities
     return control.static(lab, 'uowq_budget', decide, *lab.measure_sources())

@@ -14,7 +14,7 @@ def class_means(features, labels, classes):
     return member.T @ features / jnp.maximum(count, 1)[:, None], count / len(labels)
 
 
-def whitened(features, among):
+def whiten(features, among):
     """Features [m, D] centred and divided by the square root of the covariance of those among [n, D]."""
     centre = jnp.mean(among, 0)
     values, vectors = jnp.linalg.eigh(covariance(among))

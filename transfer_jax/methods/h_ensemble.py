@@ -3,8 +3,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from transfer_jax.methods.correlation import class_means, covariance, log_posterior, on_simplex, whitened
-from transfer_jax.methods.protocol import combined
+from transfer_jax.methods.correlation import class_means, covariance, log_posterior, on_simplex, whiten
+from transfer_jax.methods.protocol import combine
 
 ROUNDS, RATE = 200, 0.05
 
@@ -15,7 +15,7 @@ def run(lab):
     """
     ensemble = jax.jit(jax.vmap(lambda f, rows, labels: _ensemble(f, rows, labels, len(lab.classes))))
     outputs, mixture = ensemble(jnp.asarray(lab.source_features()), jnp.asarray(lab.train), jnp.asarray(lab.labels[lab.train]))
-    return combined(lab, np.asarray(outputs), mixture=np.asarray(mixture))
+    return combine(lab, np.asarray(outputs), mixture=np.asarray(mixture))
 
 
 def _ensemble(features, rows, labels, classes):
@@ -28,7 +28,7 @@ def _ensemble(features, rows, labels, classes):
         return on_simplex(a + RATE * step / (jnp.linalg.norm(step) + 1e-12))
     a = jax.lax.fori_loop(0, ROUNDS, better, jnp.full(len(features), 1 / len(features)))
     mixed = jnp.einsum('k,knd->nd', a, features / jnp.maximum(jnp.std(features[:, rows], axis=(1, 2), keepdims=True), 1e-6))
-    f = whitened(mixed, mixed[rows])
+    f = whiten(mixed, mixed[rows])
     means, shares = class_means(f[rows], labels, classes)
     return log_posterior(f @ means.T, shares), a
 

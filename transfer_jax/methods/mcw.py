@@ -4,7 +4,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from transfer_jax.methods.correlation import class_means, log_posterior
-from transfer_jax.methods.protocol import combined
+from transfer_jax.methods.protocol import combine
 
 
 def run(lab):
@@ -14,7 +14,7 @@ def run(lab):
     posterior = jax.jit(jax.vmap(lambda f, rows, labels: _posterior(f, rows, labels, len(lab.classes))))
     features = lab.source_features()
     outputs = posterior(jnp.asarray(features), jnp.asarray(lab.train), jnp.asarray(lab.labels[lab.train]))
-    return combined(lab, np.asarray(outputs))
+    return combine(lab, np.asarray(outputs))
 
 
 def _posterior(features, rows, labels, classes):

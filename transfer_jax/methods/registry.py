@@ -7,6 +7,6 @@ METHODS = {
     'otqms_published': otqms.published, 'otqms_under': otqms.under, 'otqms_exact': otqms.exact, 'otqms_over': otqms.over,
     'otqms': otqms.dynamic, 'uowq_budget': budget.run, 'uowq_static': uowq.static, 'uowq': uowq.dynamic,
 }
-CLASSIFIERS = ('h_ensemble', 'mcw', 'wadn')  # these need classes
-VALIDATED = ('single_source',)               # these choose by validation examples
-MEASURED = tuple(name for name in METHODS if name.startswith(('otqms', 'uowq')))  # these need G
+NEED_CLASSES = ('h_ensemble', 'mcw', 'wadn')
+NEED_VALIDATION = ('single_source',)
+NEED_GRAM = tuple(name for name in METHODS if name.startswith(('otqms', 'uowq')))

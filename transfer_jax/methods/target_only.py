@@ -1,4 +1,4 @@
-"""Target only: the target's own samples and nothing else."""
+"""Target only: a fit without sources."""
 from transfer_jax.methods.protocol import outcome
 
 

@@ -3,10 +3,10 @@ from transfer_jax.methods import control
 
 
 def dynamic(lab):
-    """Weights found again on a schedule, with the Fisher information where the fit stands."""
+    """Weights decided repeatedly during the fit, with the Fisher information at its current parameters."""
     return control.dynamic(lab, 'uowq', control.weights_of)
 
 
 def static(lab):
-    """Weights found once, before the fit."""
+    """Weights decided once, before the fit."""
     return control.static(lab, 'uowq_static', control.weights_of, *lab.measure_sources())

@@ -20,9 +20,9 @@ def run(lab):
     """
     def controller(params, policy, step):
         mixture = _mixture(lab, params)
-        wanted = lab.policy(mixture * lab.target_size / lab.sizes)
+        new_policy = lab.policy(mixture * lab.target_size / lab.sizes)
         part = lab.control.damping if step else 1.0
-        return policy.replace(weights=policy.weights + part * (wanted.weights - policy.weights))
+        return policy.replace(weights=policy.weights + part * (new_policy.weights - policy.weights))
     even = np.full((len(lab.splits), len(lab.sources)), 1 / len(lab.sources))
     return outcome(lab, lab.fit('wadn', lab.policy(even * lab.target_size / lab.sizes), controller=controller))
 

@@ -78,10 +78,11 @@ def _module(config, shape, outputs, rngs):
 
 
 def _check_hidden(kind, hidden):
-    wanted = {'mlp': 'one width or more', 'convnet': 'three numbers of channels'}.get(kind, '()')
+    requirement = {'mlp': 'one width or more', 'convnet': 'three numbers of channels'}.get(kind, '()')
     fits = {'mlp': len(hidden) > 0, 'convnet': len(hidden) == 3}.get(kind, not hidden)
     if not fits or not all(isinstance(width, int) and width > 0 for width in hidden):
-        raise UserError(f'model.hidden is {hidden!r}; kind {kind!r} wants {wanted}' + (', each of at least 1' if wanted != '()' else ''))
+        raise UserError(f'model.hidden is {hidden!r}; kind {kind!r} wants {requirement}'
+                        + (', each of at least 1' if requirement != '()' else ''))
 
 
 def _check_together(config):

@@ -25,7 +25,7 @@ class ConvNet(nnx.Module):
     def features(self, x):
         """[B, H // 8 * W // 8 * C]."""
         for layer in self.layers:
-            x = jax.nn.relu(pooled(layer(patches(x))))
+            x = jax.nn.relu(max_pool(layer(patches(x))))
         return x.reshape(len(x), -1)
 
 
@@ -37,7 +37,7 @@ def patches(x):
     return jnp.concatenate([x[:, i:i + rows] for i in range(3)], -1)
 
 
-def pooled(x):
+def max_pool(x):
     """The largest of every 2 x 2 pixels of [B, H, W, C]."""
     b, rows, columns, c = x.shape
     x = x[:, :rows // 2 * 2, :columns // 2 * 2]

@@ -36,12 +36,12 @@ def model_of(make, *, trainable='all', arrays=None, notes=()):
     trainable: 'all' its parameters (statistics stay), or 'head' alone. arrays: {path: array} in place of what init would draw.
     """
     graphdef, arrays = nnx.split(nnx.eval_shape(lambda: make(rngs=nnx.Rngs(params=0))))[0], arrays or {}
-    learned = {path for path in shapes(make, nnx.Param) if trainable == 'all' or path[0] == 'head'}
+    trainable_paths = {path for path in shapes(make, nnx.Param) if trainable == 'all' or path[0] == 'head'}
     start = jax.jit(lambda key: fresh(make, key, arrays))
 
     def init(key):
         leaves = {path: jnp.asarray(x) for path, x in arrays.items()} | start(key)
-        parts = ({path: x for path, x in leaves.items() if (path in learned) == wanted} for wanted in (True, False))
+        parts = ({path: x for path, x in leaves.items() if (path in trainable_paths) == is_trainable} for is_trainable in (True, False))
         return tuple(map(unflatten_dict, parts))
 
     def features(trained, frozen, inputs):

@@ -23,19 +23,19 @@ LAYOUTS = (  # what to put for what in our names
 )
 
 
-def load(path, wanted, grid=None):
+def load(path, leaves, grid=None):
     """(arrays, notes): {our path: float32 array} of all that is wanted but a head that does not fit; a line for what is not as in the file.
 
     path: a .safetensors or .npz file, the state dict of a ResNet or a vision transformer by torchvision's or timm's names, which are
-    recognised. wanted: {our path: shape and dtype}. grid: patches along rows and columns, where there are positions: those of another grid
+    recognised. leaves: {our path: shape and dtype}. grid: patches along rows and columns, where there are positions: those of another grid
     are interpolated, bicubic with antialiasing, as timm does.
     A head of another number of outputs is left out, and so is one that the file lacks.
     Raises UserError, naming file and tensor, for a file that cannot be read, or tensors that are missing, superfluous, misshapen or not
     finite.
     """
-    file = {name: array for name, array in read(path).items() if not name.endswith('num_batches_tracked')}
-    layout = max(LAYOUTS, key=lambda layout: len(file.keys() & set(_flat(_names(wanted, layout)))))
-    names, notes = _names(wanted, layout), []
+    file = {name: array for name, array in read_arrays(path).items() if not name.endswith('num_batches_tracked')}
+    layout = max(LAYOUTS, key=lambda layout: len(file.keys() & set(_flat(_names(leaves, layout)))))
+    names, notes = _names(leaves, layout), []
     for name in names.get(('pos_embed',), {}).keys() & file.keys():
         file[name] = _on_grid(file[name], grid, f'{path}: {name}', notes)
     head = _flat({ours: theirs for ours, theirs in names.items() if ours[0] == 'head'})
@@ -44,10 +44,10 @@ def load(path, wanted, grid=None):
         file = {name: array for name, array in file.items() if name not in head}
         names = {ours: theirs for ours, theirs in names.items() if ours[0] != 'head'}
     _check(path, file, _flat(names))
-    return {ours: _ours(file, theirs, wanted[ours].ndim) for ours, theirs in names.items()}, tuple(notes)
+    return {ours: _ours(file, theirs, leaves[ours].ndim) for ours, theirs in names.items()}, tuple(notes)
 
 
-def read(path):
+def read_arrays(path):
     """The arrays of a file by name. Raises UserError where there are none."""
     path = pathlib.Path(path)
     if path.suffix not in ('.safetensors', '.npz'):
@@ -63,10 +63,10 @@ def read(path):
         raise UserError(f'model.weights: {path} cannot be read ({" ".join(str(error).split())}); get the file again') from error
 
 
-def _names(wanted, layout):
+def _names(leaves, layout):
     """{our path: {their name: their shape}}: one tensor, or one a block where blocks are stacked."""
     names = {}
-    for ours, leaf in wanted.items():
+    for ours, leaf in leaves.items():
         if ours[0] == 'blocks':
             names[ours] = {_name((ours[0], i, *ours[1:]), layout): _theirs(leaf.shape[1:]) for i in range(leaf.shape[0])}
         else:
@@ -99,8 +99,8 @@ def _flat(names):
 
 def _other_head(file, head):
     """Whether a file has no head at all, or a whole one of another shape."""
-    found = {name: file[name].shape for name in head if name in file}
-    return not found or (found.keys() == head.keys() and found != head)
+    file_shapes = {name: file[name].shape for name in head if name in file}
+    return not file_shapes or (file_shapes.keys() == head.keys() and file_shapes != head)
 
 
 def _on_grid(positions, grid, what, notes):
@@ -120,12 +120,12 @@ def _head_note(path, file, head):
     return f'{path}: {had}; the model\'s, of {outputs}, starts afresh'
 
 
-def _check(path, file, wanted):
+def _check(path, file, leaves):
     todo = 'choose the model.kind that the file is of'
-    for what, names in (('lacks', wanted.keys() - file.keys()), ('has, beyond what the model takes,', file.keys() - wanted.keys())):
+    for what, names in (('lacks', leaves.keys() - file.keys()), ('has, beyond what the model takes,', file.keys() - leaves.keys())):
         if names:
             raise UserError(f'{path} {what} {len(names)} tensor{"s" * (len(names) > 1)}, such as {", ".join(sorted(names)[:3])}; {todo}')
-    for name, shape in wanted.items():
+    for name, shape in leaves.items():
         if file[name].shape != shape:
             raise UserError(f'{path}: {name} has shape {list(file[name].shape)}, the model wants {list(shape)}; {todo} and fitting images')
         if not np.isfinite(file[name]).all():

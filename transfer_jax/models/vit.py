@@ -35,7 +35,7 @@ class ViT(nnx.Module):
         draw = lambda *shape: nnx.Param(SMALL(rngs.params(), shape, jnp.float32))
         self.patch_embed = Patched(PATCH, shape[2], sizes.dim, start=SMALL, dtype=dtype, rngs=rngs)
         self.cls_token, self.pos_embed = draw(1, 1, sizes.dim), draw(1, 1 + rows * columns, sizes.dim)
-        self.blocks = _stacked(sizes, dtype, rngs)
+        self.blocks = _stack_blocks(sizes, dtype, rngs)
         self.norm = nnx.LayerNorm(sizes.dim, epsilon=sizes.eps, rngs=rngs)
         self.head = nnx.Linear(sizes.dim, outputs, kernel_init=lecun, rngs=rngs)
 
@@ -99,7 +99,7 @@ def grid_of(shape):
     return shape[0] // PATCH, shape[1] // PATCH
 
 
-def _stacked(sizes, dtype, rngs):
+def _stack_blocks(sizes, dtype, rngs):
     @nnx.split_rngs(splits=sizes.depth)
     @nnx.vmap
     def make(rngs):

@@ -27,9 +27,9 @@ def multitask(section, domains):
     check_size(section, tasks)
     seeds = tuple(section.seeds)
     parts = splits.split(tasks, seeds, section.train, section.validation)
-    found = {name: one_method(METHODS[name], tasks, parts, seeds, settings, section.decay) for name in section.methods}
+    records = {name: one_method(METHODS[name], tasks, parts, seeds, settings, section.decay) for name in section.methods}
     return {'measure': 'accuracy' if tasks.classes is not None else 'explained variance', 'names': list(tasks.names), 'seeds': list(seeds),
-            'methods': found}
+            'methods': records}
 
 
 def check_size(section, tasks):
@@ -55,7 +55,7 @@ def one_method(variants, tasks, parts, seeds, settings, decays):
             for step, params, weights in checkpoints(method, trainer, material, parts['train'], seeds, decay, settings):
                 score = {name: measures.measure(errors_of(params, material, parts[name]), worst[name]) for name in worst}
                 tries.append({'variant': variant, 'decay': decay, 'step': step, 'weights': weights, **score})
-    return chosen(tries, len(seeds)) | {'seconds': time.perf_counter() - start}
+    return choose(tries, len(seeds)) | {'seconds': time.perf_counter() - start}
 
 
 def checkpoints(method, trainer, material, part, seeds, decay, settings):
@@ -66,14 +66,14 @@ def checkpoints(method, trainer, material, part, seeds, decay, settings):
     due = {round(fraction * train.SEGMENTS): number for number, fraction in enumerate(method.solve_at)}
     for segment in range(train.SEGMENTS):
         if segment in due:
-            solved = trainer.solve(carry, material, part)
-            weights = weights + (method.damping if due[segment] else 1.0) * (solved - weights)
+            solution = trainer.solve(carry, material, part)
+            weights = weights + (method.damping if due[segment] else 1.0) * (solution - weights)
         carry = trainer.advance(carry, weights, numbers, material, part, decay)
-        shown = None if method.mixture is None else np.asarray(weights[0])
-        yield (segment + 1) * settings.steps // train.SEGMENTS, carry[0], shown
+        mixture = None if method.mixture is None else np.asarray(weights[0])
+        yield (segment + 1) * settings.steps // train.SEGMENTS, carry[0], mixture
 
 
-def chosen(tries, seeds):
+def choose(tries, seeds):
     """For each seed the try that is best on validation, scored on test; NaN is never best."""
     validation = np.array([one['validation'][0] for one in tries])
     best = np.argmax(np.where(np.isfinite(validation), validation, -np.inf), 0)

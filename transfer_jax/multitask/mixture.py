@@ -17,19 +17,19 @@ def task_weights(likelihoods, detail):
       0: what all tasks' shared prior expects of it, G = spread (11' + I): one number from all T tasks, for tasks without any structure;
       1: debias_gram of each target's own: for tasks in clusters and outliers, where there are enough samples to see them.
     """
-    found = estimates(likelihoods)
-    tasks = len(found.noise)
+    estimate = estimates(likelihoods)
+    tasks = len(estimate.noise)
     others = np.array([[k for k in range(tasks) if k != t] for t in range(tasks)])
-    sizes = likelihoods.counts / found.variance
+    sizes = likelihoods.counts / estimate.variance
     grams = []
     if detail < 1:
-        grams.append(jnp.broadcast_to(found.spread * (1 + jnp.eye(tasks - 1)), (tasks, tasks - 1, tasks - 1)))
+        grams.append(jnp.broadcast_to(estimate.spread * (1 + jnp.eye(tasks - 1)), (tasks, tasks - 1, tasks - 1)))
     if detail > 0:
-        apart = found.z[others] - found.z[:, None]
-        noise = found.noise, found.noise[others]
-        gram = jnp.einsum('tki,tli->tkl', apart, apart) / found.z.shape[1]
-        grams.append(debias_gram(gram, sizes, sizes[others], found.directions, noise=noise))
-    solved = source_weights(sizes, sizes[others], jnp.stack(grams)).weights
+        apart = estimate.z[others] - estimate.z[:, None]
+        noise = estimate.noise, estimate.noise[others]
+        gram = jnp.einsum('tki,tli->tkl', apart, apart) / estimate.z.shape[1]
+        grams.append(debias_gram(gram, sizes, sizes[others], estimate.directions, noise=noise))
+    solution_weights = source_weights(sizes, sizes[others], jnp.stack(grams)).weights
     share = jnp.asarray([1 - detail, detail] if len(grams) == 2 else [1.0])
     rows = jnp.arange(tasks)[:, None]
-    return jnp.eye(tasks).at[rows, others].set(jnp.einsum('m,mtk->tk', share, solved))
+    return jnp.eye(tasks).at[rows, others].set(jnp.einsum('m,mtk->tk', share, solution_weights))

@@ -40,31 +40,31 @@ def loss_per_example(outputs, labels):
     return (outputs[..., 0] - labels) ** 2
 
 
-def task_loss(trunk, head, inputs, labels, known):
-    """The mean loss of one task: its head [h, o] on its inputs [b, size], labels [b], known bool [b]."""
+def task_loss(trunk, head, inputs, labels, has_label):
+    """The mean loss of one task: its head [h, o] on its inputs [b, size], labels [b], has_label bool [b]."""
     losses = loss_per_example(features(trunk, inputs) @ head, labels)
-    return jnp.sum(jnp.where(known, losses, 0)) / jnp.maximum(jnp.sum(known, dtype=losses.dtype), 1)
+    return jnp.sum(jnp.where(has_label, losses, 0)) / jnp.maximum(jnp.sum(has_label, dtype=losses.dtype), 1)
 
 
-def own_losses(params, inputs, labels, known, shared=True):
+def own_losses(params, inputs, labels, has_label, shared=True):
     """[T]: task_loss of every task, inputs [T, b, size]."""
-    return jax.vmap(task_loss, (None if shared else 0, 0, 0, 0, 0))(params['trunk'], params['heads'], inputs, labels, known)
+    return jax.vmap(task_loss, (None if shared else 0, 0, 0, 0, 0))(params['trunk'], params['heads'], inputs, labels, has_label)
 
 
-def cross_losses(params, inputs, labels, known):
+def cross_losses(params, inputs, labels, has_label):
     """[T, T]: entry (t, k) is the mean loss of head t on task k's examples; the arguments are own_losses'.
 
     The squared error of linear heads needs a task's second moments only: h' S h - 2 h' r + q, exactly.
     """
-    hidden, count = features(params['trunk'], inputs), jnp.maximum(jnp.sum(known, 1, dtype=jnp.float32), 1)
+    hidden, count = features(params['trunk'], inputs), jnp.maximum(jnp.sum(has_label, 1, dtype=jnp.float32), 1)
     if jnp.issubdtype(labels.dtype, jnp.integer):
         def one(head):
             losses = loss_per_example(hidden @ head, labels)
-            return jnp.sum(jnp.where(known, losses, 0), 1) / count
+            return jnp.sum(jnp.where(has_label, losses, 0), 1) / count
         return jax.lax.map(one, params['heads'])
-    hidden, heads = jnp.where(known[..., None], hidden, 0), params['heads'][..., 0]
+    hidden, heads = jnp.where(has_label[..., None], hidden, 0), params['heads'][..., 0]
     second, first = jnp.einsum('kbi,kbj->kij', hidden, hidden), jnp.einsum('kbi,kb->ki', hidden, labels)
-    square = jnp.sum(jnp.where(known, labels**2, 0), 1)
+    square = jnp.sum(jnp.where(has_label, labels**2, 0), 1)
     pairs = (heads[:, :, None] * heads[:, None, :]).reshape(len(heads), -1)
     return (pairs @ second.reshape(len(second), -1).T - 2 * heads @ first.T + square[None]) / count[None]
 

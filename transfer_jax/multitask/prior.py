@@ -37,18 +37,18 @@ def estimates(likelihoods: Quadratics):
     deviation and has noise variance gain^2 / e. z is the fit over the root of the mean gain^2, so that |z|^2 is |h - mu|^2_J + d noise in
     expectation under the prior.
     """
-    values, vectors, seen = _whitened(likelihoods)
-    mean, spread, variance = _fitted(values, vectors, seen, likelihoods)
+    values, vectors, coordinates = _whiten(likelihoods)
+    mean, spread, variance = _fit_prior(values, vectors, coordinates, likelihoods)
     ridge = variance / spread
     gain = values / (values + ridge)
-    deviation = jnp.einsum('kij,kj->ki', vectors, _posterior(values, vectors, seen, mean, ridge)) - mean[None]
-    kept = jnp.maximum(jnp.mean(gain**2, 1), 1e-12)
+    deviation = jnp.einsum('kij,kj->ki', vectors, _posterior(values, vectors, coordinates, mean, ridge)) - mean[None]
+    gain_power = jnp.maximum(jnp.mean(gain**2, 1), 1e-12)
     noise = variance * values / (values + ridge) ** 2
     directions = jnp.sum(noise, 1) ** 2 / jnp.maximum(jnp.sum(noise**2, 1), 1e-30)
-    return Estimates(deviation / jnp.sqrt(kept)[:, None], jnp.mean(noise, 1) / kept, jnp.mean(directions), spread, variance)
+    return Estimates(deviation / jnp.sqrt(gain_power)[:, None], jnp.mean(noise, 1) / gain_power, jnp.mean(directions), spread, variance)
 
 
-def _whitened(likelihoods):
+def _whiten(likelihoods):
     """Eigenvalues [T, d] and vectors [T, d, d] of each S_k, and its first moments J^(-1/2) first_k in these vectors [T, d]."""
     information = jnp.sum(likelihoods.second, 0) / jnp.sum(likelihoods.counts)
     d = len(information)
@@ -58,12 +58,12 @@ def _whitened(likelihoods):
     return jnp.maximum(values, 0), vectors, jnp.einsum('kji,kj->ki', vectors, likelihoods.first @ half.T)
 
 
-def _posterior(values, vectors, seen, mean, ridge):
+def _posterior(values, vectors, coordinates, mean, ridge):
     """The posterior means in each task's eigenvectors, [T, d]."""
-    return (seen + ridge * jnp.einsum('kji,j->ki', vectors, mean)) / (values + ridge)
+    return (coordinates + ridge * jnp.einsum('kji,j->ki', vectors, mean)) / (values + ridge)
 
 
-def _fitted(values, vectors, seen, likelihoods):
+def _fit_prior(values, vectors, coordinates, likelihoods):
     """(mu [d], spread, variance) of the largest marginal likelihood, where EM has its fixed point too.
 
     spread is |heads - mu|^2 over the numbers that the data determine, sum gain (MacKay 1992): near 0 EM itself would hardly move.
@@ -71,19 +71,19 @@ def _fitted(values, vectors, seen, likelihoods):
     counts = likelihoods.counts
     floor = LEAST / jnp.mean(counts)
 
-    def improved(_, state):
+    def improve(_, state):
         mean, spread, variance = state
         ridge = variance / spread
-        means, left = _posterior(values, vectors, seen, mean, ridge), variance / (values + ridge)
+        means, posterior_variance = _posterior(values, vectors, coordinates, mean, ridge), variance / (values + ridge)
         heads = jnp.einsum('kij,kj->ki', vectors, means)
         mean = jnp.mean(heads, 0)
         spread = jnp.sum((heads - mean[None]) ** 2) / jnp.sum(values / (values + ridge))
         if likelihoods.square is not None:
-            misfit = jnp.sum(values * (means**2 + left) - 2 * means * seen) + jnp.sum(likelihoods.square)
+            misfit = jnp.sum(values * (means**2 + posterior_variance) - 2 * means * coordinates) + jnp.sum(likelihoods.square)
             variance = jnp.maximum(misfit, 1e-6 * jnp.sum(likelihoods.square)) / jnp.sum(counts)
         return mean, jnp.maximum(spread, floor * variance), variance
 
     alone = 1.0 if likelihoods.square is None else jnp.sum(likelihoods.square) / jnp.sum(counts)
     variance = jnp.asarray(alone, values.dtype)
     start = jnp.zeros_like(values[0]), 10 * variance / jnp.mean(counts), variance
-    return jax.lax.fori_loop(0, ROUNDS, improved, start)
+    return jax.lax.fori_loop(0, ROUNDS, improve, start)

@@ -21,16 +21,16 @@ class Quadratics:
     counts: jax.Array
 
 
-def quadratics(params, inputs, labels, known):
+def quadratics(params, inputs, labels, has_label):
     """The Quadratics of heads over the trunk's features: exact for squared errors, with Fisher information J_k = second / n for classes.
 
     Arguments as network.own_losses takes them. For classes the information is taken at params['heads'], its d is (width + 1) classes.
     """
-    hidden = jnp.where(known[..., None], network.features(params['trunk'], inputs), 0)
-    counts = jnp.sum(known, 1).astype(hidden.dtype)
+    hidden = jnp.where(has_label[..., None], network.features(params['trunk'], inputs), 0)
+    counts = jnp.sum(has_label, 1).astype(hidden.dtype)
     if not jnp.issubdtype(labels.dtype, jnp.integer):
         second, first = jnp.einsum('kbi,kbj->kij', hidden, hidden), jnp.einsum('kbi,kb->ki', hidden, labels)
-        return Quadratics(second, first, jnp.sum(jnp.where(known, labels**2, 0), 1), counts)
+        return Quadratics(second, first, jnp.sum(jnp.where(has_label, labels**2, 0), 1), counts)
     heads = params['heads']
     p = jax.nn.softmax(jnp.einsum('kbi,kic->kbc', hidden, heads))
     spread = p[..., None] * jnp.eye(p.shape[-1])[None, None] - p[..., None] * p[..., None, :]

@@ -17,21 +17,21 @@ WIDEST = 40  # tasks that a picture of W has room to name
 def run(config, workdir, facts):
     """Trains every method of config.multitask on the tasks of config.data (each domain a task; the embedded ones without a path)."""
     domains = clustered() if config.data.path is None else load_domains(config.data, workdir)
-    store, found = Store(workdir / 'multitask'), {}
+    store, records = Store(workdir / 'multitask'), {}
     names = config.multitask.methods
     with StopRequest() as stop, Progress(len(names), label='methods', unit='method') as progress:
         for name in names:
-            found[name] = store.record(name)
-            if found[name] is None:
+            records[name] = store.record(name)
+            if records[name] is None:
                 section = config.multitask.copy_and_resolve_references()
                 section.methods = (name,)
-                found[name] = multitask(section, domains)
-                store.save(name, None, found[name])
+                records[name] = multitask(section, domains)
+                store.save(name, None, records[name])
             progress.update(1, at=name)
             if stop.requested:
                 print('stopped and saved; the same command goes on from there')
                 return
-    results = {**facts, **found[names[0]], 'methods': {name: found[name]['methods'][name] for name in names}}
+    results = {**facts, **records[names[0]], 'methods': {name: records[name]['methods'][name] for name in names}}
     (workdir / 'results.json').write_text(json.dumps(results, indent=1))
     write_report(workdir, results)
     header, lines = rows(results)
@@ -42,11 +42,11 @@ def run(config, workdir, facts):
 def rows(results):
     """(header, rows): a method a row, mean ± standard error over splits."""
     header = ['method', f'test {results["measure"]}', 'mean over tasks', 'seconds']
-    return header, [[name, _shown(found['test']), _shown(found['test_by_task']), f'{found["seconds"]:.0f}']
-                    for name, found in results['methods'].items()]
+    return header, [[name, _format(record['test']), _format(record['test_by_task']), f'{record["seconds"]:.0f}']
+                    for name, record in results['methods'].items()]
 
 
-def _shown(values):
+def _format(values):
     """'0.8123 ± 0.0045' of values over splits."""
     error = '' if len(values) == 1 else f' ± {np.std(values, ddof=1) / np.sqrt(len(values)):.4f}'
     return f'{np.mean(values):.4f}{error}'
@@ -63,9 +63,9 @@ def write_report(workdir, results):
     page.section('Who learns from whom')
     page.text('W of the first split: weight of one example of the task in the column in the likelihood of the task in the row, whose own '
               'examples weigh 1.')
-    for name, found in results['methods'].items():
-        if found['weights'] is not None:
-            page.figure(_mixture(np.array(found['weights']), results['names']), f'{name}', f'matrix of task weights of {name}')
+    for name, record in results['methods'].items():
+        if record['weights'] is not None:
+            page.figure(_mixture(np.array(record['weights']), results['names']), f'{name}', f'matrix of task weights of {name}')
     page.section('Config')
     page.code(json.dumps(results['config'], indent=1), 'config')
     page.write(workdir / 'report.html')
@@ -76,8 +76,8 @@ def _mixture(weights, names):
     figure = Figure(figsize=(5, 4.4), layout='constrained')
     axes = figure.subplots()
     others = weights[~np.eye(len(weights), dtype=bool)]
-    seen = axes.imshow(weights, vmin=0, vmax=max(float(others.max()), 1e-9), cmap='Blues', interpolation='nearest')
-    figure.colorbar(seen, ax=axes, shrink=0.8)
+    image = axes.imshow(weights, vmin=0, vmax=max(float(others.max()), 1e-9), cmap='Blues', interpolation='nearest')
+    figure.colorbar(image, ax=axes, shrink=0.8)
     if len(names) <= WIDEST:
         axes.set(yticks=range(len(names)), yticklabels=names, xticks=range(len(names)))
         axes.set_xticklabels(names, rotation=90)

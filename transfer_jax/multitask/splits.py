@@ -14,7 +14,7 @@ class Part:
     index: jax.Array
     count: jax.Array
 
-    def known(self):
+    def label_mask(self):
         """bool [..., T, m]: which places hold a row."""
         return np.arange(self.index.shape[-1]) < np.asarray(self.count)[..., None]
 
@@ -27,8 +27,8 @@ def split(tasks, seeds, train, validation):
     label, so is every task. Raises UserError for a task that a part holds no label of.
     """
     group = np.argmax(tasks.mask, 1)
-    drawn = [_one(np.random.default_rng([seed, 0x5911]), group, train, validation) for seed in seeds]
-    return {name: _padded([assigned == number for assigned in drawn], tasks, name, seeds)
+    part_numbers = [_one(np.random.default_rng([seed, 0x5911]), group, train, validation) for seed in seeds]
+    return {name: _pad_rows([number_of_row == number for number_of_row in part_numbers], tasks, name, seeds)
             for number, name in enumerate(('train', 'validation', 'test'))}
 
 
@@ -38,15 +38,15 @@ def _one(rng, group, train, validation):
     for number in np.unique(group):
         rows = rng.permutation(np.flatnonzero(group == number))
         used = round(train * len(rows))
-        held = round(validation * used)
-        part[rows[:held]], part[rows[held:used]], part[rows[used:]] = 1, 0, 2
+        validation_count = round(validation * used)
+        part[rows[:validation_count]], part[rows[validation_count:used]], part[rows[used:]] = 1, 0, 2
     return part
 
 
-def _padded(chosen, tasks, name, seeds):
-    """The Part of rows chosen [S][n]."""
-    rows = [[np.flatnonzero(one & known) for known in tasks.mask.T] for one in chosen]
-    count = np.array([[len(found) for found in of_seed] for of_seed in rows], np.int32)
+def _pad_rows(selections, tasks, name, seeds):
+    """The Part of the rows that selections bool [S][n] select."""
+    rows = [[np.flatnonzero(one & has_label) for has_label in tasks.mask.T] for one in selections]
+    count = np.array([[len(task_rows) for task_rows in of_seed] for of_seed in rows], np.int32)
     if not count.all():
         seed, task = np.argwhere(count == 0)[0]
         raise UserError(f'task {tasks.names[task]!r} has {int(tasks.mask[:, task].sum())} labels, none of them in the {name} part of seed '

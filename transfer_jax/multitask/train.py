@@ -47,8 +47,8 @@ def material(tasks, part):
     """The Material of Tasks, standardised by the rows of a training Part alone; a constant input becomes 0, labels of classes stay."""
     inputs = tasks.inputs.reshape(len(tasks.inputs), -1)
     numbers = {'shift': [], 'scale': [], 'middle': [], 'unit': []}
-    for index, known in zip(part.index, part.known(), strict=True):
-        rows, columns = index[known], np.nonzero(known)[0]
+    for index, has_label in zip(part.index, part.label_mask(), strict=True):
+        rows, columns = index[has_label], np.nonzero(has_label)[0]
         spread, values = inputs[rows].std(0, dtype=float), tasks.labels[rows, columns]
         numbers['shift'].append(inputs[rows].mean(0, dtype=float))
         numbers['scale'].append(np.where(spread > 1e-6, spread, 1))
@@ -59,7 +59,7 @@ def material(tasks, part):
 
 
 def rows_of(material, index, count):
-    """(inputs [T, m, size], labels [T, m], known [T, m]) of one seed's rows index [T, m], of which the first count [T] are meant."""
+    """(inputs [T, m, size], labels [T, m], has_label [T, m]) of one seed's rows index [T, m], of which the first count [T] are meant."""
     inputs = (material.inputs[index] - material.shift[None, None]) / material.scale[None, None]
     labels = material.labels[index, jnp.arange(len(index))[:, None]]
     if not jnp.issubdtype(labels.dtype, jnp.integer):

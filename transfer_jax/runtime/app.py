@@ -33,7 +33,7 @@ def run_app(main, rules, renamed=rules_of.NO_NAMES):
       rules: what `config.check` takes, or a function of the config file's content that returns it.
       renamed: {old key: new key}; a config or an override with an old key is refused with the new one in the message.
     """
-    logging.getLogger('jax').setLevel(logging.WARNING)  # it tells at length which accelerators are not there
+    logging.getLogger('jax').setLevel(logging.WARNING)  # it prints long warnings about accelerators that are absent
     try:
         app.run(main, flags_parser=functools.partial(parse, rules=rules, renamed=renamed))
     except UserError as error:

@@ -79,11 +79,11 @@ class Checkpoints:
         Raises:
           UserError: the tree differs from the one saved (another model, optimizer or precision), or the checkpoint is damaged.
         """
-        wanted = named_leaves(abstract)
-        check_same(self._metadata(step).metadata, wanted, f'the checkpoint {self.directory / str(step)}')
+        expected = named_leaves(abstract)
+        check_same(self._metadata(step).metadata, expected, f'the checkpoint {self.directory / str(step)}')
         with self._readable(step):
-            leaves = ocp.load(self.directory / str(step), wanted)
-        return jax.tree.unflatten(jax.tree.structure(abstract), [leaves[name] for name in wanted])
+            leaves = ocp.load(self.directory / str(step), expected)
+        return jax.tree.unflatten(jax.tree.structure(abstract), [leaves[name] for name in expected])
 
     def extras(self, step):
         """The extras saved with a step."""
@@ -143,22 +143,22 @@ def load_weights(path, abstract):
 
     Raises UserError where the file is missing or damaged, or its names or shapes are not those of the tree.
     """
-    wanted = named_leaves(abstract)
+    expected = named_leaves(abstract)
     try:
         with open(path, 'rb') as file:
             arrays = dict(np.load(file, allow_pickle=False))
     except (OSError, ValueError, zipfile.BadZipFile) as error:
         raise UserError(f'the weights {path} cannot be read: {error}') from error
-    check_same(arrays, wanted, f'the weights {path}', dtypes=False)
-    return jax.tree.unflatten(jax.tree.structure(abstract), [arrays[name].astype(leaf.dtype) for name, leaf in wanted.items()])
+    check_same(arrays, expected, f'the weights {path}', dtypes=False)
+    return jax.tree.unflatten(jax.tree.structure(abstract), [arrays[name].astype(leaf.dtype) for name, leaf in expected.items()])
 
 
 def _system_reason(error):
     """What the operating system said, or None for an error of another kind; tensorstore wraps it in a ValueError."""
     if isinstance(error, OSError):
         return error.strerror
-    found = re.search(r': ([^:]*?) \[os_error_code', str(error))
-    return found and found[1]
+    match = re.search(r': ([^:]*?) \[os_error_code', str(error))
+    return match and match[1]
 
 
 def _not_from_orbax(record):

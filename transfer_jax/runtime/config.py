@@ -1,4 +1,4 @@
-"""A config held against its rules: one rule a key, and one clear line where a key is unknown, missing, mistyped or impossible."""
+"""Checks of a config: one rule a key, and a message of one line for a key that is unknown, missing, mistyped or impossible."""
 import dataclasses
 import difflib
 import functools
@@ -15,7 +15,7 @@ NO_NAMES = types.MappingProxyType({})  # no key was renamed
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Rule:
-    """What a key may hold: `allowed` says it in words, `accepts` decides it, `plain` keeps a command line's text as it stands."""
+    """The values of a key: `allowed` describes them, `accepts` tests one, `plain`: text of a command line is not evaluated."""
 
     allowed: str
     accepts: Callable[[Any], bool]
@@ -114,7 +114,7 @@ def _fits_each(rules, value):
 
 
 def check(config, rules, renamed=NO_NAMES):
-    """Holds a config against its rules.
+    """Checks a config by its rules.
 
     Args:
       config: ConfigDict or dict, nested.
@@ -149,25 +149,25 @@ def check_keys(config, rules, renamed=NO_NAMES):
     return flat
 
 
-def unknown_key(key, value, known, renamed=NO_NAMES):
+def unknown_key(key, value, rule_keys, renamed=NO_NAMES):
     """The message about a key without a rule: its new name, the nearest key by spelling or last part, or else its section's keys."""
-    if renamed.get(key) in known:
+    if renamed.get(key) in rule_keys:
         return f'config.{key} was renamed: write config.{renamed[key]}'
-    inside = [name for name in known if name.startswith(f'{key}.')]
+    inside = [name for name in rule_keys if name.startswith(f'{key}.')]
     if inside:
         return f'config.{key} = {value!r}; allowed: a section with the keys {", ".join(inside)}'
     section, _, last = key.rpartition('.')
-    beside = {name.rpartition('.')[2]: name for name in known if name.rpartition('.')[0] == section}
+    beside = {name.rpartition('.')[2]: name for name in rule_keys if name.rpartition('.')[0] == section}
     near = [beside[name] for name in difflib.get_close_matches(last, beside, 1)]
-    near = near or difflib.get_close_matches(key, known, 1, 0.8) or [name for name in known if name.rpartition('.')[2] == last]
+    near = near or difflib.get_close_matches(key, rule_keys, 1, 0.8) or [name for name in rule_keys if name.rpartition('.')[2] == last]
     if near:
         return f'config.{key} = {value!r}: there is no such key; did you mean config.{near[0]}?'
-    allowed = beside.values() or sorted({name.split('.')[0] for name in known})
+    allowed = beside.values() or sorted({name.split('.')[0] for name in rule_keys})
     return f'config.{key} = {value!r}: there is no such key; allowed: {", ".join(allowed)}'
 
 
 def old_names(config, renamed):
-    """['train.rate is now train.learning_rate', ...]: the keys of a stored config that have another name since."""
+    """['train.rate is now train.learning_rate', ...]: the keys of a stored config that were renamed."""
     leaves = flatten(plain(config), {})
     return [f'{old} is now {new}' for old, new in renamed.items() if old in leaves]
 
@@ -180,5 +180,5 @@ def to_json(config):
 def differences(old, new):
     """['train.steps: 100 -> 200', ...]: what differs between two configs (or what to_json made of them), by dotted key."""
     old, new = flatten(to_json(old), {}), flatten(to_json(new), {})
-    shown = lambda leaves, key: repr(leaves[key]) if key in leaves else '(absent)'
-    return [f'{key}: {shown(old, key)} -> {shown(new, key)}' for key in {**old, **new} if shown(old, key) != shown(new, key)]
+    show = lambda leaves, key: repr(leaves[key]) if key in leaves else '(absent)'
+    return [f'{key}: {show(old, key)} -> {show(new, key)}' for key in {**old, **new} if show(old, key) != show(new, key)]

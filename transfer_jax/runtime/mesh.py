@@ -36,10 +36,10 @@ def make_mesh(data=-1, fsdp=1, devices=None):
     """
     devices = jax.devices() if devices is None else devices
     sizes = {'data': data, 'fsdp': fsdp}
-    known = [size for size in sizes.values() if size != -1]
-    free = len(devices) // (known[0] if known and known[0] > 0 else 1)
+    fixed = [size for size in sizes.values() if size != -1]
+    free = len(devices) // (fixed[0] if fixed and fixed[0] > 0 else 1)
     shape = tuple(free if size == -1 else size for size in sizes.values())
-    if not known or min(shape) < 1 or shape[0] * shape[1] != len(devices):
+    if not fixed or min(shape) < 1 or shape[0] * shape[1] != len(devices):
         raise UserError(f'mesh data={data} x fsdp={fsdp} does not fit {len(devices)} devices; '
                         'the product must be their number, and one of the two may be -1 (all the rest)')
     return Mesh(np.asarray(devices).reshape(shape), AXES, axis_types=(AxisType.Auto,) * 2)
@@ -103,6 +103,6 @@ def to_global(batch, mesh):
 
 
 def machine_line():
-    """Cores, devices and versions, in one line: what stands beside every figure."""
+    """Cores, devices and versions, in one line, for the figures of benchmarks."""
     return (f'{cores()} cores, {jax.device_count()} x {jax.devices()[0].device_kind}, Python {platform.python_version()}, '
             f'jax {jax.__version__}')

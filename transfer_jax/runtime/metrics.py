@@ -31,8 +31,8 @@ class Metrics:
         """Writes {name: scalar} of a step; each line is on its way to disk on return. Not-finite values are null in the JSONL."""
         if self.active:
             values = {name: float(value) for name, value in scalars.items()}
-            shown = {name: value if math.isfinite(value) else None for name, value in values.items()}
-            self._file.write(json.dumps({'step': int(step), **shown}) + '\n')
+            finite_values = {name: value if math.isfinite(value) else None for name, value in values.items()}
+            self._file.write(json.dumps({'step': int(step), **finite_values}) + '\n')
             self._file.flush()
             for name, value in values.items():
                 self._board.add_scalar(name, value, int(step))
@@ -73,8 +73,8 @@ def _cut_back(path, start_step):
     """Rewrites the file, by an atomic rename, with its records of steps < start_step; True if there was a file."""
     if not path.exists():
         return False
-    kept = [record for record in read_metrics(path) if record['step'] < start_step]
+    earlier = [record for record in read_metrics(path) if record['step'] < start_step]
     temporary = path.with_suffix('.tmp')
-    temporary.write_text(''.join(json.dumps(record) + '\n' for record in kept), encoding='utf-8')
+    temporary.write_text(''.join(json.dumps(record) + '\n' for record in earlier), encoding='utf-8')
     os.replace(temporary, path)
     return True

@@ -15,21 +15,21 @@ class Store:
         self.directory = pathlib.Path(directory)
 
     def record(self, name):
-        """The record of a result that is done, or None."""
+        """The record of a finished result, or None."""
         path = self.directory / f'{name}.json'
         if not path.exists():
             return None
         try:
             return json.loads(path.read_text())
         except json.JSONDecodeError as error:
-            raise UserError(f'{path} cannot be read ({error}); remove it, and it is made again') from None
+            raise UserError(f'{path} cannot be read ({error}); remove it; the next run makes it again') from None
 
     def load(self, name, abstract):
-        """The arrays of a result that is done, as numpy arrays in the shape of `abstract`. Raises UserError where they do not fit."""
+        """The arrays of a finished result, as numpy arrays in the shape of `abstract`. Raises UserError where they do not fit."""
         return load_weights(self.directory / f'{name}.npz', abstract)
 
     def save(self, name, tree, record):
-        """Keeps a result, and drops its checkpoints. Arrays go first: a record vouches for them."""
+        """Saves a result and deletes its checkpoints. Arrays are written first, so a record implies complete arrays."""
         path = self.directory / f'{name}.json'
         path.parent.mkdir(parents=True, exist_ok=True)
         if tree is not None:
@@ -40,5 +40,5 @@ class Store:
         shutil.rmtree(self.checkpoints(name).directory, ignore_errors=True)
 
     def checkpoints(self, name):
-        """The Checkpoints of a result that is still being made."""
+        """The Checkpoints of a result that is not finished."""
         return Checkpoints(self.directory / f'{name}.unfinished', keep=1)

@@ -9,10 +9,10 @@ def named_leaves(tree):
     return {jax.tree_util.keystr(path, simple=True, separator='/'): leaf for path, leaf in jax.tree.leaves_with_path(tree)}
 
 
-def check_same(stored, wanted, what, dtypes=True):
+def check_same(stored, expected, what, dtypes=True):
     """Raises UserError that names the first few leaves whose shape (or dtype) differs between two dicts of leaves."""
     describe = lambda leaf: 'absent' if leaf is None else f'{leaf.dtype if dtypes else ""}{list(leaf.shape)}'
-    pairs = {name: (describe(stored.get(name)), describe(wanted.get(name))) for name in {**wanted, **stored}}
+    pairs = {name: (describe(stored.get(name)), describe(expected.get(name))) for name in {**expected, **stored}}
     wrong = [f'{name}: {old} there, {new} here' for name, (old, new) in pairs.items() if old != new]
     if wrong:
         more = f'; and {len(wrong) - 3} more' if len(wrong) > 3 else ''

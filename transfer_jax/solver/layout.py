@@ -48,5 +48,5 @@ def in_chunks(layout, solve, chunk, *problems):
     put = lambda k, whole, part: jax.lax.dynamic_update_slice_in_dim(whole, part, k * chunk, axis)
     wide = lambda x: (*x.shape[:-1], batch) if axis else (batch, *x.shape[1:])
     empty = jax.tree.map(lambda x: jnp.zeros(wide(x), x.dtype), jax.eval_shape(solve, *(take(0, x) for x in problems)))
-    one = lambda k, found: jax.tree.map(functools.partial(put, k), found, solve(*(take(k, x) for x in problems)))
+    one = lambda k, results: jax.tree.map(functools.partial(put, k), results, solve(*(take(k, x) for x in problems)))
     return jax.lax.fori_loop(0, -(-batch // chunk), one, empty)

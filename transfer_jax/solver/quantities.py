@@ -59,10 +59,10 @@ def _solve(target, sizes, gram):
     def turn(state):
         number, point, active, rounds = state
         new = _newton(point, q, p, p0)
-        point = _chosen(active, new, point)
+        point = _select(active, new, point)
         settled = _gap(point) < jnp.finfo(p.dtype).eps * point.theta
-        done = settled & (conditions(target, sizes, gram, quantities(point)) < tolerance)
-        return number + 1, point, active & ~done, rounds + active.astype(jnp.int32)
+        converged = settled & (conditions(target, sizes, gram, quantities(point)) < tolerance)
+        return number + 1, point, active & ~converged, rounds + active.astype(jnp.int32)
 
     def quantities(point):
         low = point.x < point.s
@@ -98,16 +98,16 @@ def _newton(point, q, p, p0):
     affine = direction(rx, rt, re, point.x * point.zx, point.s * point.zs)
     gap = _gap(point)
     length = jnp.minimum(1, _longest(point, affine))
-    after = _gap(_moved(point, affine, length))
+    after = _gap(_move(point, affine, length))
     target = (jnp.maximum(jnp.clip(after / gap, 0, 1), 1 - length) ** 3 * gap)[:, None]
     second = (length**2)[:, None]
     both = direction(rx, rt, re, point.x * point.zx + second * affine.x * affine.zx - target,
                      point.s * point.zs + second * affine.s * affine.zs - target)
-    bold = _moved(point, both, jnp.minimum(1, TO_BOUNDARY * _longest(point, both)))
+    bold = _move(point, both, jnp.minimum(1, TO_BOUNDARY * _longest(point, both)))
     half = (gap / 2)[:, None]
     first = direction(rx, rt, re, point.x * point.zx - half, point.s * point.zs - half)
-    safe = _moved(point, first, jnp.minimum(1, 0.9 * _longest(point, first)))
-    return _chosen(_gap(bold) < gap, bold, safe)
+    safe = _move(point, first, jnp.minimum(1, 0.9 * _longest(point, first)))
+    return _select(_gap(bold) < gap, bold, safe)
 
 
 def _directions(point, q, p, p0):
@@ -155,9 +155,9 @@ def _longest(point, step):
     return jnp.minimum(1 / TO_BOUNDARY, jnp.min(jnp.concatenate(ratios, 1), 1))
 
 
-def _chosen(where, one, other):
+def _select(where, one, other):
     return jax.tree.map(lambda a, b: jnp.where(where.reshape(-1, *[1] * (a.ndim - 1)), a, b), one, other)
 
 
-def _moved(point, step, length):
+def _move(point, step, length):
     return jax.tree.map(lambda v, d: v + length.reshape(-1, *[1] * (v.ndim - 1)) * d, point, step)

@@ -5,7 +5,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from transfer_jax.solution import Status, ended
+from transfer_jax.solution import Status, solve_status
 from transfer_jax.solver import precise
 from transfer_jax.solver.factor import cholesky_solve, gathered, masked, unrolled
 from transfer_jax.solver.layout import FIRST, LAST, in_chunks
@@ -19,7 +19,7 @@ TOLERANCE = {'float64': 1e-10, 'float32': 1e-6}  # of the residual
 REFINEMENTS = {'float32': 3, 'float64': 0}  # a Cholesky solution is backward stable: float64 is exact enough as it comes
 
 
-def scaled(layout, sizes, gram):
+def rescale(layout, sizes, gram):
     """(A = S (D + G) S, what rounding took from A's diagonal, b = S 1) for sizes and gram in a layout; u = S x = b x.
 
     S holds powers of two that bring the diagonal near 1, so nothing is rounded but the diagonal, and float32 is safe at any scale. A source
@@ -48,29 +48,29 @@ def optimal_sizes(sizes, gram):
     last, first = CHUNKS.get(jax.default_backend(), ELSEWHERE)
     if size <= SMALL:
         return _small(min(last, len(sizes)), sizes, gram)
-    to_the_end = lambda *part: _solve(FIRST, 50 + 10 * size, jnp.ones_like(part[0], bool), *scaled(FIRST, *part))
+    to_the_end = lambda *part: _solve(FIRST, 50 + 10 * size, jnp.ones_like(part[0], bool), *rescale(FIRST, *part))
     return in_chunks(FIRST, to_the_end, max(1, first // size**2), sizes, gram)
 
 
 def _small(chunk, sizes, gram):
     """optimal_sizes, problems last: all are scaled at once, solved for one round, and who is not done goes on among others like it."""
     batch, size = sizes.shape
-    problems, limit = scaled(LAST, sizes.T, jnp.moveaxis(gram, 0, -1)), 50 + 10 * size
+    problems, limit = rescale(LAST, sizes.T, jnp.moveaxis(gram, 0, -1)), 50 + 10 * size
     guess = jnp.ones((size, batch), bool)
     if batch == chunk:
         u, certificate = _solve(LAST, limit, guess, *problems)
         return u.T, certificate
-    found = in_chunks(LAST, functools.partial(_solve, LAST, 1), chunk, guess, *problems)
-    left = found[1][1] == Status.UNFINISHED.value
-    order = jnp.nonzero(left, size=batch, fill_value=batch)[0]
+    results = in_chunks(LAST, functools.partial(_solve, LAST, 1), chunk, guess, *problems)
+    unsolved = results[1][1] == Status.UNFINISHED.value
+    order = jnp.nonzero(unsolved, size=batch, fill_value=batch)[0]
 
-    def more(k, found):
+    def more(k, results):
         index = jax.lax.dynamic_slice_in_dim(order, k * chunk, chunk)
         pick = lambda x: x.at[..., index].get(mode='clip')
-        part = _solve(LAST, limit, pick(found[0]) > 0, *map(pick, problems))
-        return jax.tree.map(lambda x, y: x.at[..., index].set(y, mode='drop'), found, part)
+        part = _solve(LAST, limit, pick(results[0]) > 0, *map(pick, problems))
+        return jax.tree.map(lambda x, y: x.at[..., index].set(y, mode='drop'), results, part)
 
-    u, certificate = jax.lax.fori_loop(0, -(-jnp.sum(left) // chunk), more, found)
+    u, certificate = jax.lax.fori_loop(0, -(-jnp.sum(unsolved) // chunk), more, results)
     return u.T, certificate
 
 
@@ -82,7 +82,7 @@ def _solve(layout, limit, guess, a, low, b):
     refinements = REFINEMENTS[b.dtype.name]
     remainder = functools.partial(precise.remainder, layout, a, low, b) if refinements else _plain_remainder(layout, a, b)
     state = pivot(layout, lambda state: turn(layout, state, remainder, solve, b, refinements), begin(layout, b, guess), limit)
-    status = ended(state.residual, TOLERANCE, layout.over(jnp.logical_or, state.wrong), state.definite)
+    status = solve_status(state.residual, TOLERANCE, layout.over(jnp.logical_or, state.wrong), state.definite)
     return b * jnp.maximum(state.x, 0), (state.residual, status, state.rounds)
 
 
@@ -98,7 +98,7 @@ def _plain_remainder(layout, a, b):
 def _derivative(primals, tangents):
     sizes, gram = primals
     u, certificate = optimal_sizes(sizes, gram)
-    a, _, scale = scaled(FIRST, sizes, gram)
+    a, _, scale = rescale(FIRST, sizes, gram)
     free = u > 0
     # D^2 u = u / N^2 is 0 / 0 off the support
     product = functools.partial(jnp.einsum, 'bkl,bl->bk')

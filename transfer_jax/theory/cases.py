@@ -73,8 +73,8 @@ def threshold(seed, model, distance, ratio, runs, d=20):
     world = make_world(stream_key(seed, f'threshold {model}', round(1000 * distance)), model, d, size, np.array([[distance**0.5]]))
     closed = float(single_source_quantity(size, GRID[-1] * size, world.gram[0, 0]))
     solved = float(check(transfer_quantities(float(size), np.array([GRID[-1] * size], float), world.gram)).quantities[0])
-    tried = [*(size * x for x in GRID), *(closed * x for x in AROUND)]
-    quantities = np.sort(np.round(np.minimum(tried, GRID[-1] * size)))  # as many for every distance: one program
+    candidates = [*(size * x for x in GRID), *(closed * x for x in AROUND)]
+    quantities = np.sort(np.round(np.minimum(candidates, GRID[-1] * size)))  # as many for every distance: one program
     weights = np.concatenate([np.ones((len(quantities), 1)), np.tri(len(quantities), len(quantities) - 1, -1)], 1)
     blocks = repeated(world, [0] * (len(quantities) - 1))
     draws = draws_at(generator(seed, 'threshold', model, distance), blocks, [size, *np.diff(quantities)], weights, runs)
@@ -96,7 +96,7 @@ def random_problem(rng, sources):
 
 def orders(seed, model, d, sources, instances, runs):
     """The record of so many random instances: every way's predicted KL, realised KL and its differences to UOWQ and OTQMS."""
-    d, found = dimension(model, d), []
+    d, cases = dimension(model, d), []
     for number in range(instances):
         rng = generator(seed, 'orders', model, d, sources, number)
         more, mixing = random_problem(rng, sources)
@@ -105,10 +105,10 @@ def orders(seed, model, d, sources, instances, runs):
         world = make_world(stream_key(seed, f'orders {model} {d} {sources}', number), model, d, size, mixing)
         predicted, draws, _ = ways(world, size, np.round(more * size), runs, rng)
         pairs = {'UOWQ - OTQMS': ('UOWQ', 'OTQMS'), 'OTQMS - none': ('OTQMS', 'none'), 'OTQMS - all': ('OTQMS', 'all')}
-        found.append({'ratio': size / d, 'predicted': predicted[:4].tolist(), 'kl': [draws.mean(i) for i in range(4)],
+        cases.append({'ratio': size / d, 'predicted': predicted[:4].tolist(), 'kl': [draws.mean(i) for i in range(4)],
                       'failed': [draws.failed(i) for i in range(4)],
                       'differences': {name: draws.difference(*map(WAYS.index, pair)) for name, pair in pairs.items()}})
-    return {'model': model, 'd': d, 'sources': sources, 'runs': runs, 'instances': found}
+    return {'model': model, 'd': d, 'sources': sources, 'runs': runs, 'instances': cases}
 
 
 def predicted_orders(seed, sources, instances):

@@ -72,8 +72,8 @@ def realised(rng, world, samples, sizes, w, n):
     for i in range(len(GRAMS)):
         weights[:, 2 + i, 1:1 + sources] = w[i]
         weights[:, 2 + len(GRAMS) + i, 1 + (i + 1) * sources:1 + (i + 2) * sources] = 1
-    found = fits(world, samples, sizes, weights)
-    return np.asarray(jax.vmap(jax.vmap(divergence, (None, 0)), (None, 0))(world, found))
+    params = fits(world, samples, sizes, weights)
+    return np.asarray(jax.vmap(jax.vmap(divergence, (None, 0)), (None, 0))(world, params))
 
 
 def thinned(rng, samples, sizes, n, *, regression):

@@ -18,8 +18,8 @@ def page(settings, records, links, asked):
     """The page's lines; links {section: where its picture lies}; asked {key: value} of the config that were given."""
     claims, sections = [], []
     for kind, section in SECTIONS.items():
-        found, lines = section(records)
-        claims += found
+        section_claims, lines = section(records)
+        claims += section_claims
         sections += [*lines, f'![{kind}]({links[kind]})', '']
     verdicts = table(('claim', 'verdict', 'figures'), claims)
     return [*heading(settings, records, asked), METHOD, '', '## Claims', '', *verdicts, *sections[:-1]]

@@ -34,8 +34,8 @@ def panels(records, width=3.7, height=3.3, **shared):
 def growth(records):
     """|realised / predicted - 1| against N0 / d: a line a dimension, one panel a regression and way."""
     records = [record for record in records if record['model'] != 'mean' and record['sources'] == 3] or records
-    figure, found = panels(records, sharey=True)
-    for _, axes, own in found:
+    figure, panes = panels(records, sharey=True)
+    for _, axes, own in panes:
         for number, d in enumerate(sorted({record['d'] for record in own})):
             line = sorted((record for record in own if record['d'] == d), key=lambda record: record['ratio'])
             x = np.array([record['ratio'] for record in line])
@@ -47,14 +47,14 @@ def growth(records):
         axes.plot(x, 2.5 / x, color='0.6', linewidth=1, label='slope -1')
         axes.set(xscale='log', yscale='log', xlabel='N0 / d', ylim=(1e-4, 20))
         axes.legend(title='solid UOWQ, dotted target only', loc='upper right', ncols=3, fontsize=7)  # d is not the same in all panels
-    found[0][1].set_ylabel('|realised / predicted - 1|')
+    panes[0][1].set_ylabel('|realised / predicted - 1|')
     return figure
 
 
 def threshold(records):
     """KL over target only's against n / N0 for every N0 G: predicted lines, realised marks, the darker the nearer the source."""
-    figure, found = panels(records, sharey=True)
-    for _, axes, own in found:
+    figure, panes = panels(records, sharey=True)
+    for _, axes, own in panes:
         shades = colormaps['viridis'](np.linspace(0, 0.9, len(own)))
         for shade, record in zip(shades, own, strict=True):
             x, none = np.array(record['quantities']), record['predicted'][0]
@@ -66,15 +66,15 @@ def threshold(records):
         axes.set(xlabel='n / N0', xlim=(0, 25), yscale='log', yticks=(0.3, 0.5, 1, 2, 3))
         axes.yaxis.set_major_formatter('{x:g}')
         axes.minorticks_off()
-    found[0][1].set_ylabel('KL over target only\'s')
-    found[0][1].legend(title='N0 G (star: n*)', loc='upper left', fontsize=7, ncols=3)
+    panes[0][1].set_ylabel('KL over target only\'s')
+    panes[0][1].legend(title='N0 G (star: n*)', loc='upper left', fontsize=7, ncols=3)
     return figure
 
 
 def debiasing(records):
     """KL over target only's at UOWQ's weights with the raw, the debiased and the true G."""
-    figure, found = panels(records, height=4.2, sharex=True)
-    for _, axes, own in found:
+    figure, panes = panels(records, height=4.2, sharex=True)
+    for _, axes, own in panes:
         names = [f'{record["scenario"]}, d {record["d"]}' for record in own]
         for number, gram in enumerate(('raw', 'debiased', 'oracle')):
             values = np.array([record['over none'][f'UOWQ {gram}'] for record in own])
@@ -83,14 +83,14 @@ def debiasing(records):
         axes.set(xscale='log', xlabel='KL over target only\'s', yticks=range(len(own)))
         axes.set_yticklabels(names, fontsize=7)
         axes.invert_yaxis()
-    figure.legend(*found[0][1].get_legend_handles_labels(), title='UOWQ with G', loc='outside lower center', ncols=3, fontsize=7)
+    figure.legend(*panes[0][1].get_legend_handles_labels(), title='UOWQ with G', loc='outside lower center', ncols=3, fontsize=7)
     return figure
 
 
 def orders(records):
     """Realised KL of UOWQ over that of OTQMS, and of OTQMS over the better of none and all, a mark an instance."""
-    figure, found = panels(records, sharey=True, sharex=True)
-    for _, axes, own in found:
+    figure, panes = panels(records, sharey=True, sharex=True)
+    for _, axes, own in panes:
         for number, record in enumerate(own):
             kl = np.array([[value for value, _ in instance['kl']] for instance in record['instances']])
             none, everything, quantities, weights = kl.T
@@ -99,6 +99,6 @@ def orders(records):
         for line in (axes.axhline, axes.axvline):
             line(1, color='0.5', linewidth=0.8)
         axes.set(xlabel='OTQMS over min(none, all)')
-    found[0][1].set_ylabel('UOWQ over OTQMS, realised')
-    found[0][1].legend(fontsize=7)
+    panes[0][1].set_ylabel('UOWQ over OTQMS, realised')
+    panes[0][1].legend(fontsize=7)
     return figure

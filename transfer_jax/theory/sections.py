@@ -35,9 +35,9 @@ def growth(records):
              'Where (n) follows, n refits of target only had no fit, since its classes could be separated: they are left out.', '']
     for way in SHOWN:
         lines += [f'### {way}', '', *table(('model', 'd', *(f'N0 = {ratio} d' for ratio in ratios)), growth_rows(cases, way, ratios))]
-    shown = {record['ratio'] for record in cases if record['sources'] != 3}
+    study_ratios = {record['ratio'] for record in cases if record['sources'] != 3}
     rows = [(NAMES[r['model']], r['sources'], r['ratio'], *(percent(*off(r, way)) for way in SHOWN)) for r in cases
-            if r['d'] == 20 and r['ratio'] in shown]
+            if r['d'] == 20 and r['ratio'] in study_ratios]
     lines += ['### Other numbers of sources, d = 20', '', *table(('model', 'K', 'N0 / d', *SHOWN), rows)]
     return [*limit_claims(cases, ratios), slope_claim(cases), least_claim(cases)], lines
 
@@ -53,17 +53,17 @@ def growth_rows(cases, way, ratios):
 def limit_claims(cases, ratios):
     """How far regressions are off at the lowest and the highest ratio, and whether Gaussian means are off at all."""
     def worst(ratio, way):
-        return max(abs(off(r, way)[0]) for r in fitted if r['ratio'] == ratio)
+        return max(abs(off(r, way)[0]) for r in regressions if r['ratio'] == ratio)
     def numbers(ratio):
-        return 'K = ' + ', '.join(str(k) for k in sorted({r['sources'] for r in fitted if r['ratio'] == ratio}))
+        return 'K = ' + ', '.join(str(k) for k in sorted({r['sources'] for r in regressions if r['ratio'] == ratio}))
     exact = [off(r, way) for r in cases if r['model'] == 'mean' for way in SHOWN]
-    fitted = [r for r in cases if r['model'] != 'mean']
-    if fitted:
-        told = ', '.join(f'{100 * worst(ratios[-1], way):.1f} % {way}' for way in SHOWN)
+    regressions = [r for r in cases if r['model'] != 'mean']
+    if regressions:
+        error_text = ', '.join(f'{100 * worst(ratios[-1], way):.1f} % {way}' for way in SHOWN)
         before = ', '.join(f'{100 * worst(ratios[0], way):.0f} % {way}' for way in SHOWN)
         close = max(worst(ratios[-1], way) for way in ('UOWQ', 'OTQMS')) < 0.05
         yield ('realised KL at UOWQ\'s weights and OTQMS\' quantities tends to d/2 F', 'holds within 5 %' if close else 'not within 5 %',
-               f'regressions at N0 = {ratios[-1]} d ({numbers(ratios[-1])}) are off by at most {told}; '
+               f'regressions at N0 = {ratios[-1]} d ({numbers(ratios[-1])}) are off by at most {error_text}; '
                f'at N0 = {ratios[0]} d ({numbers(ratios[0])}) by {before}')
     if exact:
         far = sum(abs(mean) > CLEAR * error for mean, error in exact)
@@ -101,9 +101,9 @@ def threshold(records):
     for r in cases:
         scale, base, ends = r['kl'][r['best']][0], r['predicted'][r['best']], (0, -1)
         lead = min(range(len(r['kl'])), key=lambda i, r=r: r['above'][i][0])
-        lost, error = r['above'][lead]
-        if lost < -CLEAR * error - 1e-9 * scale:
-            wrong.append(f'{NAMES[r["model"]]}, N0 G = {r["distance"]}: {-100 * lost / scale:.2f} %')
+        difference, error = r['above'][lead]
+        if difference < -CLEAR * error - 1e-9 * scale:
+            wrong.append(f'{NAMES[r["model"]]}, N0 G = {r["distance"]}: {-100 * difference / scale:.2f} %')
         none, everything = (f'{percent(r["above"][i][0] / scale, r["above"][i][1] / scale)} ({100 * (r["predicted"][i] / base - 1):.1f})'
                             for i in ends)
         inside = r['closed'] < r['quantities'][-1]
@@ -158,7 +158,7 @@ def orders(records):
     rows, every, total = [], [], 0
     for model in dict.fromkeys(r['model'] for r in cases):
         for pair in cases[0]['instances'][0]['differences']:
-            found, clear, above = compared([r for r in cases if r['model'] == model], pair)
+            found, clear, above = compare([r for r in cases if r['model'] == model], pair)
             every, total = every + clear, total + found
             worst = max(clear, key=lambda one: one['excess'], default=None)
             rows.append((NAMES[model], pair.replace(' - ', ' <= '), found, above, len(clear), '-' if worst is None else
@@ -173,7 +173,7 @@ def orders(records):
     return claims, lines
 
 
-def compared(cases, pair):
+def compare(cases, pair):
     """(how many instances, the clearly broken ones, how many are broken at all) of an inequality 'left - right'."""
     found, clear, above = 0, [], 0
     left, right = map(WAYS.index, pair.split(' - '))

@@ -38,10 +38,10 @@ def main(config, workdir, asked=None):
     """
     check(config, RULES)
     store, settings = Store(pathlib.Path(workdir) / 'theory'), to_json(config)
-    settings, kept = {'seed': settings['seed']} | settings['theory'], {'seed': settings['seed'], 'version': VERSION}
-    if changed := differences(store.record('settings') or kept, kept):
+    settings, settings_record = {'seed': settings['seed']} | settings['theory'], {'seed': settings['seed'], 'version': VERSION}
+    if changed := differences(store.record('settings') or settings_record, settings_record):
         raise UserError(f'{store.directory} holds a study of other settings ({changed[0]}); name another --workdir')
-    store.save('settings', None, kept)
+    store.save('settings', None, settings_record)
     todo = jobs(config)
     if not run_missing(store, todo):
         print('stopped and saved; the same command goes on from there')
@@ -66,12 +66,12 @@ def run_missing(store, todo):
 
 def jobs(config):
     """{name: function that returns a record}, in order; a job's numbers depend on its name and the seed alone."""
-    seed, theory, found = config.seed, config.theory, {}
+    seed, theory, functions = config.seed, config.theory, {}
     ratios = sorted(theory.ratios)
     runs = lambda d: max(10, 5 * theory.runs // d)
 
     def add(kind, function, *args):
-        found['/'.join(map(str, (kind, *args))).replace(' ', '_')] = functools.partial(function, seed, *args)
+        functions['/'.join(map(str, (kind, *args))).replace(' ', '_')] = functools.partial(function, seed, *args)
     low, high = ratios[(len(ratios) - 1) // 3], ratios[-1]
     for sources in sorted({*theory.sources, USUAL}):
         add('predicted', predicted_orders, sources, PREDICTED)
@@ -87,7 +87,7 @@ def jobs(config):
         for d, part in ((10, 4), (100, 4), (1000, 4)) if model == 'mean' else ((20, 4), (100, 16)):
             for scenario in SCENARIOS:
                 add('debiasing', debiasing, model, d, scenario, max(20, theory.runs // part))
-    return found
+    return functions
 
 
 def write(config, settings, asked, records):

@@ -43,8 +43,8 @@ def make_world(key, model, d, target_size, mixing):
     mixing = jnp.asarray(mixing, target.dtype)
     deltas = mixing @ jax.random.normal(keys[2], (mixing.shape[1], d))
     lengths = jnp.einsum('ki,ij,kj->k', deltas, metric, deltas)
-    wanted = jnp.sum(mixing**2, 1) * d / target_size
-    deltas = deltas * jnp.sqrt(jnp.where(wanted > 0, wanted / jnp.where(lengths > 0, lengths, 1), 0))[:, None]
+    square = jnp.sum(mixing**2, 1) * d / target_size
+    deltas = deltas * jnp.sqrt(jnp.where(square > 0, square / jnp.where(lengths > 0, lengths, 1), 0))[:, None]
     thetas = jnp.concatenate([target[None], target[None] + deltas.reshape(-1, *target.shape)])
     return World(design, thetas, jnp.einsum('ki,ij,lj->kl', deltas, metric, deltas) / d)
 

@@ -36,7 +36,7 @@ def draw(pool, replica, policy, step, *, batch, sampling):
     q, v = rates(policy, sampling), policy.shares()
     of_domain, of_row = jax.random.split(stream_key(replica.seed, 'draw', step))
     place = (jnp.arange(batch, dtype=jnp.float32) + jax.random.uniform(of_domain)) / batch
-    place = jnp.minimum(place, 1 - 2**-24)  # float32 rounds it to 1 now and then, beyond the last domain that takes part
+    place = jnp.minimum(place, 1 - 2**-24)  # rounding in float32 may give 1, which is beyond the last domain with q > 0
     upto = jnp.cumsum(q)
     domain = jnp.sum(place[:, None] >= (upto / upto[-1])[None, :-1], 1)
     many = jnp.maximum(policy.quantities[domain].astype(jnp.int32), 1)

@@ -1,4 +1,4 @@
-"""fit: one named fit of many replicas, from its start or its checkpoint to its end; a controller may change the policy on the way."""
+"""fit: one named fit of many replicas, from its start or its checkpoint to its end; a controller may change the policy during the fit."""
 import dataclasses
 import time
 from typing import Any
@@ -13,16 +13,16 @@ from transfer_jax.runtime.progress import Progress
 from transfer_jax.training import step
 from transfer_jax.training.policy import Policy
 
-QUIET = 10.0  # seconds that a fit may take before it shows its progress
+QUIET = 10.0  # seconds of a fit before its progress bar appears
 
 
 class Stopped(Exception):
-    """The run was asked to stop, and has saved where it was."""
+    """The run stopped on request; its state is saved."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Fit:
-    """What a fit of L replicas came to: parameters [L, ...], its last policy [L, D], and a record of plain values.
+    """The result of a fit of L replicas: parameters [L, ...], its last policy [L, D], and a record of plain values.
 
     The record: seconds of training, compilation and control; drawn, the samples drawn [L]; history, a list of {step, weights, quantities}
     of every decision [L, D]; loss, a list of (step, mean training loss over replicas).
@@ -33,26 +33,26 @@ class Fit:
 
 
 def fit(trainer, store, name, *, replicas, start, policy, scaling, plan, stop, controller=None, every=None, patience=60.0):
-    """The Fit called `name`: from the store if it is done, else trained, and gone on with where its checkpoint stands.
+    """The Fit called `name`: loaded from the store if it is finished, else trained from its newest checkpoint or from the start.
 
-    start: parameters [L, ...]; plan(policy) -> steps [L] as numpy; controller(params, policy, step) -> policy is asked every `every` steps,
-    before the first too. stop.requested is looked at after every segment: then Stopped is raised, with all saved. patience: seconds between
-    checkpoints. Raises UserError where the loss is not finite.
+    start: parameters [L, ...]; plan(policy) -> steps [L] as numpy; controller(params, policy, step) -> policy is called every
+    `every` steps, and before the first. stop.requested is checked after every segment: if it is set, the state is saved and Stopped is
+    raised. patience: seconds between checkpoints. Raises UserError where the loss is not finite.
     """
-    done = store.record(name)
-    if done is not None:
+    final_record = store.record(name)
+    if final_record is not None:
         tree = store.load(name, {'params': jax.eval_shape(lambda: start), 'policy': jax.eval_shape(lambda: policy)})
-        return Fit(params=jax.tree.map(jnp.asarray, tree['params']), policy=jax.tree.map(jnp.asarray, tree['policy']), record=done)
+        return Fit(params=jax.tree.map(jnp.asarray, tree['params']), policy=jax.tree.map(jnp.asarray, tree['policy']), record=final_record)
     work = _Work(trainer=trainer, store=store, name=name, replicas=replicas, start=start, scaling=scaling, plan=plan,
                  controller=controller, every=every)
     state, policy, record = work.begin(policy)
-    saved = time.monotonic()
+    save_time = time.monotonic()
     with Metrics(store.directory / 'logs' / name, start_step=record['step'] + 1) as metrics:
         while record['step'] < max(record['steps']):
             state, policy, record = work.go_on(state, policy, record, metrics)
-            if stop.requested or time.monotonic() - saved > patience:
+            if stop.requested or time.monotonic() - save_time > patience:
                 work.checkpoint(state, policy, record)
-                saved = time.monotonic()
+                save_time = time.monotonic()
             if stop.requested:
                 raise Stopped
     return work.finish(state, policy, record)
@@ -60,7 +60,7 @@ def fit(trainer, store, name, *, replicas, start, policy, scaling, plan, stop, c
 
 @dataclasses.dataclass(kw_only=True)
 class _Work:
-    """One fit at work; what changes is passed from hand to hand but for the progress shown."""
+    """The constants of one fit in training. Its state, policy and record are arguments and results; only the progress bar is stored."""
     trainer: Any
     store: Any
     name: str
@@ -74,8 +74,8 @@ class _Work:
     since: float = dataclasses.field(default_factory=time.monotonic)
 
     def begin(self, policy):
-        """(state, policy, record) to go on from: of the newest checkpoint, or fresh."""
-        state = jax.vmap(step.fresh)(jax.tree.map(jnp.copy, self.start))  # the state is donated, the start is not
+        """(state, policy, record) of the newest checkpoint, or of step 0."""
+        state = jax.vmap(step.fresh)(jax.tree.map(jnp.copy, self.start))  # a copy: the buffers of the state are donated to the program
         record = {'step': 0, 'steps': self.plan(policy).tolist(), 'drawn': [0] * len(self.replicas.seed), 'history': [], 'loss': [],
                   'seconds': 0.0, 'compile_seconds': 0.0, 'control_seconds': 0.0}
         checkpoints = self.store.checkpoints(self.name)
@@ -87,7 +87,7 @@ class _Work:
         return state, policy, checkpoints.extras(latest)
 
     def go_on(self, state, policy, record, metrics):
-        """One segment further, with the controller's decision before it where one is due."""
+        """Trains one segment, after the controller's decision if one is due."""
         if self.controller is not None and record['step'] % self.every == 0:
             state, policy, record = self._decide(state, policy, record)
         began = time.perf_counter()
@@ -110,18 +110,18 @@ class _Work:
     def _decide(self, state, policy, record):
         began = time.perf_counter()
         policy = jax.tree.map(jnp.asarray, self.controller(state.params, policy, record['step']))
-        ended = np.asarray(record['steps']) <= record['step']  # such a replica has stayed behind the others: it does not begin again
-        steps = np.where(ended, record['steps'], np.maximum(self.plan(policy), record['step']))
+        finished = np.asarray(record['steps']) <= record['step']  # a replica that has done its steps is not trained again
+        steps = np.where(finished, record['steps'], np.maximum(self.plan(policy), record['step']))
         plain = {name: np.asarray(getattr(policy, name)).tolist() for name in ('weights', 'quantities')}
-        noted = {'step': record['step'], **plain}
-        return state, policy, {**record, 'steps': steps.tolist(), 'history': [*record['history'], noted],
+        decision = {'step': record['step'], **plain}
+        return state, policy, {**record, 'steps': steps.tolist(), 'history': [*record['history'], decision],
                                'control_seconds': record['control_seconds'] + time.perf_counter() - began}
 
     def _first(self, policy):
-        """Whether a segment of this many replicas runs for the first time in this process: its time is mostly the compiler's."""
-        known, shape = self.trainer.compiled, policy.weights.shape
-        first = shape not in known
-        known.add(shape)
+        """Whether this process runs a segment of this shape for the first time: most of its time is compilation."""
+        compiled_shapes, shape = self.trainer.compiled_shapes, policy.weights.shape
+        first = shape not in compiled_shapes
+        compiled_shapes.add(shape)
         return first
 
     def _show(self, record, loss):

@@ -1,4 +1,4 @@
-"""Policy: how many samples of each domain may be drawn, and what one of them weighs; the arrays that every decision becomes."""
+"""Policy: how many samples of each domain may be drawn, and the weight of each; the result of every decision of a method."""
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -11,7 +11,7 @@ SAMPLING = ('shares', 'sizes', 'even')
 class Policy:
     """weights w [..., D] of one sample of each domain, the target among them, and quantities n [..., D], how many of its samples take part.
 
-    The loss that it stands for is the weighted likelihood sum_d w_d sum_{i <= n_d} l_di / W, W = sum_d w_d n_d.
+    Its loss is the weighted likelihood sum_d w_d sum_{i <= n_d} l_di / W, W = sum_d w_d n_d.
     """
     weights: jax.Array
     quantities: jax.Array
@@ -24,7 +24,7 @@ class Policy:
         """v_d = w_d n_d / W [..., D]: what part of the loss each domain is."""
         return self.weights * self.quantities / self.total()[..., None]
 
-    def used(self):
+    def sample_count(self):
         """Samples that take part [...]: sum of n_d where w_d > 0."""
         return jnp.sum(jnp.where(self.weights > 0, self.quantities, 0), -1)
 
@@ -42,5 +42,5 @@ def rates(policy, sampling):
 
 def steps(policy, *, epochs, batch, min_steps):
     """[...] int32: `epochs` passes over the samples that take part, at least min_steps."""
-    passes = np.ceil(epochs * np.asarray(policy.used()) / batch)
+    passes = np.ceil(epochs * np.asarray(policy.sample_count()) / batch)
     return np.maximum(passes, min_steps).astype(np.int32)

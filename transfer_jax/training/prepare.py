@@ -1,4 +1,4 @@
-"""From stored inputs to what a model sees: scaling of features and images, and the augmentation of images."""
+"""From stored inputs to the inputs of a model: scaling of features and images, and the augmentation of images."""
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -17,7 +17,7 @@ class Scaling:
     rows: str = struct.field(pytree_node=False, default='none')
 
 
-def normalised(inputs, scaling):
+def normalise(inputs, scaling):
     """float32 [B, ...] of stored inputs [B, ...] (uint8 images count from 0 to 1)."""
     x = inputs.astype(jnp.float32) / 255 if inputs.dtype == jnp.uint8 else inputs
     norm = {'none': lambda x: 1.0, 'l1': lambda x: jnp.sum(jnp.abs(x), -1, keepdims=True),
@@ -26,7 +26,7 @@ def normalised(inputs, scaling):
     return (x - scaling.mean[None]) / scaling.scale[None]
 
 
-def augmented(images, keys, kind, pad=0.125):
+def augment(images, keys, kind, pad=0.125):
     """Images [B, H, W, C] shifted by up to `pad` of their size (edges repeated) and, for 'crop_flip', mirrored; one key an image [B]."""
     reach = max(1, round(pad * images.shape[1]))
 
@@ -50,7 +50,7 @@ def fit_scaling(domains, *, rows, columns, mean, std):
     plain = Scaling(mean=jnp.zeros(shape, jnp.float32), scale=jnp.ones(shape, jnp.float32), rows=rows)
     if columns == 'none':
         return plain
-    scaled = [np.asarray(normalised(jnp.asarray(domain.inputs), plain), np.float64) for domain in domains]
+    scaled = [np.asarray(normalise(jnp.asarray(domain.inputs), plain), np.float64) for domain in domains]
     centre = np.mean([x.mean(0) for x in scaled], 0)
     spread = np.sqrt(np.mean([((x - centre) ** 2).mean(0) for x in scaled], 0))
     return plain.replace(mean=jnp.asarray(centre, jnp.float32), scale=jnp.asarray(np.where(spread > 1e-8, spread, 1), jnp.float32))

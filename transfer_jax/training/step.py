@@ -1,4 +1,4 @@
-"""One training step: pure, of one replica; batches bring their loss weights, so no decision about sources is known here."""
+"""One training step: pure, of one replica; a batch contains its loss weights, so the step does not depend on the method."""
 import jax
 import jax.numpy as jnp
 import optax
@@ -21,8 +21,8 @@ def fresh(params):
 
 
 def train_step(state, batch, start, seed, *, apply, loss, prepare, total, steps, learning_rate, prior):
-    """(the next State, the loss): Adam on sum_i weight_i l_i / B + prior / (2 W) |theta - theta_start|^2, the learning rate
-    falls from learning_rate to 0 along a cosine.
+    """(the next State, the loss): Adam on sum_i weight_i l_i / B + prior / (2 W) |theta - theta_start|^2, with the
+    learning rate learning_rate (1 + cos(pi step / steps)) / 2, which falls to 0 at `steps`.
 
     batch: inputs [B, ...], labels [B], weight [B], rows [B]; start: theta at step 0; seed: of the augmentation's keys. apply(params,
     inputs) -> outputs; loss(outputs, labels) -> [B]; prepare(inputs, keys) -> float32 inputs. total: W []; steps []: a state that has done

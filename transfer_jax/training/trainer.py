@@ -1,4 +1,4 @@
-"""Trainer: many fits side by side as one compiled program; what is drawn and what it weighs comes in as arrays."""
+"""Trainer: many fits side by side as one compiled program; the policy (quantities and weights) is an argument of it."""
 import dataclasses
 import functools
 from typing import Any
@@ -16,7 +16,7 @@ from transfer_jax.runtime.mesh import AXES, check_batch
 from transfer_jax.training import prepare, step
 from transfer_jax.training.draws import Pool, draw
 
-READ_AHEAD = 8  # batches, where inputs stay on the host
+READ_AHEAD = 8  # number of batches gathered ahead, where inputs stay on the host
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -40,7 +40,7 @@ class Settings:
 class Trainer:
     """The model and the pool of all domains on the mesh's devices, and the programs that train and evaluate on them.
 
-    Where the pool has no inputs they are too many for the devices: rows are gathered from `domains` on the host, some batches ahead.
+    A pool without inputs is one whose inputs are too large for the devices: rows are gathered from `domains` on the host, ahead of use.
     """
     model: Model
     frozen: Any
@@ -48,7 +48,7 @@ class Trainer:
     domains: Domains
     settings: Settings
     mesh: Mesh
-    compiled: set = dataclasses.field(default_factory=set)  # policy shapes whose program is compiled: the first segment compiles it
+    compiled_shapes: set = dataclasses.field(default_factory=set)  # shapes of policies; the first segment of a shape compiles its program
 
     @property
     def loss(self):
@@ -59,18 +59,18 @@ class Trainer:
         """Parameters at step 0, [L, ...], of the seeds [L]: the same for every fit of a seed."""
         return jax.vmap(lambda seed: self.model.init(stream_key(seed, 'init'))[0])(jnp.asarray(seeds))
 
-    def advance(self, state, start, replicas, policy, steps, scaling, done):
-        """(state, mean loss [L]) after settings.segment more steps of every replica; done: the number of steps before, the same for all."""
+    def advance(self, state, start, replicas, policy, steps, scaling, first_step):
+        """(state, mean loss [L]) after settings.segment more steps of every replica; first_step: the number of steps before."""
         if self.pool.inputs is not None:
-            return self._resident(state, start, replicas, policy, steps, scaling)
+            return self._segment_on_device(state, start, replicas, policy, steps, scaling)
         losses = []
-        for rows, weight, inputs in self._read(replicas, policy, done):
-            state, value = self._streamed(state, start, replicas, policy, steps, scaling, self.frozen, rows, weight, inputs)
+        for rows, weight, inputs in self._read_batches(replicas, policy, first_step):
+            state, value = self._segment_from_host(state, start, replicas, policy, steps, scaling, self.frozen, rows, weight, inputs)
             losses.append(value)
         return state, jnp.mean(jnp.stack(losses), 0)
 
     @functools.cached_property
-    def _resident(self):
+    def _segment_on_device(self):
         def advance_replica(state, start, replica, policy, steps, scaling, pool, frozen):
             rows, weight = draw(pool, replica, policy, state.step, batch=self.settings.batch, sampling=self.settings.sampling)
             return self._step(frozen, state, start, replica, policy, steps, scaling, rows, weight, pool.inputs[rows])
@@ -82,11 +82,11 @@ class Trainer:
                 state, losses = jax.lax.scan(one, state, None, length=self.settings.segment)
                 return state, jnp.mean(losses)
             return jax.lax.map(of_replica, (state, start, replicas, policy, steps), batch_size=self.settings.replicas)
-        compiled = jax.jit(segment, donate_argnums=0)
-        return lambda *arguments: compiled(*arguments, self.pool, self.frozen)
+        program = jax.jit(segment, donate_argnums=0)
+        return lambda *arguments: program(*arguments, self.pool, self.frozen)
 
     @functools.cached_property
-    def _streamed(self):
+    def _segment_from_host(self):
         def segment(state, start, replicas, policy, steps, scaling, frozen, *batch):
             one = lambda arguments: self._step(frozen, *arguments[:5], scaling, *arguments[5:])
             return jax.lax.map(one, (state, start, replicas, policy, steps, *batch), batch_size=self.settings.replicas)
@@ -100,8 +100,8 @@ class Trainer:
                                prior=self.settings.prior)
 
     def _prepare(self, scaling, inputs, keys):
-        x = prepare.normalised(inputs, scaling)
-        return x if self.settings.augment == 'none' else prepare.augmented(x, keys, self.settings.augment)
+        x = prepare.normalise(inputs, scaling)
+        return x if self.settings.augment == 'none' else prepare.augment(x, keys, self.settings.augment)
 
     def _split(self, batch):
         """The batch of a replica split over the mesh's devices."""
@@ -111,10 +111,10 @@ class Trainer:
         spec = lambda leaf: NamedSharding(self.mesh, PartitionSpec(AXES, *[None] * (leaf.ndim - 1)))
         return jax.tree.map(lambda leaf: jax.lax.with_sharding_constraint(leaf, spec(leaf)), batch)
 
-    def _read(self, replicas, policy, done):
+    def _read_batches(self, replicas, policy, first_step):
         """(rows, weights, inputs) [L, B, ...] of the next segment's steps, gathered ahead by grain's threads."""
         def fetch(number):
-            rows, weight = self._draw_rows(self.pool, replicas, policy, jnp.int32(done + number))
+            rows, weight = self._draw_rows(self.pool, replicas, policy, jnp.int32(first_step + number))
             return np.asarray(rows), np.asarray(weight), self.gather(np.asarray(rows))
         batches = grain.MapDataset.range(self.settings.segment).map(fetch)
         return iter(batches.to_iter_dataset(grain.ReadOptions(num_threads=2, prefetch_buffer_size=READ_AHEAD)))
@@ -137,8 +137,8 @@ def make_pool(domains, seed, *, resident):
     """The Pool of these domains, shuffled by the seed; its inputs stay on the host unless resident."""
     sizes = np.array([len(domain) for domain in domains.domains])
     shuffle = lambda number, size: np.random.default_rng((seed, number)).permutation(size)
-    joined = lambda parts: jnp.asarray(np.concatenate([np.asarray(part) for part in parts]))
-    return Pool(inputs=joined([domain.inputs for domain in domains.domains]) if resident else None,
-                labels=joined([domain.labels for domain in domains.domains]), sizes=jnp.asarray(sizes, jnp.int32),
+    join = lambda parts: jnp.asarray(np.concatenate([np.asarray(part) for part in parts]))
+    return Pool(inputs=join([domain.inputs for domain in domains.domains]) if resident else None,
+                labels=join([domain.labels for domain in domains.domains]), sizes=jnp.asarray(sizes, jnp.int32),
                 starts=jnp.asarray(np.concatenate([[0], np.cumsum(sizes)[:-1]]), jnp.int32),
-                order=joined([shuffle(number, size).astype(np.int32) for number, size in enumerate(sizes)]))
+                order=join([shuffle(number, size).astype(np.int32) for number, size in enumerate(sizes)]))

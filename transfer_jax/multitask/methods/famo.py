@@ -16,9 +16,9 @@ def famo(rate=0.025, decay=0.001):
 
     def combine(state, losses, grads, key):
         logs = jnp.log(losses + 1e-8)
-        fell = jnp.where(jnp.isnan(state['before']), 0, state['before'] - logs)
+        decrease = jnp.where(jnp.isnan(state['before']), 0, state['before'] - logs)
         pullback = jax.vjp(jax.nn.softmax, state['xi'])[1]
-        xi = state['xi'] - rate * (pullback(fell)[0] + decay * state['xi'])
+        xi = state['xi'] - rate * (pullback(decrease)[0] + decay * state['xi'])
         weights = jax.nn.softmax(xi) * jnp.exp(-logs)
         return None, weights * len(weights) / jnp.sum(weights), {'xi': xi, 'before': logs}
     return Method(init=init, combine=combine)

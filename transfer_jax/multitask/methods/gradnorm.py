@@ -21,6 +21,6 @@ def gradnorm(alpha=1.5, rate=0.025):
         pace = losses / jnp.maximum(first, 1e-12)
         pace = pace / jnp.maximum(jnp.mean(pace), 1e-12)
         excess = weights * norms - jnp.mean(weights * norms) * pace**alpha
-        moved = jnp.maximum(weights - rate * jnp.sign(excess) * norms, 1e-3)
-        return direction, weights, {'weights': moved * len(moved) / jnp.sum(moved), 'first': first}
+        new_weights = jnp.maximum(weights - rate * jnp.sign(excess) * norms, 1e-3)
+        return direction, weights, {'weights': new_weights * len(new_weights) / jnp.sum(new_weights), 'first': first}
     return Method(init=init, combine=combine, gradients=True)

@@ -15,9 +15,9 @@ def min_norm(gram):
     """
     scale = jnp.max(jnp.diagonal(gram))
     gram = gram / jnp.where(scale > 0, scale, 1)
-    found = source_weights(jnp.ones((), gram.dtype), jnp.full(len(gram), 1 / RIDGE, gram.dtype), gram)
-    u = jnp.where(jnp.isfinite(found.effective_sizes), found.effective_sizes, 1)
-    return u / jnp.sum(u), found.residual
+    solution = source_weights(jnp.ones((), gram.dtype), jnp.full(len(gram), 1 / RIDGE, gram.dtype), gram)
+    u = jnp.where(jnp.isfinite(solution.effective_sizes), solution.effective_sizes, 1)
+    return u / jnp.sum(u), solution.residual
 
 
 def mgda():

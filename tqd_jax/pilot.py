@@ -37,6 +37,7 @@ back, and kinds just like the target would lose most of their share: so chunks a
 other's V. What is left, nu / (nu - 2), is a factor of G and rho alike. The unbiased G is not semi-definite where it is all noise: the
 nearest matrix that is takes its place. The jackknife over chunks, through the solver, says how sure q is.
 """
+import contextlib
 import dataclasses
 
 import jax
@@ -113,11 +114,27 @@ def quantities(products, d, size, *, among=False):
     scale = np.asarray(d, np.float64)[:, None, None]
     whole, parts, plug_in, clips, clip_parts = zip(*(_of_fold(
         Products(cross=products.cross[fold], own=products.own[fold]), difference, scale, size) for fold in range(2)), strict=True)
-    psd = lambda gram: np.asarray(project_psd(gram), np.float64)
     bounded = lambda rho: np.clip(rho, 1e-3, 1.0)
     without = lambda whole, parts: np.concatenate([(parts[0] + whole[1]) / 2, (whole[0] + parts[1]) / 2])
-    return Quantities(gram=psd(np.mean(whole, 0)), rho=bounded(np.mean(clips, 0)), plug_in=psd(np.mean(plug_in, 0)),
-                      replicates=(psd(without(whole, parts)), bounded(without(clips, clip_parts))))
+    return Quantities(gram=semidefinite(np.mean(whole, 0)), rho=bounded(np.mean(clips, 0)), plug_in=semidefinite(np.mean(plug_in, 0)),
+                      replicates=(semidefinite(without(whole, parts)), bounded(without(clips, clip_parts))))
+
+
+def semidefinite(gram):
+    """The nearest positive semi-definite matrices to gram [..., K, K], float64."""
+    with in_double():
+        return np.asarray(project_psd(np.asarray(gram, np.float64)))
+
+
+@contextlib.contextmanager
+def in_double():
+    """A context where JAX computes in float64, on the host where JAX has a CPU backend: for problems of K x K numbers."""
+    try:
+        host = jax.local_devices(backend='cpu')[0]
+    except RuntimeError:  # JAX_PLATFORMS names other backends only
+        host = None
+    with jax.enable_x64(True), jax.default_device(host):
+        yield
 
 
 def _of_fold(products, difference, scale, size):
@@ -139,9 +156,10 @@ def _halves(products):
 def shares(gram, rho, counts):
     """q [..., B, K] that minimises q' (diag(rho / N) + G) q, q >= 0, sum q = 1; gram [..., B, K, K], rho [..., B], counts N [K]."""
     sizes = np.asarray(counts, np.float64) / np.asarray(rho)[..., None]
-    scale = sizes.mean()  # u and G scale with the sizes; float32 likes them near 1
-    solution = check(source_weights(np.float32(0), np.float32(sizes / scale), np.float32(gram * scale)))
-    u = np.asarray(solution.effective_sizes, np.float64)
+    scale = sizes.mean()  # u and G scale with the sizes; the solver is most exact near 1
+    with in_double():
+        solution = check(source_weights(np.zeros(()), sizes / scale, np.asarray(gram, np.float64) * scale))
+        u = np.asarray(solution.effective_sizes)
     return u / u.sum(-1, keepdims=True)
 
 

@@ -1,4 +1,9 @@
 """Streams, buckets and batches: full under dropout, nothing lost, the same whatever the workers or the point of resumption."""
+import concurrent.futures
+import pickle
+import sys
+import threading
+
 import numpy as np
 import pytest
 import scipy.stats as st
@@ -42,6 +47,46 @@ def test_access_is_random():
     forward, backward = stream(0.7), stream(0.7)
     there = [forward[i] for i in range(2000)]
     assert there == [backward[i] for i in reversed(range(2000))][::-1]
+
+
+def plain(s, index):
+    """s[index] by definition: the epochs one after the other."""
+    number = 0
+    while index >= len(s.epoch(number)):
+        index -= len(s.epoch(number))
+        number += 1
+    return int(s.epoch(number)[index])
+
+
+@pytest.fixture
+def hurried():
+    """Threads take turns as often as they can."""
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    yield
+    sys.setswitchinterval(before)
+
+
+def test_threads_may_share_a_stream(hurried):
+    truth = [plain(stream(0.6, n=40), i) for i in range(400)]
+    rng, barrier = np.random.default_rng(0), threading.Barrier(16)
+
+    def read(s, indices):
+        barrier.wait()
+        return [s[i] for i in indices]
+
+    with concurrent.futures.ThreadPoolExecutor(16) as pool:
+        for _ in range(20):
+            wanted = rng.integers(0, 400, (16, 20)).tolist()
+            found = list(pool.map(read, [stream(0.6, n=40)] * 16, wanted))
+            assert found == [[truth[i] for i in indices] for indices in wanted]
+
+
+def test_a_stream_may_be_pickled_while_it_is_in_use():
+    s = stream(0.6)
+    first = [s[i] for i in range(700)]
+    again = pickle.loads(pickle.dumps(s))
+    assert [again[i] for i in range(700)] == first
 
 
 def test_a_library_that_keeps_nothing_is_refused():

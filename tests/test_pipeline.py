@@ -1,9 +1,11 @@
 """Batches from real files: full under dropout, mixed as asked, nothing lost, the same for any worker, host or resume."""
 import dataclasses
+import threading
 
 import numpy as np
 import pytest
 
+from tqd_jax.data import pipeline
 from tqd_jax.data.draws import Bucket
 from tqd_jax.data.frames import FrameStore
 from tqd_jax.data.library import Library
@@ -86,6 +88,20 @@ def test_a_resume_goes_on_where_it_was_with_any_number_of_workers(clips, tmp_pat
             else:
                 np.testing.assert_array_equal(expected['clip'], found['clip'])
         ahead.close()
+
+
+@pytest.mark.parametrize('folder', [False, True])
+def test_several_threads_load_the_same_batches_as_none(clips, tmp_path, monkeypatch, folder):
+    monkeypatch.setattr(pipeline, 'cores', lambda: 8)
+    lib, names = library(clips, keep=0.5), set()
+    store = loader(lib, str(tmp_path) if folder else None).store
+    whole = [batches(lib, store=store)[b] for b in range(24)]
+    window = FrameStore.window
+    monkeypatch.setattr(FrameStore, 'window', lambda *args: (names.add(threading.get_ident()), window(*args))[1])
+    ahead = iterate(batches(lib, store=store), 0, 24, workers=0, prefetch=8)
+    for expected, found in zip(whole, ahead, strict=True):
+        assert_same(expected, found)
+    assert len(names) > 1
 
 
 def test_hosts_share_one_batch(clips):

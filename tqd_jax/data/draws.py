@@ -3,8 +3,11 @@
 An epoch of a stream is its library in a shuffled order, each clip kept with its probability: quality dropout by acceptance, so that
 batches stay full. Streams never end, so a small bucket or source loses nothing: what does not fill a batch comes in the next one.
 """
+import bisect
 import dataclasses
+import functools
 import sys
+import threading
 
 import numpy as np
 
@@ -23,8 +26,13 @@ def hashed_uniform(seed, salt, ids):
     return (z >> np.uint64(11)).astype(np.float64) * 2.0**-53
 
 
+HELD = 2  # epochs: batches that are loaded side by side may lie on both sides of the end of one
+
+
 class Stream:
     """An endless, randomly accessible sequence of clip numbers: stream[i] for any i >= 0.
+
+    Threads may share one: what it keeps of the epochs met so far is a function of (seed, epoch, id) and changes under a lock.
 
     clips: int [n], rows of the library. ids: uint64 [n], their content hashes. keep: [n] in [0, 1].
     Raises UserError if no clip can be kept.
@@ -34,21 +42,28 @@ class Stream:
         if not np.any(np.asarray(keep) > 0):
             raise UserError(f'quality dropout keeps none of {len(clips)} clips: every max(mq, vq) is 0; set config.data.dropout=none')
         self._clips, self._ids, self._keep, self._seed = np.asarray(clips), np.asarray(ids, np.uint64), np.asarray(keep), seed
-        self._ends = [0]  # of the epochs met so far: a cache of what (seed, epoch, id) says, no state
-        self._held = (-1, None)
+        self._lock, self._ends = threading.Lock(), [0]  # ends: of the epochs met so far
+        self._orders = {}  # {epoch: its clips} of the last HELD epochs asked for
 
     def __len__(self):
         return sys.maxsize
 
     def __getitem__(self, index):
-        while self._ends[-1] <= index:
-            self._ends.append(self._ends[-1] + len(self.epoch(len(self._ends) - 1)))
-        number = int(np.searchsorted(self._ends, index, side='right')) - 1
-        held, order = self._held
-        if held != number:
-            order = self.epoch(number)
-            self._held = (number, order)
-        return int(order[index - self._ends[number]])
+        with self._lock:
+            while self._ends[-1] <= index:
+                number = len(self._ends) - 1
+                self._ends.append(self._ends[-1] + len(self._order(number)))
+            number = bisect.bisect_right(self._ends, index) - 1
+            return int(self._order(number)[index - self._ends[number]])
+
+    def _order(self, number):
+        """epoch(number), from the last HELD ones where it is there; the lock is held."""
+        order = self._orders.pop(number) if number in self._orders else self.epoch(number)
+        self._orders = dict([*self._orders.items(), (number, order)][-HELD:])
+        return order
+
+    def __reduce__(self):  # for worker processes: what it is made of, without lock and epochs
+        return functools.partial(Stream, clips=self._clips, ids=self._ids, keep=self._keep, seed=self._seed), ()
 
     def epoch(self, number):
         """The clips of one epoch in order: int [<= n]; acceptance and order are functions of (seed, epoch, id) alone."""

@@ -14,6 +14,7 @@ from tqd_jax.data.draws import Stream
 from tqd_jax.data.frames import FrameStore
 from tqd_jax.data.library import Library
 from tqd_jax.data.places import BadClip
+from transfer_jax.runtime.cores import cores
 from transfer_jax.runtime.errors import UserError
 
 
@@ -84,9 +85,12 @@ def make_batches(library, loader, clips):
 
 
 def iterate(batches, start, stop, *, workers, prefetch):
-    """An iterator over batches start .. stop - 1, decoded ahead by threads (workers = 0) or by worker processes."""
+    """An iterator over batches start .. stop - 1, `prefetch` of them decoded ahead.
+
+    That is done by as many threads, but at most one a core (workers = 0), or by worker processes of one thread each.
+    """
     flags.FLAGS.mark_as_parsed()  # grain reads absl flags, which a notebook or a test never parses
-    threads = grain.ReadOptions(num_threads=1, prefetch_buffer_size=prefetch)
+    threads = grain.ReadOptions(num_threads=1 if workers else min(cores(), prefetch), prefetch_buffer_size=prefetch)
     dataset = batches[start:stop].to_iter_dataset(threads)
     if workers:
         dataset = dataset.mp_prefetch(grain.MultiprocessingOptions(num_workers=workers, per_worker_buffer_size=prefetch))

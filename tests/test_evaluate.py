@@ -1,11 +1,17 @@
 """The table of losses: means by hand, padding left out, empty quadrants told apart, fixed batches."""
 import dataclasses
+import functools
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from tqd_jax.codec import PixelCodec
 from tqd_jax.evaluate import NOISE_BUCKETS, ValidationBatch, loss_scalars, loss_table, motion_and_look, validation_batches
+from tqd_jax.flow import Path
 from tqd_jax.quality.law import QUADRANTS
+from tqd_jax.step import Problem, eval_step
 
 
 def batch(quadrant, real, bucket=0, value=0.0):
@@ -97,6 +103,30 @@ def test_fixed_batches_hold_every_clip_once_by_bucket():
     again = validation_batches(library, FakeLoader(batch=8), rows)
     level_of = lambda found: {c: x for one in found for c, x in zip(one.arrays['clip'].tolist(), one.level.tolist(), strict=True)}
     assert level_of(batches) == level_of(again), 'a clip is asked about other timesteps in another batch'
+
+
+def test_a_clips_loss_does_not_depend_on_the_others(monkeypatch):
+    """Losses of a model with one parameter, whose noise is drawn as in a run: of all clips, and of a few in another order and place."""
+    rng = np.random.default_rng(0)
+    frames = rng.integers(0, 256, (9, 2, 4, 4, 3)).astype(np.uint8)
+    monkeypatch.setattr(FakeLoader, '__call__', lambda self, number, clips: {
+        'frames': frames[clips], 'tokens': np.zeros((len(clips), 1), np.int32), 'clip': clips,
+        'example': (number * self.batch + self.rows).astype(np.uint32)})
+    library = FakeLibrary(ids=rng.integers(0, 2**64, 9, np.uint64), bucket=np.zeros(9, int), mq=rng.random(9), vq=rng.random(9))
+    problem = Problem(model=lambda params, x, t, tokens: params * x, codec=PixelCodec(), path=Path(), seed=0)
+    evaluate = jax.jit(functools.partial(eval_step, problem))
+
+    def losses(rows, batch):
+        found = {}
+        for one in validation_batches(library, FakeLoader(batch=batch), np.array(rows)):
+            loss = evaluate(jnp.float32(0.5), one.arrays, one.level.astype(np.float32))
+            found |= dict(zip(one.arrays['clip'][one.real].tolist(), np.asarray(loss)[one.real].tolist(), strict=True))
+        return found
+
+    everyone, few = losses(range(9), 4), losses([2, 4, 7, 8], 3)
+    assert few == pytest.approx({clip: everyone[clip] for clip in few}, rel=1e-6) and len(few) == 4
+    examples = [one.arrays['example'] for one in validation_batches(library, FakeLoader(batch=9), np.arange(9))]
+    assert examples[0].dtype == np.uint32 and len(set(examples[0].tolist())) == 9
 
 
 def test_motion_and_look_follow_what_is_in_the_clips():

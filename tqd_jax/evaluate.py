@@ -9,6 +9,7 @@ from tqd_jax.quality.motion import motion
 from tqd_jax.quality.visual import visual
 
 NOISE_BUCKETS = 10
+LEVEL_SALT, NOISE_SALT = 2**33, 2**33 + 1  # of the hashes of a clip's content
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -26,16 +27,16 @@ class ValidationBatch:
 
 def validation_batches(library, loader, rows):
     """Fixed batches of the rows: the middle of every clip, noise and timesteps that depend on the clip alone."""
-    loader = dataclasses.replace(loader, crop='center')
-    batches = []
+    loader, batches = dataclasses.replace(loader, crop='center'), []
+    uniform = lambda salt, clips: hashed_uniform(loader.seed, salt, library.ids[clips[loader.rows]])
     for bucket in np.unique(library.bucket[rows]):
         mine = rows[library.bucket[rows] == bucket]
         for number, start in enumerate(range(0, len(mine), loader.batch)):
             clips = np.resize(mine[start:start + loader.batch], loader.batch)
             real = np.arange(loader.batch) < len(mine) - start
             kind = quadrant(library.mq[clips], library.vq[clips])
-            level = hashed_uniform(loader.seed, 2**33, library.ids[clips[loader.rows]])
-            batches.append(ValidationBatch(bucket=int(bucket), arrays=loader(number, clips), quadrant=kind, level=level, real=real))
+            arrays = loader(number, clips) | {'example': (uniform(NOISE_SALT, clips) * 2**32).astype(np.uint32)}  # the key of its noise
+            batches.append(ValidationBatch(bucket=int(bucket), arrays=arrays, quadrant=kind, level=uniform(LEVEL_SALT, clips), real=real))
     return batches
 
 

@@ -25,6 +25,7 @@ def get_config():
     config.data.mix = {}                    # {source: {rate, weight}}; empty mixes by number of clips, weight 1
     config.data.max_skipped_fraction = 0.25  # more unusable clips than this and the run does not start
     config.data.held_out_fraction = 0.1     # of each quadrant, for validation
+    config.data.held_out_clips = 64         # of each quadrant, at most
     config.data.cache_gb = 4.0              # decoded clips are cached in the workdir while the library takes no more; 0: never
     config.data.scoring_workers = 2         # processes; 0 scores in this one
     config.data.workers = 0                 # loader processes; 0 loads in threads
@@ -78,7 +79,7 @@ def get_config():
     config.log_every = 20
     config.eval = ConfigDict()
     config.eval.every = 150
-    config.eval.clips_per_quadrant = 8
+    config.eval.clips_per_quadrant = 8      # of those held out, at most
     config.align = ConfigDict()             # --mode=align: gradients of golden clips against worse copies of them
     config.align.clips = 64                 # golden clips, at most
     config.align.chunks = 8                 # of them, from which bands are made

@@ -44,6 +44,15 @@ def test_who_is_held_out_depends_on_content_and_seed_alone():
     assert set(held) != set(lib.held_out(0.2, 8, seed=1)[1])
 
 
+def test_what_is_validated_is_of_what_is_held_out_and_more_contains_less():
+    lib = spread(200)
+    _, held = lib.held_out(0.5, 100, seed=0)
+    few, more, all_ = (lib.validation(held, most, seed=0) for most in (2, 5, 100))
+    assert set(few) < set(more) < set(all_) == set(held)
+    assert np.bincount(quadrant(lib.mq, lib.vq)[few]).tolist() == [2, 2, 2, 2]
+    assert few.tolist() == lib.held_out(0.5, 2, seed=0)[1].tolist()  # in the order in which clips are held out
+
+
 def test_a_library_too_small_to_spare_any_validates_on_what_it_trains_on():
     training, held = spread(7).held_out(0.1, 2, seed=0)
     assert training.tolist() == list(range(7)) and 0 < len(held) and set(held) <= set(range(7))

@@ -99,7 +99,7 @@ def test_what_it_cannot_do_is_told_at_once(learned, given, tmp_path):
     with pytest.raises(UserError, match=r'of 32 x 32 x 8 for config\.learn\.chunks x chunk = 6 x 2: good \(8\), noise \(7\); lower'):
         learn(**{'learn.by': 'source', 'learn.target': 'good', 'learn.chunk': 2})
     with pytest.raises(UserError, match=r'6 of a kind are the least, so give more clips'):
-        learn(**{'learn.by': 'source', 'learn.target': 'good', 'data.held_out_fraction': 0.6, 'eval.clips_per_quadrant': 8})
+        learn(**{'learn.by': 'source', 'learn.target': 'good', 'data.held_out_fraction': 0.6})
     with pytest.raises(UserError, match=r"by config\.learn\.by = 'source' all clips are of one kind, clips: there is nothing"):
         small.run(tmp_path / 'one', 'learn', **{**LEARN, 'data.clips': given.split(',')[0].split('=')[1], 'learn.by': 'source'})
     with pytest.raises(UserError, match=r'config\.learn\.buckets = 7 does not divide 120'):

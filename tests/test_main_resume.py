@@ -119,6 +119,17 @@ def test_other_clips_under_the_same_name_are_refused(library, tmp_path):
     assert Checkpoints(tmp_path / 'checkpoints').steps() == [1, 2]
 
 
+def test_how_many_clips_validate_may_change_and_training_does_not(library, tmp_path, compiled):
+    half = changes(library, **{'data.held_out_fraction': 0.6, 'train.steps': 1})
+    small.run(tmp_path, **half)
+    small.run(tmp_path, **{**half, 'train.steps': 2, 'eval.clips_per_quadrant': 2})
+    one, two = (small.built(tmp_path, **{**half, 'eval.clips_per_quadrant': most}) for most in (1, 2))
+    np.testing.assert_array_equal(one.training, two.training)
+    assert set(one.validation) < set(two.validation) and not np.isin(two.validation, two.training).any()
+    counts = [sum(record['count'][q][0] for q in range(4)) for record in small.lines(tmp_path / 'evaluation.jsonl')]
+    assert counts == [len(one.validation)] * 2 + [len(two.validation)]
+
+
 def test_a_cosine_is_as_long_as_its_run(library, tmp_path, compiled, capsys):
     cosine = changes(library, **{'train.schedule': 'cosine', 'train.steps': 2})
     small.run(tmp_path, **cosine)

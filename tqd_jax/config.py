@@ -26,6 +26,7 @@ RULES = {
     'data.mix': Each({'rate': number(above=0), 'weight': number(at_least=0)}),
     'data.max_skipped_fraction': number(at_least=0, at_most=1),
     'data.held_out_fraction': number(at_least=0, below=1),
+    'data.held_out_clips': integer(at_least=1),
     'data.cache_gb': number(at_least=0),
     'data.scoring_workers': integer(at_least=0),
     'data.workers': integer(at_least=0),
@@ -93,8 +94,8 @@ RULES = {
 }
 
 # what a resumed run may change: how long, how often, how watched and on what machine, but nothing that its numbers depend on
-FREE = ('train.steps', 'law.file', 'log_every', 'eval.every', 'align', 'learn', 'sample', 'checkpoint', 'mesh', 'data.workers',
-        'data.prefetch', 'data.scoring_workers', 'data.cache_gb')
+FREE = ('train.steps', 'law.file', 'log_every', 'eval.every', 'eval.clips_per_quadrant', 'align', 'learn', 'sample', 'checkpoint', 'mesh',
+        'data.workers', 'data.prefetch', 'data.scoring_workers', 'data.cache_gb')
 
 
 def law_config(config):

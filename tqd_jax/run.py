@@ -86,7 +86,8 @@ def build(config, workdir):
     optimizer, schedule = make_optimizer(config.train)
     abstract = jax.eval_shape(lambda: init_state(wan.init_params(model, jax.random.key(0)), optimizer))
     place = lambda leaf, sharding: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding)
-    training, validation = library.held_out(config.data.held_out_fraction, config.eval.clips_per_quadrant, config.seed)
+    training, held = library.held_out(config.data.held_out_fraction, config.data.held_out_clips, config.seed)
+    validation = library.validation(held, config.eval.clips_per_quadrant, config.seed)
     loader = Loader(library=library, store=frame_store(config, library, workdir), seed=config.seed, batch=config.train.batch,
                     crop=config.data.crop, process=jax.process_index(), processes=jax.process_count())
     return Run(config=config, workdir=pathlib.Path(workdir), mesh=mesh, library=library, loader=loader, training=training,

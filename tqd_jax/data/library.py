@@ -66,18 +66,26 @@ class Library:
             return self.law.laws(self.kind[clips])
         return law_from_quality(self.mq[clips], self.vq[clips], self.law)
 
-    def held_out(self, fraction, per_quadrant, seed):
-        """Rows (training, validation): of every quadrant at most `fraction` and `per_quadrant` clips are held out, by a content hash.
+    def held_out(self, fraction, most, seed):
+        """Rows (training, held out): of every quadrant at most `fraction` and `most` clips are held out, by a content hash.
 
-        A library too small to spare any validates on the clips it trains on (the same rows are returned twice).
+        A library too small to spare any trains on all its clips, and those held out are among them.
         """
-        order, kind = np.argsort(hashed_uniform(seed, 2**32, self.ids), kind='stable'), quadrant(self.mq, self.vq)
-        of_kind = [order[kind[order] == q] for q in range(4)]
-        held = np.sort(np.concatenate([rows[:min(per_quadrant, int(fraction * len(rows)))] for rows in of_kind]))
+        everything = np.arange(len(self))
+        of_kind = self._by_quadrant(everything, seed)
+        held = np.sort(np.concatenate([rows[:min(most, int(fraction * len(rows)))] for rows in of_kind]))
         if not held.size:
-            few = np.sort(np.concatenate([rows[:per_quadrant] for rows in of_kind]))
-            return np.arange(len(self)), few
-        return np.setdiff1d(np.arange(len(self)), held), held
+            return everything, self.validation(everything, most, seed)
+        return np.setdiff1d(everything, held), held
+
+    def validation(self, held, most, seed):
+        """Of the rows `held`, at most `most` of every quadrant: the first ones in the order of the same hash."""
+        return np.sort(np.concatenate([rows[:most] for rows in self._by_quadrant(held, seed)]))
+
+    def _by_quadrant(self, rows, seed):
+        order = rows[np.argsort(hashed_uniform(seed, 2**32, self.ids[rows]), kind='stable')]
+        kind = quadrant(self.mq[order], self.vq[order])
+        return [order[kind == q] for q in range(4)]
 
 
 def prepare(data, workdir, seed):

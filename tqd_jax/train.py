@@ -51,7 +51,7 @@ def _loop(run, start, checkpoints, metrics):
     evaluations = Evaluations(run, evaluate, validation_batches(run.library, run.loader, run.validation), metrics, start.step)
     if start.step == 0:
         evaluations.add(0, state.ema)
-    watch = Watch(run=run, metrics=metrics, drawn=start.drawn)
+    watch = Watch(run=run, metrics=metrics, drawn=start.drawn, since=time.perf_counter())
     batches = _waited(iterate(make_batches(run.library, run.loader, run.training), start.step, config.train.steps,
                               workers=config.data.workers, prefetch=config.data.prefetch))
     with StopRequest() as stop, Progress(config.train.steps, start=start.step, label='train') as progress:
@@ -63,10 +63,12 @@ def _loop(run, start, checkpoints, metrics):
             saves = last or step % config.checkpoint.every == 0
             progress.update(1, **(watch.flush() if saves or step % config.log_every == 0 else watch.shown))
             if step == config.train.steps or step % config.eval.every == 0:
-                evaluations.add(step, state.ema)
+                with watch.paused():
+                    evaluations.add(step, state.ema)
             if saves:
-                metrics.flush()
-                checkpoints.save(step, state, _extras(run, step, watch.drawn))
+                with watch.paused():
+                    metrics.flush()
+                    checkpoints.save(step, state, _extras(run, step, watch.drawn))
             if last:
                 break
     return state, watch.drawn

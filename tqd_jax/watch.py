@@ -1,4 +1,5 @@
 """What a run writes while it trains: metrics, losses that must be finite, the timesteps drawn, evaluations."""
+import contextlib
 import dataclasses
 import io
 import json
@@ -24,10 +25,10 @@ class Watch:
     run: Run
     metrics: Metrics
     drawn: np.ndarray
+    since: float  # s, of time.perf_counter(): the steps that are not written yet began then
     shown: dict = dataclasses.field(default_factory=dict)
     pending: list = dataclasses.field(default_factory=list)
     waited: float = 0.0
-    since: float = dataclasses.field(default_factory=time.perf_counter)
 
     def add(self, step, bucket, outputs, waited):
         """Notes the outputs of one step; nothing is fetched from the devices yet.
@@ -48,14 +49,23 @@ class Watch:
         for step, bucket, outputs in rows:
             self._require_finite(step, bucket, outputs)
             self._count(outputs)
-        seconds, now = time.perf_counter() - self.since, time.perf_counter()
+        now = time.perf_counter()
         scalars = {name: float(np.mean([outputs[name] for _, _, outputs in rows])) for name in ('loss', 'grad_norm')}
         scalars |= {'learning_rate': float(self.run.schedule(rows[-1][0] - 1)),
-                    'examples_per_second': len(rows) * self.run.config.train.batch / seconds, 'wait_share': self.waited / seconds}
+                    **throughput(len(rows) * self.run.config.train.batch, now - self.since, self.waited)}
         self.metrics.write(rows[-1][0], scalars)
         self.pending, self.waited, self.since = [], 0.0, now
         self.shown = {'loss': f'{scalars["loss"]:.4f}'}
         return self.shown
+
+    @contextlib.contextmanager
+    def paused(self):
+        """While entered, time does not count as the steps': for evaluation and saving. First the step that is under way is waited for."""
+        if self.pending:
+            jax.block_until_ready(self.pending[-1][2]['loss'])
+        began = time.perf_counter()
+        yield
+        self.since += time.perf_counter() - began
 
     def _count(self, outputs):
         kind = quadrant(self.run.library.mq[outputs['clip']], self.run.library.vq[outputs['clip']])
@@ -71,6 +81,11 @@ class Watch:
         what = f'in noise buckets {", ".join(where)}, first clips {", ".join(clips)}' if bad.any() else 'in the gradient alone'
         raise UserError(f'the loss is not finite at step {step} (bucket {shape.width}x{shape.height}x{shape.frames}, {what}); '
                         'the last good checkpoint is kept: start again with a lower config.train.learning_rate in another --workdir')
+
+
+def throughput(examples, seconds, waited):
+    """Of steps on so many examples that took so many seconds, `waited` of them spent waiting for batches: their speed and that share."""
+    return {'examples_per_second': examples / seconds, 'wait_share': waited / seconds}
 
 
 def save_timesteps(run, drawn):

@@ -50,5 +50,5 @@ bench: .venv/bench
 	$(BIN)/python -m benchmarks.pipeline
 	$(BIN)/python -m benchmarks.solver
 	$(BIN)/python -m benchmarks.fisher
-	$(BIN)/python -m tqd_jax.study --config=configs/study_theory.py --workdir=runs/theory
+	$(BIN)/python -m benchmarks.studies --config=configs/study_theory.py --workdir=runs/theory
 	$(BIN)/python -m benchmarks.debiasing

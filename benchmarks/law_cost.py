@@ -11,26 +11,26 @@ import numpy as np
 
 from benchmarks.timing import interleaved, ratio_of_medians, write_page
 from configs.video import get_config
-from tqd_jax import step
-from tqd_jax.models import wan
-from tqd_jax.quality.law import LawConfig, law_from_quality
-from tqd_jax.run import make_problem, model_config
-from tqd_jax.state import init_state, make_optimizer
+from tqd_jax.models.wan import model as wan
+from tqd_jax.timesteps.quality import LawConfig, law_from_quality
+from tqd_jax.training import step
+from tqd_jax.training.run import make_objective, model_config
+from tqd_jax.training.state import init_state, make_optimizer
 from transfer_jax.runtime.keys import example_keys
 
 
-def uniform_timesteps(problem, batch, number):
+def uniform_timesteps(objective, batch, number):
     """t [B] uniform, with no law at all."""
-    return jax.vmap(jax.random.uniform)(example_keys(problem.seed, 't', number, batch['example']))
+    return jax.vmap(jax.random.uniform)(example_keys(objective.seed, 't', number, batch['example']))
 
 
 def compiled_step(config, size, draw):
     """A function that runs one whole training step of the shipped config and blocks, its timesteps drawn by `draw`."""
     model, (optimizer, _) = model_config(config.model), make_optimizer(config.train)
-    problem, batch = make_problem(config, model), make_batch(model, size)
+    objective, batch = make_objective(config, model), make_batch(model, size)
     state = init_state(wan.init_params(model, jax.random.key(0)), optimizer)
     with mock.patch.object(step, 'draw_timesteps', draw):
-        program = jax.jit(functools.partial(step.train_step, problem, optimizer, 1, 0.99)).lower(state, batch).compile()
+        program = jax.jit(functools.partial(step.train_step, objective, optimizer, 1, 0.99)).lower(state, batch).compile()
     return lambda: jax.block_until_ready(program(state, batch))
 
 

@@ -3,9 +3,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from benchmarks.studies.theory.refits import fit
+from benchmarks.studies.theory.worlds import information
 from transfer_jax.fisher import fisher_gram
-from transfer_jax.theory.refits import fit
-from transfer_jax.theory.worlds import information
 from transfer_jax.weights import source_weights
 
 LEVELS = (0.2, 8)  # N0 G_kk of the best source and of the worst, about

@@ -13,9 +13,9 @@ import scipy.io
 from ml_collections import ConfigDict
 
 from benchmarks.timing import write_page
-from transfer_jax.data.domains import Domain, Domains
-from transfer_jax.multitask.job import multitask
-from transfer_jax.multitask.methods.registry import METHODS
+from transfer_jax.experiment.data.domains import Domain, Domains
+from transfer_jax.experiment.multitask.job import multitask
+from transfer_jax.experiment.multitask.methods.registry import METHODS
 from transfer_jax.runtime.errors import UserError
 
 SECTION = {'train': 0.75, 'validation': 0.2, 'steps': 150, 'batch': None, 'learning_rate': 0.02, 'decay': (0.003, 0.03, 0.1, 0.3)}

@@ -17,9 +17,9 @@ from configs.video import get_config
 from tqd_jax.config import law_config
 from tqd_jax.data.frames import FrameStore
 from tqd_jax.data.library import load_library, prepare
-from tqd_jax.data.pipeline import Loader, iterate, make_batches
-from tqd_jax.run import build
-from tqd_jax.train import train
+from tqd_jax.data.loader import Loader, iterate, make_batches
+from tqd_jax.training.loop import train
+from tqd_jax.training.run import build
 
 
 def bare_decode(paths, seconds):

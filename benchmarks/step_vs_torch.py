@@ -16,9 +16,9 @@ import numpy as np
 import optax
 
 from benchmarks.timing import interleaved, ratio_of_medians, write_page
-from tqd_jax.models.config import PRESETS, flops_per_example
-from tqd_jax.models.import_torch import import_torch
-from tqd_jax.models.wan import apply
+from tqd_jax.models.io.diffusers import import_torch
+from tqd_jax.models.wan.config import PRESETS, flops_per_example
+from tqd_jax.models.wan.model import apply
 
 CASES = {'tiny': (16, (8, 32, 32)), 'medium': (2, (8, 32, 32)), 'wan_1_3b': (1, (21, 60, 104))}  # batch, (frames, height, width)
 RATE, DECAY, CLIP = 1e-4, 0.01, 1.0

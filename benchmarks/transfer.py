@@ -9,8 +9,8 @@ import sys
 import numpy as np
 
 from benchmarks.timing import write_page
-from transfer_jax.report import rows
-from transfer_jax.results import SCORED, mean_and_error
+from transfer_jax.experiment.report import rows
+from transfer_jax.experiment.results import SCORED, mean_and_error
 
 CLASSIC = ('target_only', 'all_sources', 'otqms')  # what UOWQ has to equal
 

@@ -9,7 +9,7 @@ data.
 from ml_collections import ConfigDict
 
 from configs import transfer
-from transfer_jax.data.load import DATA_RULES
+from transfer_jax.experiment.data.load import DATA_RULES
 
 
 def transfer_data():

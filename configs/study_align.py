@@ -1,7 +1,7 @@
 """Study 2: where in noise time the gradients of worse copies of golden clips agree with those of the clips themselves.
 
-    python -m tqd_jax.study --config=configs/study_align.py --workdir=runs/study --config.size=tiny
-    python -m tqd_jax.study --config=configs/study_align.py --workdir=runs/smoke --config.size=smoke --config.results=runs/smoke
+    python -m benchmarks.studies --config=configs/study_align.py --workdir=runs/study --config.size=tiny
+    python -m benchmarks.studies --config=configs/study_align.py --workdir=runs/smoke --config.size=smoke --config.results=runs/smoke
 
 It stands on the uniform pre-training of configs/study_table.py: what that study left in the same --workdir is used, what is missing is
 trained. A stopped study goes on with the same command. Any key is overridden by --config.KEY=VALUE.

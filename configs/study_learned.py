@@ -1,8 +1,8 @@
 """Study 3: laws of t learned from a pilot model's gradients, against those set by hand from motion and look.
 
-    python -m tqd_jax.study --config=configs/study_learned.py --workdir=runs/study --config.size=tiny
-    python -m tqd_jax.study --config=configs/study_learned.py --workdir=runs/study --config.size=tiny --config.world=all
-    python -m tqd_jax.study --config=configs/study_learned.py --workdir=runs/smoke --config.size=smoke --config.results=runs/smoke \
+    python -m benchmarks.studies --config=configs/study_learned.py --workdir=runs/study --config.size=tiny
+    python -m benchmarks.studies --config=configs/study_learned.py --workdir=runs/study --config.size=tiny --config.world=all
+    python -m benchmarks.studies --config=configs/study_learned.py --workdir=runs/smoke --config.size=smoke --config.results=runs/smoke \
         --config.chunks=6 --config.chunk=1                                        a minute or two: it shows only that everything runs
 
 What configs/study_table.py left in the same --workdir is used again for world = 'known'; what is missing is trained. A stopped study goes

@@ -1,10 +1,11 @@
 """Study 1: what timestep-aware quality decoupling brings, arm by arm, on a world whose truth is known.
 
-    python -m tqd_jax.study --config=configs/study_table.py --workdir=runs/study --config.size=tiny         two cores, 80 minutes
-    python -m tqd_jax.study --config=configs/study_table.py --workdir=runs/study --config.size=tiny_long    one accelerator
-    python -m tqd_jax.study --config=configs/study_table.py --workdir=runs/study --config.size=small        one accelerator
-    python -m tqd_jax.study --config=configs/study_table.py --workdir=runs/study --config.size=tiny_5000 "--config.regimes=('scratch',)"
-    python -m tqd_jax.study --config=configs/study_table.py --workdir=runs/smoke --config.size=smoke --config.results=runs/smoke
+    python -m benchmarks.studies --config=configs/study_table.py --workdir=runs/study --config.size=tiny         two cores, 80 minutes
+    python -m benchmarks.studies --config=configs/study_table.py --workdir=runs/study --config.size=tiny_long    one accelerator
+    python -m benchmarks.studies --config=configs/study_table.py --workdir=runs/study --config.size=small        one accelerator
+    python -m benchmarks.studies --config=configs/study_table.py --workdir=runs/study --config.size=tiny_5000 \
+        "--config.regimes=('scratch',)"
+    python -m benchmarks.studies --config=configs/study_table.py --workdir=runs/smoke --config.size=smoke --config.results=runs/smoke
 
 The steps of tiny and tiny_long were set by the time there is, before an arm was looked at; tiny_5000 has as many as pre-training and
 fine-tuning of tiny, whose results were known then, and its B reversed was added after its B tqd. The learning rate and the
@@ -28,7 +29,7 @@ def get_config():
     config.study = 'table'
     config.size = 'tiny'                    # one of config.sizes
     config.regimes = ('finetune', 'scratch')  # from a model that was pre-trained uniformly on all clips; from fresh weights
-    config.arms = None                      # names as in tqd_jax/study/arms.py; None takes all
+    config.arms = None                      # names as in benchmarks/studies/training/arms.py; None takes all
     config.seeds = (0, 1, 2, 3, 4)          # of weights, draws, noise and samples; the library is one
     config.results = 'docs/results'         # where the page and its JSON go
 

@@ -1,11 +1,13 @@
 """What the main job's config may hold: one rule a key. The configs in configs/ say what each key is for."""
 import pathlib
 
-from tqd_jax import flow, sampler
-from tqd_jax.data.draws import Bucket
-from tqd_jax.models.config import PRESETS
-from tqd_jax.quality import law, learned_law
-from tqd_jax.timesteps import BINS, Base
+from tqd_jax.data.streams import Bucket
+from tqd_jax.diffusion import path as flow
+from tqd_jax.diffusion import sampler
+from tqd_jax.models.wan.config import PRESETS
+from tqd_jax.timesteps import learned as learned_law
+from tqd_jax.timesteps import quality as law
+from tqd_jax.timesteps.law import BINS, Base
 from transfer_jax.runtime.config import Each, boolean, choice, integer, number, optional, sequence, text
 from transfer_jax.runtime.errors import UserError
 

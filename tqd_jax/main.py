@@ -14,23 +14,23 @@ import numpy as np
 from absl import flags
 
 from tqd_jax import config as rules
-from tqd_jax.align import align
-from tqd_jax.buckets import forget
-from tqd_jax.data.write import write_atomically
-from tqd_jax.evaluate import loss_scalars, loss_table, validation_batches
-from tqd_jax.gradients_page import said
-from tqd_jax.learn import learn
-from tqd_jax.programs import compile_eval
-from tqd_jax.quality.law import QUADRANTS
-from tqd_jax.report import write_report
-from tqd_jax.run import check_start
-from tqd_jax.samples import draw_samples
-from tqd_jax.train import require_same_config, train
-from tqd_jax.workdir import pilot_state, prepare_once, prepared, trained
+from tqd_jax.gradients.align import align
+from tqd_jax.gradients.bins import forget
+from tqd_jax.gradients.learn import learn
+from tqd_jax.report.gradients import said
+from tqd_jax.report.page import write_report
+from tqd_jax.timesteps.quality import QUADRANTS
+from tqd_jax.training.evaluation import loss_scalars, loss_table, validation_batches
+from tqd_jax.training.loop import require_same_config, train
+from tqd_jax.training.programs import compile_eval
+from tqd_jax.training.run import check_start
+from tqd_jax.training.samples import draw_samples
+from tqd_jax.training.workdir import pilot_state, prepare_once, prepared, trained
 from transfer_jax.runtime.app import define_flags, run_app
 from transfer_jax.runtime.checkpoint import Checkpoints, save_weights
 from transfer_jax.runtime.errors import UserError
-from transfer_jax.runtime.mesh import initialize_distributed
+from transfer_jax.runtime.files import write_atomically
+from transfer_jax.runtime.parallel.mesh import initialize_distributed
 
 define_flags('runs/video')
 MODE = flags.DEFINE_enum('mode', 'train', ['train', 'score', 'sample', 'eval', 'align', 'learn'],

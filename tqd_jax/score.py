@@ -21,21 +21,22 @@ import pyarrow.compute
 import pyarrow.dataset
 from absl import app, flags, logging
 
-from tqd_jax.data import places
-from tqd_jax.data.container import Limits
-from tqd_jax.quality import law, score
-from tqd_jax.quality.flow import FLOWS
-from tqd_jax.quality.learned import score_learned, with_learned
-from tqd_jax.quality.niqe_model import load
-from tqd_jax.quality.normaliser import KINDS
-from tqd_jax.quality.row import Settings
-from tqd_jax.quality.scorers import load_scorers
-from tqd_jax.quality.store import RowStore
-from tqd_jax.quality.table import SCHEMA, load_maps, rows_of, save_maps, write_scores
-from tqd_jax.score_input import GIVEN, clips_table, marked, reusable, unmeasured
-from tqd_jax.score_report import write_quality_report
-from transfer_jax.runtime.cores import cores
+from tqd_jax.clips import places
+from tqd_jax.clips.container import Limits
+from tqd_jax.report.quality import write_quality_report
+from tqd_jax.scoring import engine as score
+from tqd_jax.scoring.input import GIVEN, clips_table, marked, reusable, unmeasured
+from tqd_jax.scoring.motion.optical_flow import FLOWS
+from tqd_jax.scoring.normaliser import KINDS
+from tqd_jax.scoring.plugins.columns import score_learned, with_learned
+from tqd_jax.scoring.plugins.scorers import load_scorers
+from tqd_jax.scoring.row import Settings
+from tqd_jax.scoring.store import RowStore
+from tqd_jax.scoring.table import SCHEMA, load_maps, rows_of, save_maps, write_scores
+from tqd_jax.scoring.visual.niqe_model import load
+from tqd_jax.timesteps import quality as law
 from transfer_jax.runtime.errors import UserError
+from transfer_jax.runtime.parallel.cores import cores
 from transfer_jax.runtime.progress import Progress
 
 CLIPS = flags.DEFINE_string('clips', None, 'a folder, manifest (.parquet, .csv, .jsonl), list (.txt) or video; or name=path,name=path')
@@ -45,7 +46,7 @@ WORKERS = flags.DEFINE_integer('workers', cores(), 'processes; 0 measures in thi
 SCORES = flags.DEFINE_list('scores', [], 'files of scores that other tools have given, instead of or beside measuring (docs/importing.md)')
 TOOL = flags.DEFINE_string('tool', None, 'the tool that --scores are of, where their columns do not tell')
 FLOW = flags.DEFINE_enum('flow', 'dis', list(FLOWS), 'optical flow')
-NIQE = flags.DEFINE_string('niqe', None, 'a NIQE model of your own frames, by python -m tqd_jax.quality.niqe_model')
+NIQE = flags.DEFINE_string('niqe', None, 'a NIQE model of your own frames, by python -m tqd_jax.scoring.visual.niqe_model')
 CODEC = flags.DEFINE_bool('codec', False, "measure the length of the codec's own motion vectors too")
 LEAST = flags.DEFINE_float('least_codec_motion', 0.0, 'a cheap first pass: clips whose codec moves less get a reason', lower_bound=0)
 SCORERS = flags.DEFINE_list('scorers', [], 'learned scorers, module:factory or module:factory=FILE, run in batches on the accelerator')
@@ -54,7 +55,7 @@ NORMALISER = flags.DEFINE_string('normaliser', 'rank', 'scores -> mq, vq: rank, 
 LAW = flags.DEFINE_enum('law', 'beta', list(law.KINDS), 'the timestep law that the page shows')
 TIMEOUT = flags.DEFINE_float('timeout', 300.0, 'seconds that one clip may take', lower_bound=1)
 MEMORY = flags.DEFINE_float('memory_gb', 4.0, 'GB that one process may take', lower_bound=0.5)
-LIMITS = {field.name: flags.DEFINE_integer(field.name, field.default, 'limit of a clip: see tqd_jax.data.container.Limits', lower_bound=1)
+LIMITS = {field.name: flags.DEFINE_integer(field.name, field.default, 'limit of a clip: see tqd_jax.clips.container.Limits', lower_bound=1)
           for field in dataclasses.fields(Limits)}
 BEAM = flags.DEFINE_string('beam', '', "options of Apache Beam, as '--runner=...': measures on a cluster (docs/scoring.md)")
 SCRATCH = flags.DEFINE_string('scratch', None, 'with --beam: a folder or URL that all workers reach; OUTPUT.scratch by default')
@@ -149,7 +150,7 @@ def executor(store, settings):
     """What measures, as score.score_clips wants it: None for this process, else functools.partial of in_beam or in_processes."""
     common = {'settings': settings, 'store': store, 'timeout': TIMEOUT.value, 'memory': int(MEMORY.value * 2**30)}
     if BEAM.value:
-        from tqd_jax.quality.cluster import in_beam  # an extra, which takes a second to import
+        from tqd_jax.scoring.beam import in_beam
         scratch = SCRATCH.value or f'{OUTPUT.value}.scratch'
         return functools.partial(in_beam, options=BEAM.value, scratch=scratch, **common)
     return functools.partial(score.in_processes, workers=WORKERS.value, **common) if WORKERS.value else None

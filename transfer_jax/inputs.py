@@ -2,7 +2,7 @@
 import jax
 import jax.numpy as jnp
 
-from transfer_jax.solution import Status
+from transfer_jax.solver.solution import Status
 
 ASYMMETRY = 1e-3  # relative; less is rounding, and averaged away
 

@@ -11,18 +11,18 @@ import time
 import jax
 from absl import flags
 
-from transfer_jax import config as rules
-from transfer_jax.job import prepare, require_same_config
-from transfer_jax.methods.registry import METHODS, NEED_GRAM
-from transfer_jax.multitask.run import run as run_multitask
-from transfer_jax.report import table, write_report
-from transfer_jax.results import pareto, record, write_results
+from transfer_jax.experiment import config as rules
+from transfer_jax.experiment.job import prepare, require_same_config
+from transfer_jax.experiment.methods.registry import METHODS, NEED_GRAM
+from transfer_jax.experiment.multitask.run import run as run_multitask
+from transfer_jax.experiment.report import table, write_report
+from transfer_jax.experiment.results import pareto, record, write_results
+from transfer_jax.experiment.training.fit import Stopped
 from transfer_jax.runtime.app import define_flags, run_app
 from transfer_jax.runtime.config import to_json
 from transfer_jax.runtime.errors import UserError
-from transfer_jax.runtime.mesh import initialize_distributed
+from transfer_jax.runtime.parallel.mesh import initialize_distributed
 from transfer_jax.runtime.progress import Progress, StopRequest
-from transfer_jax.training.fit import Stopped
 
 define_flags('runs/transfer')
 

@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 
 from transfer_jax.objective import predicted_error
 from transfer_jax.quantities import transfer_quantities
-from transfer_jax.solution import check
+from transfer_jax.solver.solution import check
 from transfer_jax.weights import source_weights
 
 CONFIDENT = 1.96  # standard errors to either side: 95 % of a normal law

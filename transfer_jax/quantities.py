@@ -6,8 +6,8 @@ import jax.numpy as jnp
 
 from transfer_jax.inputs import as_batch, rounding, semidefinite
 from transfer_jax.objective import predicted_error
-from transfer_jax.solution import Status, make_solution, solve_status
 from transfer_jax.solver.quantities import conditions, optimal_quantities
+from transfer_jax.solver.solution import Status, make_solution, solve_status
 
 TOLERANCE = {'float64': 1e-10, 'float32': 1e-5}  # of the residual
 

@@ -3,7 +3,7 @@ import jax
 import jax.numpy as jnp
 
 from transfer_jax.inputs import as_batch
-from transfer_jax.solution import Status, make_solution
+from transfer_jax.solver.solution import Status, make_solution
 from transfer_jax.solver.weights import optimal_sizes
 
 

@@ -8,8 +8,8 @@ import secrets
 
 import numpy as np
 
-from tqd_jax.data.places import BadClip
-from tqd_jax.data.video import read_clip
+from tqd_jax.clips.places import BadClip
+from tqd_jax.clips.read import read_clip
 
 LONG = 150.0  # s; a longer clip is never decoded whole, which Limits would refuse at 133 frames a second
 

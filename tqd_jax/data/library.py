@@ -10,16 +10,16 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet
 
-from tqd_jax.data.captions import tokenize
-from tqd_jax.data.draws import Bucket, assign_bucket, hashed_uniform
-from tqd_jax.data.manifest import read_clips
-from tqd_jax.data.places import join
-from tqd_jax.data.render import render_library
-from tqd_jax.quality import score
-from tqd_jax.quality.law import LawConfig, keep_probability, law_from_quality, quadrant
-from tqd_jax.quality.learned_law import LearnedLaw, kinds_of
-from tqd_jax.quality.row import Settings
-from tqd_jax.quality.table import is_scored, load_maps, rows_of, save_maps, write_scores
+from tqd_jax.clips.manifest import read_clips
+from tqd_jax.clips.places import join
+from tqd_jax.clips.render import render_library
+from tqd_jax.data.streams import Bucket, assign_bucket, hashed_uniform
+from tqd_jax.scoring import engine as score
+from tqd_jax.scoring.row import Settings
+from tqd_jax.scoring.table import is_scored, load_maps, rows_of, save_maps, write_scores
+from tqd_jax.text.words import tokenize
+from tqd_jax.timesteps.learned import LearnedLaw, kinds_of
+from tqd_jax.timesteps.quality import LawConfig, keep_probability, law_from_quality, quadrant
 from transfer_jax.runtime.errors import UserError
 from transfer_jax.runtime.progress import Progress
 

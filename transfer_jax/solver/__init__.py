@@ -1,0 +1,1 @@
+"""Batches of convex problems, each solution with its certificate."""

@@ -5,11 +5,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from transfer_jax.solution import Status, solve_status
 from transfer_jax.solver import precise
 from transfer_jax.solver.factor import cholesky_solve, gathered, masked, unrolled
 from transfer_jax.solver.layout import FIRST, LAST, in_chunks
 from transfer_jax.solver.pivoting import begin, pivot, turn
+from transfer_jax.solver.solution import Status, solve_status
 
 SMALL, LARGE = 8, 64  # the largest K with problems last, the smallest that a CPU solves one by one
 # problems at once where they are last, and K^2 times that where they are first: what a core's cache holds, or fills an accelerator

@@ -1,0 +1,1 @@
+"""How well scores order copies of clips, and what scoring costs."""

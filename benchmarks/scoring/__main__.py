@@ -1,0 +1,131 @@
+"""Do the scores order what they must, and stay where nothing changes? Copies of real clips, the rendered library's truth, the bare decode.
+
+    python -m benchmarks.scoring --clips=FOLDER --workdir=FOLDER [--seconds=4] [--workers=2] [--output=docs/results/scoring.md]
+
+Takes some 25 minutes for 30 clips on two cores; started again with the same --workdir it goes on.
+"""
+import argparse
+import concurrent.futures
+import functools
+import multiprocessing
+import pathlib
+import re
+import statistics
+import tempfile
+import time
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import scipy.stats as st
+
+from benchmarks.scoring import page as scoring_page
+from benchmarks.scoring.copies import make_copies
+from tqd_jax.clips.display import probe, shown_frames
+from tqd_jax.clips.manifest import read_clips
+from tqd_jax.clips.places import BadClip
+from tqd_jax.clips.render import render_library
+from tqd_jax.scoring.engine import in_processes, rows, score_clips
+from tqd_jax.scoring.measures import MEASURES
+from tqd_jax.scoring.motion.motion import sampling_rate
+from tqd_jax.scoring.row import Settings, windows_of
+from tqd_jax.scoring.table import write_scores
+
+SEEDS = (0, 1, 2)  # of rendered libraries
+ROUNDS = 3  # of scoring and decoding in turn
+SPAWN = multiprocessing.get_context('spawn')
+
+
+def scored(paths, store, workers):
+    """The rows of some clips, measured where the store has them not."""
+    measure = functools.partial(in_processes, settings=Settings(codec=True), store=store, workers=workers)
+    score_clips(paths, store, Settings(codec=True), measure=measure)
+    return list(rows(paths, store, Settings(codec=True)))
+
+
+def real(clips, folder, seconds, workers):
+    """{copy: [clips] of rows}, and the clips' names. Raises RuntimeError where a copy has no scores."""
+    jobs = [(path, folder / f'{i:03d} {pathlib.Path(path).name}', seconds) for i, path in enumerate(clips)]
+    with concurrent.futures.ProcessPoolExecutor(workers, SPAWN) as pool:
+        usable = [job for job, good in zip(jobs, pool.map(make_copies, jobs), strict=True) if good]
+    table = {}
+    for row in scored([str(path) for _, place, _ in usable for path in sorted(place.iterdir())], folder / 'rows.store', workers):
+        if 'reason' in row:
+            raise RuntimeError(f'{row["clip"]} cannot be scored: {row["reason"]}')
+        table.setdefault(pathlib.Path(row['clip']).stem, []).append(row)
+    return table, [pathlib.Path(path).name for path, _, _ in usable]
+
+
+def rendered(folder, seed, workers):
+    """Spearman correlations of (motion, look) with the truth of a rendered library, and the number of its clips."""
+    manifest = render_library(folder, seed=seed)
+    truth = pq.read_table(manifest).to_pylist()
+    measured = scored([str(manifest.parent / row['clip']) for row in truth], folder.with_suffix('.store'), workers)
+    agree = lambda score, column: st.spearmanr([row[score] for row in measured], [row[column] for row in truth])[0]
+    return agree('motion', 'true_motion'), agree('visual', 'true_look'), len(truth)
+
+
+def decoded(path):
+    """Decodes what is measured of a clip, and nothing else: the frames are not even converted. Returns how many it shows."""
+    try:
+        info = probe(path)
+        count = 0
+        for start, seconds in windows_of(info.duration):
+            with shown_frames(path, sampling_rate(info.fps), start, seconds, Settings().limits) as (_, _, shown):
+                count += sum(1 for _ in shown)
+        return count
+    except BadClip:
+        return 0
+
+
+def speed(paths, workers):
+    """Seconds of scoring and of decoding all clips, in turn, [ROUNDS, 2]: as many processes for each, their start included."""
+    seconds = []
+    for _ in range(ROUNDS):
+        with tempfile.TemporaryDirectory() as folder:
+            measure = functools.partial(in_processes, settings=Settings(), store=f'{folder}/store', workers=workers)
+            start = time.perf_counter()
+            score_clips(paths, f'{folder}/store', measure=measure)
+            middle = time.perf_counter()
+            with concurrent.futures.ProcessPoolExecutor(workers, SPAWN) as pool:
+                list(pool.map(decoded, paths))
+            seconds.append((middle - start, time.perf_counter() - middle))
+    return seconds
+
+
+def memory(count):
+    """Peak memory in MB of a fresh process that keeps and writes `count` made-up rows: all that scoring does beside measuring."""
+    with concurrent.futures.ProcessPoolExecutor(1, SPAWN) as pool:
+        return pool.submit(_written, count).result()
+
+
+def _written(count):
+    row = {m.name: 0.123456789 for m in MEASURES} | {'motion': 0.1, 'visual': 0.2, 'width': 64, 'height': 64, 'fps': 8.0, 'duration': 1.0}
+    paths = [f'/nowhere/{number}.mp4' for number in range(count)]
+    with tempfile.TemporaryDirectory() as folder:
+        store = f'{folder}/store'
+        score_clips(paths, store, measure=lambda names: ((name, row | {'id': name}) for name in names))
+        write_scores(f'{folder}/scores.parquet', pa.table({'clip': paths}), lambda: rows(paths, store))
+    return int(re.search(r'VmHWM:\s+(\d+)', pathlib.Path('/proc/self/status').read_text())[1]) / 1024
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('--clips', required=True)
+    parser.add_argument('--workdir', type=pathlib.Path, required=True)
+    parser.add_argument('--seconds', type=float, default=4.0)
+    parser.add_argument('--workers', type=int, default=2)
+    parser.add_argument('--output', type=pathlib.Path, default=pathlib.Path('docs/results/scoring.md'))
+    args = parser.parse_args()
+    args.workdir.mkdir(parents=True, exist_ok=True)
+    clips = read_clips(args.clips)['clip'].to_pylist()
+    truth = {seed: rendered(args.workdir / f'library{seed}', seed, args.workers) for seed in SEEDS}
+    table, names = real(clips, args.workdir / 'copies', args.seconds, args.workers)
+    seconds, peaks = speed(clips, args.workers), {count: statistics.median(memory(count) for _ in range(3)) for count in (100, 10_000)}
+    text = '\n'.join(scoring_page.page(np.array(names), table, truth, seconds, peaks, args))
+    args.output.write_text(text + '\n')
+    print(text)
+
+
+if __name__ == '__main__':
+    main()

@@ -1,0 +1,142 @@
+"""Study 3: arms whose laws a pilot model's gradients chose (tqd_jax.gradients.probe) beside those set by hand, same steps, same seeds."""
+import dataclasses
+import itertools
+import json
+import pathlib
+import shutil
+import zlib
+
+import numpy as np
+
+from benchmarks.studies.claims import tqd as table
+from benchmarks.studies.pages.learned import write_page
+from benchmarks.studies.training.arms import ARMS, plan
+from benchmarks.studies.training.build import SIZE_RULES, build
+from benchmarks.studies.training.jobs import Row, Stopped, kept_step, pretrained
+from benchmarks.studies.training.kinds import kinds_of, learned_plan
+from benchmarks.studies.world.degradations import DEGRADATIONS, KNOWN
+from benchmarks.studies.world.library import library
+from benchmarks.studies.world.world import TARGET, golden_clips
+from tqd_jax.gradients.probe import LEAST, measured, pilot_chunks, quantities, shares, shares_error
+from tqd_jax.timesteps.law import BINS
+from transfer_jax.runtime.config import Each, choice, integer, number, sequence, text, to_json
+from transfer_jax.runtime.errors import UserError
+from transfer_jax.runtime.parallel.mesh import machine_line
+from transfer_jax.runtime.progress import StopRequest
+from transfer_jax.runtime.store import Store
+
+WORLDS = {'known': KNOWN, 'all': DEGRADATIONS}
+VERSION = 2  # of how laws are found: another one finds them anew. 1 had one pilot's clips and noise for all seeds
+APART = 10_000  # between worlds of targets, whose seeds must be no other clips' (benchmarks/studies/world/world.py)
+LEARNED = {'learned': 'gram', 'learned, plug-in': 'plug_in'}  # arms, and which Gram matrix their law is solved from
+RULES = {'study': choice('learned'), 'size': text(), 'world': choice(*WORLDS), 'regimes': sequence(choice(*table.REGIMES)),
+         'arms': sequence(choice(*ARMS)), 'seeds': sequence(integer(at_least=0)), 'pilot': number(above=0, at_most=1),
+         'chunks': integer(at_least=LEAST), 'chunk': integer(at_least=1), 'buckets': integer(at_least=2),
+         'results': text(), 'sizes': Each(SIZE_RULES)}
+
+
+def main(config, workdir, devices=None, asked=None):
+    """Runs the study that the config asks for; writes learned_SIZE_WORLD.json, pictures and learned_law.md into config.results.
+
+    devices: all by default. asked: {key: value} of the config that were given, for the page.
+    """
+    check(config)
+    size = config.sizes[config.size]
+    study = in_world(build(size, table.folder(config, workdir), devices=devices), config.world, table.folder(config, workdir))
+    check_kinds(study.clips, config)
+    evaluate = table.evaluator(study)
+    try:
+        with StopRequest() as stop:
+            table.train(study, [], ('finetune',), config.seeds, evaluate, stop)  # the pre-training alone
+            laws = [learned_law(study, config, seed, stop) for seed in config.seeds]
+            runs = train(study, config, laws, evaluate, stop)
+    except Stopped:
+        print('stopped and saved; the same command goes on from there')
+        return
+    results = {'size': config.size, 'asked': asked or {}, 'world': config.world, 'config': to_json(size), 'settings': _settings(config),
+               'laws': laws, 'runs': runs, 'machine': machine_line(), 'arms': {arm: {} for arm in (*config.arms, *LEARNED)},
+               'regimes': list(config.regimes), 'seeds': list(config.seeds), **table.described(study.clips)}
+    print(f'page: {write_page(pathlib.Path(config.results), results)}')
+
+
+def check(config):
+    """Raises UserError where the config's values do not fit each other."""
+    table.check(config)
+    if all(arm.startswith('C ') for arm in config.arms):
+        raise UserError(f'config.arms = {tuple(config.arms)} has no arm on all clips or on imbalanced ones, to compare a learned law with')
+    if config.chunks % 2:
+        raise UserError(f'config.chunks = {config.chunks} is odd, and they are cut into two folds')
+    if BINS % config.buckets:
+        raise UserError(f'config.buckets = {config.buckets} does not divide {BINS}, the bins of a tabulated law')
+
+
+def check_kinds(clips, config):
+    """Raises UserError where a kind of the library's clips is too small for the pilot's chunks: hours before the pilot would."""
+    names, labels = kinds_of(clips, config.chunks * config.chunk)
+    kind = int(np.argmin(np.bincount(labels)))
+    if np.bincount(labels)[kind] < config.chunks * config.chunk:
+        raise UserError(f'the library has {np.bincount(labels)[kind]} clips of the kind {names[kind]}, fewer than config.chunks x '
+                        f'config.chunk = {config.chunks} x {config.chunk}: lower one of them, or take more clips')
+
+
+def in_world(study, world, folder):
+    """The Study in the world of that name; its clips and jobs are its own but for 'known', whose are study 1's."""
+    if world == 'known':
+        return study
+    other = dataclasses.replace(study.world, degradations=WORLDS[world])
+    return dataclasses.replace(study, world=other, clips=library(other, folder / 'clips'), store=Store(folder / f'jobs-{world}'))
+
+
+def learned_law(study, config, seed, stop):
+    """A plain dict of one seed's pilot, kept: kinds, counts [K], rho [B], gram [B, K, K], error [B, K] of its shares, step; and shares,
+    a dict of q [B, K] from 'gram' and from 'plug_in'. Clips, noise and target are the seed's own, as the weights are. Raises Stopped."""
+    name = f'laws/{_key(config):08x}/seed{seed}'
+    if study.store.record(name) is None:
+        step = kept_step(study.size, config.pilot)
+        names, labels = kinds_of(study.clips, config.chunks * config.chunk)
+        counts = np.bincount(labels)
+        kept = Store(study.store.directory / f'{name}.buckets')
+        found = pilot(study, config, pretrained(study, seed, step), labels, seed, kept)
+        q = {key: shares(getattr(found, key), found.rho, counts).tolist() for key in LEARNED.values()}
+        study.store.save(name, None, {'kinds': names, 'counts': counts.tolist(), 'rho': found.rho.tolist(), 'gram': found.gram.tolist(),
+                                      'shares': q, 'error': shares_error(found, counts).tolist(), 'step': step})
+        shutil.rmtree(kept.directory, ignore_errors=True)
+    if stop.requested:
+        raise Stopped
+    return study.store.record(name)
+
+
+def pilot(study, config, params, labels, seed, kept):
+    """The Quantities of the library's kinds at weights params; kept: the Store of its buckets."""
+    target = golden_clips(dataclasses.replace(study.world, seed=TARGET + APART * seed), config.chunks * config.chunk)
+    kinds = [np.flatnonzero(labels == kind) for kind in range(labels.max() + 1)]
+    chunks = pilot_chunks([len(labels) + np.arange(len(target)), *kinds], config.chunks, config.chunk, seed)
+    frames, tokens = (np.concatenate([getattr(clips, key) for clips in (study.clips, target)]) for key in ('frames', 'tokens'))
+    return quantities(*measured(study.objective, params, frames, tokens, chunks, config.buckets, kept), config.chunk)
+
+
+def train(study, config, laws, evaluate, stop):
+    """Records of the arms set by hand and of the learned ones, whose plan is another one for every seed; arms are named as in LEARNED."""
+    hand = [plan(ARMS[arm], study.clips) for arm in config.arms]
+    names, labels = kinds_of(study.clips, config.chunks * config.chunk)
+    plans = hand + [learned_plan(np.array(law['shares'][key]), names, labels) for key in LEARNED.values() for law in laws]
+    rows = {}
+    for regime in config.regimes:
+        for place, seed in enumerate(config.seeds):
+            for index, arm in enumerate(config.arms):
+                rows[regime, arm, seed] = Row(regime=regime, arm=arm, plan=index, seed=seed, follow=arm == table.FOLLOWED)
+            for index, arm in enumerate(LEARNED):
+                own = len(hand) + index * len(laws) + place
+                rows[regime, arm, seed] = Row(regime=regime, arm=f'{arm} {_key(config):08x}', plan=own, seed=seed)
+    kinds = itertools.product(config.regimes, (True, False))
+    calls = [[row for row in rows.values() if (row.regime, row.follow) == kind] for kind in kinds]
+    table.run_calls(study, calls, study.material(plans), evaluate, stop)
+    return [study.store.record(row.name) | {'arm': arm} for (_, arm, _), row in rows.items()]
+
+
+def _settings(config):
+    return {key: to_json(config)[key] for key in ('pilot', 'chunks', 'chunk', 'buckets')}
+
+
+def _key(config):
+    return zlib.crc32(json.dumps([VERSION, _settings(config)]).encode())

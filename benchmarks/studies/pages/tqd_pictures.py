@@ -1,0 +1,35 @@
+"""Pictures of study 1: measures arm by arm, loss by noise, where t fell, and samples."""
+import numpy as np
+
+from benchmarks.studies.pages import page
+from benchmarks.studies.pages.statistics import estimate
+from benchmarks.studies.pages.tqd_values import MEASURES, SHORT, drawn, values
+
+
+def draw_pictures(folder, results, samples):
+    """The pictures that `pictures` names."""
+    for regime in results['regimes']:
+        name, arms, true = f'tqd_{results["size"]}_{regime}', list(results['arms']), results['truth']['true golden clips']
+        found = {MEASURES[key][0]: [estimate(values(results, regime, arm, key)) for arm in arms] for key in SHORT}
+        page.save(page.intervals(arms, found, {MEASURES[key][0]: true[key] for key in SHORT[:3]}), folder / f'{name}_measures.png')
+        page.save(loss_picture(results, regime), folder / f'{name}_loss.png')
+        page.save(page.histograms({arm: drawn(results, regime, arm) for arm in arms}), folder / f'{name}_t.png')
+        page.save(page.sheet_figure({arm: samples[regime, arm] for arm in arms}), folder / f'{name}_samples.png')
+
+
+def loss_picture(results, regime):
+    """Validation loss by noise, relative to the first arm's."""
+    loss = {arm: np.array([run['curve'][-1]['loss'] for run in results['runs'] if (run['regime'], run['arm']) == (regime, arm)])
+            for arm in results['arms']}
+    first, base = next(iter(loss.items()))
+    title = f'validation loss on golden clips against that of {first}, %'
+    places = (np.arange(base.shape[1]) + 0.5) / base.shape[1]
+    return page.curves(places, {title: {arm: 100 * (own / base - 1) for arm, own in loss.items()}}, 't (0: data, 1: noise)')
+
+
+def pictures(results, regime):
+    """Markdown of the pictures of a regime."""
+    name = f'tqd_{results["size"]}_{regime}'
+    return [f'![measures]({name}_measures.png)', '', 'Dashed: true golden clips. Bands below: from the least to the greatest of the seeds.',
+            '', f'![loss on golden clips by noise]({name}_loss.png)', '',
+            f'![where t fell]({name}_t.png)', '', f'![samples of the first seed]({name}_samples.png)']

@@ -1,0 +1,1 @@
+"""Arms and seeds as one compiled program."""

@@ -1,0 +1,147 @@
+"""Many trainings at once: runs (an arm and a seed each) as one compiled program, over the lanes of a device and over devices.
+
+A run's draws depend on its seed, the step and the place in the batch alone: runs of one seed share initial weights, noise, levels of t and
+levels of the clip drawn, whatever their arm, so that differences between arms are paired.
+"""
+import dataclasses
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jax.sharding import Mesh, PartitionSpec
+
+from tqd_jax.diffusion.objective import losses
+from tqd_jax.diffusion.sampler import sample
+from tqd_jax.timesteps.law import Law
+from tqd_jax.training.state import TrainState, init_state
+from tqd_jax.training.step import train_step
+from transfer_jax.runtime.keys import stream_key
+
+DRAWN_BINS = 20  # of the histogram of t
+NOISE_BUCKETS = 10
+
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Material:
+    """What all runs share: frames uint8 [N, F, H, W, 3], tokens int32 [N, L]; of P plans law [P, N, ...] and cumulative levels [P, N]."""
+    frames: jax.Array
+    tokens: jax.Array
+    law: Law
+    levels: jax.Array
+
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Runs:
+    """plan: int32 [R], which of Material's plans; seed: uint32 [R], of all that is random in a run."""
+    plan: jax.Array
+    seed: jax.Array
+
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Carry:
+    """Of every run [R, ...]: the state, and how often t fell into each of DRAWN_BINS equal bins, int32."""
+    state: TrainState
+    drawn: jax.Array
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Sampling:
+    """How clips are drawn: captions at a time, steps of the solver, guidance."""
+    batch: int
+    steps: int
+    solver: str
+    guidance: float
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Trainer:
+    """Compiled functions of arrays with a leading axis of runs R, a multiple of the number of devices.
+
+    init(seed [R]) -> params. start(params) -> Carry. advance(material, carry, runs) -> (carry after `every` steps, mean loss [R]); it
+    takes over the memory of the carry given. validate(frames [V], tokens [V], level [V], params) -> loss [R, NOISE_BUCKETS], level in
+    [0, 1) being the place of t in every bucket. draw(tokens [S, L], params, seed [R]) -> uint8 [R, S, F, H, W, 3].
+    """
+    init: Any
+    start: Any
+    advance: Any
+    validate: Any
+    draw: Any
+
+
+def trainer(objective, init_params, optimizer, sampling, shape, *, batch, every, ema, devices):
+    """The Trainer of an Objective (whose seed is not used): weights by init_params(key), `batch` clips a step, latents of `shape`."""
+    start = lambda params: Carry(state=init_state(params, optimizer), drawn=jnp.zeros(DRAWN_BINS, jnp.int32))
+    over = lambda function, shared, donate=(): jax.jit(over_runs(function, shared, devices), donate_argnums=donate)
+    return Trainer(init=over(lambda seed: init_params(stream_key(seed, 'init')), 0), start=over(start, 0),
+                   advance=over(_advance(objective, optimizer, batch, every, ema), 1, (1,)),
+                   validate=over(_validate(objective), 3), draw=over(_draw(objective, sampling, shape), 1))
+
+
+def over_runs(function, shared, devices):
+    """function of one run -> of R runs: the first `shared` arguments are every run's, the others have a leading axis [R].
+
+    Runs are spread over the devices; the lanes of a device are vmapped, a single one is not (a batch axis of 1 costs a CPU time).
+    """
+    def local(*arguments):
+        common, own = arguments[:shared], arguments[shared:]
+        if jax.tree.leaves(own)[0].shape[0] > 1:
+            return jax.vmap(lambda *own: function(*common, *own))(*own)
+        return jax.tree.map(lambda x: x[None], function(*common, *jax.tree.map(lambda x: x[0], own)))
+
+    def spread(*arguments):
+        specs = (PartitionSpec(),) * shared + (PartitionSpec('runs'),) * (len(arguments) - shared)
+        mesh = Mesh(devices, ('runs',))
+        return jax.shard_map(local, mesh=mesh, in_specs=specs, out_specs=PartitionSpec('runs'), check_vma=False)(*arguments)
+    return spread
+
+
+def drawn_batch(material, run, step, size):
+    """The step's batch in ARCHITECTURE.md's contract: clip i is where level u_i ~ U(0, 1) of (seed, step, i) falls in the run's plan."""
+    levels = jax.random.uniform(stream_key(run.seed, 'clips', step), (size,))
+    clip = jnp.searchsorted(material.levels[run.plan], levels, side='right').astype(jnp.int32)
+    law = jax.tree.map(lambda leaf: leaf[run.plan, clip], material.law)
+    return {'frames': material.frames[clip], 'tokens': material.tokens[clip], 'clip': clip, 'law': law,
+            'example': jnp.arange(size, dtype=jnp.uint32), 'weight': jnp.ones(size)}
+
+
+def _advance(objective, optimizer, batch, every, ema):
+    def advance(material, carry, run):
+        mine = dataclasses.replace(objective, seed=run.seed)
+
+        def step(carry, _):
+            arrays = drawn_batch(material, run, carry.state.step, batch)
+            state, metrics = train_step(mine, optimizer, 1, ema, carry.state, arrays)
+            bins = jnp.clip((metrics['t'] * DRAWN_BINS).astype(jnp.int32), 0, DRAWN_BINS - 1)
+            drawn = carry.drawn + (bins[:, None] == jnp.arange(DRAWN_BINS)[None]).sum(0, dtype=jnp.int32)
+            return Carry(state=state, drawn=drawn), metrics['loss']
+        carry, loss = jax.lax.scan(step, carry, length=every)
+        return carry, loss.mean()
+    return advance
+
+
+def _validate(objective):
+    """Mean loss over the clips in every bucket of noise; noise and places of t are those of (clip, bucket), the same for all runs."""
+    fixed = dataclasses.replace(objective, seed=0)
+
+    def validate(frames, tokens, level, params):
+        batch = {'frames': frames, 'tokens': tokens, 'example': jnp.arange(len(frames), dtype=jnp.uint32)}
+
+        def bucket(number):
+            t = (number.astype(jnp.float32) + level) / NOISE_BUCKETS
+            return losses(fixed, params, batch, t, number, 'evaluation').mean()
+        return jax.lax.map(bucket, jnp.arange(NOISE_BUCKETS))
+    return validate
+
+
+def _draw(objective, sampling, shape):
+    """Clips of captions; the noise of caption i is that of (seed, i), the same for all arms."""
+    def draw(tokens, params, seed):
+        keys = jax.vmap(lambda number: stream_key(seed, 'sample', number))(jnp.arange(len(tokens)))
+        some = lambda x: x.reshape(-1, sampling.batch, *x.shape[1:])
+        frames = jax.lax.map(lambda part: sample(objective, params, part[0], part[1], shape, steps=sampling.steps, solver=sampling.solver,
+                                                 guidance=sampling.guidance), (some(keys), some(tokens)))
+        return frames.reshape(len(tokens), *frames.shape[2:])
+    return draw

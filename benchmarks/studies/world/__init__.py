@@ -1,0 +1,1 @@
+"""Clips in memory whose truth is known."""

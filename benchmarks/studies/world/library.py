@@ -1,0 +1,44 @@
+"""A world's clips, rendered once by all cores and kept in a folder."""
+import concurrent.futures
+import dataclasses
+import functools
+import multiprocessing
+import os
+import pathlib
+import zlib
+
+import numpy as np
+
+from benchmarks.studies.world.world import Clips, make_clips
+from transfer_jax.runtime.parallel.cores import cores
+
+ALONE = 256  # clips up to which processes would take longer to start than to render
+
+
+def library(world, folder):
+    """make_clips(world), kept in the folder; many clips are rendered by processes."""
+    path = pathlib.Path(folder) / f'{zlib.crc32(repr(world).encode()):08x}.npz'
+    if path.exists():
+        with np.load(path) as arrays:
+            return Clips(**arrays)
+    clips = joined(rendered(world))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_suffix('.tmp.npz')
+    np.savez(temporary, **{field.name: getattr(clips, field.name) for field in dataclasses.fields(Clips)})
+    os.replace(temporary, path)
+    return clips
+
+
+def rendered(world):
+    """The world's Clips in parts, in order."""
+    workers = cores()
+    if world.clips <= ALONE or workers == 1:
+        return [make_clips(world)]
+    parts = np.array_split(np.arange(world.clips), 4 * workers)
+    with concurrent.futures.ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context('spawn')) as pool:
+        return list(pool.map(functools.partial(make_clips, world), parts))
+
+
+def joined(parts):
+    """Several Clips as one."""
+    return Clips(**{field.name: np.concatenate([getattr(part, field.name) for part in parts]) for field in dataclasses.fields(Clips)})

@@ -1,0 +1,28 @@
+"""python -m MODULE, but that the program sends itself a signal when FOLDER/metrics.jsonl has a step: a stop or a kill at an exact place.
+
+    python tests/helpers/signalled.py SIGNAL FOLDER STEP MODULE [flags]
+"""
+import os
+import pathlib
+import runpy
+import sys
+
+from transfer_jax.runtime.metrics import FILE, Metrics
+
+
+def main(number, folder, step):
+    """Metrics.write, and the signal after the line of that step."""
+    write, file = Metrics.write, pathlib.Path(folder) / FILE
+
+    def signalled(metrics, at, scalars):
+        write(metrics, at, scalars)
+        if at == int(step) and file.exists() and os.path.samefile(metrics._file.fileno(), file):
+            os.kill(os.getpid(), int(number))
+    Metrics.write = signalled
+
+
+if __name__ == '__main__':
+    number, folder, step, module, *rest = sys.argv[1:]
+    main(number, folder, step)
+    sys.argv = [module, *rest]
+    runpy.run_module(module, run_name='__main__', alter_sys=True)

@@ -1,0 +1,90 @@
+"""mq, vq -> Law: the paper's moments, limits and symmetries."""
+import dataclasses
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from scipy import stats
+
+from tqd_jax.timesteps.law import Base, log_prob, sample_timesteps
+from tqd_jax.timesteps.quality import AT_ONCE, LawConfig, keep_probability, law_from_quality, mean_density, quadrant, tqd_parameters
+
+LEVELS = (np.arange(4000) + 0.5) / 4000
+
+
+def mean_t(mq, vq, config):
+    size = LEVELS.size
+    law = law_from_quality(np.full(size, mq), np.full(size, vq), config)
+    return float(np.mean(sample_timesteps(law, jnp.asarray(LEVELS, jnp.float32))))
+
+
+def test_the_mean_of_the_beta_law_is_mu():
+    for mq, vq in [(0.9, 0.3), (0.2, 0.7), (0.5, 0.5)]:
+        assert mean_t(mq, vq, LawConfig()) == pytest.approx(0.5 + 0.5 * (mq - vq), abs=1e-3)
+
+
+def test_kappa_is_the_concentration():
+    alpha, beta = tqd_parameters(np.array([0.9]), np.array([0.3]), 2.0, 8.0)
+    assert alpha + beta == pytest.approx(2 + 6 * 0.6) and alpha / (alpha + beta) == pytest.approx(0.8)
+
+
+def test_the_smaller_parameter_is_bounded():
+    alpha, beta = tqd_parameters(np.array([1.0, 0.0]), np.array([0.0, 1.0]), 2.0, 8.0, 0.2)
+    np.testing.assert_allclose([alpha[1], beta[0]], 0.2)
+
+
+@pytest.mark.parametrize('kind', ['beta', 'exact_base', 'offset'])
+def test_motion_teaches_the_noisy_timesteps_and_swapping_the_scores_mirrors_the_law(kind):
+    config = LawConfig(kind=kind, base=Base(scale=1.0) if kind != 'beta' else Base())
+    moving, looking = mean_t(0.9, 0.2, config), mean_t(0.2, 0.9, config)
+    assert moving > 0.6 and moving + looking == pytest.approx(1, abs=1e-3)
+
+
+@pytest.mark.parametrize('base', [Base(), Base(loc=0.2, scale=1.0), Base(density=(1.0, 2.0, 3.0))])
+def test_equal_scores_recover_the_base_law(base):
+    t, scores = jnp.linspace(0.05, 0.95, 19, dtype=jnp.float32), np.full(19, 0.7)
+    config = LawConfig(kind='exact_base', base=base, shift=2.0)
+    plain = dataclasses.replace(config, kind='uniform')
+    of = lambda c: log_prob(law_from_quality(scores, scores, c), t)
+    np.testing.assert_array_equal(of(config), of(plain))
+
+
+def test_minimum_noise_leaves_good_looks_alone():
+    config = LawConfig(kind='min_noise', strength=0.6)
+    law = law_from_quality(np.full(2, 0.5), np.array([1.0, 0.0]), config)
+    np.testing.assert_allclose(sample_timesteps(law, jnp.full(2, 1e-6, jnp.float32)), [0, 0.6], atol=1e-5)
+
+
+def test_poor_clips_are_dropped_and_good_ones_kept():
+    np.testing.assert_allclose(keep_probability([0.1, 0.9, 1.0], [0.2, 0.1, 1.0]), [0.2, 0.9, 1.0])
+
+
+def test_quadrants():
+    assert quadrant([0.1, 0.1, 0.9, 0.9], [0.1, 0.9, 0.1, 0.9]).tolist() == [0, 1, 2, 3]
+
+
+def test_bad_scores_and_configs_are_refused():
+    with pytest.raises(ValueError, match=r'\[0, 1\], got'):
+        law_from_quality([0.5, np.nan], [0.5, 0.5], LawConfig())
+    with pytest.raises(ValueError, match='one of'):
+        LawConfig(kind='gamma')
+    with pytest.raises(ValueError, match='kappa_base'):
+        LawConfig(kappa_base=9.0)
+
+
+@pytest.mark.parametrize('count', [1, AT_ONCE, 2 * AT_ONCE + 7])
+def test_a_mean_density_is_scipys_however_many_clips(count):
+    rng, t = np.random.default_rng(count), np.array([0.1, 0.5, 0.8])
+    mq, vq, weights = rng.uniform(size=(3, count))
+    asked = []
+
+    def laws_of(clips):
+        asked.append(len(clips))
+        return law_from_quality(mq[clips], vq[clips], LawConfig())
+
+    found = mean_density(laws_of, rng.permutation(count), np.ones(count), t)
+    alpha, beta = tqd_parameters(mq, vq, 2.0, 8.0, 0.2)
+    density = stats.beta(alpha, beta).pdf(t[:, None])
+    np.testing.assert_allclose(found, density.mean(1), rtol=1e-4)
+    np.testing.assert_allclose(mean_density(laws_of, np.arange(count), weights, t), density @ weights / weights.sum(), rtol=1e-4)
+    assert set(asked) == {AT_ONCE}, 'another size is another program'

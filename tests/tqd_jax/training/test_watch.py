@@ -1,0 +1,73 @@
+"""Speed and share of waiting are those of the steps alone, and the rate that is written is the one of the step."""
+import types
+
+import numpy as np
+import optax
+import pytest
+
+import tqd_jax.training.loop as loop
+from tqd_jax.training import log as watch
+from tqd_jax.training.log import DRAWN_BINS, throughput
+from tqd_jax.training.loop import Start
+
+BATCH, WAIT, STEP, EVALUATION, SAVING = 4, 1.0, 3.0, 500.0, 7000.0  # seconds of a clock that only these move
+
+
+class Clock:
+    """Seconds that pass where something is done."""
+    now = 0.0
+
+    def perf_counter(self):
+        return self.now
+
+    def passes(self, seconds, value=None):
+        self.now += seconds
+        return value
+
+
+def outputs(step):
+    each = np.zeros(BATCH)
+    return {'loss': 1.0, 'grad_norm': 1.0, 't': each, 'loss_per_example': each, 'clip': each.astype(int)}
+
+
+@pytest.fixture
+def written(monkeypatch):
+    """{step: scalars} of a loop of twelve steps with two evaluations, one of them between two lines, and one checkpoint on the way."""
+    clock, lines = Clock(), {}
+    for module in (loop, watch):
+        monkeypatch.setattr(module, 'time', clock)
+    monkeypatch.setattr(loop, 'compile_train', lambda run: {0: lambda state, arrays: clock.passes(STEP, (state, outputs(0)))})
+    monkeypatch.setattr(loop, 'compile_eval', lambda run: None)
+    monkeypatch.setattr(loop, 'validation_batches', lambda *args: None)
+    monkeypatch.setattr(loop, 'make_batches', lambda *args: None)
+    monkeypatch.setattr(loop, 'iterate', lambda *args, **options: (clock.passes(WAIT, {'clip': [0]}) for _ in range(12)))
+    monkeypatch.setattr(loop, 'to_global', lambda arrays, mesh: arrays)
+    monkeypatch.setattr(loop, '_extras', lambda *args: {})
+    monkeypatch.setattr(loop, 'Evaluations', lambda *args: types.SimpleNamespace(add=lambda *args: clock.passes(EVALUATION)))
+    each = lambda **values: types.SimpleNamespace(**values)
+    config = each(train=each(steps=12, batch=BATCH), data=each(workers=0, prefetch=1), checkpoint=each(every=8), eval=each(every=5),
+                  log_every=2)
+    library = each(bucket=np.zeros(1, int), mq=np.zeros(1), vq=np.zeros(1))
+    run = each(config=config, library=library, loader=None, validation=None, training=None, mesh=None,
+               schedule=optax.linear_schedule(0.0, 12.0, 12))
+    checkpoints = each(save=lambda *args: clock.passes(SAVING))
+    metrics = each(write=lambda step, scalars: lines.update({step: scalars}), flush=lambda: None)
+    start = Start(state=each(ema=None), step=0, drawn=np.zeros((4, DRAWN_BINS), np.int64))
+    loop._loop(run, start, checkpoints, metrics)
+    return lines
+
+
+def test_evaluation_and_saving_are_no_time_of_the_steps(written):
+    assert list(written) == [2, 4, 6, 8, 10, 12]
+    for scalars in written.values():
+        assert scalars['examples_per_second'] == pytest.approx(BATCH / (WAIT + STEP))
+        assert scalars['wait_share'] == pytest.approx(WAIT / (WAIT + STEP))
+
+
+def test_the_rate_that_is_written_is_that_of_the_step(written):
+    """The n-th step is number n - 1 of the schedule."""
+    assert [scalars['learning_rate'] for scalars in written.values()] == pytest.approx([1, 3, 5, 7, 9, 11])
+
+
+def test_throughput_is_of_the_measured_seconds():
+    assert throughput(40, 8.0, 2.0) == {'examples_per_second': 5.0, 'wait_share': 0.25}

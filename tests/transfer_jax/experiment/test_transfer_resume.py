@@ -1,0 +1,144 @@
+"""Killed, stopped or extended, a transfer run ends as one that was never interrupted; what it cannot go on from is named."""
+import json
+import pathlib
+import shutil
+import signal
+
+import numpy as np
+import pytest
+import transfer_job
+
+from transfer_jax.experiment.training.trainer import Trainer
+from transfer_jax.runtime.errors import UserError
+from transfer_jax.runtime.metrics import read_metrics
+
+STEPS, SEGMENT = 240, 10
+
+
+def changes(data, **more):
+    return {'data.path': data, 'targets': "('a',)", 'transfer.methods': "('target_only','uowq')", 'train.min_steps': STEPS,
+            'train.segment': SEGMENT, **more}
+
+
+@pytest.fixture(scope='module')
+def data(tmp_path_factory):
+    path = tmp_path_factory.mktemp('data') / 'all.npz'
+    np.savez(path, **transfer_job.table())
+    return path
+
+
+@pytest.fixture(scope='module')
+def program(compiled):
+    return transfer_job.Program(compiled)
+
+
+@pytest.fixture(scope='module')
+def straight(program, data, tmp_path_factory):
+    """The work directory of a run that nothing interrupted."""
+    workdir = tmp_path_factory.mktemp('straight')
+    code, _, err = program(workdir, **changes(data))
+    assert code == 0, err
+    return workdir
+
+
+def timeless(value):
+    """A record without what the clock says."""
+    if isinstance(value, dict):
+        return {key: timeless(inner) for key, inner in value.items() if not key.endswith('seconds')}
+    return [timeless(inner) for inner in value] if isinstance(value, list) else value
+
+
+def same_end(workdir, straight):
+    """Asserts that both ended with the same results, parameters, policies and metrics, and nothing unfinished."""
+    ours, theirs = (timeless({**transfer_job.results(folder), 'config': None, 'devices': None}) for folder in (workdir, straight))
+    assert ours == theirs
+    fits = {path.relative_to(straight) for path in straight.rglob('*.npz')}
+    assert fits == {path.relative_to(workdir) for path in workdir.rglob('*.npz')} and len(fits) >= 6
+    for fit in fits:
+        found, wanted = np.load(workdir / fit), np.load(straight / fit)
+        assert all(np.array_equal(found[name], wanted[name]) for name in wanted.files)
+        log = pathlib.Path('targets/a/logs', fit.stem, 'metrics.jsonl')
+        assert read_metrics(workdir / log) == read_metrics(straight / log)
+    assert not list(workdir.rglob('*.unfinished'))
+
+
+def test_stopped_and_then_killed_in_the_middle_of_a_fit_it_ends_as_if_it_had_not_been(program, data, straight, tmp_path):
+    fit, log = tmp_path / 'targets/a/uowq', tmp_path / 'targets/a/logs/uowq'
+    saved = lambda: [path.name for path in fit.with_suffix('.unfinished').iterdir()]
+    code, out, err = program(tmp_path, signalled=(signal.SIGTERM, log, 5 * SEGMENT), **changes(data))
+    assert code == 0 and 'stopped and saved; the same command goes on from there' in out and 'Traceback' not in err, err
+    assert saved() == [str(5 * SEGMENT)] and not (tmp_path / 'results.json').exists()
+    code, _, err = program(tmp_path, signalled=(signal.SIGKILL, log, 9 * SEGMENT), **changes(data, **{'checkpoint.seconds': 0}))
+    assert code == -signal.SIGKILL and saved() == [str(8 * SEGMENT)] and not fit.with_suffix('.json').exists(), err
+    with open(log / 'metrics.jsonl', 'a') as file:
+        file.write('{"step": 50, "lo')
+    code, _, err = program(tmp_path, **changes(data))
+    assert code == 0, err
+    same_end(tmp_path, straight)
+
+
+@pytest.fixture
+def copy(straight, tmp_path):
+    return shutil.copytree(straight, tmp_path / 'copy')
+
+
+def forbidden(*arguments, **keys):
+    raise AssertionError('it trains')
+
+
+def test_a_finished_run_trains_nothing_and_says_the_same(data, straight, copy, monkeypatch, capsys):
+    monkeypatch.setattr(Trainer, 'advance', forbidden)
+    (copy / 'report.html').unlink()
+    transfer_job.run(copy, **changes(data))
+    same_end(copy, straight)
+    assert (copy / 'report.html').exists() and 'uowq' in capsys.readouterr().out
+
+
+def test_another_method_trains_only_its_own_fit(data, straight, copy, compiled):
+    before = {path: path.stat().st_mtime_ns for path in (copy / 'targets').rglob('*') if path.is_file()}
+    results = transfer_job.run(copy, **changes(data, **{'transfer.methods': "('target_only','all_sources','uowq')"}))
+    assert list(results['summary']) == ['target_only', 'all_sources', 'uowq']
+    after = {path: path.stat().st_mtime_ns for path in (copy / 'targets').rglob('*') if path.is_file()}
+    assert before.items() <= after.items(), 'what was done is done again'
+    assert all(path.name.startswith('all_sources') or 'logs/all_sources' in str(path) for path in after.keys() - before.keys())
+    assert np.isfinite(results['targets']['a']['all_sources']['predicted']).all()
+
+
+def test_another_target_is_added_and_the_first_is_kept(data, straight, copy, compiled):
+    results = transfer_job.run(copy, **changes(data, **{'targets': "('a','b')", 'transfer.methods': "('target_only',)"}))
+    kept = transfer_job.results(straight)['targets']['a']['target_only']
+    assert list(results['targets']) == ['a', 'b'] and results['targets']['a']['target_only'] == kept
+
+
+@pytest.mark.parametrize(('key', 'value', 'words'), [
+    ('train.learning_rate', 0.1, 'train.learning_rate: 0.05 -> 0.1'),
+    ('seeds', 3, 'seeds: 2 -> 3'), ('data.shots', 3, 'data.shots: 2 -> 3'),
+    ('transfer.costs', "{'b':2.0}", "transfer.costs")])
+def test_another_config_is_refused_and_nothing_is_touched(data, copy, key, value, words):
+    left = {path: path.read_bytes() for path in copy.rglob('*') if path.is_file()}
+    with pytest.raises(UserError, match='holds a run with another config') as error:
+        transfer_job.run(copy, **changes(data, **{key: value}))
+    assert words in str(error.value) and '\n' not in str(error.value)
+    assert left == {path: path.read_bytes() for path in copy.rglob('*') if path.is_file()}
+
+
+def test_a_run_with_the_key_names_of_an_earlier_version_is_refused_by_these_names(data, copy):
+    path = copy / 'config.json'
+    stored = json.loads(path.read_text())
+    stored['train'] = {{'learning_rate': 'rate', 'replicas': 'lanes'}.get(key, key): value for key, value in stored['train'].items()}
+    path.write_text(json.dumps(stored))
+    with pytest.raises(UserError, match='a run of an earlier version') as error:
+        transfer_job.run(copy, **changes(data))
+    assert 'train.rate is now train.learning_rate, train.lanes is now train.replicas; use another --workdir' in str(error.value)
+    assert json.loads(path.read_text()) == stored
+
+
+def test_other_data_under_the_same_name_are_refused(data, copy, tmp_path):
+    table = transfer_job.table()
+    kept = data.read_bytes()
+    try:
+        np.savez(data, **{**table, 'y': table['y'][::-1]})
+        with pytest.raises(UserError, match=r"splits\.json has other splits of 'a' than these data give"):
+            transfer_job.run(copy, **changes(data))
+    finally:
+        data.write_bytes(kept)

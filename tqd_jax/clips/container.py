@@ -1,0 +1,106 @@
+"""Video files opened and decoded, frame by frame; whatever is not a usable video is a BadClip."""
+import contextlib
+import dataclasses
+import itertools
+import os
+
+import av
+import numpy as np
+
+from tqd_jax.clips.places import BadClip, local_copy
+
+FORMATS = 'mov,matroska,avi,gif,mpegts,mpeg,mpegvideo,flv,asf,ogg,mxf,yuv4mpegpipe,rm'  # no playlists: they open other files
+GRID = 8  # pixels between those that two frames are compared at
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Limits:
+    """What a clip may be and cost.
+
+    Its shorter side, how many times that the longer one is, pixels a frame, seconds; frames decoded and bytes returned by one read; and
+    bytes of a file that must be fetched from elsewhere.
+    """
+
+    min_side: int = 8
+    max_aspect: int = 20
+    max_pixels: int = 8192 * 4320
+    max_seconds: int = 1_000_000
+    max_frames: int = 20_000
+    max_bytes: int = 2**31
+    max_fetched: int = 2**32
+
+    def __post_init__(self):
+        for field, value in dataclasses.asdict(self).items():
+            if value < 1:
+                raise ValueError(f'Limits.{field} is {value}; it must be at least 1')
+
+
+@contextlib.contextmanager
+def opened(path, limits):
+    """A context with PyAV's (container, video stream) of a file or URL within `limits`. Raises BadClip, for what fails inside too."""
+    try:
+        with local_copy(os.fspath(path), limits.max_fetched) as local:
+            if os.path.exists(local) and not os.path.isfile(local):
+                raise BadClip('not a file')  # opening a pipe would wait for ever
+            with open(local, 'rb') as file:
+                if not file.read(1):
+                    raise BadClip('an empty file')
+            rules = {'format_whitelist': FORMATS, 'protocol_whitelist': 'file', 'max_pixels': str(limits.max_pixels)}
+            with av.open(os.path.abspath(local), options=rules, metadata_errors='replace') as container:
+                yield container, _stream(container, limits)
+    except MemoryError as error:  # libav's own too, which is an FFmpegError as well
+        raise BadClip('too large for the memory') from error
+    except av.FFmpegError as error:
+        raise BadClip(f'not a video, or cut off ({error.strerror})') from error
+    except OSError as error:
+        raise BadClip(f'cannot be read ({error.strerror})') from error
+
+
+def _stream(container, limits):
+    stream = container.streams.best('video')
+    if stream is None:
+        raise BadClip('only sound, no pictures' if container.streams.audio else 'no video in it')
+    if stream.codec_context is None:
+        raise BadClip('its codec is not known')
+    if not stream.width:
+        raise BadClip(f'frames of no known size, or of more than {limits.max_pixels} pixels')
+    short, long = sorted((stream.width, stream.height))
+    if short < limits.min_side or short * long > limits.max_pixels:
+        raise BadClip(f'frames of {stream.width}x{stream.height} pixels: outside {limits.min_side} a side to {limits.max_pixels} in all')
+    if long > limits.max_aspect * short:
+        raise BadClip(f'frames of {stream.width}x{stream.height} pixels: one side is more than {limits.max_aspect} times the other')
+    index = stream.index_entries
+    if len(index) and index[-1].pos + index[-1].size > os.path.getsize(container.name):
+        raise BadClip('truncated: the file ends before its last frames')
+    stream.codec_context.thread_count = 1  # clips are decoded by parallel processes
+    padded = limits.max_pixels + 64 * long  # libav counts lines of whole 64 pixels
+    stream.codec_context.options = {'max_pixels': str(padded)}  # frames may grow on the way
+    return stream
+
+
+def decode(container, stream, limits):
+    """The frames that can be decoded, in order; damaged packets are passed over. Raises BadClip beyond limits.max_frames."""
+    count = itertools.count(1)
+    for packet in container.demux(stream):
+        try:
+            frames = packet.decode()
+        except MemoryError:
+            raise
+        except av.FFmpegError:
+            continue
+        for frame in frames:
+            if next(count) > limits.max_frames:
+                raise BadClip(f'more than {limits.max_frames} frames to decode: cut it into shorter files')
+            yield frame
+
+
+def watched(decoded, repeat):
+    """The frames, each told to `repeat` as True where a grid of its first plane is that of the frame before."""
+    before = None
+    for frame in decoded:
+        plane = frame.planes[0]
+        grid = np.frombuffer(plane, np.uint8).reshape(-1, plane.line_size)[GRID // 2:plane.height:GRID, :plane.width:GRID].astype(np.int16)
+        if before is not None and before.shape == grid.shape:
+            repeat(bool((np.abs(grid - before) <= 1).all()))
+        before = grid
+        yield frame

@@ -1,0 +1,104 @@
+"""Clips of video files as arrays: a window, upright, shrunk, in RGB."""
+import dataclasses
+
+import cv2
+import numpy as np
+from av.video.reformatter import ColorRange, Interpolation, VideoReformatter
+
+from tqd_jax.clips.container import Limits
+from tqd_jax.clips.display import VideoInfo, shown_frames
+from tqd_jax.clips.places import BadClip
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Clip(VideoInfo):
+    """A decoded window: frames uint8 [F, H, W, 3] RGB, and when each came on display, float64 [F] in s after the first frame.
+
+    repeated: the share of the file's frames there, shown or not, whose first plane repeats that of the frame before; None if unasked.
+    """
+
+    frames: np.ndarray
+    times: np.ndarray
+    repeated: float | None = None
+
+
+def read_clip(path, *, rate, start=0.0, seconds=None, short_side=None, limits=Limits()):
+    """The frames shown at start, start + 1/rate, ... s after the first frame, for `seconds` or to the end, whichever is first.
+
+    Goes by presentation times, so a variable frame rate is sampled as a viewer sees it. Pictures are turned upright as the file asks and
+    shrunk by area averaging to `short_side` where that is smaller. A damaged frame is replaced by the one before it.
+
+    Raises BadClip: not a video, fewer than two frames, a size outside `limits`, nothing to show at `start`, or cut off (mp4 and mov are
+    then refused whole, since the index tells; mkv, webm and avi when the window reaches the cut; a gif does not know its length).
+    """
+    with shown_frames(path, rate, start, seconds, limits) as (info, first, shown):
+        times, frames = _pictures(shown, first, short_side, limits)
+    return Clip(frames=_stacked(frames), times=np.array(times), **dataclasses.asdict(info))
+
+
+def read_views(path, *, rate, start=0.0, seconds, side, looks, look_side, limits=Limits()):
+    """What a window is measured on: the Clip that read_clip returns, and `looks` of its frames, larger: uint8 [<= looks, H, W, 3].
+
+    The Clip's frames are shrunk to `side` straight from the file's own colours, ten times as fast as by area averaging and nearly the same;
+    the looks, each in the middle of an equal part of the window, are shrunk to `look_side` as read_clip does. Raises as read_clip.
+    """
+    repeats = []
+    with shown_frames(path, rate, start, seconds, limits, repeats.append) as (info, first, shown):
+        expected = min(round(seconds * rate), max(1, int((info.duration - start) * rate)))
+        chosen = {int((k + 0.5) * expected / looks) for k in range(looks)}
+        reformatter, size, look_size = VideoReformatter(), _size(first, side), _size(first, look_side)
+        times, frames, large, previous = [], [], [], None
+        for number, (time, frame) in enumerate(shown):
+            if frame is not previous:
+                small, previous = _quick(frame, first, reformatter, size), frame
+            if number in chosen:
+                large.append(_picture(frame, first, VideoReformatter(), look_size))
+            times.append(time)
+            frames.append(small)
+        large = large or [_picture(previous, first, VideoReformatter(), look_size)]  # where pictures end before the first middle
+    clip = Clip(frames=_stacked(frames), times=np.array(times), repeated=float(np.mean(repeats or [0])), **dataclasses.asdict(info))
+    return clip, _stacked(large)
+
+
+def _pictures(shown, first, short_side, limits):
+    """Lists of times and of upright RGB arrays; a frame that stays on display is converted once."""
+    reformatter, size = VideoReformatter(), _size(first, short_side)
+    times, frames, previous = [], [], None
+    for time, frame in shown:
+        if frame is not previous:
+            picture, previous = _picture(frame, first, reformatter, size), frame
+        times.append(time)
+        frames.append(picture)
+        if picture.nbytes * len(frames) > limits.max_bytes:
+            raise BadClip(f'more than {limits.max_bytes} bytes decoded: read less of it, or shrink it more')
+    return times, frames
+
+
+def _stacked(frames):
+    """np.stack of a list that it empties on the way, so that a clip is in memory once and not twice."""
+    stacked = np.empty((len(frames), *frames[0].shape), np.uint8)
+    for i in reversed(range(len(frames))):
+        stacked[i] = frames.pop()
+    return stacked
+
+
+def _size(first, short_side):
+    """(width, height) after shrinking."""
+    scale = min(1.0, (short_side or first.height) / min(first.width, first.height))
+    return max(1, round(first.width * scale)), max(1, round(first.height * scale))
+
+
+def _picture(frame, first, reformatter, size):
+    rgb = _rgb(frame, reformatter, (first.width, first.height))
+    if size != (first.width, first.height):
+        rgb = cv2.resize(rgb, size, interpolation=cv2.INTER_AREA)
+    return np.rot90(rgb, round(first.rotation / 90))
+
+
+def _quick(frame, first, reformatter, size):
+    return np.rot90(_rgb(frame, reformatter, size), round(first.rotation / 90))
+
+
+def _rgb(frame, reformatter, size):
+    return reformatter.reformat(frame, width=size[0], height=size[1], format='rgb24', src_color_range=frame.color_range,
+                                dst_color_range=ColorRange.JPEG, interpolation=Interpolation.AREA, threads=1).to_ndarray()

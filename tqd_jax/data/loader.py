@@ -1,0 +1,116 @@
+"""From draws to batches: a grain dataset whose element number b is batch b, whatever the workers, hosts or resumes.
+
+Streams of clip numbers (one a bucket and source) are mixed by rate, cut into batches of one bucket, mixed by the buckets' share of clips,
+and only then decoded and cropped, so that a host decodes its own rows alone. The state of the iterator is one integer: the next batch.
+"""
+import dataclasses
+
+import cv2
+import grain
+import numpy as np
+from absl import flags
+
+from tqd_jax.clips.places import BadClip
+from tqd_jax.data.frames import FrameStore
+from tqd_jax.data.library import Library
+from tqd_jax.data.streams import Stream
+from transfer_jax.runtime.errors import UserError
+from transfer_jax.runtime.parallel.cores import cores
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Loader:
+    """Turns the clip numbers of one batch into its arrays; picklable, so that worker processes can hold it."""
+    library: Library
+    store: FrameStore
+    seed: int
+    batch: int
+    crop: str = 'random'
+    process: int = 0
+    processes: int = 1
+
+    def __call__(self, number, clips):
+        """Batch `number` of clips [B] (this process's rows): the dict of ARCHITECTURE.md's contract."""
+        clips, examples = clips[self.rows], (number * self.batch + self.rows).astype(np.uint32)
+        bucket = self.library.bucket_of(clips[0])
+        frames = [self._frames(clip, example, bucket) for clip, example in zip(clips, examples, strict=True)]
+        library = self.library
+        return {'frames': np.stack(frames), 'tokens': library.tokens[clips], 'example': examples, 'clip': clips.astype(np.int32),
+                'weight': library.weight[clips], 'law': library.laws(clips)}
+
+    def whole(self, clips):
+        """The arrays of all the clips [B] of one bucket, the middle of each, the same on every process."""
+        return dataclasses.replace(self, batch=len(clips), crop='center', process=0, processes=1)(0, clips)
+
+    @property
+    def rows(self):
+        """The rows of a batch that are this process's."""
+        return np.array_split(np.arange(self.batch), self.processes)[self.process]
+
+    def _frames(self, clip, example, bucket):
+        rng = np.random.default_rng([self.seed, int(example)])
+        place = rng.random(3) if self.crop == 'random' else np.full(3, 0.5)
+        try:
+            window = self.store.window(clip, bucket, place[0])
+        except BadClip as error:
+            raise UserError(f'{self.library.paths[clip]} was scored but cannot be read any more: {error}; '
+                            'restore it, or start in another --workdir without it') from error
+        return crop(window, bucket, place[1], place[2])
+
+
+def crop(frames, bucket, x, y):
+    """The bucket's width x height out of frames [F, H, W, 3], scaled to cover it, at x and y in [0, 1] of the room there is."""
+    height, width = frames.shape[1:3]
+    scale = max(bucket.width / width, bucket.height / height)
+    size = max(bucket.width, round(width * scale)), max(bucket.height, round(height * scale))
+    if size != (width, height):
+        filter_ = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
+        frames = np.stack([cv2.resize(frame, size, interpolation=filter_) for frame in frames])
+    left, top = int(x * (size[0] - bucket.width + 1 - 1e-9)), int(y * (size[1] - bucket.height + 1 - 1e-9))
+    return frames[:, top:top + bucket.height, left:left + bucket.width]
+
+
+def make_batches(library, loader, clips):
+    """The endless grain MapDataset of batches over the library's rows `clips` [n]: dataset[b] is batch b.
+
+    Batches of a bucket come in proportion to the kept clips in it, and rows within a batch by the sources' rates.
+    """
+    streams = _streams(library, clips, loader.seed)
+    buckets = {}
+    for (bucket, _), (stream, rate) in streams.items():
+        buckets.setdefault(bucket, []).append((grain.MapDataset.source(stream), rate))
+    parts = [_mixed(rows).batch(loader.batch) for rows in buckets.values()]
+    shares = [sum(rate for _, rate in rows) for rows in buckets.values()]
+    return _mixed(list(zip(parts, shares, strict=True))).map_with_index(loader)
+
+
+def iterate(batches, start, stop, *, workers, prefetch):
+    """An iterator over batches start .. stop - 1, `prefetch` of them decoded ahead.
+
+    That is done by as many threads, but at most one a core (workers = 0), or by worker processes of one thread each.
+    """
+    flags.FLAGS.mark_as_parsed()  # grain reads absl flags, which a notebook or a test never parses
+    threads = grain.ReadOptions(num_threads=1 if workers else min(cores(), prefetch), prefetch_buffer_size=prefetch)
+    dataset = batches[start:stop].to_iter_dataset(threads)
+    if workers:
+        dataset = dataset.mp_prefetch(grain.MultiprocessingOptions(num_workers=workers, per_worker_buffer_size=prefetch))
+    return iter(dataset)
+
+
+def _streams(library, clips, seed):
+    """{(bucket, source): (stream, its share of all draws)}; a source's rate is spread over its buckets by the clips kept there."""
+    clips = np.asarray(clips)
+    streams, kept_of_source = {}, np.bincount(library.source[clips], weights=library.keep[clips], minlength=len(library.rates))
+    for bucket in np.unique(library.bucket[clips]):
+        for source in np.unique(library.source[clips]):
+            rows = clips[(library.bucket[clips] == bucket) & (library.source[clips] == source)]
+            if not library.keep[rows].any():
+                continue
+            stream = Stream(clips=rows, ids=library.ids[rows], keep=library.keep[rows], seed=seed)
+            streams[bucket, source] = stream, library.rates[source] * library.keep[rows].sum() / kept_of_source[source]
+    return streams
+
+
+def _mixed(parts):
+    datasets, rates = zip(*parts, strict=True)
+    return datasets[0] if len(datasets) == 1 else grain.MapDataset.mix(datasets, rates)

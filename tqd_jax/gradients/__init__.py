@@ -1,0 +1,1 @@
+"""What gradients say of clips: alignment, and laws learned from it."""

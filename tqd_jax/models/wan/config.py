@@ -1,0 +1,95 @@
+"""What a Wan 2.1 transformer is made of: WanConfig, the presets, and the cost of one forward pass."""
+import dataclasses
+import math
+
+CHOICES = {'dtype': ('float32', 'bfloat16'), 'remat': ('none', 'dots', 'full'), 'attention': ('auto', 'xla', 'cudnn')}
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class WanConfig:
+    """Shapes and execution of a Wan 2.1 text-to-video transformer.
+
+    layers, heads, head_dim, ffn_dim: depth, attention heads, width of a head (even, at least 6), hidden width of the feed-forward. A token
+      is heads * head_dim wide.
+    freq_dim: width of the sinusoidal time features (even).
+    text_dim, text_len: width and number of text tokens.
+    vocab: None if the text comes as features [B, text_len, text_dim]; an int if it comes as tokens [B, text_len] in [0, vocab), looked up
+      in a learned table [vocab, text_dim].
+    in_channels, out_channels: channels of a latent (3 for pixels).
+    patch: frames, rows and columns that make one token.
+    eps: added to the variance in every norm.
+    dtype: what matrix products are computed in. Parameters, norms, modulation and rotation are always float32.
+    remat: what the backward pass recomputes: 'none' nothing, 'dots' all but the products with weights, 'full' whole blocks.
+    attention: 'xla', 'cudnn', or 'auto', which picks by backend (tqd_jax/models/wan/attention.py).
+    unroll: how many blocks are laid out in one iteration of the scan over depth.
+
+    Raises ValueError, quoting the value, where a size is not positive, a width is odd that must be even, or a choice is unknown.
+    """
+
+    layers: int
+    heads: int
+    head_dim: int
+    ffn_dim: int
+    text_dim: int
+    text_len: int
+    in_channels: int
+    out_channels: int
+    freq_dim: int = 256
+    patch: tuple[int, int, int] = (1, 2, 2)
+    eps: float = 1e-6
+    vocab: int | None = None
+    dtype: str = 'float32'
+    remat: str = 'none'
+    attention: str = 'auto'
+    unroll: int = 1
+
+    def __post_init__(self):
+        for name in ('layers', 'heads', 'ffn_dim', 'text_dim', 'text_len', 'in_channels', 'out_channels', 'eps', 'unroll'):
+            if not getattr(self, name) > 0:
+                raise ValueError(f'{name} must be positive, got {getattr(self, name)!r}')
+        if self.head_dim < 6 or self.head_dim % 2:
+            raise ValueError(f'head_dim must be even and at least 6 (three rotated axes), got {self.head_dim!r}')
+        if self.freq_dim < 2 or self.freq_dim % 2:
+            raise ValueError(f'freq_dim must be even and positive, got {self.freq_dim!r}')
+        if len(self.patch) != 3 or min(self.patch) < 1:
+            raise ValueError(f'patch must be three positive sizes (frames, rows, columns), got {self.patch!r}')
+        if self.vocab is not None and self.vocab < 1:
+            raise ValueError(f'vocab must be None or positive, got {self.vocab!r}')
+        for name, allowed in CHOICES.items():
+            if getattr(self, name) not in allowed:
+                raise ValueError(f'{name} must be one of {allowed}, got {getattr(self, name)!r}')
+
+    @property
+    def dim(self):
+        """The width of a token."""
+        return self.heads * self.head_dim
+
+    def grid(self, frames, height, width):
+        """Tokens along (frames, rows, columns) of a video; ValueError if the patch doesn't divide it."""
+        sizes = (frames, height, width)
+        if any(n < 1 or n % p for n, p in zip(sizes, self.patch, strict=True)):
+            raise ValueError(f'a video of {frames} frames, {height} x {width} cannot be cut into patches of {self.patch}')
+        return tuple(n // p for n, p in zip(sizes, self.patch, strict=True))
+
+
+_LATENT = dict(text_dim=4096, text_len=512, in_channels=16, out_channels=16, head_dim=128, dtype='bfloat16', remat='dots')
+_PIXELS = dict(text_len=8, in_channels=3, out_channels=3, vocab=64, text_dim=64)
+
+PRESETS = {
+    'tiny': WanConfig(layers=4, heads=4, head_dim=32, ffn_dim=512, patch=(2, 4, 4), unroll=4, **_PIXELS),
+    'medium': WanConfig(layers=8, heads=6, head_dim=64, ffn_dim=1536, patch=(2, 4, 4), **_PIXELS),
+    'wan_1_3b': WanConfig(layers=30, heads=12, ffn_dim=8960, **_LATENT),
+    'wan_14b': WanConfig(layers=40, heads=40, ffn_dim=13824, **_LATENT),
+}
+
+
+def flops_per_example(config, shape):
+    """FLOPs (2 x multiply-adds) of the matrix products in one forward pass over one example.
+
+    shape: (F, H, W) or (F, H, W, C) of the latents. Backward costs twice as much, recomputation not counted.
+    """
+    n, m, d = math.prod(config.grid(*shape[:3])), config.text_len, config.dim
+    patch = math.prod(config.patch) * (config.in_channels + config.out_channels)
+    block = n * (6 * d * d + 2 * d * config.ffn_dim) + 2 * m * d * d + 2 * n * (n + m) * d
+    conditions = m * (config.text_dim * d + d * d) + config.freq_dim * d + 7 * d * d
+    return 2 * (config.layers * block + n * d * patch + conditions)

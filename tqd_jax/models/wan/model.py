@@ -1,0 +1,118 @@
+"""The Wan 2.1 text-to-video transformer (Wan team, 2025, arXiv:2503.20314) in flax NNX, and its pure form: init_params and apply."""
+import math
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import nnx
+
+from tqd_jax.models.wan.config import PRESETS, WanConfig, flops_per_example
+from tqd_jax.models.wan.layers import Block, Linear, modulate
+from tqd_jax.models.wan.rope import rotary_angles
+
+__all__ = ['PRESETS', 'Wan', 'WanConfig', 'abstract_params', 'apply', 'flops_per_example', 'init_params', 'time_features']
+
+_SMALL, _UNIT = nnx.initializers.normal(0.02), nnx.initializers.normal(1.0)
+
+
+class Wan(nnx.Module):
+    """Predicts a field over the video from the noised video, its time and the text.
+
+    Starts as Wan does: Xavier-uniform products, zero biases, normal(0.02) in the time and text projections, modulation rows of variance
+    1 / dim, and a zero last layer, so that the first prediction is exactly zero. The blocks' parameters are stacked on a leading axis and
+    scanned: one block is compiled.
+    """
+
+    def __init__(self, config, *, rngs):
+        self.config = config
+        dim, patch = config.dim, math.prod(config.patch)
+        self.patch_in = Linear(config, patch * config.in_channels, dim, rngs)
+        self.embed = None if config.vocab is None else nnx.Embed(config.vocab, config.text_dim, embedding_init=_UNIT, rngs=rngs)
+        self.text_in = Linear(config, config.text_dim, dim, rngs, kernel_init=_SMALL)
+        self.text_out = Linear(config, dim, dim, rngs, kernel_init=_SMALL)
+        self.time_in = Linear(config, config.freq_dim, dim, rngs, kernel_init=_SMALL, dtype='float32')
+        self.time_out = Linear(config, dim, dim, rngs, kernel_init=_SMALL, dtype='float32')
+        self.time_rows = Linear(config, dim, 6 * dim, rngs, dtype='float32')
+        self.blocks = _stacked(config, rngs)
+        self.modulation = nnx.Param(jax.random.normal(rngs.params(), (2, dim), jnp.float32) * dim**-0.5)
+        self.patch_out = Linear(config, dim, patch * config.out_channels, rngs, kernel_init=nnx.initializers.zeros)
+
+    def __call__(self, x, t, text):
+        """x [B, F, H, W, in_channels], t float32 [B] in [0, 1], text as the config's vocab says -> float32 [B, F, H, W, out_channels].
+
+        Raises ValueError if the patch doesn't divide the video.
+        """
+        grid = self.config.grid(*x.shape[1:4])
+        angles = rotary_angles(grid, self.config.head_dim)[None, :, None, :]
+        time, rows = self._time(t)
+        tokens = self.patch_in(patchify(x, self.config.patch))
+        tokens = self._blocks(tokens, rows, self._text(text), (jnp.cos(angles), jnp.sin(angles)))
+        shift, scale = jnp.split(self.modulation[...][None] + time[:, None], 2, axis=1)
+        out = self.patch_out(modulate(tokens, shift, scale, self.config.eps))
+        return unpatchify(out.astype(jnp.float32), grid, self.config.patch)
+
+    def _time(self, t):
+        time = self.time_out(jax.nn.silu(self.time_in(time_features(t, self.config.freq_dim))))
+        return time, self.time_rows(jax.nn.silu(time)).reshape(-1, 6, self.config.dim)
+
+    def _text(self, text):
+        features = text if self.embed is None else self.embed(text)
+        return self.text_out(jax.nn.gelu(self.text_in(features), approximate=True))
+
+    def _blocks(self, tokens, rows, text, rotary):
+        graphdef, stacked = nnx.split(self.blocks)
+        block = _remat(lambda x, params: (nnx.merge(graphdef, params)(x, rows, text, rotary), None), self.config.remat)
+        return jax.lax.scan(block, tokens, stacked, unroll=min(self.config.unroll, self.config.layers))[0]
+
+
+def patchify(x, patch):
+    """[B, F, H, W, C] -> tokens [B, S, pf * ph * pw * C], frames slowest, channels fastest within a patch."""
+    b, f, h, w, c = x.shape
+    pf, ph, pw = patch
+    x = x.reshape(b, f // pf, pf, h // ph, ph, w // pw, pw, c).transpose(0, 1, 3, 5, 2, 4, 6, 7)
+    return x.reshape(b, -1, pf * ph * pw * c)
+
+
+def unpatchify(tokens, grid, patch):
+    """The inverse of patchify for a grid (frames, rows, columns) of tokens."""
+    x = tokens.reshape(-1, *grid, *patch, tokens.shape[-1] // math.prod(patch)).transpose(0, 1, 4, 2, 5, 3, 6, 7)
+    return x.reshape(x.shape[0], *(g * p for g, p in zip(grid, patch, strict=True)), -1)
+
+
+def time_features(t, dim):
+    """[cos(w 1000 t), sin(w 1000 t)] of t [B] for dim / 2 frequencies w from 1 down towards 1e-4, float32 [B, dim]."""
+    frequencies = (10000.0 ** (-np.arange(dim // 2) / (dim // 2))).astype(np.float32)
+    angles = 1000 * t.astype(jnp.float32)[:, None] * frequencies[None]
+    return jnp.concatenate([jnp.cos(angles), jnp.sin(angles)], axis=-1)
+
+
+def init_params(config, key):
+    """Parameters of a fresh Wan: a nested dict with string keys, float32 leaves, blocks stacked on a leading axis."""
+    return nnx.to_pure_dict(nnx.state(Wan(config, rngs=nnx.Rngs(params=key)), nnx.Param))
+
+
+def abstract_params(config):
+    """Shapes and dtypes of init_params, with nothing allocated."""
+    return jax.eval_shape(lambda: init_params(config, jax.random.key(0)))
+
+
+def apply(config):
+    """The pure function (params, x, t, text) -> prediction of Wan.__call__, for params laid out as by init_params."""
+    graphdef, _ = nnx.split(nnx.eval_shape(lambda: Wan(config, rngs=nnx.Rngs(params=0))), nnx.Param)
+    return lambda params, x, t, text: nnx.merge(graphdef, params)(x, t, text)
+
+
+def _stacked(config, rngs):
+    @nnx.split_rngs(splits=config.layers)
+    @nnx.vmap
+    def make(rngs):
+        return Block(config, rngs)
+
+    return make(rngs)
+
+
+def _remat(function, kind):
+    if kind == 'none':
+        return function
+    policy = jax.checkpoint_policies.dots_with_no_batch_dims_saveable if kind == 'dots' else None
+    return jax.checkpoint(function, policy=policy, prevent_cse=False)

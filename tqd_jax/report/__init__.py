@@ -1,0 +1,1 @@
+"""Pages and figures from what a run or a scoring left behind."""

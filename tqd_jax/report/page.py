@@ -1,0 +1,180 @@
+"""The run's page: report.html in the work directory, made of what lies there; a part that is missing is said to be missing."""
+import json
+
+import numpy as np
+from scipy import stats
+
+from tqd_jax.report import plots
+from tqd_jax.report.gradients import alignment, learned_law
+from tqd_jax.report.results import read_results
+from tqd_jax.timesteps.quality import QUADRANTS, SPOKEN
+from transfer_jax.runtime.page import Page
+
+MEANING = {'golden': 'moves well and looks good', 'motion': 'moves well, looks poor', 'look': 'looks good, hardly moves', 'poor': 'neither'}
+BEST_FIRST = tuple(reversed([*enumerate(QUADRANTS)]))
+LISTED = 50  # skipped clips shown
+
+
+def write_report(workdir):
+    """Writes workdir/report.html from the run's files (see Results) and returns its path."""
+    run = read_results(workdir)
+    page = Page(f'TQD report: {run.folder.resolve().name}', _subtitle(run.summary))
+    for section in (_glance, _clips, _timesteps, _losses, alignment, learned_law, _training, _samples, _skipped, _config):
+        section(page, run)
+    page.write(run.folder / 'report.html')
+    return run.folder / 'report.html'
+
+
+def _subtitle(summary):
+    parts = {'law': 'law: {}', 'steps': '{} steps', 'devices': '{}', 'jax': 'JAX {}', 'python': 'Python {}'}
+    return ' · '.join(text.format(summary[key]) for key, text in parts.items() if key in summary)
+
+
+def _glance(page, run):
+    page.section('At a glance', 'Each clip is scored for motion and for look, and its scores choose the noise levels at which it teaches: '
+                 'high noise, where motion is decided, for clips that move well; low noise for clips that look good. The validation loss '
+                 'is over all noise levels alike, which the laws do not train alike: see "Where the model has learned".')
+    facts = {}
+    if run.scores:
+        facts |= {'clips': len(run.scores['clip']), 'skipped': len(run.skipped), 'golden': f'{np.mean(run.scores["quadrant"] == 3):.0%}',
+                  'Pearson r of motion and look': correlation(stats.pearsonr, run.scores['motion'], run.scores['visual'])}
+    if 'parameters' in run.summary:
+        facts['parameters'] = f'{run.summary["parameters"] / 1e6:.3g} M'
+    if run.evaluations:
+        facts['validation loss, first and last'] = f'{run.evaluations[0].mean:.3g}, {run.evaluations[-1].mean:.3g}'
+    speed = run.series('examples_per_second')[1]
+    if speed.size:
+        facts['clips a second'] = f'{np.median(speed):.3g}'
+    if facts:
+        page.facts(facts)
+
+
+def _clips(page, run):
+    page.section('The clips: motion and look')
+    if not run.scores:
+        page.text('No clips have been scored: there is no scores.parquet.')
+        return
+    motion, visual, kind = run.scores['motion'], run.scores['visual'], run.scores['quadrant']
+    r, rho = correlation(stats.pearsonr, motion, visual), correlation(stats.spearmanr, motion, visual)
+    page.text(f'Motion and look of {len(motion)} clips correlate by Pearson r = {r}, Spearman r = {rho}. {_truth(run.scores)}')
+    page.figure(plots.scatter(motion, visual, kind, 'motion', 'look'), 'As measured on the decoded frames.',
+                f'Scatter of look against motion of {len(motion)} clips, Pearson r = {r}')
+    page.figure(plots.scatter(run.scores['mq'], run.scores['vq'], kind, 'mq', 'vq', cross=(0.5, 0.5)),
+                'Normalised to [0, 1]: mq and vq choose the law. The quadrants meet at 0.5.', 'Scatter of vq against mq by quadrant')
+    page.table([[SPOKEN[q], MEANING[name], int(np.sum(kind == q)), f'{np.mean(kind == q):.1%}'] for q, name in BEST_FIRST],
+               ['quadrant', 'its clips', 'number', 'share'])
+
+
+def _truth(scores):
+    pairs = {name: (scores[truth], scores[score]) for name, truth, score in (
+        ('motion', 'true_motion', 'motion'), ('look', 'true_look', 'visual')) if truth in scores}
+    ranks = ', '.join(f'{correlation(stats.spearmanr, *pair)} for {name}' for name, pair in pairs.items())
+    return ranks and f'The truth is known here, and the scores follow it by Spearman r = {ranks}.'
+
+
+def _timesteps(page, run):
+    page.section('When the clips teach')
+    if not run.drawn:
+        page.text('No timesteps have been drawn yet: there is no drawn.npz.')
+        return
+    counts, grid, density = (run.drawn[name] for name in ('counts', 'grid', 'law_density'))
+    page.text(f'{counts.sum()} timesteps as they were drawn (area), and the law of each quadrant: the mean over its clips by how often '
+              'they are drawn (line).')
+    highest = np.max(counts * counts.shape[1] / np.maximum(1, counts.sum(axis=1, keepdims=True)))
+    top = 1.3 * max(1, highest, *np.nanquantile(density[counts.any(axis=1)], 0.97, axis=1))
+    for q, name in BEST_FIRST:
+        if counts[q].any():
+            gap = largest_gap(counts[q], density[q])
+            page.figure(plots.timesteps(name, counts[q], grid, density[q], top),
+                        f'{counts[q].sum()} draws of {SPOKEN[q]} clips; the two cumulated shares differ by at most {gap:.3f}.',
+                        f'Histogram of drawn timesteps and density of the law, {SPOKEN[q]} clips')
+    missing = [SPOKEN[q] for q, _ in BEST_FIRST if not counts[q].any()]
+    if missing:
+        page.text(f'Never drawn: {", ".join(missing)} clips.')
+
+
+def largest_gap(counts, density):
+    """Largest difference, at the edges of equal bins of [0, 1], of two cumulated shares: counts [BINS], density [G] on equal cells."""
+    law = np.concatenate([[0], np.cumsum(density)]) / density.sum()
+    edges = np.linspace(0, 1, counts.size + 1)[1:]
+    return float(np.abs(np.cumsum(counts) / counts.sum() - np.interp(edges, np.linspace(0, 1, law.size), law)).max())
+
+
+def _losses(page, run):
+    page.section('Where the model has learned')
+    if not run.evaluations:
+        page.text('No evaluation yet: there is no evaluation.jsonl.')
+        return
+    first, last = run.evaluations[0], run.evaluations[-1]
+    own = ' The library is too small to hold any back: these are training clips.' if run.summary.get('validates_on_training_clips') else ''
+    page.text(f'Loss of {last.count.sum(axis=0).max():.0f} validation clips by noise and quadrant, of the averaged weights, always with '
+              f'the same noise.{own} Where a quadrant teaches, above, its loss should fall; where only others teach, it may rise.')
+    both = first.step != last.step
+    page.figure(plots.loss_lines(first.loss if both else None, last.loss), f'Step {last.step}' + (
+        f' (solid) and step {first.step} (dashed).' if both else '.'), 'Validation loss by noise, one line a quadrant')
+    if both:
+        page.figure(plots.loss_change(first.loss, last.loss), f'From step {first.step} to step {last.step}; below zero is better.',
+                    'Change of the validation loss by quadrant and noise')
+
+
+def _training(page, run):
+    page.section('Training')
+    steps, loss = run.series('loss')
+    if not steps.size:
+        page.text('No step has been logged: metrics.jsonl is missing or has none.')
+        return
+    marks = [one.step for one in run.evaluations], [one.mean for one in run.evaluations]
+    page.figure(plots.curve(steps, loss, 'loss', marks), 'Loss: in training at the timesteps of the laws, in validation at even ones.',
+                'Training and validation loss by step')
+    shown = {'learning_rate': ('learning rate', 'Learning rate.'), 'examples_per_second': ('clips a second', 'Speed.'),
+             'wait_share': ('share of the time waiting', 'Share of the time spent waiting for data.')}
+    for name, (label, caption) in shown.items():
+        at, values = run.series(name)
+        if at.size:
+            page.figure(plots.curve(at, values, label), caption, f'{label} by step')
+
+
+def _samples(page, run):
+    page.section('Samples')
+    if not run.samples and not run.videos:
+        page.text('No samples have been drawn yet.')
+        return
+    captions = run.samples.get('captions', [])
+    for number, path in enumerate(run.videos):
+        page.video(path, captions[number] if number < len(captions) else path.stem)
+    for name, caption in (('sheet', 'Samples: a row each, frames from left to right.'), ('data', 'Clips of the data, to compare.')):
+        path = run.folder / 'samples' / f'{name}.png'
+        if path.exists():
+            page.image(path, caption, alt=caption)
+    groups = {name: (run.samples[name]['motion'], run.samples[name]['visual']) for name in ('data', 'samples') if name in run.samples}
+    if groups:
+        page.figure(plots.compare(groups), 'Measured as the clips are, on the frames the model makes. Below some 64 pixels a side the '
+                    'finest detail is all there is, and a ragged outline passes for it: there, trust motion, and your eyes for look.',
+                    'Scatter of look against motion, samples and data')
+        page.table([[name, len(x), float(np.mean(x)), float(np.mean(y))] for name, (x, y) in groups.items()],
+                   ['clips', 'number', 'mean motion', 'mean look'])
+
+
+def _skipped(page, run):
+    page.section('Skipped clips')
+    if not run.skipped:
+        page.text('No clip was skipped.' if run.scores else 'No clips have been scored.')
+        return
+    count = '1 file' if len(run.skipped) == 1 else f'{len(run.skipped)} files'
+    page.text(f'{count} could not be used' + (f'; the first {LISTED}:' if len(run.skipped) > LISTED else ':'))
+    page.table([[line['clip'], line['reason']] for line in run.skipped[:LISTED]], ['file', 'reason'])
+
+
+def _config(page, run):
+    page.section('Config')
+    if run.config:
+        page.code(json.dumps(run.config, indent=2), 'Every key of this run')
+    else:
+        page.text('There is no config.json.')
+
+
+def correlation(test, x, y):
+    """A correlation coefficient of scipy.stats to two digits, or 'undefined' for fewer than three clips or equal scores."""
+    if len(x) < 3 or np.ptp(x) == 0 or np.ptp(y) == 0:
+        return 'undefined'
+    return f'{test(x, y).statistic:.2f}'

@@ -1,0 +1,86 @@
+"""What a run left in its work directory, read back: scores, timesteps, evaluations, metrics, samples; missing files are empty parts."""
+import dataclasses
+import json
+import pathlib
+
+import numpy as np
+import pyarrow.compute as pc
+import pyarrow.parquet
+
+from tqd_jax.timesteps.quality import quadrant
+from transfer_jax.runtime.metrics import read_metrics
+
+NUMBERS = ('motion', 'visual', 'mq', 'vq', 'true_motion', 'true_look')
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Results:
+    """The parts of a run; each is empty where its file is missing.
+
+    scores: {column: [N]} of the scored clips of scores.parquet, and each clip's 'quadrant' (int). skipped: [{'clip', 'reason'}]. drawn:
+    counts [4, BINS], grid [G] and law_density [4, G]. evaluations: [Evaluation]. metrics: [{'step', name: value}]. samples: captions, and
+    motion and look of samples and data. videos: their files. alignment, learned: the records of --mode=align and
+    learn, or the law that the run is trained by. summary, config: dicts.
+    """
+    folder: pathlib.Path
+    scores: dict
+    skipped: list
+    drawn: dict
+    evaluations: list
+    metrics: list
+    samples: dict
+    videos: list
+    alignment: dict
+    learned: dict
+    summary: dict
+    config: dict
+
+    def series(self, name):
+        """Steps [N] and values [N] of one scalar of the metrics; both empty where it was never written."""
+        rows = [(line['step'], line[name]) for line in self.metrics if line.get(name) is not None]
+        return tuple(np.array(rows, float).reshape(-1, 2).T)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Evaluation:
+    """Validation loss [4, BUCKETS] by quadrant and noise bucket, NaN where no clip was; count: clips in each."""
+    step: int
+    loss: np.ndarray
+    count: np.ndarray
+
+    @property
+    def mean(self):
+        """Mean loss over clips and noise buckets."""
+        return float(np.nansum(self.loss * self.count) / max(1.0, self.count[np.isfinite(self.loss)].sum()))
+
+
+def read_results(workdir):
+    """The Results of a work directory."""
+    folder = pathlib.Path(workdir)
+    evaluations = [Evaluation(step=line['step'], loss=np.array(line['loss'], float), count=np.array(line['count'], float))
+                   for line in read_metrics(folder / 'evaluation.jsonl')]
+    return Results(folder=folder, scores=_scores(folder / 'scores.parquet'), skipped=read_metrics(folder / 'skipped.jsonl'),
+                   drawn=_arrays(folder / 'drawn.npz'), evaluations=evaluations, metrics=read_metrics(folder / 'metrics.jsonl'),
+                   samples=_json(folder / 'samples.json'), videos=sorted((folder / 'samples').glob('*.mp4')),
+                   alignment=_json(folder / 'alignment.json'), learned=_json(folder / 'learned_law.json') or _json(folder / 'law.json'),
+                   summary=_json(folder / 'summary.json'), config=_json(folder / 'config.json'))
+
+
+def _scores(path):
+    usable = pc.field('reason').is_null()
+    table = pyarrow.parquet.read_table(path, filters=usable).to_pydict() if path.exists() else {'clip': []}
+    if not table['clip']:
+        return {}
+    numbers = {name: np.array(table[name], float) for name in NUMBERS if name in table and None not in table[name]}
+    return {'clip': table['clip'], **numbers, 'quadrant': quadrant(numbers['mq'], numbers['vq'])}
+
+
+def _arrays(path):
+    if not path.exists():
+        return {}
+    with np.load(path) as file:
+        return dict(file)
+
+
+def _json(path):
+    return json.loads(path.read_text(encoding='utf-8')) if path.exists() else {}

@@ -1,0 +1,140 @@
+"""Scores of many clips: every content measured once, in processes that a bad clip may kill, resumable at any moment."""
+import contextlib
+import functools
+import itertools
+import multiprocessing
+import os
+import resource
+import sys
+import threading
+import types
+from concurrent.futures import FIRST_COMPLETED, TimeoutError, wait
+
+import cv2
+import pebble
+
+from tqd_jax.clips import places
+from tqd_jax.scoring.row import Settings, measured_row
+from tqd_jax.scoring.store import RowStore
+
+AHEAD = 3  # clips that are scheduled for every process: enough to keep it busy, and few, so that memory does not grow with the library
+
+
+def score_clips(paths, store, settings=Settings(), *, measure=None, progress=lambda done, total: None):
+    """Measures what `store` (the path of a RowStore's file) does not know of `paths`, each there once; rows() then gives their rows.
+
+    measure: an iterator of (path, row) of an iterator of paths, in any order: measured here where it is None, or see in_processes. A run
+    that was killed goes on with what is missing; memory does not grow with the number of clips.
+    """
+    measure = measure or functools.partial(in_this_process, settings=settings, store=store)
+    with RowStore(store, settings.version) as known:
+        done, begun = 0, {}  # stamps from before a file was read: one that changes meanwhile is measured anew
+
+        def missing():
+            nonlocal done
+            for path in paths:
+                now = stamp(path)
+                if known.row(path, now) is None:
+                    begun[path] = now
+                    yield path
+                else:
+                    done += 1
+                    progress(done, len(paths))
+
+        for path, row in measure(missing()):
+            known.add(path, begun.pop(path), row or {'reason': 'its row was lost on the way'})
+            done += 1
+            progress(done, len(paths))
+
+
+def rows(paths, store, settings=Settings()):
+    """Yields the row of each path in order: {'clip', 'scorer_version', 'id', ...}, with 'reason' where it could not be scored."""
+    with RowStore(store, settings.version) as known:
+        for path in paths:
+            row = known.row(path, stamp(path)) or {'reason': 'changed while it was measured: start again'}
+            yield {'clip': path, 'scorer_version': settings.version, **row}
+
+
+def stamp(path):
+    """A text that changes with a file: its size and time, or what the remote place tells; '' where it cannot be asked."""
+    if places.is_remote(path):
+        return places.stamp(path)
+    with contextlib.suppress(OSError):
+        status = os.stat(places.as_local(path))
+        return f'{status.st_size} {status.st_mtime_ns}'
+    return ''
+
+
+def in_this_process(paths, settings, store, measure=measured_row):
+    """(path, row) of every path, one after the other; a clip that hangs or crashes is not survived."""
+    with RowStore(store, settings.version) as known:
+        for path in paths:
+            yield path, measure(path, settings, known.known)
+
+
+def in_processes(paths, settings, store, *, workers, timeout=300.0, memory=4 * 2**30, measure=measured_row):
+    """(path, row) of every path as they come, from `workers` processes; a row says so where a clip took longer than `timeout` s.
+
+    A clip may take `memory` bytes; one that asks for more, hangs or crashes ends as a reason, and its process is replaced.
+    """
+    with isolated(settings, store, workers=workers, timeout=timeout, memory=memory, measure=measure) as schedule:
+        pending, paths = {}, iter(paths)
+        while True:
+            pending |= {schedule(path): path for path in itertools.islice(paths, AHEAD * workers - len(pending))}
+            if not pending:
+                break
+            for future in wait(pending, return_when=FIRST_COMPLETED).done:
+                yield pending.pop(future), row_of(future, timeout)
+
+
+@contextlib.contextmanager
+def isolated(settings, store, *, workers, timeout, memory, measure):
+    """A context that gives a function: path -> future of its row, for row_of, from one of `workers` processes as in_processes has them.
+
+    store: None where the processes cannot reach it; then a content that is known already is measured again.
+    """
+    begin = functools.partial(_begin, store, settings, memory)
+    with pebble.ProcessPool(max_workers=workers, context=_LightContext(), initializer=begin) as pool:
+        try:
+            yield lambda path: pool.schedule(_measure, args=[path, settings, measure], timeout=timeout)
+        except BaseException:  # leaving the pool would wait for all that is still queued
+            pool.stop()
+            raise
+
+
+def row_of(future, timeout):
+    """The row that a future of isolated brings, or the reason why its process brought none."""
+    try:
+        return future.result()
+    except TimeoutError:
+        return {'reason': f'took longer than {timeout:g} s to read and measure'}
+    except pebble.ProcessExpired as error:
+        return {'reason': f'its decoding process died (exit code {error.exitcode})'}
+
+
+def _begin(store, settings, memory):
+    """In a new process: one thread for OpenCV, `memory` for its data, and its own look at the store, if there is one."""
+    cv2.setNumThreads(1)
+    resource.setrlimit(resource.RLIMIT_DATA, (memory, resource.getrlimit(resource.RLIMIT_DATA)[1]))
+    _measure.known = RowStore(store, settings.version).known if store else lambda key: False
+
+
+def _measure(path, settings, measure):
+    return measure(path, settings, _measure.known)
+
+
+class _LightProcess(multiprocessing.context.SpawnProcess):
+    """Spared what the main module imports: jax alone would take longer than some hundred clips."""
+    one_at_a_time = threading.Lock()  # a cluster's worker has a pool in each thread
+
+    def start(self):
+        with self.one_at_a_time:
+            main, sys.modules['__main__'] = sys.modules['__main__'], types.ModuleType('__main__')
+            try:
+                super().start()
+            finally:
+                sys.modules['__main__'] = main
+
+
+class _LightContext(multiprocessing.context.SpawnContext):
+    Process = _LightProcess

@@ -1,0 +1,1 @@
+"""Learned scorers, as plug-ins."""

@@ -1,0 +1,28 @@
+"""How good a clip looks: every raw measure of look, and the score that they make."""
+import cv2
+import numpy as np
+
+from tqd_jax.scoring.measures import visual_score
+from tqd_jax.scoring.visual.banding import banding
+from tqd_jax.scoring.visual.blocks import blockiness
+from tqd_jax.scoring.visual.detail import detail
+from tqd_jax.scoring.visual.exposure import exposure
+from tqd_jax.scoring.visual.niqe import niqe
+from tqd_jax.scoring.visual.overlays import inside_bars, overlays
+from tqd_jax.scoring.visual.resolution import resolution
+
+STATISTICS = 2  # every so many frames are asked for their local statistics, the dearest measure
+
+
+def visual(frames, shrunk=1.0, model=None):
+    """Raw measures of frames uint8 [F, H, W, 3], spread over a clip, and 'visual' in [0, 1], higher is better: see measures.visual_score.
+
+    shrunk: by how much the frames were shrunk from the file's. model: the NiqeModel that 'niqe' is told by; without one it is None.
+    What bars cover is left out of resolution, niqe and exposure; the score looks at the whole, so that it does not hang on finding bars.
+    """
+    lumas = np.stack([cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY) for frame in frames]).astype(np.float32)
+    rows, columns = inside_bars(lumas)
+    picture = lumas[:, rows, columns]
+    raw = detail(lumas) | blockiness(lumas, 8 * shrunk) | banding(lumas) | resolution(picture, shrunk) | overlays(lumas)
+    raw |= exposure(frames[:, rows, columns], picture) | {'niqe': model and niqe(picture[::STATISTICS], model)}
+    return raw | {'visual': visual_score(raw)}

@@ -1,0 +1,1 @@
+"""Captions to the features that a model reads."""

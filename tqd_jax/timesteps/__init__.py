@@ -1,0 +1,1 @@
+"""Scores to a distribution of t for every clip: one file for each law."""

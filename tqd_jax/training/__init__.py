@@ -1,0 +1,1 @@
+"""A run: its state, its step, its loop, and what it writes."""

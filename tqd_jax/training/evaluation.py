@@ -1,0 +1,70 @@
+"""Where training helps: validation loss by noise bucket and quality quadrant; motion and look of samples against the data's."""
+import dataclasses
+
+import numpy as np
+
+from tqd_jax.data.streams import hashed_uniform
+from tqd_jax.scoring.motion.motion import motion
+from tqd_jax.scoring.visual.visual import visual
+from tqd_jax.timesteps.quality import QUADRANTS, quadrant
+
+NOISE_BUCKETS = 10
+LEVEL_SALT, NOISE_SALT = 2**33, 2**33 + 1  # of the hashes of a clip's content
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ValidationBatch:
+    """One fixed batch: its bucket's index and the arrays that training gets, which are this process's rows.
+
+    quadrant: int [B]. level: of this process's rows, in [0, 1), the place of t in every noise bucket. real: bool [B], False for padding.
+    """
+    bucket: int
+    arrays: dict
+    quadrant: np.ndarray
+    level: np.ndarray
+    real: np.ndarray
+
+
+def validation_batches(library, loader, rows):
+    """Fixed batches of the rows: the middle of every clip, noise and timesteps that depend on the clip alone."""
+    loader, batches = dataclasses.replace(loader, crop='center'), []
+    uniform = lambda salt, clips: hashed_uniform(loader.seed, salt, library.ids[clips[loader.rows]])
+    for bucket in np.unique(library.bucket[rows]):
+        mine = rows[library.bucket[rows] == bucket]
+        for number, start in enumerate(range(0, len(mine), loader.batch)):
+            clips = np.resize(mine[start:start + loader.batch], loader.batch)
+            real = np.arange(loader.batch) < len(mine) - start
+            kind = quadrant(library.mq[clips], library.vq[clips])
+            arrays = loader(number, clips) | {'example': (uniform(NOISE_SALT, clips) * 2**32).astype(np.uint32)}  # the key of its noise
+            batches.append(ValidationBatch(bucket=int(bucket), arrays=arrays, quadrant=kind, level=uniform(LEVEL_SALT, clips), real=real))
+    return batches
+
+
+def loss_table(evaluate, params, batches):
+    """Mean loss and number of clips, float64 [4, NOISE_BUCKETS] by (quadrant, noise bucket); NaN where a quadrant is empty.
+
+    evaluate(bucket, params, arrays, t) -> loss [B], arrays and t of this process's rows. Every clip is seen once in every noise bucket.
+    """
+    total, count = np.zeros((4, NOISE_BUCKETS)), np.zeros((4, NOISE_BUCKETS))
+    for batch in batches:
+        for j in range(NOISE_BUCKETS):
+            t = ((j + batch.level) / NOISE_BUCKETS).astype(np.float32)
+            loss = np.asarray(evaluate(batch.bucket, params, batch.arrays, t), np.float64)
+            np.add.at(total[:, j], batch.quadrant[batch.real], loss[batch.real])
+            np.add.at(count[:, j], batch.quadrant[batch.real], 1)
+    return np.divide(total, count, out=np.full_like(total, np.nan), where=count > 0), count
+
+
+def loss_scalars(loss, count):
+    """The table's margins as named scalars: val/loss (every clip the same weight), val/golden ..., val/t0.0 ..."""
+    mean = lambda values, weights: float(np.sum(np.where(weights > 0, values, 0) * weights) / max(1.0, weights.sum()))
+    scalars = {'val/loss': mean(loss, count)}
+    scalars |= {f'val/{name}': mean(loss[q], count[q]) for q, name in enumerate(QUADRANTS) if count[q].any()}
+    return scalars | {f'val/t{j / NOISE_BUCKETS:.1f}': mean(loss[:, j], count[:, j]) for j in range(NOISE_BUCKETS)}
+
+
+def motion_and_look(clips, fps):
+    """The scorers' motion and look of clips uint8 [B, F, H, W, 3]: {'motion': [B], 'visual': [B]} as lists of floats."""
+    times = np.arange(clips.shape[1]) / fps
+    return {'motion': [float(motion(frames, times)['motion']) for frames in clips],
+            'visual': [float(visual(frames)['visual']) for frames in clips]}

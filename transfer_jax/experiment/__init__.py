@@ -1,0 +1,1 @@
+"""The training job: domains, models, methods, multi-task, and the report."""

@@ -1,0 +1,1 @@
+"""Domains: files and folders of people -> inputs and labels, split for every seed."""

@@ -1,0 +1,152 @@
+"""Array files -> the parts of a run: one for each domain, with the labels as the file has them."""
+import dataclasses
+import pathlib
+
+import numpy as np
+
+from transfer_jax.experiment.data.formats import SUFFIXES, SVMLIGHT, read_svmlight, read_table
+from transfer_jax.runtime.errors import UserError
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Part:
+    """A domain whose classes have no numbers yet.
+
+    labels [n]: names of classes, str, or float32 values of a regression. inputs [n, ...] as in Domain, or paths [n] of image files.
+    order: the names of the classes in the order that the file gives them, None where it gives none.
+    """
+    name: str
+    labels: np.ndarray
+    inputs: np.ndarray | None = None
+    paths: tuple[pathlib.Path, ...] | None = None
+    order: tuple[str, ...] | None = None
+
+
+def read_arrays(path, fields, task):
+    """The parts of one file: split by its field of domains, or by its cells, or whole. Raises UserError, naming file, row and value."""
+    path = pathlib.Path(path)
+    table = _tables([path], fields)[0]
+    if table.x.dtype == object:
+        return _cells(path, table, task)
+    x, y, order = _inputs(path, table.x), _labels(path, table, task), table.classes
+    _check_rows(path, x, y)
+    if table.d is None:
+        return [Part(name=path.stem, labels=y, inputs=x, order=order)]
+    d = _names(path, _flat(path, table.d, 'domain'), table.domains, 'domain', 'domains')
+    if len(d) != len(y):
+        raise UserError(f'{path}: {fields.domain} has {len(d)} rows, {fields.labels} has {len(y)}')
+    names = sorted(set(d.tolist())) if table.domains is None else table.domains
+    return [Part(name=str(name), labels=y[d == name], inputs=x[d == name], order=order) for name in names]
+
+
+def read_files(paths, fields, task):
+    """The parts of several files {name: path}, each one domain. Raises UserError as read_arrays does."""
+    whole = dataclasses.replace(fields, domain=None)
+    parts = []
+    for (name, path), table in zip(paths.items(), _tables(list(paths.values()), whole), strict=True):
+        if table.x.dtype == object:
+            raise UserError(f'{path} holds {table.x.size} cells, and each is a domain: give this file alone as config.data.path')
+        if fields.domain in table.names:
+            raise UserError(f'{path} has a field {fields.domain!r} (config.data.domain), and of several files each is one domain: '
+                            'give this file alone as config.data.path, or set config.data.domain to None')
+        x, y = _inputs(path, table.x), _labels(path, table, task)
+        _check_rows(path, x, y)
+        parts.append(Part(name=name, labels=y, inputs=x, order=table.classes))
+    return parts
+
+
+def array_files(folder):
+    """({stem: path} of a folder's array files, what else lies there and is no domain as dicts {file, reason})."""
+    files = sorted(path for path in pathlib.Path(folder).iterdir() if path.is_file() and not path.name.startswith('.'))
+    arrays = [path for path in files if path.suffix.lower() in SUFFIXES]
+    if any(path.suffix.lower() != '.txt' for path in arrays):  # a .txt beside other array files is a note
+        arrays = [path for path in arrays if path.suffix.lower() != '.txt']
+    names = [path.stem for path in arrays]
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice:
+        raise UserError(f'{folder} has two files of the name {twice!r}, and each is a domain: rename one')
+    return dict(zip(names, arrays, strict=True)), [{'file': str(path), 'reason': 'no array file'} for path in files if path not in arrays]
+
+
+def _tables(paths, fields):
+    for path in paths:
+        if path.suffix.lower() not in SUFFIXES:
+            raise UserError(f'{path} has the extension {path.suffix!r}; array files are {", ".join(SUFFIXES)}')
+    sparse = [path for path in paths if path.suffix.lower() in SVMLIGHT]
+    tables = dict(zip(sparse, read_svmlight(sparse), strict=True)) if sparse else {}
+    return [tables.get(path) or read_table(path, fields) for path in paths]
+
+
+def _cells(path, table, task):
+    if len(table.x) != len(table.y) or table.y.dtype != object:
+        raise UserError(f'{path}: features are {table.x.size} cells and labels {table.y.size}; give each task a cell in both')
+    width = len(str(len(table.x)))
+    names = [f'task {number:0{width}}' for number in range(1, len(table.x) + 1)]
+    parts = []
+    for name, x, y in zip(names, table.x, table.y, strict=True):
+        where = f'{path}, {name}'
+        part = Part(name=name, labels=_labels(where, dataclasses.replace(table, y=y), task), inputs=_inputs(where, x))
+        _check_rows(where, part.inputs, part.labels)
+        parts.append(part)
+    return parts
+
+
+def _inputs(where, x):
+    """uint8 images [n, H, W, C], or float32 features [n, F]."""
+    if x.dtype == np.uint8 and (x.ndim == 3 or (x.ndim == 4 and x.shape[-1] in (1, 3))):
+        return x[..., None] if x.ndim == 3 else x
+    if x.ndim != 2 or x.dtype.kind not in 'biuf':
+        raise UserError(f'{where}: features are {x.dtype}{list(x.shape)}; they must be numbers [n, F], or images as uint8 [n, H, W], '
+                        '[n, H, W, 1] or [n, H, W, 3]')
+    return x.astype(np.float32)
+
+
+def _labels(where, table, task):
+    """Names of classes, str, or float32 values."""
+    y = _flat(where, table.y, 'label')
+    if task == 'classification':
+        return _names(where, y, table.classes, 'label', 'classes')
+    if y.dtype.kind not in 'biuf':
+        raise UserError(f'{where}: labels are {y.dtype}, the first is {y[0]!r}; a regression wants numbers')
+    return y.astype(np.float32)
+
+
+def _flat(where, values, what):
+    """[n] of [n], [n, 1], [1, n] or cells [n] in the file; nothing missing."""
+    values = np.asarray(values)
+    if values.size != max(values.shape, default=0):
+        raise UserError(f'{where}: {what}s are {values.dtype}{list(values.shape)}; there must be one for each row')
+    flat = values.ravel()
+    if flat.dtype == object:
+        flat = np.array([np.ravel(value)[0] if np.size(value) else None for value in flat])
+    missing = [value is None for value in flat] if flat.dtype == object else ~np.isfinite(flat) if flat.dtype.kind == 'f' else [False]
+    if np.any(missing):
+        raise UserError(f'{where}: the {what} of row {np.argmax(missing)} is missing or NaN or infinite; drop the row')
+    return flat
+
+
+def _names(where, values, names, what, key):
+    """Values as text; whole numbers by their names, where the file has names for them."""
+    if values.dtype.kind == 'f' and (broken := values % 1 != 0).any():
+        row = np.argmax(broken)
+        raise UserError(f"{where}: the {what} of row {row} is {values[row]}; {key} are whole numbers or names (else: task 'regression')")
+    if values.dtype.kind not in 'iuf':
+        return np.char.strip(values.astype(str))  # MATLAB pads text
+    numbers = values.astype(np.int64)
+    if names is None:
+        return numbers.astype(str)
+    if (wrong := (numbers < 0) | (numbers >= len(names))).any():
+        row = np.argmax(wrong)
+        raise UserError(f'{where}: the {what} of row {row} is {numbers[row]}; its {key} are numbered 0 to {len(names) - 1}')
+    return np.array(names)[numbers]
+
+
+def _check_rows(where, x, y):
+    if not len(y):
+        raise UserError(f'{where} is empty; leave it out or give it examples')
+    if len(x) != len(y):
+        raise UserError(f'{where}: {len(x)} rows of features for {len(y)} labels')
+    if x.dtype == np.float32 and not (finite := np.isfinite(x).all(1)).all():
+        row, column = np.argwhere(~np.isfinite(x))[0]
+        raise UserError(f'{where}: {np.count_nonzero(~finite)} rows hold NaN or infinity, first row {row}, feature {column}; '
+                        'drop them or fill them in')

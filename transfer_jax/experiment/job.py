@@ -1,0 +1,143 @@
+"""The parts of a transfer job put together from its config: domains, model, trainer, splits, and a Lab for each target."""
+import dataclasses
+import json
+import os
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from transfer_jax.experiment import config as rules
+from transfer_jax.experiment.data.domains import Domain, Domains
+from transfer_jax.experiment.data.load import DATA_RULES, load_domains
+from transfer_jax.experiment.data.splits import k_shot, load_splits, same_splits, save_splits
+from transfer_jax.experiment.lab import EVALUATED, Control, Lab
+from transfer_jax.experiment.models.build import ModelConfig, build
+from transfer_jax.experiment.training.prepare import fit_scaling, normalise
+from transfer_jax.experiment.training.trainer import Settings, Trainer, make_pool
+from transfer_jax.runtime.config import differences, old_names, to_json
+from transfer_jax.runtime.errors import UserError
+from transfer_jax.runtime.keys import stream_key
+from transfer_jax.runtime.parallel.mesh import check_batch, make_mesh
+from transfer_jax.runtime.store import Store
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Job:
+    """What a run has: its config and folder, its data, the splits {target's name: one a seed}, and numbers of targets and sources."""
+    config: Any
+    workdir: Any
+    domains: Domains
+    trainer: Trainer
+    targets: tuple[int, ...]
+    sources: tuple[int, ...]
+    splits: dict
+    notes: tuple[str, ...]
+
+    def lab(self, target, stop):
+        """The Lab of a target."""
+        config, name = self.config, self.domains.names[target]
+        sources = tuple(source for source in self.sources if source != target)
+        costs = tuple(float(config.transfer.costs.get(self.domains.names[source], 1.0)) for source in sources)
+        return Lab(trainer=self.trainer, store=Store(self.workdir / 'targets' / name), stop=stop, target=target, sources=sources,
+                   splits=tuple(self.splits[name]), first_seed=config.seed, scaling=scaling(config, self.domains, sources),
+                   epochs=config.train.epochs, min_steps=config.train.min_steps, max_folds=config.transfer.folds, costs=costs,
+                   control=Control(decisions=config.transfer.decisions, damping=config.transfer.damping), budget=config.transfer.budget,
+                   trunk_trained=config.model.trainable != 'head' and config.model.kind != 'linear', patience=config.checkpoint.seconds)
+
+
+def prepare(config, workdir):
+    """The Job of a config in its folder. Raises UserError for whatever is wrong with the config, the data, or what the folder holds."""
+    rules.check_whole(config)
+    mesh = make_mesh(config.mesh.data, 1)
+    check_batch(config.train.batch, mesh)
+    require_same_config(config, workdir)
+    domains = load_domains({key: config.data[key] for key in DATA_RULES}, workdir)
+    targets, sources = rules.check_domains(config, domains)
+    rules.check_inputs(config, domains.domains[0].inputs.shape[1:])
+    splits = make_splits(config, domains, targets, workdir)
+    model, domains, trunk = make_model(config, domains)
+    settings = Settings(batch=config.train.batch, sampling=config.train.sampling, learning_rate=config.train.learning_rate,
+                        prior=config.train.prior, segment=config.train.segment, augment=config.data.augment, replicas=config.train.replicas)
+    size = sum(domain.inputs.nbytes for domain in domains.domains) / 2**30
+    frozen = model.init(stream_key(config.seed, 'init'))[1]  # under jit, weights of a file would become constants
+    trainer = Trainer(model=model, frozen=frozen, pool=make_pool(domains, config.seed, resident=size <= config.data.resident_gb),
+                      domains=domains, settings=settings, mesh=mesh)
+    return Job(config=config, workdir=workdir, domains=domains, trainer=trainer, targets=targets, sources=sources, splits=splits,
+               notes=(*model.notes, *trunk))
+
+
+def require_same_config(config, workdir):
+    """Writes config.json; raises UserError where the folder holds a run of another config, or of a version with other key names."""
+    path = workdir / 'config.json'
+    if path.exists() and any((workdir / folder).exists() for folder in ('targets', 'multitask')):
+        stored = json.loads(path.read_text())
+        earlier = old_names(stored, rules.RENAMED)
+        if earlier:
+            raise UserError(f'{workdir} holds a run of an earlier version, whose config has other names for these keys: '
+                            f'{", ".join(earlier)}; use another --workdir')
+        free = lambda line: any(line.split(':')[0] == key or line.startswith(f'{key}.') for key in rules.FREE)
+        changes = [line for line in differences(stored, config) if not free(line)]
+        if changes:
+            raise UserError(f'{workdir} holds a run with another config ({"; ".join(changes[:5])}); '
+                            'use another --workdir, or go back to its values')
+    temporary = path.with_suffix('.tmp')
+    temporary.write_text(json.dumps(to_json(config), indent=1))
+    os.replace(temporary, path)
+
+
+def make_splits(config, domains, targets, workdir):
+    """{name of a target: [Split of each seed]}, saved. Raises UserError where the folder's fits were made with others."""
+    path = workdir / 'splits.json'
+    splits = load_splits(path) if path.exists() and (workdir / 'targets').exists() else {}
+    for target in targets:
+        domain = domains.domains[target]
+        new_splits = [split_target(domain.name, domain.labels, domains.classes, config, seed) for seed in range(config.seeds)]
+        if not same_splits(splits.setdefault(domain.name, new_splits), new_splits):
+            raise UserError(f'{path} has other splits of {domain.name!r} than these data give, so they have changed; restore them, or use '
+                            'another --workdir')
+    save_splits(path, splits)
+    return splits
+
+
+def split_target(name, labels, classes, config, seed):
+    """The Split (k_shot) of a target; a UserError names the target."""
+    try:
+        return k_shot(labels, shots=config.data.shots, validation=config.data.validation, test=config.data.test, seed=config.seed + seed,
+                      classes=classes)
+    except UserError as error:
+        raise UserError(f'target {name!r}: {error} (config.data.shots, config.data.validation)') from None
+
+
+def make_model(config, domains):
+    """(Model, Domains that it takes, notes). For a head on a frozen trunk the Domains hold the trunk's features, computed once."""
+    outputs = len(domains.classes) if domains.classes is not None else 1
+    of_model = {key: config.model[key] for key in config.model}
+    model = build(ModelConfig(**of_model), domains.domains[0].inputs.shape[1:], outputs)
+    if config.model.trainable != 'head' or config.model.kind == 'linear' or config.data.augment != 'none':
+        return model, domains, ()
+    features = trunk_features(model, domains, scaling(config, domains, range(len(domains.names))), config.seed)
+    note = f'the trunk is frozen: its {features.domains[0].inputs.shape[1]} features of every example were computed once'
+    return build(ModelConfig(kind='linear'), features.domains[0].inputs.shape[1:], outputs), features, (*model.notes, note)
+
+
+def trunk_features(model, domains, scaled, seed):
+    """The Domains with a model's features in place of their inputs."""
+    parameters = model.init(stream_key(seed, 'init'))
+    run = jax.jit(lambda parameters, x: model.features(*parameters, normalise(x, scaled)))
+
+    def of(domain):
+        parts = []
+        for first in range(0, len(domain), EVALUATED):
+            part = np.asarray(domain.inputs[first:first + EVALUATED])
+            padded_part = np.concatenate([part, np.repeat(part[-1:], EVALUATED - len(part), 0)])
+            parts.append(np.asarray(run(parameters, jnp.asarray(padded_part)))[:len(part)])
+        return Domain(name=domain.name, inputs=np.concatenate(parts), labels=domain.labels)
+    return Domains(domains=tuple(map(of, domains.domains)), classes=domains.classes, skipped=domains.skipped)
+
+
+def scaling(config, domains, sources):
+    """The Scaling fitted to the sources."""
+    return fit_scaling([domains.domains[source] for source in sources], rows=config.data.rows, columns=config.data.columns,
+                       mean=config.data.mean, std=config.data.std)

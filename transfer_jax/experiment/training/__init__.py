@@ -1,0 +1,1 @@
+"""Fits of many replicas as one compiled program."""

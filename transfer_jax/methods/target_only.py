@@ -1,7 +1,0 @@
-"""Target only: a fit without sources."""
-from transfer_jax.methods.protocol import outcome
-
-
-def run(lab):
-    """The fit to the target alone."""
-    return outcome(lab, lab.fit_alone())

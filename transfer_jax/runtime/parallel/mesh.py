@@ -1,0 +1,108 @@
+"""Devices: the mesh (data x fsdp), one sharding rule for every tree, and batches from numpy to global arrays."""
+import os
+import platform
+
+import jax
+import numpy as np
+from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
+
+from transfer_jax.runtime.errors import UserError
+from transfer_jax.runtime.parallel.cores import cores
+
+AXES = ('data', 'fsdp')
+
+
+def initialize_distributed():
+    """Joins the cluster that the environment describes (a coordinator's address, SLURM, a TPU slice); without one, does nothing.
+
+    Must run before anything else touches JAX.
+    """
+    tpu_slice = len(os.environ.get('TPU_WORKER_HOSTNAMES', '').split(',')) > 1
+    slurm = int(os.environ.get('SLURM_NTASKS', '1')) > 1 and 'SLURM_STEP_NODELIST' in os.environ
+    if os.environ.get('JAX_COORDINATOR_ADDRESS') or tpu_slice or slurm:
+        jax.distributed.initialize()
+
+
+def make_mesh(data=-1, fsdp=1, devices=None):
+    """The mesh of data x fsdp devices, axes typed Auto.
+
+    Args:
+      data: devices over which only the batch is split; -1 takes all that fsdp leaves.
+      fsdp: devices over which the batch, and parameters too, are split; -1 takes all that data leaves.
+      devices: the devices to use, all of them by default.
+
+    Raises:
+      UserError: data x fsdp is not the number of devices, or cannot be made so.
+    """
+    devices = jax.devices() if devices is None else devices
+    sizes = {'data': data, 'fsdp': fsdp}
+    fixed = [size for size in sizes.values() if size != -1]
+    free = len(devices) // (fixed[0] if fixed and fixed[0] > 0 else 1)
+    shape = tuple(free if size == -1 else size for size in sizes.values())
+    if not fixed or min(shape) < 1 or shape[0] * shape[1] != len(devices):
+        raise UserError(f'mesh data={data} x fsdp={fsdp} does not fit {len(devices)} devices; '
+                        'the product must be their number, and one of the two may be -1 (all the rest)')
+    return Mesh(np.asarray(devices).reshape(shape), AXES, axis_types=(AxisType.Auto,) * 2)
+
+
+def shard_tree(abstract, mesh, min_size=2**18):
+    """The sharding of a whole tree (parameters, optimizer state, averages): what init, step and restore all use.
+
+    A leaf of at least min_size elements is split on its largest axis that the mesh's fsdp divides (the last one of equals); smaller
+    leaves, and those without such an axis, are whole on every device.
+
+    Args:
+      abstract: any pytree whose leaves have a shape (arrays or jax.ShapeDtypeStruct).
+      mesh: what make_mesh returned.
+
+    Returns:
+      The same tree with a NamedSharding for each leaf.
+    """
+    return jax.tree.map(lambda leaf: NamedSharding(mesh, _spec(leaf.shape, mesh.shape['fsdp'], min_size)), abstract)
+
+
+def _spec(shape, parts, min_size):
+    divisible = [axis for axis, size in enumerate(shape) if size % parts == 0]
+    if parts == 1 or not divisible or np.prod(shape) < min_size:
+        return PartitionSpec()
+    best = max(divisible, key=lambda axis: (shape[axis], axis))
+    return PartitionSpec(*('fsdp' if axis == best else None for axis in range(best + 1)))
+
+
+def replicated(mesh):
+    """The sharding of what every device holds whole."""
+    return NamedSharding(mesh, PartitionSpec())
+
+
+def batch_sharding(mesh):
+    """The sharding of a batch: its leading axis over all devices, fsdp's as well."""
+    return NamedSharding(mesh, PartitionSpec(AXES))
+
+
+def check_batch(size, mesh):
+    """Raises UserError where a global batch of this size does not divide over the mesh's devices."""
+    if size % mesh.size:
+        below = size - size % mesh.size
+        near = f'{below} or {below + mesh.size}' if below else f'{mesh.size}'
+        raise UserError(f'a batch of {size} does not divide over {mesh.size} devices; take {near}')
+
+
+def to_global(batch, mesh):
+    """The batch as global arrays, split by batch_sharding.
+
+    Args:
+      batch: tree of numpy arrays, each with the rows of this process on the leading axis: the whole batch where there is one process, a
+        share of equal size where there are several.
+
+    Raises:
+      UserError: the global batch does not divide over the devices.
+    """
+    sharding = batch_sharding(mesh)
+    check_batch(len(jax.tree.leaves(batch)[0]) * jax.process_count(), mesh)
+    return jax.tree.map(lambda rows: jax.make_array_from_process_local_data(sharding, np.asarray(rows)), batch)
+
+
+def machine_line():
+    """Cores, devices and versions, in one line, for the figures of benchmarks."""
+    return (f'{cores()} cores, {jax.device_count()} x {jax.devices()[0].device_kind}, Python {platform.python_version()}, '
+            f'jax {jax.__version__}')

@@ -5,8 +5,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-
 import small
+
 from tqd_jax.data.loader import make_batches
 from tqd_jax.timesteps.law import sample_timesteps
 from transfer_jax.runtime.errors import UserError

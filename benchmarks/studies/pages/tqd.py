@@ -25,8 +25,9 @@ INTRO = """# Timestep-aware quality decoupling, arm by arm
 Clips of a rendered world whose truth is known (`benchmarks/studies/world/world.py`): sprites over textured ground; a clip moves well or
 hardly, looks well or is blurred, noisy, coarse or blocky, and the two correlate negatively. Sets: A all clips, B those good at one thing
 only, C those good at both. Arms train for equal steps on equal numbers of clips. tqd is adaptive t with dropout (arXiv 2603.25527,
-kappa_max 8); reversed takes motion for look and look for motion, a control; offset moves logit(t) by 1.1 (arXiv 2607.21553), min noise bounds
-t from below (arXiv 2506.10038). finetune: every arm goes on from one uniform pre-training on A for its seed; scratch: from fresh weights.
+kappa_max 8); reversed takes motion for look and look for motion, a control; offset moves logit(t) by 1.1 (arXiv 2607.21553), min noise
+bounds t from below (arXiv 2506.10038). finetune: every arm goes on from one uniform pre-training on A for its seed; scratch: from fresh
+weights.
 
 Samples of the captions of held-out golden clips are measured against the truth (`benchmarks/studies/measures/measures.py`): *moves right*
 and *looks right* are shares of samples as true golden clips are (95 % of these pass each), *both* of those right in both. The tracked

@@ -33,7 +33,7 @@ RULES = {
     'data.scoring_workers': integer(at_least=0),
     'data.workers': integer(at_least=0),
     'data.prefetch': integer(at_least=1),
-    'law.kind': choice(*law.KINDS, LEARNED),
+    'law.kind': choice(*law.LAWS, LEARNED),
     'law.file': optional(text()),
     'law.base': choice('uniform', 'logit_normal', 'density'),
     'law.loc': number(),

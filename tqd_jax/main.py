@@ -19,7 +19,7 @@ from tqd_jax.gradients.bins import forget
 from tqd_jax.gradients.learn import learn
 from tqd_jax.report.gradients import said
 from tqd_jax.report.page import write_report
-from tqd_jax.timesteps.quality import QUADRANTS
+from tqd_jax.timesteps.quadrants import QUADRANTS
 from tqd_jax.training.evaluation import loss_scalars, loss_table, validation_batches
 from tqd_jax.training.loop import require_same_config, train
 from tqd_jax.training.programs import compile_eval

@@ -52,7 +52,7 @@ LEAST = flags.DEFINE_float('least_codec_motion', 0.0, 'a cheap first pass: clips
 SCORERS = flags.DEFINE_list('scorers', [], 'learned scorers, module:factory or module:factory=FILE, run in batches on the accelerator')
 BATCH = flags.DEFINE_integer('batch', 8, 'clips that a learned scorer sees at a time', lower_bound=1)
 NORMALISER = flags.DEFINE_string('normaliser', 'rank', 'scores -> mq, vq: rank, minmax, zscore, or a normaliser.json of another library')
-LAW = flags.DEFINE_enum('law', 'beta', list(law.KINDS), 'the timestep law that the page shows')
+LAW = flags.DEFINE_enum('law', 'beta', list(law.LAWS), 'the timestep law that the page shows')
 TIMEOUT = flags.DEFINE_float('timeout', 300.0, 'seconds that one clip may take', lower_bound=1)
 MEMORY = flags.DEFINE_float('memory_gb', 4.0, 'GB that one process may take', lower_bound=0.5)
 LIMITS = {field.name: flags.DEFINE_integer(field.name, field.default, 'limit of a clip: see tqd_jax.clips.container.Limits', lower_bound=1)

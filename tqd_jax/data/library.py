@@ -18,8 +18,10 @@ from tqd_jax.scoring import engine as score
 from tqd_jax.scoring.row import Settings
 from tqd_jax.scoring.table import is_scored, load_maps, rows_of, save_maps, write_scores
 from tqd_jax.text.words import tokenize
-from tqd_jax.timesteps.learned import LearnedLaw, kinds_of
-from tqd_jax.timesteps.quality import LawConfig, keep_probability, law_from_quality, quadrant
+from tqd_jax.timesteps.acceptance import acceptance_probability
+from tqd_jax.timesteps.learned import LearnedLaw, groups_of
+from tqd_jax.timesteps.quadrants import quadrant
+from tqd_jax.timesteps.quality import LawConfig, law_from_quality
 from transfer_jax.runtime.errors import UserError
 from transfer_jax.runtime.progress import Progress
 
@@ -31,7 +33,7 @@ class Library:
     """One row a usable clip: all arrays have the leading axis n.
 
     paths: str. ids: uint64 content hashes. source: int into source_names, with their mixing `rates`. bucket: int into buckets. law: a
-    LawConfig or a LearnedLaw, and kind: int into the latter's kinds, 0 without one. keep: acceptance in [0, 1]. weight: float32 loss
+    LawConfig or a LearnedLaw, and kind: int into the latter's groups, 0 without one. keep: acceptance in [0, 1]. weight: float32 loss
     weight. tokens: int32 [n, L]. mq, vq in [0, 1]. width, height in pixels, duration in s.
     """
     paths: np.ndarray
@@ -161,15 +163,15 @@ def _hold_threshold(usable, skipped, allowed, workdir):
 def _kind_and_keep(law, names, source, mq, vq):
     """Each clip's kind, and how often it is drawn: quality dropout, or what a learned law says."""
     if not isinstance(law, LearnedLaw):
-        return np.zeros(len(mq), int), keep_probability(mq, vq)
-    kinds, labels = kinds_of(law.by, names, source, mq, vq)
-    unknown = sorted(set(kinds) - set(law.kinds))
+        return np.zeros(len(mq), int), acceptance_probability(mq, vq)
+    kinds, labels = groups_of(law.by, names, source, mq, vq)
+    unknown = sorted(set(kinds) - set(law.groups))
     if unknown:
-        raise UserError(f'config.law.file knows the kinds {", ".join(law.kinds)}, and the clips have {", ".join(unknown)} too: '
+        raise UserError(f'config.law.file knows the kinds {", ".join(law.groups)}, and the clips have {", ".join(unknown)} too: '
                         'learn the law on a library that has them (--mode=learn)')
-    kind = np.array([law.kinds.index(name) for name in kinds])[labels]
+    kind = np.array([law.groups.index(name) for name in kinds])[labels]
     try:
-        return kind, law.keep(kind)
+        return kind, law.acceptance(kind)
     except ValueError as error:
         raise UserError(f'config.law.file, and the clips of this library: {error}; it has only {", ".join(kinds)}') from None
 

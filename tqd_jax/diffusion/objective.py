@@ -10,7 +10,7 @@ import jax.numpy as jnp
 
 from tqd_jax.diffusion.path import Path, loss_per_example
 from tqd_jax.latents.codec import Codec
-from tqd_jax.timesteps.law import sample_timesteps, stratified_levels
+from tqd_jax.timesteps.law import sample_timesteps, stratified_uniforms
 from transfer_jax.runtime.keys import example_keys, stream_key
 
 
@@ -29,10 +29,10 @@ def draw_timesteps(objective, batch, step):
     """t [B]: each example's law at its own level, which is a function of (seed, step, example)."""
     uniforms = jax.vmap(jax.random.uniform)(example_keys(objective.seed, 't', step, batch['example']))
     if objective.stratified:
-        levels = stratified_levels(stream_key(objective.seed, 'strata', step), uniforms)
+        uniforms = stratified_uniforms(stream_key(objective.seed, 'strata', step), uniforms)
     else:
-        levels = jnp.clip(uniforms, 1e-7, 1 - 1e-7)
-    return sample_timesteps(batch['law'], levels)
+        uniforms = jnp.clip(uniforms, 1e-7, 1 - 1e-7)
+    return sample_timesteps(batch['law'], uniforms)
 
 
 def losses(objective, params, batch, t, step, stream):

@@ -10,10 +10,10 @@ from tqd_jax.data.streams import hashed_uniform
 from tqd_jax.gradients.alignment import alignment, crossings, verdict
 from tqd_jax.gradients.bins import by_bucket, kept_for
 from tqd_jax.gradients.products import copy_chunks, copy_products, layer_groups
-from tqd_jax.timesteps.quality import QUADRANTS, quadrant
+from tqd_jax.timesteps.quadrants import QUADRANTS, quadrant
 from transfer_jax.runtime.errors import UserError
 
-KINDS = ('golden', 'motion', 'look')  # the copies: as they are, worse in motion, worse in look
+KINDS = ('golden', 'motion', 'visual')  # the copies: as they are, worse in motion, worse in visual quality
 
 
 def align(run, params):

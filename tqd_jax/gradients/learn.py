@@ -4,7 +4,7 @@ import numpy as np
 from tqd_jax.data.streams import hashed_uniform
 from tqd_jax.gradients.bins import kept_for
 from tqd_jax.gradients.probe import LEAST, measured, pilot_chunks, quantities, shares, shares_error
-from tqd_jax.timesteps.learned import kinds_of, weights
+from tqd_jax.timesteps.learned import groups_of, weights
 from transfer_jax.runtime.errors import UserError
 
 CHOICE = 2**34 + 1  # the salt of the hash that chooses clips
@@ -13,12 +13,12 @@ CHOICE = 2**34 + 1  # the salt of the hash that chooses clips
 def learn(run, params):
     """The record of law.json, from config.learn and training clips of the shape of which all kinds have most.
 
-    by, target, kinds [K], clips [K] (how many of each), t [B] (the buckets' middles), shares and error [B][K] (of the draws, and the
+    by, target, groups [K], clips [K] (how many of each), t [B] (the buckets' middles), shares and error [B][K] (of the draws, and the
     jackknife's standard error), weight [B][K] (of a clip, relative to uniform training), rho [B] (see tqd_jax.gradients.probe). Raises
     UserError     where config.learn.target is no kind, or a kind has too few clips.
     """
     settings, library = run.config.learn, run.library
-    names, labels = kinds_of(settings.by, library.source_names, library.source, library.mq, library.vq)
+    names, labels = groups_of(settings.by, library.source_names, library.source, library.mq, library.vq)
     target = target_of(settings, names)
     rows = rows_of_kinds(run, names, labels, settings)
     kinds = [target, *(kind for kind in range(len(names)) if kind != target)]  # the target's first
@@ -31,7 +31,7 @@ def learn(run, params):
     counts = np.bincount(labels[run.training], minlength=len(names))
     found = described(quantities(products, d, settings.chunk, among=True), counts[kinds])
     back = np.argsort(kinds)
-    return {'by': settings.by, 'target': names[target], 'kinds': names, 'clips': counts.tolist(),
+    return {'by': settings.by, 'target': names[target], 'groups': names, 'clips': counts.tolist(),
             't': ((np.arange(settings.buckets) + 0.5) / settings.buckets).tolist(), 'rho': found.pop('rho').tolist(),
             **{name: value[:, back].tolist() for name, value in found.items()}}
 

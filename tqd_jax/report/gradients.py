@@ -4,8 +4,9 @@ from cycler import cycler
 from matplotlib import rc_context
 
 from tqd_jax.report.plots import COLOURS, STYLE, panel
-from tqd_jax.timesteps.quality import QUADRANTS, SPOKEN
+from tqd_jax.timesteps.quadrants import LABELS, QUADRANTS
 
+AXES = {'motion': 'motion', 'visual': 'visual quality'}  # what the copies are worse in
 MANY = ('#0072b2', '#d55e00', '#009e73', '#cc79a7', '#e69f00', '#56b4e9')  # kinds that are no quadrants
 
 
@@ -26,7 +27,7 @@ def alignment(page, run):
     for name, caption in captions.items():
         found = [array(record[name][key])[:, 0] for key in ('cosine', 'low', 'high')]
         known = np.isfinite(found[0])
-        lines = {kind: tuple(np.where(known, x, np.nan)[:, number] for x in found) for number, kind in enumerate(('motion', 'look'))}
+        lines = {kind: tuple(np.where(known, x, np.nan)[:, number] for x in found) for number, kind in enumerate(('motion', 'visual'))}
         page.figure(cosines(f'{name} cosine', t, lines, record['said'][name]['crossings']), caption,
                     f'{name} cosine of golden gradients with those of worse copies, by noise')
     difference = record['matched']['difference']
@@ -63,7 +64,7 @@ def learned_law(page, run):
         page.text(f'What gradients at step {record["step"]} say of training for clips like "{record["target"]}": how often to draw each '
                   'kind at each noise. A kind that leads elsewhere is drawn less there; one with few clips, less everywhere. Errors are '
                   'standard errors, of a jackknife over clips. To train by it: --config.law.kind=learned --config.law.file=law.json')
-    page.figure(weights(t, dict(zip(record['kinds'], weight.T, strict=True))),
+    page.figure(weights(t, dict(zip(record['groups'], weight.T, strict=True))),
                 'How often a clip is drawn, 1 being uniform training on all.', 'Weight of a clip by noise, one line a kind')
     if 'shares' in record:
         page.table(*shares_table(record, t))
@@ -73,7 +74,7 @@ def shares_table(record, t):
     """(rows, heading) of the shares of draws by kind and noise, with their errors."""
     share, error = (np.array(record[key]) for key in ('shares', 'error'))
     rows = [[kind, count, *(f'{a:.2f} ± {b:.2f}' for a, b in zip(share[:, k], error[:, k], strict=True))]
-            for k, (kind, count) in enumerate(zip(record['kinds'], record['clips'], strict=True))]
+            for k, (kind, count) in enumerate(zip(record['groups'], record['clips'], strict=True))]
     return rows, ['share of draws', 'clips', *(f't = {x:.2f}' for x in t)]
 
 
@@ -85,7 +86,7 @@ def cosines(title, t, curves, marks=()):
         axes.axvline(place, color='#808080', linewidth=0.8, linestyle='--')
     for name, (cosine, low, high) in curves.items():
         axes.fill_between(t, low, high, color=COLOURS[name], alpha=0.2, linewidth=0)
-        axes.plot(t, cosine, color=COLOURS[name], marker='o', markersize=3, label=f'worse {name}')
+        axes.plot(t, cosine, color=COLOURS[name], marker='o', markersize=3, label=f'worse {AXES[name]}')
     axes.legend(loc='lower right', bbox_to_anchor=(1.0, 0.97), ncols=2)
     return figure
 
@@ -107,14 +108,14 @@ def differences(title, names, difference, sign):
 @rc_context({**STYLE, 'axes.prop_cycle': cycler(color=MANY) * cycler(linestyle=('-', '--', ':'))})
 def weights(t, kinds):
     """What a clip of each kind counts, by noise: kinds {name: [B]} at t [B], with a line at 1; quadrants keep their colours."""
-    columns = 4 if set(kinds) <= set(SPOKEN) else 2
+    columns = 4 if set(kinds) <= set(LABELS) else 2
     more = 0.17 * ((len(kinds) - 1) // columns)  # inches, for the legend's other rows
     figure, axes = panel(height=2.3 + more, left=0.5, xlabel='t (0: data, 1: noise)', ylabel='weight of a clip', xlim=(0, 1))
     figure.subplots_adjust(top=1 - (0.28 + more) / (2.3 + more))
     axes.axhline(1, color='#808080', linewidth=0.8)
     lines = []
     for kind, weight in kinds.items():
-        own = {'color': COLOURS[QUADRANTS[SPOKEN.index(kind)]], 'linestyle': '-'} if kind in SPOKEN else {}
+        own = {'color': COLOURS[QUADRANTS[LABELS.index(kind)]], 'linestyle': '-'} if kind in LABELS else {}
         lines += axes.plot(t, weight, marker='o', markersize=3, **own)
     axes.set_ylim(bottom=0)
     labels = [kind.replace('$', r'\$') for kind in kinds]  # no mathematics

@@ -7,10 +7,11 @@ from scipy import stats
 from tqd_jax.report import plots
 from tqd_jax.report.gradients import alignment, learned_law
 from tqd_jax.report.results import read_results
-from tqd_jax.timesteps.quality import QUADRANTS, SPOKEN
+from tqd_jax.timesteps.quadrants import LABELS, QUADRANTS
 from transfer_jax.runtime.page import Page
 
-MEANING = {'golden': 'moves well and looks good', 'motion': 'moves well, looks poor', 'look': 'looks good, hardly moves', 'poor': 'neither'}
+MEANING = {'golden': 'moves well and looks good', 'motion': 'moves well, looks poor', 'visual': 'looks good, hardly moves',
+           'poor': 'neither'}
 BEST_FIRST = tuple(reversed([*enumerate(QUADRANTS)]))
 LISTED = 50  # skipped clips shown
 
@@ -61,7 +62,7 @@ def _clips(page, run):
                 f'Scatter of look against motion of {len(motion)} clips, Pearson r = {r}')
     page.figure(plots.scatter(run.scores['mq'], run.scores['vq'], kind, 'mq', 'vq', cross=(0.5, 0.5)),
                 'Normalised to [0, 1]: mq and vq choose the law. The quadrants meet at 0.5.', 'Scatter of vq against mq by quadrant')
-    page.table([[SPOKEN[q], MEANING[name], int(np.sum(kind == q)), f'{np.mean(kind == q):.1%}'] for q, name in BEST_FIRST],
+    page.table([[LABELS[q], MEANING[name], int(np.sum(kind == q)), f'{np.mean(kind == q):.1%}'] for q, name in BEST_FIRST],
                ['quadrant', 'its clips', 'number', 'share'])
 
 
@@ -86,9 +87,9 @@ def _timesteps(page, run):
         if counts[q].any():
             gap = largest_gap(counts[q], density[q])
             page.figure(plots.timesteps(name, counts[q], grid, density[q], top),
-                        f'{counts[q].sum()} draws of {SPOKEN[q]} clips; the two cumulated shares differ by at most {gap:.3f}.',
-                        f'Histogram of drawn timesteps and density of the law, {SPOKEN[q]} clips')
-    missing = [SPOKEN[q] for q, _ in BEST_FIRST if not counts[q].any()]
+                        f'{counts[q].sum()} draws of {LABELS[q]} clips; the two cumulated shares differ by at most {gap:.3f}.',
+                        f'Histogram of drawn timesteps and density of the law, {LABELS[q]} clips')
+    missing = [LABELS[q] for q, _ in BEST_FIRST if not counts[q].any()]
     if missing:
         page.text(f'Never drawn: {", ".join(missing)} clips.')
 

@@ -4,9 +4,9 @@ from matplotlib import rc_context
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter
 
-from tqd_jax.timesteps.quality import QUADRANTS, SPOKEN
+from tqd_jax.timesteps.quadrants import LABELS, QUADRANTS
 
-COLOURS = {'poor': '#808080', 'look': '#cc79a7', 'motion': '#0072b2', 'golden': '#e69f00'}
+COLOURS = {'poor': '#808080', 'visual': '#cc79a7', 'motion': '#0072b2', 'golden': '#e69f00'}
 STYLE = {'font.size': 8, 'axes.titlesize': 9, 'axes.spines.top': False, 'axes.spines.right': False, 'axes.grid': True,
          'axes.axisbelow': True, 'grid.linewidth': 0.4, 'axes.linewidth': 0.6, 'xtick.major.width': 0.6, 'ytick.major.width': 0.6,
          'lines.linewidth': 1.4, 'legend.frameon': False, 'axes.titlelocation': 'left', 'figure.dpi': 150}
@@ -30,7 +30,7 @@ def scatter(x, y, kind, xlabel, ylabel, cross=None):
     for number, name in enumerate(QUADRANTS):
         mine = kind == number
         axes.scatter(x[mine], y[mine], s=max(4, min(16, 4000 / max(1, len(x)))), c=COLOURS[name], alpha=0.75, linewidths=0,
-                     label=SPOKEN[number], rasterized=len(x) > 2000)
+                     label=LABELS[number], rasterized=len(x) > 2000)
     if cross:
         axes.axvline(cross[0], color='#808080', linewidth=0.8, linestyle='--')
         axes.axhline(cross[1], color='#808080', linewidth=0.8, linestyle='--')
@@ -41,7 +41,7 @@ def scatter(x, y, kind, xlabel, ylabel, cross=None):
 @rc_context(STYLE)
 def timesteps(name, counts, grid, density, top):
     """One quadrant's timesteps: counts [BINS] as drawn, not all 0, against the law's density [G] at grid [G]; top ends the axis."""
-    figure, axes = panel(xlabel='t (0: data, 1: noise)', title=f'{SPOKEN[QUADRANTS.index(name)]}: density of t', xlim=(0, 1), ylim=(0, top))
+    figure, axes = panel(xlabel='t (0: data, 1: noise)', title=f'{LABELS[QUADRANTS.index(name)]}: density of t', xlim=(0, 1), ylim=(0, top))
     heights, edges = counts * counts.size / counts.sum(), np.linspace(0, 1, counts.size + 1)
     axes.stairs(heights, edges, fill=True, color=COLOURS[name], alpha=0.4, label='drawn')
     axes.plot(grid, density, color=COLOURS[name], label='law')
@@ -57,7 +57,7 @@ def loss_lines(first, last):
     for number, name in enumerate(QUADRANTS):
         if first is not None:
             axes.plot(middle, first[number], color=COLOURS[name], linestyle='--', linewidth=1)
-        axes.plot(middle, last[number], color=COLOURS[name], marker='o', markersize=3, label=SPOKEN[number])
+        axes.plot(middle, last[number], color=COLOURS[name], marker='o', markersize=3, label=LABELS[number])
     axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     axes.yaxis.set_major_formatter('{x:g}')
     axes.yaxis.set_minor_formatter(NullFormatter())
@@ -78,7 +78,7 @@ def loss_change(first, last):
             axes.text(column + 0.5, row + 0.5, f'{value:+.0f}', ha='center', va='center', color='#fefefe' if strong else '#010101', size=7)
     axes.set(xticks=np.arange(0, change.shape[1] + 1, 2), yticks=np.arange(4) + 0.5)
     axes.set_xticklabels([f'{tick / change.shape[1]:.1f}' for tick in axes.get_xticks()])
-    axes.set_yticklabels(SPOKEN)
+    axes.set_yticklabels(LABELS)
     return figure
 
 
@@ -125,7 +125,7 @@ def densities(grid, density):
     """The densities of t [4, G] at grid [G] that the quadrants' clips are given, a colour each; NaN where a quadrant is empty."""
     top = 1.3 * max([1.0, *(np.quantile(row, 0.97) for row in density if np.isfinite(row).all())])
     figure, axes = panel(height=2.8, left=0.5, xlabel='t (0: data, 1: noise)', ylabel='density of t', xlim=(0, 1), ylim=(0, top))
-    for name, spoken, row in zip(QUADRANTS, SPOKEN, density, strict=True):
+    for name, spoken, row in zip(QUADRANTS, LABELS, density, strict=True):
         if np.isfinite(row).all():
             axes.plot(grid, row, color=COLOURS[name], label=spoken)
     axes.legend(ncols=4, loc='lower right', bbox_to_anchor=(1.0, 0.97), columnspacing=1.2)

@@ -10,7 +10,9 @@ from tqd_jax.report.page import BEST_FIRST, LISTED, MEANING, correlation
 from tqd_jax.report.score_table import COLUMNS, FORMAT, TRUTH, read_score_table
 from tqd_jax.scoring.duplicates import CROWD, near_duplicates
 from tqd_jax.scoring.measures import BAND_HALF, BLOCK_HALF, NOISE_HALF
-from tqd_jax.timesteps.quality import QUADRANTS, SPOKEN, LawConfig, law_from_quality, mean_density
+from tqd_jax.timesteps.density import mean_density
+from tqd_jax.timesteps.quadrants import LABELS, QUADRANTS
+from tqd_jax.timesteps.quality import LawConfig, law_from_quality
 from transfer_jax.runtime.page import Mark, Page, Picture
 
 POINTS = 400  # clips in the scatters
@@ -47,7 +49,7 @@ def _glance(page, table):
                  'clip is golden where both reach 0.5.')
     facts = {'clips': table.clips, 'scored': scored, 'without scores': table.clips - scored}
     if scored:
-        facts |= {SPOKEN[q]: f'{np.mean(table.quadrant == q):.0%}' for q, _ in BEST_FIRST}
+        facts |= {LABELS[q]: f'{np.mean(table.quadrant == q):.0%}' for q, _ in BEST_FIRST}
         facts |= {f'{name} of motion and look': correlation(test, table.motion, table.visual)
                   for name, test in (('Pearson r', stats.pearsonr), ('Spearman r', stats.spearmanr))}
     page.facts(facts)
@@ -70,7 +72,7 @@ def _scatters(page, table, workers):
                     f'{part}{caption} Point at a clip, tap it, or go through them with the Tab key.',
                     f'Scatter of {ylabel} against {xlabel} of {len(chosen)} clips', marks)
     mine = {q: table.quadrant == q for q, _ in BEST_FIRST}
-    page.table([[SPOKEN[q], MEANING[name], int(mine[q].sum()), f'{mine[q].mean():.1%}'] for q, name in BEST_FIRST],
+    page.table([[LABELS[q], MEANING[name], int(mine[q].sum()), f'{mine[q].mean():.1%}'] for q, name in BEST_FIRST],
                ['quadrant', 'its clips', 'number', 'share'])
 
 
@@ -83,7 +85,7 @@ def _timesteps(page, table, law):
                 'Density of t, one line a quadrant')
     late = {q: density[q][grid > 0.5].sum() / density[q].sum() for q in range(len(QUADRANTS))}
     present = [q for q, _ in BEST_FIRST if np.isfinite(late[q])]
-    page.table([[SPOKEN[q], float(grid @ density[q] / density[q].sum()), f'{late[q]:.0%}'] for q in present],
+    page.table([[LABELS[q], float(grid @ density[q] / density[q].sum()), f'{late[q]:.0%}'] for q in present],
                ['quadrant', 'mean t', 'drawn at t > 0.5'])
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import pyarrow.compute as pc
 import pyarrow.parquet
 
-from tqd_jax.timesteps.quality import quadrant
+from tqd_jax.timesteps.quadrants import quadrant
 from transfer_jax.runtime.metrics import read_metrics
 
 NUMBERS = ('motion', 'visual', 'mq', 'vq', 'true_motion', 'true_look')

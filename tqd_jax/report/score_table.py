@@ -11,7 +11,7 @@ import pyarrow.parquet
 
 from tqd_jax.clips import places
 from tqd_jax.scoring.measures import MEASURES, Measure
-from tqd_jax.timesteps.quality import quadrant
+from tqd_jax.timesteps.quadrants import quadrant
 
 FORMAT = ('width', 'height', 'fps', 'duration')
 TRUTH = ('true_motion', 'true_look')

@@ -2,9 +2,9 @@
 
 A law is the chain
 
-    v ~ U(0, 1)                        level, stratified over the batch
+    v ~ U(0, 1)                        quantile level, stratified over the batch
     u = I^-1(v; alpha, beta)           Beta quantile: the tilt of timestep-aware quality decoupling
-    r = floor + (1 - floor) u          minimum noise: only the noisier levels of the base
+    r = floor + (1 - floor) u          minimum noise: only the noisier part of the base
     s = B^-1(r)                        base law: logit-normal(loc, scale) where scale > 0, else the table
     t = shift s / (1 + (shift - 1) s)  flow shift, which is an offset of log(shift) on logit(t)
 
@@ -26,7 +26,7 @@ _NEWTON_STEPS = 7
 class Law:
     """One law of t for every example; every leaf is float32 with the leading axis B.
 
-    alpha, beta: [B] > 0, the Beta law of the level. floor: [B] in [0, 1), the base's CDF at the least noise allowed.
+    alpha, beta: [B] > 0, the Beta law of the quantile level. floor: [B] in [0, 1), the base's CDF at the least noise allowed.
     loc, scale: [B], logit-normal base where scale > 0. shift: [B] > 0, flow shift. table: [B, BINS + 1], CDF of the tabulated base at
     t = 0, 1/BINS, ..., 1.
     """
@@ -83,9 +83,9 @@ def make_law(size, *, alpha=1.0, beta=1.0, base=Base(), t_min=0.0, shift=1.0):
     return dataclasses.replace(law, floor=floor)
 
 
-def sample_timesteps(law, levels):
-    """t [B] of the laws at levels v [B] in (0, 1): each law's quantile function. float32 in [0, 1]."""
-    r = law.floor + (1 - law.floor) * beta_quantile(levels, law.alpha, law.beta)
+def sample_timesteps(law, uniforms):
+    """t [B] of the laws at quantile levels v = uniforms [B] in (0, 1): each law's quantile function. float32 in [0, 1]."""
+    r = law.floor + (1 - law.floor) * beta_quantile(uniforms, law.alpha, law.beta)
     s = jnp.where(law.scale > 0, jax.nn.sigmoid(law.loc + law.scale * ndtri(r)), jax.vmap(_table_quantile)(r, law.table))
     return law.shift * s / (1 + (law.shift - 1) * s)
 
@@ -101,8 +101,11 @@ def log_prob(law, t):
     return jnp.where(inside, tilt + _base_log_density(law, s) + jacobian, -jnp.inf)
 
 
-def stratified_levels(key, uniforms):
-    """Levels v_i = (perm(i) + U_i) / B: each uniform on (0, 1) by itself, together one in every B-th of it. uniforms: [B] in [0, 1)."""
+def stratified_uniforms(key, uniforms):
+    """Quantile levels v_i = (perm(i) + U_i) / B, float32 [B]: each uniform on (0, 1), together one in every B-th of it.
+
+    uniforms: the U_i [B] in [0, 1).
+    """
     size = uniforms.shape[0]
     strata = jax.random.permutation(key, size).astype(jnp.float32)
     return jnp.clip((strata + uniforms) / size, 1e-7, 1 - 1e-7)

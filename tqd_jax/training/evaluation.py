@@ -6,7 +6,7 @@ import numpy as np
 from tqd_jax.data.streams import hashed_uniform
 from tqd_jax.scoring.motion.motion import motion
 from tqd_jax.scoring.visual.visual import visual
-from tqd_jax.timesteps.quality import QUADRANTS, quadrant
+from tqd_jax.timesteps.quadrants import QUADRANTS, quadrant
 
 NOISE_BUCKETS = 10
 LEVEL_SALT, NOISE_SALT = 2**33, 2**33 + 1  # of the hashes of a clip's content

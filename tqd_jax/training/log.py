@@ -9,7 +9,8 @@ import time
 import jax
 import numpy as np
 
-from tqd_jax.timesteps.quality import mean_density, quadrant
+from tqd_jax.timesteps.density import mean_density
+from tqd_jax.timesteps.quadrants import quadrant
 from tqd_jax.training.evaluation import loss_scalars, loss_table
 from tqd_jax.training.run import Run
 from transfer_jax.runtime.errors import UserError

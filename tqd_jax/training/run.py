@@ -104,7 +104,7 @@ def read_law(path):
     """The LearnedLaw of a file. Raises UserError where it has none."""
     try:
         record = json.loads(pathlib.Path(path).expanduser().read_text(encoding='utf-8'))
-        return LearnedLaw(kinds=tuple(record['kinds']), weight=np.array(record['weight'], np.float64), by=record['by'])
+        return LearnedLaw(groups=tuple(record['groups']), weight=np.array(record['weight'], np.float64), by=record['by'])
     except (OSError, ValueError, KeyError, TypeError) as error:
         reason = error.strerror if isinstance(error, OSError) else f'it has no {error}' if isinstance(error, KeyError) else error
         raise UserError(f'config.law.file: {path} is no law that --mode=learn wrote: {reason}') from None

@@ -4,8 +4,9 @@ import dataclasses
 import jax
 import numpy as np
 
+from tqd_jax.timesteps.acceptance import acceptance_probability
 from tqd_jax.timesteps.law import Law
-from tqd_jax.timesteps.quality import LawConfig, keep_probability, law_from_quality
+from tqd_jax.timesteps.quality import LawConfig, law_from_quality
 
 MEMBERS = ('all', 'imbalanced', 'golden')
 UNIFORM, TQD = LawConfig(kind='uniform'), LawConfig(kind='beta')
@@ -57,7 +58,7 @@ def plan(arm, clips):
     """
     member = {'all': np.ones(len(clips.mq), bool), 'imbalanced': clips.motion_only | clips.look_only, 'golden': clips.golden}[arm.members]
     mq, vq = (clips.vq, clips.mq) if arm.reversed else (clips.mq, clips.vq)
-    keep = np.where(member, keep_probability(mq, vq) if arm.dropout else 1.0, 0.0)
+    keep = np.where(member, acceptance_probability(mq, vq) if arm.dropout else 1.0, 0.0)
     if not keep.any():
         raise ValueError(f'no clip can be drawn in the arm {arm.name!r}')
     return Plan(law=law_from_quality(mq, vq, arm.law), keep=keep.astype(np.float32))

@@ -23,5 +23,5 @@ def kinds_of(clips, least=1):
 
 def learned_plan(q, names, labels):
     """The Plan of shares of draws q [B, K] for clips of kinds labels [N]: laws over B equal buckets, and how often each clip is drawn."""
-    law = LearnedLaw(kinds=names, weight=weights(q, np.bincount(labels, minlength=len(names))))
-    return Plan(law=law.laws(labels), keep=law.keep(labels).astype(np.float32))
+    law = LearnedLaw(groups=names, weight=weights(q, np.bincount(labels, minlength=len(names))))
+    return Plan(law=law.laws(labels), keep=law.acceptance(labels).astype(np.float32))

@@ -14,7 +14,7 @@ from scipy.special import expit, logit
 
 import tqd_jax.training.loop as loop
 from tqd_jax.clips.read import read_clip
-from tqd_jax.timesteps.quality import QUADRANTS
+from tqd_jax.timesteps.quadrants import QUADRANTS
 from tqd_jax.training.programs import compile_train
 from transfer_jax.runtime.errors import UserError
 from transfer_jax.runtime.metrics import read_metrics

@@ -35,7 +35,7 @@ def learned(given, tmp_path_factory, compiled):
 
 def test_noise_teaches_little_and_the_page_says_so(learned):
     record = json.loads((learned / 'law.json').read_text())
-    assert (record['kinds'], record['clips'], record['target'], record['t'], record['step']) == (['good', 'noise'], [8, 7], 'good',
+    assert (record['groups'], record['clips'], record['target'], record['t'], record['step']) == (['good', 'noise'], [8, 7], 'good',
                                                                                                [0.25, 0.75], 0)
     shares, weight = np.array(record['shares']), np.array(record['weight'])
     np.testing.assert_allclose(shares.sum(1), 1, rtol=1e-6)
@@ -50,7 +50,7 @@ def test_who_wants_noise_gets_noise(given, tmp_path):
     """The target is not the first kind: what is found for each must not change places."""
     small.run(tmp_path, 'learn', **{**LEARN, 'data.clips': given, 'learn.by': 'source', 'learn.target': 'noise'})
     record = json.loads((tmp_path / 'law.json').read_text())
-    assert record['kinds'] == ['good', 'noise'] and record['clips'] == [8, 7]
+    assert record['groups'] == ['good', 'noise'] and record['clips'] == [8, 7]
     assert (np.array(record['shares'])[:, 0] < 0.3).all(), 'good clips are to be drawn as if they were noise'
 
 
@@ -120,7 +120,7 @@ def test_keys_that_contradict_each_other_are_told(changes, message, tmp_path):
 
 
 @pytest.mark.parametrize(('text', 'message'), [
-    ('{', 'Expecting property name'), ('{"by": "source", "weight": [[1]]}', "it has no 'kinds'"),
+    ('{', 'Expecting property name'), ('{"by": "source", "weight": [[1]]}', "it has no 'groups'"),
     ('{"by": "source", "kinds": ["good"], "weight": [[-1]]}', 'weights are finite'),
     ('{"by": "source", "kinds": ["a", "a"], "weight": [[1, 1]]}', 'kinds are names'), ('[]', 'is no law')])
 def test_a_file_that_is_no_law_is_told(text, message, tmp_path):

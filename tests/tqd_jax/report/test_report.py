@@ -16,7 +16,7 @@ from tqd_jax.clips.write import write_clip
 from tqd_jax.report import plots
 from tqd_jax.report.page import correlation, largest_gap, write_report
 from tqd_jax.report.results import Evaluation, read_results
-from tqd_jax.timesteps.quality import QUADRANTS, quadrant
+from tqd_jax.timesteps.quadrants import QUADRANTS, quadrant
 
 CLIPS, BINS, GRID = 200, 40, 400
 FILES = ('scores.parquet', 'skipped.jsonl', 'drawn.npz', 'evaluation.jsonl', 'metrics.jsonl', 'samples.json', 'samples', 'summary.json',
@@ -138,7 +138,7 @@ def test_one_clip_and_one_evaluation_are_enough(tmp_path):
     density[3] = 1
     np.savez(tmp_path / 'drawn.npz', counts=counts, grid=(np.arange(GRID) + 0.5) / GRID, law_density=density)
     page = write_report(tmp_path).read_text(encoding='utf-8')
-    assert 'Pearson r = undefined' in page and 'Step 0.' in page and 'Never drawn: motion only, look only, poor clips.' in page
+    assert 'Pearson r = undefined' in page and 'Step 0.' in page and 'Never drawn: motion only, visual only, poor clips.' in page
     assert 'No clip was skipped.' in page and 'change of the loss' not in page
 
 

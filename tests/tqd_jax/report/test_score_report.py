@@ -148,13 +148,14 @@ def test_copies_are_told_from_near_duplicates(tmp_path):
 
 def test_words_units_and_meanings_are_one_and_the_same(page):
     words = Reader(page).words
-    assert {'motion only', 'look only'} <= set(words) and not re.search(r'<td class="short">(motion|look)</td><td[^>]*>(moves|looks)', page)
+    assert {'motion only', 'visual only'} <= set(words)
+    assert not re.search(r'<td class="short">(motion|look)</td><td[^>]*>(moves|looks)', page)
     assert not re.search(r'Distribution of visual', page) and 'Distribution of look, 0 to 1' in page
     for text in ('Distribution of motion, diagonals / s', 'pixels: of the file', 'frames / s: mean rate',
                  'detail / (1 + noise / 2 + blockiness / 4 + banding / 0.2): where nothing is broken, look is detail'):
         assert text in page
     figure = plots.scatter(*np.zeros((2, 1)), np.zeros(1, int), 'motion', 'look')
-    assert [text.get_text() for text in figure.axes[0].get_legend().get_texts()] == ['poor', 'look only', 'motion only', 'golden']
+    assert [text.get_text() for text in figure.axes[0].get_legend().get_texts()] == ['poor', 'visual only', 'motion only', 'golden']
 
 
 def test_reasons_are_of_a_kind_whatever_their_numbers():

@@ -6,16 +6,20 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from tqd_jax.timesteps.acceptance import acceptance_probability
+from tqd_jax.timesteps.density import CHUNK, mean_density
 from tqd_jax.timesteps.law import Base, log_prob, sample_timesteps
-from tqd_jax.timesteps.quality import AT_ONCE, LawConfig, keep_probability, law_from_quality, mean_density, quadrant, tqd_parameters
+from tqd_jax.timesteps.quadrants import quadrant
+from tqd_jax.timesteps.quality import LawConfig, law_from_quality
+from tqd_jax.timesteps.tqd import tqd_parameters
 
-LEVELS = (np.arange(4000) + 0.5) / 4000
+UNIFORMS = (np.arange(4000) + 0.5) / 4000
 
 
 def mean_t(mq, vq, config):
-    size = LEVELS.size
+    size = UNIFORMS.size
     law = law_from_quality(np.full(size, mq), np.full(size, vq), config)
-    return float(np.mean(sample_timesteps(law, jnp.asarray(LEVELS, jnp.float32))))
+    return float(np.mean(sample_timesteps(law, jnp.asarray(UNIFORMS, jnp.float32))))
 
 
 def test_the_mean_of_the_beta_law_is_mu():
@@ -56,7 +60,7 @@ def test_minimum_noise_leaves_good_looks_alone():
 
 
 def test_poor_clips_are_dropped_and_good_ones_kept():
-    np.testing.assert_allclose(keep_probability([0.1, 0.9, 1.0], [0.2, 0.1, 1.0]), [0.2, 0.9, 1.0])
+    np.testing.assert_allclose(acceptance_probability([0.1, 0.9, 1.0], [0.2, 0.1, 1.0]), [0.2, 0.9, 1.0])
 
 
 def test_quadrants():
@@ -72,14 +76,14 @@ def test_bad_scores_and_configs_are_refused():
         LawConfig(kappa_base=9.0)
 
 
-@pytest.mark.parametrize('count', [1, AT_ONCE, 2 * AT_ONCE + 7])
+@pytest.mark.parametrize('count', [1, CHUNK, 2 * CHUNK + 7])
 def test_a_mean_density_is_scipys_however_many_clips(count):
     rng, t = np.random.default_rng(count), np.array([0.1, 0.5, 0.8])
     mq, vq, weights = rng.uniform(size=(3, count))
-    asked = []
+    sizes = []
 
     def laws_of(clips):
-        asked.append(len(clips))
+        sizes.append(len(clips))
         return law_from_quality(mq[clips], vq[clips], LawConfig())
 
     found = mean_density(laws_of, rng.permutation(count), np.ones(count), t)
@@ -87,4 +91,4 @@ def test_a_mean_density_is_scipys_however_many_clips(count):
     density = stats.beta(alpha, beta).pdf(t[:, None])
     np.testing.assert_allclose(found, density.mean(1), rtol=1e-4)
     np.testing.assert_allclose(mean_density(laws_of, np.arange(count), weights, t), density @ weights / weights.sum(), rtol=1e-4)
-    assert set(asked) == {AT_ONCE}, 'another size is another program'
+    assert set(sizes) == {CHUNK}, 'another size is another program'

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import scipy.stats as st
 
-from tqd_jax.timesteps.law import BINS, Base, beta_quantile, log_prob, make_law, sample_timesteps, stratified_levels
+from tqd_jax.timesteps.law import BINS, Base, beta_quantile, log_prob, make_law, sample_timesteps, stratified_uniforms
 
 N = 20_000
 SKEWED = tuple(np.exp(-np.arange(12) / 4.0))
@@ -87,12 +87,12 @@ def test_a_shift_is_a_logit_offset():
     np.testing.assert_allclose(logit(moved) - logit(still), 1.1, rtol=2e-5)
 
 
-def test_levels_are_stratified_and_uniform():
+def test_uniforms_are_stratified_and_uniform():
     size = 64
-    draw = jax.jit(jax.vmap(lambda key: stratified_levels(key, jax.random.uniform(jax.random.fold_in(key, 1), (size,)))))
-    levels = np.asarray(draw(jax.random.split(jax.random.key(0), 500)))
-    assert (np.sort((levels * size).astype(int), axis=1) == np.arange(size)).all()
-    assert st.kstest(levels[:, 7], st.uniform.cdf).pvalue > 1e-3
+    draw = jax.jit(jax.vmap(lambda key: stratified_uniforms(key, jax.random.uniform(jax.random.fold_in(key, 1), (size,)))))
+    uniforms = np.asarray(draw(jax.random.split(jax.random.key(0), 500)))
+    assert (np.sort((uniforms * size).astype(int), axis=1) == np.arange(size)).all()
+    assert st.kstest(uniforms[:, 7], st.uniform.cdf).pvalue > 1e-3
 
 
 def test_one_compilation_serves_every_law():

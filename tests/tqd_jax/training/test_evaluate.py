@@ -10,7 +10,7 @@ import pytest
 from tqd_jax.diffusion.objective import Objective
 from tqd_jax.diffusion.path import Path
 from tqd_jax.latents.pixels import PixelCodec
-from tqd_jax.timesteps.quality import QUADRANTS
+from tqd_jax.timesteps.quadrants import QUADRANTS
 from tqd_jax.training.evaluation import NOISE_BUCKETS, ValidationBatch, loss_scalars, loss_table, motion_and_look, validation_batches
 from tqd_jax.training.step import eval_step
 

@@ -1,0 +1,27 @@
+"""Timestep-aware quality decoupling (arXiv 2603.25527): motion teaches noisy t, visual quality clean t, by a Beta law of both scores."""
+import numpy as np
+
+from tqd_jax.timesteps.law import make_law
+
+
+def beta(mq, vq, config):
+    """The paper's Law [B]: t ~ Beta(tqd_parameters), then the shift; the Beta law takes the place of config.base."""
+    a, b = tqd_parameters(mq, vq, config.kappa_base, config.kappa_max, config.min_parameter)
+    return make_law(mq.size, alpha=a, beta=b, shift=config.shift)
+
+
+def exact_base(mq, vq, config):
+    """The paper's tilt as the quantile level of config.base: Law [B]. With kappa_base = 2, mq = vq gives Beta(1, 1), the base itself."""
+    a, b = tqd_parameters(mq, vq, 2.0, config.kappa_max, config.min_parameter)
+    return make_law(mq.size, alpha=a, beta=b, base=config.base, shift=config.shift)
+
+
+def tqd_parameters(mq, vq, kappa_base, kappa_max, min_parameter=0.0):
+    """TQD's Beta parameters (arXiv 2603.25527): (mu kappa, (1 - mu) kappa).
+
+    mu = 0.5 + 0.5 (mq - vq), kappa = kappa_base + (kappa_max - kappa_base) |mq - vq|.
+    At |mq - vq| -> 1 the smaller one tends to 0 and the density diverges at an end of [0, 1]; min_parameter bounds it from below.
+    """
+    mu = 0.5 + 0.5 * (mq - vq)
+    kappa = kappa_base + (kappa_max - kappa_base) * np.abs(mq - vq)
+    return np.maximum(mu * kappa, min_parameter), np.maximum((1 - mu) * kappa, min_parameter)

@@ -3,6 +3,7 @@
     python -m benchmarks.law_cost [--batch 16] [--rounds 40]
 """
 import argparse
+import dataclasses
 import functools
 from unittest import mock
 
@@ -11,35 +12,37 @@ import numpy as np
 
 from benchmarks.timing import interleaved, ratio_of_medians, write_page
 from configs.video import get_config
+from tqd_jax.data.batch import uniform_batch
+from tqd_jax.diffusion.objective import init_frozen
 from tqd_jax.models.wan import model as wan
 from tqd_jax.timesteps.quality import LawConfig, law_from_quality
 from tqd_jax.training import step
+from tqd_jax.training.optimizer import make_optimizer
 from tqd_jax.training.run import make_objective, model_config
-from tqd_jax.training.state import init_state, make_optimizer
+from tqd_jax.training.state import init_state
 from transfer_jax.runtime.keys import example_keys
 
 
 def uniform_timesteps(objective, batch, number):
     """t [B] uniform, with no law at all."""
-    return jax.vmap(jax.random.uniform)(example_keys(objective.seed, 't', number, batch['example']))
+    return jax.vmap(jax.random.uniform)(example_keys(objective.seed, 't', number, batch.example))
 
 
 def compiled_step(config, size, draw):
     """A function that runs one whole training step of the shipped config and blocks, its timesteps drawn by `draw`."""
     model, (optimizer, _) = model_config(config.model), make_optimizer(config.train)
-    objective, batch = make_objective(config, model), make_batch(model, size)
-    state = init_state(wan.init_params(model, jax.random.key(0)), optimizer)
+    objective, batch = make_objective(config.train, model, config.seed), make_batch(model, size)
+    state, frozen = init_state(wan.init_params(model, jax.random.key(0)), optimizer), init_frozen(objective, {})
     with mock.patch.object(step, 'draw_timesteps', draw):
-        program = jax.jit(functools.partial(step.train_step, objective, optimizer, 1, 0.99)).lower(state, batch).compile()
-    return lambda: jax.block_until_ready(program(state, batch))
+        program = jax.jit(functools.partial(step.train_step, objective, optimizer, 1, 0.99)).lower(state, frozen, batch).compile()
+    return lambda: jax.block_until_ready(program(state, frozen, batch))
 
 
 def make_batch(model, size):
     """Random frames with the laws of random clips."""
     rng = np.random.default_rng(0)
-    return {'frames': rng.integers(0, 256, (size, 8, 32, 32, 3), dtype=np.uint8), 'tokens': np.zeros((size, model.text_len), np.int32),
-            'example': np.arange(size, dtype=np.uint32), 'clip': np.arange(size, dtype=np.int32), 'weight': np.ones(size, np.float32),
-            'law': law_from_quality(rng.random(size), rng.random(size), LawConfig())}
+    batch = uniform_batch(rng.integers(0, 256, (size, 8, 32, 32, 3), dtype=np.uint8), np.zeros((size, model.text_len), np.int32))
+    return dataclasses.replace(batch, law=law_from_quality(rng.random(size), rng.random(size), LawConfig()))
 
 
 def main():

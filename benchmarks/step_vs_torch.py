@@ -50,7 +50,7 @@ def jax_step(config, params, inputs):
     optimizer = optax.chain(optax.clip_by_global_norm(CLIP), optax.adamw(RATE, weight_decay=DECAY))
 
     def step(params, state):
-        loss, grads = jax.value_and_grad(lambda params: jnp.mean(jnp.square(predict(params, x, t, text) - target)))(params)
+        loss, grads = jax.value_and_grad(lambda params: jnp.mean(jnp.square(predict(params, {}, x, t, text) - target)))(params)
         updates, state = optimizer.update(grads, state, params)
         return optax.apply_updates(params, updates), state, loss
 

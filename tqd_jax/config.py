@@ -1,9 +1,10 @@
 """What the main job's config may hold: one rule a key. The configs in configs/ say what each key is for."""
 import pathlib
 
-from tqd_jax.data.streams import Bucket
+from tqd_jax.data.buckets import Bucket
 from tqd_jax.diffusion import path as flow
 from tqd_jax.diffusion import sampler
+from tqd_jax.latents.pixels import PixelCodec
 from tqd_jax.models.wan.config import PRESETS
 from tqd_jax.timesteps import learned as learned_law
 from tqd_jax.timesteps import quality as law
@@ -145,9 +146,7 @@ def check_whole(config):
     patch = PRESETS[config.model.preset].patch
     for w, h, f in config.data.buckets:
         _named('data.buckets', Bucket, width=w, height=h, frames=f)
-        if (f % patch[0], h % patch[1], w % patch[2]) != (0, 0, 0):
-            raise UserError(f'config.data.buckets: {(w, h, f)} (width, height, frames) is not divisible by the patch of model.preset='
-                            f'{config.model.preset}: {patch[2]} x {patch[1]} x {patch[0]}')
+        _named(f'data.buckets: {(w, h, f)} (width, height, frames)', PixelCodec().check, frames=f, height=h, width=w, patch=patch)
     if config.train.precondition is not None and config.train.precondition[1] <= 0:
         raise UserError(f'config.train.precondition = {tuple(config.train.precondition)}: (mean, standard deviation), the second positive')
     if config.align.clips < config.align.chunks:

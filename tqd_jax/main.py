@@ -15,17 +15,19 @@ from absl import flags
 
 from tqd_jax import config as rules
 from tqd_jax.gradients.align import align
-from tqd_jax.gradients.bins import forget
+from tqd_jax.gradients.bins import remove_store
 from tqd_jax.gradients.learn import learn
-from tqd_jax.report.gradients import said
+from tqd_jax.report.gradients import summary
 from tqd_jax.report.page import write_report
 from tqd_jax.timesteps.quadrants import QUADRANTS
 from tqd_jax.training.evaluation import loss_scalars, loss_table, validation_batches
-from tqd_jax.training.loop import require_same_config, train
+from tqd_jax.training.loop import train
 from tqd_jax.training.programs import compile_eval
+from tqd_jax.training.resume import require_same_config
 from tqd_jax.training.run import check_start
 from tqd_jax.training.samples import draw_samples
-from tqd_jax.training.workdir import pilot_state, prepare_once, prepared, trained
+from tqd_jax.training.weights import averaged_weights
+from tqd_jax.training.workdir import prepare_once, prepared, probe_state, trained
 from transfer_jax.runtime.app import define_flags, run_app
 from transfer_jax.runtime.checkpoint import Checkpoints, save_weights
 from transfer_jax.runtime.errors import UserError
@@ -68,13 +70,13 @@ def train_mode(config, workdir):
         return
     check_start(config, fresh=latest is None)
     run = prepared(config, workdir)
-    state, stopped = train(run)
+    state, frozen, stopped = train(run)
     if stopped:
         print(f'stopped and saved at step {int(state.step)}; the same command goes on from there')
         return
-    record = draw_samples(run, state.ema)
+    record = draw_samples(run, state.average, frozen)
     if jax.process_index() == 0:
-        finish(run, state, record)
+        finish(run, state, frozen, record)
 
 
 def score_mode(config, workdir):
@@ -90,53 +92,53 @@ def score_mode(config, workdir):
 
 def sample_mode(config, workdir):
     """Draws samples from the newest checkpoint."""
-    run, state = trained(config, workdir)
-    draw_samples(run, state.ema)
+    run, state, frozen = trained(config, workdir)
+    draw_samples(run, state.average, frozen)
     print(f'samples of step {int(state.step)}: {workdir / "samples"}')
 
 
 def eval_mode(config, workdir):
-    """Prints and writes (eval.json) the newest checkpoint's loss by noise bucket and quality quadrant."""
-    run, state = trained(config, workdir)
-    loss, count = loss_table(compile_eval(run), state.ema, validation_batches(run.library, run.loader, run.validation))
+    """Prints and writes (eval.json) the newest checkpoint's loss by noise bin and quality quadrant."""
+    run, state, frozen = trained(config, workdir)
+    loss, count = loss_table(compile_eval(run), (state.average, frozen), validation_batches(run.library, run.loader, run.validation))
     record = {'step': int(state.step), 'loss': np.where(count > 0, loss, -1).tolist(), 'count': count.tolist(), **loss_scalars(loss, count)}
     (workdir / 'eval.json').write_text(json.dumps(record))
-    print(f'step {int(state.step)}, loss by noise bucket, {len(run.validation)} validation clips')
+    print(f'step {int(state.step)}, loss by noise bin, {len(run.validation)} validation clips')
     for name, row in zip(QUADRANTS, loss, strict=True):
         print(f'{name:>8} ' + ' '.join(f'{value:.4f}' for value in row))
 
 
 def align_mode(config, workdir):
     """Compares gradients of golden clips with those of worse copies of them; writes alignment.json and the report."""
-    run, state = pilot_state(config, workdir)
-    record = {'step': int(state.step), **align(run, state.ema)}
+    run, state, frozen = probe_state(config, workdir)
+    record = {'step': int(state.step), **align(run, state.average, frozen)}
     if jax.process_index() == 0:
         write_atomically(workdir / 'alignment.json', json.dumps(record, allow_nan=False).encode())
-        forget(workdir, 'align')
+        remove_store(workdir, 'align')
         write_report(workdir)
-        print(f'gradients at step {record["step"]}, {record["clips"]} golden clips: {said(record)}\nreport: {workdir / "report.html"}')
+        print(f'gradients at step {record["step"]}, {record["clips"]} golden clips: {summary(record)}\nreport: {workdir / "report.html"}')
 
 
 def learn_mode(config, workdir):
-    """Learns when and how often each kind of clips should teach, from gradients; writes law.json and the report."""
-    run, state = pilot_state(config, workdir)
-    record = {'step': int(state.step), **learn(run, state.ema)}
+    """Learns when and how often each group of clips should teach, from gradients; writes law.json and the report."""
+    run, state, frozen = probe_state(config, workdir)
+    record = {'step': int(state.step), **learn(run, state.average, frozen)}
     if jax.process_index() == 0:
         write_atomically(workdir / 'law.json', json.dumps(record, allow_nan=False).encode())
-        forget(workdir, 'learn')
+        remove_store(workdir, 'learn')
         write_report(workdir)
         print(f'law for clips like "{record["target"]}", at step {record["step"]}: {workdir / "law.json"}\n'
               f'report: {workdir / "report.html"}\n'
               f'to train by it, in another --workdir: --config.law.kind=learned --config.law.file={workdir / "law.json"}')
 
 
-def finish(run, state, record):
+def finish(run, state, frozen, record):
     """Weights, facts and, when all the rest is there, the report; record is that of the samples."""
     (run.workdir / 'report.html').unlink(missing_ok=True)
-    save_weights(run.workdir / 'weights.npz', state.ema)
+    save_weights(run.workdir / 'weights.npz', averaged_weights(state, frozen))
     _write_facts(run.config, run.workdir, {
         'mode': 'train', 'steps': int(state.step), 'clips': len(run.library),
-        'parameters': sum(leaf.size for leaf in jax.tree.leaves(state.params)),
+        'parameters': sum(leaf.size for leaf in jax.tree.leaves((state.trained, frozen['model']))),
         'sample_motion': float(np.mean(record['samples']['motion'])), 'data_motion': float(np.mean(record['data']['motion'])),
         'validates_on_training_clips': bool(np.isin(run.validation, run.training).all())})
     write_report(run.workdir)

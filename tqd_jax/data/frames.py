@@ -18,8 +18,8 @@ LONG = 150.0  # s; a longer clip is never decoded whole, which Limits would refu
 class FrameStore:
     """Frames of the library's clips, `fps` a second, shrunk to cover a bucket.
 
-    paths, ids, durations: per clip. folder: where decoded clips are kept as uint8 .npy files, named by content hash, rate and size; None
-    decodes the wanted window from the file each time, as is always done with long clips.
+    paths, ids, durations: per clip. folder: of decoded clips, uint8 .npy files named by content hash, rate and size; None
+    decodes the window from the file each time, as is always done with long clips.
     """
     paths: tuple
     ids: tuple
@@ -28,7 +28,7 @@ class FrameStore:
     folder: str | None
 
     def window(self, clip, bucket, place):
-        """uint8 [bucket.frames, h, w, 3] from `place` in [0, 1] of the room there is; the last frame is held where a clip ends early.
+        """uint8 [bucket.frames, h, w, 3] from `place` in [0, 1] of the room there is; the last frame is repeated where a clip ends early.
 
         Raises BadClip where the file cannot be decoded any more.
         """
@@ -38,14 +38,13 @@ class FrameStore:
             read = functools.partial(read_clip, self.paths[clip], rate=self.fps, seconds=seconds, short_side=side)
             try:
                 frames = read(start=start).frames
-            except BadClip:  # its header may promise more than there is: longer sound, a lost end
+            except BadClip:  # the header may promise more than the file has: longer sound, a lost end
                 frames = read(start=0.0).frames
         else:
             frames = self._cached(clip, bucket)
             start = int(place * (max(0, len(frames) - bucket.frames) + 1 - 1e-9))
             frames = frames[start:start + bucket.frames]
-        held = np.minimum(np.arange(bucket.frames), len(frames) - 1)
-        return frames[held]
+        return frames[np.minimum(np.arange(bucket.frames), len(frames) - 1)]
 
     def _cached(self, clip, bucket):
         side = max(bucket.width, bucket.height)
@@ -54,7 +53,7 @@ class FrameStore:
             frames = read_clip(self.paths[clip], rate=self.fps, short_side=side).frames
             path.parent.mkdir(parents=True, exist_ok=True)
             part = path.with_name(f'.{path.stem}-{secrets.token_hex(4)}.part')  # two workers may want the same clip at once
-            data = io.BytesIO()  # np.save to a file does not tell of a full disk
+            data = io.BytesIO()  # np.save to a file does not report a full disk
             np.save(data, frames)
             try:
                 part.write_bytes(data.getbuffer())

@@ -13,11 +13,12 @@ import pyarrow.parquet
 from tqd_jax.clips.manifest import read_clips
 from tqd_jax.clips.places import join
 from tqd_jax.clips.render import render_library
-from tqd_jax.data.streams import Bucket, assign_bucket, hashed_uniform
+from tqd_jax.data.buckets import Bucket, assign_bucket
+from tqd_jax.data.streams import hashed_uniform
 from tqd_jax.scoring import engine as score
 from tqd_jax.scoring.row import Settings
 from tqd_jax.scoring.table import is_scored, load_maps, rows_of, save_maps, write_scores
-from tqd_jax.text.words import tokenize
+from tqd_jax.text.words import HashedWords
 from tqd_jax.timesteps.acceptance import acceptance_probability
 from tqd_jax.timesteps.learned import LearnedLaw, groups_of
 from tqd_jax.timesteps.quadrants import quadrant
@@ -128,7 +129,7 @@ def load_library(data, workdir, text_len, vocab, law):
         bucket=np.array([assign_bucket(*clip, buckets, data.fps) for clip in clips]),
         keep=keep if data.dropout == 'sampler' else np.ones_like(keep),
         weight=(weights[source] * (keep if data.dropout == 'weight' else 1.0)).astype(np.float32),
-        captions=column('caption'), tokens=np.stack([tokenize(c, text_len, vocab) for c in table['caption'].to_pylist()]),
+        captions=column('caption'), tokens=HashedWords(length=text_len, vocab=vocab).prepare(table['caption'].to_pylist()),
         law=law, kind=kind, mq=mq, vq=vq, width=column('width'), height=column('height'), duration=column('duration'))
 
 

@@ -11,6 +11,7 @@ import numpy as np
 from absl import flags
 
 from tqd_jax.clips.places import BadClip
+from tqd_jax.data.batch import Batch
 from tqd_jax.data.frames import FrameStore
 from tqd_jax.data.library import Library
 from tqd_jax.data.streams import Stream
@@ -30,16 +31,16 @@ class Loader:
     processes: int = 1
 
     def __call__(self, number, clips):
-        """Batch `number` of clips [B] (this process's rows): the dict of ARCHITECTURE.md's contract."""
+        """The Batch `number` of clips [B], this process's rows of it, as numpy arrays."""
         clips, examples = clips[self.rows], (number * self.batch + self.rows).astype(np.uint32)
         bucket = self.library.bucket_of(clips[0])
         frames = [self._frames(clip, example, bucket) for clip, example in zip(clips, examples, strict=True)]
         library = self.library
-        return {'frames': np.stack(frames), 'tokens': library.tokens[clips], 'example': examples, 'clip': clips.astype(np.int32),
-                'weight': library.weight[clips], 'law': library.laws(clips)}
+        return Batch(video=np.stack(frames), text=library.tokens[clips], example=examples, clip=clips.astype(np.int32),
+                     weight=library.weight[clips], law=library.laws(clips))
 
     def whole(self, clips):
-        """The arrays of all the clips [B] of one bucket, the middle of each, the same on every process."""
+        """The Batch of all the clips [B] of one bucket, the middle of each, the same on every process."""
         return dataclasses.replace(self, batch=len(clips), crop='center', process=0, processes=1)(0, clips)
 
     @property
@@ -73,7 +74,7 @@ def crop(frames, bucket, x, y):
 def make_batches(library, loader, clips):
     """The endless grain MapDataset of batches over the library's rows `clips` [n]: dataset[b] is batch b.
 
-    Batches of a bucket come in proportion to the kept clips in it, and rows within a batch by the sources' rates.
+    Batches of a bucket come in proportion to the accepted clips in it, and rows within a batch by the sources' rates.
     """
     streams = _streams(library, clips, loader.seed)
     buckets = {}
@@ -98,16 +99,16 @@ def iterate(batches, start, stop, *, workers, prefetch):
 
 
 def _streams(library, clips, seed):
-    """{(bucket, source): (stream, its share of all draws)}; a source's rate is spread over its buckets by the clips kept there."""
+    """{(bucket, source): (stream, its share of all draws)}; a source's rate is spread over its buckets by the clips accepted there."""
     clips = np.asarray(clips)
-    streams, kept_of_source = {}, np.bincount(library.source[clips], weights=library.keep[clips], minlength=len(library.rates))
+    streams, accepted = {}, np.bincount(library.source[clips], weights=library.keep[clips], minlength=len(library.rates))
     for bucket in np.unique(library.bucket[clips]):
         for source in np.unique(library.source[clips]):
             rows = clips[(library.bucket[clips] == bucket) & (library.source[clips] == source)]
             if not library.keep[rows].any():
                 continue
-            stream = Stream(clips=rows, ids=library.ids[rows], keep=library.keep[rows], seed=seed)
-            streams[bucket, source] = stream, library.rates[source] * library.keep[rows].sum() / kept_of_source[source]
+            stream = Stream(clips=rows, ids=library.ids[rows], acceptance=library.keep[rows], seed=seed)
+            streams[bucket, source] = stream, library.rates[source] * library.keep[rows].sum() / accepted[source]
     return streams
 
 

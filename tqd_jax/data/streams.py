@@ -1,10 +1,9 @@
 """Which clip is draw i: endless streams, a pure function of (seed, epoch, clip id), per source and bucket.
 
-An epoch of a stream is its library in a shuffled order, each clip kept with its probability: quality dropout by acceptance, so that
-batches stay full. Streams never end, so a small bucket or source loses nothing: what does not fill a batch comes in the next one.
+An epoch of a stream is its library in a shuffled order, each clip accepted with its probability: quality dropout that leaves batches
+full. Streams never end, so a small bucket or source loses nothing: what does not fill a batch comes in the next one.
 """
 import bisect
-import dataclasses
 import functools
 import sys
 import threading
@@ -26,24 +25,25 @@ def hashed_uniform(seed, salt, ids):
     return (z >> np.uint64(11)).astype(np.float64) * 2.0**-53
 
 
-HELD = 2  # epochs: batches that are loaded side by side may lie on both sides of the end of one
+CACHED = 2  # epochs: batches that are loaded side by side may lie on both sides of the end of one
 
 
 class Stream:
     """An endless, randomly accessible sequence of clip numbers: stream[i] for any i >= 0.
 
-    Threads may share one: what it keeps of the epochs met so far is a function of (seed, epoch, id) and changes under a lock.
+    Threads may share one: its cache of epochs is a function of (seed, epoch, id) and changes under a lock.
 
-    clips: int [n], rows of the library. ids: uint64 [n], their content hashes. keep: [n] in [0, 1].
-    Raises UserError if no clip can be kept.
+    clips: int [n], rows of the library. ids: uint64 [n], their content hashes. acceptance: probability [n] of being in an epoch.
+    Raises UserError if every acceptance is 0.
     """
 
-    def __init__(self, *, clips, ids, keep, seed):
-        if not np.any(np.asarray(keep) > 0):
+    def __init__(self, *, clips, ids, acceptance, seed):
+        if not np.any(np.asarray(acceptance) > 0):
             raise UserError(f'quality dropout keeps none of {len(clips)} clips: every max(mq, vq) is 0; set config.data.dropout=none')
-        self._clips, self._ids, self._keep, self._seed = np.asarray(clips), np.asarray(ids, np.uint64), np.asarray(keep), seed
-        self._lock, self._ends = threading.Lock(), [0]  # ends: of the epochs met so far
-        self._orders = {}  # {epoch: its clips} of the last HELD epochs asked for
+        self._clips, self._ids = np.asarray(clips), np.asarray(ids, np.uint64)
+        self._acceptance, self._seed = np.asarray(acceptance), seed
+        self._lock, self._ends = threading.Lock(), [0]  # ends: index behind the last draw of epoch 0, 1, ...
+        self._orders = {}  # {epoch: its clips} of the last CACHED epochs in use
 
     def __len__(self):
         return sys.maxsize
@@ -57,34 +57,16 @@ class Stream:
             return int(self._order(number)[index - self._ends[number]])
 
     def _order(self, number):
-        """epoch(number), from the last HELD ones where it is there; the lock is held."""
+        """epoch(number), from the cache where it is there; the caller holds the lock."""
         order = self._orders.pop(number) if number in self._orders else self.epoch(number)
-        self._orders = dict([*self._orders.items(), (number, order)][-HELD:])
+        self._orders = dict([*self._orders.items(), (number, order)][-CACHED:])
         return order
 
-    def __reduce__(self):  # for worker processes: what it is made of, without lock and epochs
-        return functools.partial(Stream, clips=self._clips, ids=self._ids, keep=self._keep, seed=self._seed), ()
+    def __reduce__(self):  # for worker processes: without the lock and the cache
+        return functools.partial(Stream, clips=self._clips, ids=self._ids, acceptance=self._acceptance, seed=self._seed), ()
 
     def epoch(self, number):
         """The clips of one epoch in order: int [<= n]; acceptance and order are functions of (seed, epoch, id) alone."""
-        kept = np.flatnonzero(hashed_uniform(self._seed, 2 * number, self._ids) < self._keep)
-        return self._clips[kept[np.argsort(hashed_uniform(self._seed, 2 * number + 1, self._ids[kept]), kind='stable')]]
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Bucket:
-    """One shape of a batch: width and height in pixels, frames. Raises ValueError unless all are positive."""
-    width: int
-    height: int
-    frames: int
-
-    def __post_init__(self):
-        if min(self.width, self.height, self.frames) < 1:
-            raise ValueError(f'a bucket is (width, height, frames), all positive, got {dataclasses.astuple(self)}')
-
-
-def assign_bucket(width, height, duration, buckets, fps):
-    """Index of a clip's bucket: of those its duration fills, the nearest aspect ratio, then the most frames; None if none is filled."""
-    fits = [i for i, b in enumerate(buckets) if (b.frames - 1) / fps <= duration + 1e-6]
-    stretch = lambda b: abs(np.log((width / height) / (b.width / b.height)))
-    return min(fits, key=lambda i: (round(stretch(buckets[i]), 6), -buckets[i].frames), default=None)
+        accepted = np.flatnonzero(hashed_uniform(self._seed, 2 * number, self._ids) < self._acceptance)
+        order = np.argsort(hashed_uniform(self._seed, 2 * number + 1, self._ids[accepted]), kind='stable')
+        return self._clips[accepted[order]]

@@ -10,41 +10,59 @@ import jax.numpy as jnp
 
 from tqd_jax.diffusion.path import Path, loss_per_example
 from tqd_jax.latents.codec import Codec
+from tqd_jax.text.encoder import TextEncoder
 from tqd_jax.timesteps.law import sample_timesteps, stratified_uniforms
 from transfer_jax.runtime.keys import example_keys, stream_key
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Objective:
-    """What is trained: model(params, x, t, tokens) -> output, on which path, through which codec, from which seed."""
+    """What is trained: model(trained, frozen, x, t, text) -> output, on which path, between which codec and text encoder, by which seed."""
     model: Callable
     codec: Codec
+    text: TextEncoder
     path: Path
     seed: int
     caption_dropout: float = 0.1
     stratified: bool = True
 
 
+def init_frozen(objective, model):
+    """The tree of what no step changes: {'model': frozen parameters of the model, 'codec': the codec's, 'text': the text encoder's}."""
+    codec, text = (stream_key(objective.seed, name) for name in ('codec', 'text'))
+    return {'model': model, 'codec': objective.codec.init(codec), 'text': objective.text.init(text)}
+
+
 def draw_timesteps(objective, batch, step):
-    """t [B]: each example's law at its own level, which is a function of (seed, step, example)."""
-    uniforms = jax.vmap(jax.random.uniform)(example_keys(objective.seed, 't', step, batch['example']))
+    """t [B]: the quantile of each example's law at a uniform number, which is a function of (seed, step, example)."""
+    uniforms = jax.vmap(jax.random.uniform)(example_keys(objective.seed, 't', step, batch.example))
     if objective.stratified:
         uniforms = stratified_uniforms(stream_key(objective.seed, 'strata', step), uniforms)
     else:
         uniforms = jnp.clip(uniforms, 1e-7, 1 - 1e-7)
-    return sample_timesteps(batch['law'], uniforms)
+    return sample_timesteps(batch.law, uniforms)
 
 
-def losses(objective, params, batch, t, step, stream):
-    """Loss of every example [B] at its t [B], with noise of (seed, stream, step, example)."""
-    x0 = objective.codec.encode(batch['frames'])
-    keys = example_keys(objective.seed, stream, step, batch['example'])
+def losses(objective, trained, frozen, batch, t, step, stream):
+    """Loss of every example [B] at its t [B], with noise of (seed, stream, step, example).
+
+    batch: a Batch, of which video, text and example are read. frozen: the tree of init_frozen.
+    """
+    x0 = latents_of(objective, frozen, batch.video)
+    keys = example_keys(objective.seed, stream, step, batch.example)
     eps = jax.vmap(lambda key: jax.random.normal(key, x0.shape[1:]))(keys)
-    output = objective.model(params, objective.path.noised(x0, eps, t), t, batch['tokens'])
+    text = objective.text.encode(frozen['text'], batch.text)
+    output = objective.model(trained, frozen['model'], objective.path.noised(x0, eps, t), t, text)
     return loss_per_example(output, objective.path.target(x0, eps, t))
 
 
+def latents_of(objective, frozen, video):
+    """float32 latents [B, f, h, w, C] of a Batch's video: uint8 frames go through the codec, latents stay."""
+    return objective.codec.encode(frozen['codec'], video) if video.dtype == jnp.uint8 else video
+
+
 def drop_captions(objective, batch, step):
-    """The batch with each caption replaced by "nothing" (token 0) with probability caption_dropout, for classifier-free guidance."""
-    uniforms = jax.vmap(jax.random.uniform)(example_keys(objective.seed, 'caption', step, batch['example']))
-    return batch | {'tokens': jnp.where((uniforms < objective.caption_dropout)[:, None], 0, batch['tokens'])}
+    """The Batch with each caption replaced by the empty one with probability caption_dropout, for classifier-free guidance."""
+    uniforms = jax.vmap(jax.random.uniform)(example_keys(objective.seed, 'caption', step, batch.example))
+    dropped = (uniforms < objective.caption_dropout).reshape(-1, *(1,) * (batch.text.ndim - 1))
+    return dataclasses.replace(batch, text=jnp.where(dropped, objective.text.empty(), batch.text))

@@ -29,23 +29,32 @@ def solve(velocity, x, grid, solver='heun'):
     return jax.lax.scan(step, x, (grid[:-1], grid[1:]))[0]
 
 
-def guided_velocity(model, path, params, tokens, guidance):
-    """velocity(x, t) = v(nothing) + guidance (v(tokens) - v(nothing)); guidance 1 runs the model once, otherwise on both in one batch."""
+def guided_velocity(velocity, text, empty, guidance):
+    """The function (x, t) -> v(empty) + guidance (v(text) - v(empty)), where v(text) is velocity(x, t [B], text).
 
-    def velocity(x, t):
+    text, empty: encoded captions [B, ...], and the encoded empty caption as often. Guidance 1 runs the model once, otherwise on both in
+    one batch.
+    """
+
+    def guided(x, t):
         times = jnp.full(x.shape[:1], t)
         if guidance == 1:
-            return path.velocity(model(params, x, times, tokens), x, times)
-        xx, tt, words = (jnp.concatenate(pair) for pair in ((x, x), (times, times), (tokens, jnp.zeros_like(tokens))))
-        both = path.velocity(model(params, xx, tt, words), xx, tt)
-        given, nothing = jnp.split(both, 2)
-        return nothing + guidance * (given - nothing)
+            return velocity(x, times, text)
+        xx, tt, both = (jnp.concatenate(pair) for pair in ((x, x), (times, times), (text, empty)))
+        towards, away = jnp.split(velocity(xx, tt, both), 2)
+        return away + guidance * (towards - away)
 
-    return velocity
+    return guided
 
 
-def sample(objective, params, keys, tokens, shape, *, steps, solver, guidance, shift=1.0):
-    """Frames uint8 [B, F, H, W, 3] for tokens [B, L] and one key an example; shape is the latent's (f, h, w, C)."""
+def sample(objective, trained, frozen, keys, text, shape, *, steps, solver, guidance, shift=1.0):
+    """Frames uint8 [B, F, H, W, 3] for prepared captions [B, ...] and one key an example; shape is the latent's (f, h, w, C)."""
     noise = jax.vmap(lambda key: jax.random.normal(key, shape))(keys)
-    velocity = guided_velocity(objective.model, objective.path, params, tokens, guidance)
-    return objective.codec.decode(solve(velocity, noise, time_grid(steps, shift), solver))
+
+    def velocity(x, t, text):
+        return objective.path.velocity(objective.model(trained, frozen['model'], x, t, text), x, t)
+
+    empty = jnp.broadcast_to(objective.text.empty(), text.shape)
+    text, empty = (objective.text.encode(frozen['text'], prepared) for prepared in (text, empty))
+    latents = solve(guided_velocity(velocity, text, empty, guidance), noise, time_grid(steps, shift), solver)
+    return objective.codec.decode(frozen['codec'], latents)

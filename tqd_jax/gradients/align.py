@@ -1,4 +1,5 @@
-"""Gradient alignment on a run's own clips: golden ones against copies of them that are worse in look or in motion alone."""
+"""Gradient alignment on a run's own clips: golden ones against copies of them that are worse in visual quality or in motion alone."""
+import dataclasses
 import math
 
 import jax
@@ -8,75 +9,81 @@ import numpy as np
 from tqd_jax.clips.render import degrade
 from tqd_jax.data.streams import hashed_uniform
 from tqd_jax.gradients.alignment import alignment, crossings, verdict
-from tqd_jax.gradients.bins import by_bucket, kept_for
+from tqd_jax.gradients.bins import bin_store, products_by_bin
 from tqd_jax.gradients.products import copy_chunks, copy_products, layer_groups
 from tqd_jax.timesteps.quadrants import QUADRANTS, quadrant
 from transfer_jax.runtime.errors import UserError
 
-KINDS = ('golden', 'motion', 'visual')  # the copies: as they are, worse in motion, worse in visual quality
+COPIES = ('golden', 'motion', 'visual')  # of every clip: as it is, worse in motion, worse in visual quality
 
 
-def align(run, params):
-    """The record of alignment.json (see described), from config.align and at most config.align.clips golden clips of one bucket.
+def align(run, trained, frozen):
+    """The record of alignment.json (see alignment_record), from config.align and at most config.align.clips golden clips of one bucket.
 
     Raises UserError where fewer golden clips than config.align.chunks are there.
     """
     settings = run.config.align
-    clips = golden_clips(run, settings.clips, settings.chunks)
-    arrays = run.loader.whole(clips)
-    frames = copies(arrays['frames'], settings)
-    chunks = copy_chunks(len(clips), len(KINDS), settings.chunks, settings.draws)
-    tokens = np.tile(arrays['tokens'], (len(KINDS), 1))
-    record = measured(run.objective, params, frames, tokens, chunks, settings.buckets, kept_for(run, 'align', params, clips))
+    rows = golden_clips(run.library, settings.clips, settings.chunks, run.config.seed)
+    clips = worse_copies(run.loader.whole(rows), settings)
+    chunks = copy_chunks(len(rows), len(COPIES), settings.chunks, settings.draws)
+    store = bin_store(run, 'align', (trained, frozen), rows)
+    record = measure_alignment(run.objective, trained, frozen, clips, chunks, settings.buckets, store)
     return {'clips': chunks[0].shape[0] * chunks[0].shape[2] // settings.draws, **record}
 
 
-def golden_clips(run, most, least):
-    """Rows of the library: at most `most` golden clips of the bucket that has most of them, chosen by a hash of their content."""
-    library = run.library
+def golden_clips(library, most, least, seed):
+    """Rows of the library: at most `most` golden clips of the bucket that has most of them, chosen by a hash of their content.
+
+    Raises UserError where there are fewer than `least`.
+    """
     golden = np.flatnonzero(quadrant(library.mq, library.vq) == QUADRANTS.index('golden'))
     golden = golden[library.bucket[golden] == np.bincount(library.bucket[golden], minlength=1).argmax()]
     if len(golden) < least:
         raise UserError(f'{len(golden)} golden clips (mq and vq of at least 1/2) are too few for config.align.chunks = {least}: '
                         'lower it (3 is the least), or give more clips')
-    order = np.argsort(hashed_uniform(run.config.seed, 2**34, library.ids[golden]), kind='stable')
+    order = np.argsort(hashed_uniform(seed, 2**34, library.ids[golden]), kind='stable')
     return golden[order[:most]]
 
 
-def copies(frames, settings):
-    """uint8 [3 N, F, H, W, 3]: the clips [N, F, H, W, 3], then with their motion slowed to settings.speed, then degraded in look."""
-    slow = np.floor(np.arange(frames.shape[1]) * settings.speed + 0.5).astype(int)
+def worse_copies(batch, settings):
+    """The Batch of 3 N rows: the N clips of a Batch, the same with their motion slowed to settings.speed, and with pictures degraded."""
+    slow = np.floor(np.arange(batch.video.shape[1]) * settings.speed + 0.5).astype(int)
     rng = np.random.default_rng(0)
-    look = np.stack([degrade(clip, settings.look, settings.severity, rng)[0] for clip in frames])
-    return np.concatenate([frames, frames[:, slow], look])
+    degraded = np.stack([degrade(clip, settings.look, settings.severity, rng)[0] for clip in batch.video])
+    copies = jax.tree.map(lambda x: np.concatenate([x] * len(COPIES)), batch)
+    return dataclasses.replace(copies, video=np.concatenate([batch.video, batch.video[:, slow], degraded]))
 
 
-def measured(objective, params, frames, tokens, chunks, buckets, kept=None):
-    """What two copies' gradients are to the first's in `buckets` equal buckets of t, as plain lists; see described. kept: see by_bucket."""
-    groups, frames, tokens = layer_groups(params), jnp.asarray(frames), jnp.asarray(tokens)
-    products = lambda bucket: _products(objective, params, frames, tokens, bucket, chunks, groups, buckets)
-    found = by_bucket(products, buckets, label='align', kept=kept)
-    stacked = jax.tree.map(lambda *leaves: np.stack(leaves, axis=1), *found)
-    return {'examples': chunks[0].shape[2], 'chunks': len(chunks[0]), 'groups': groups.names, **described(alignment(stacked), buckets)}
+def measure_alignment(objective, trained, frozen, clips, chunks, bins, store=None):
+    """The record of what copies' gradients are to the first copy's in `bins` equal noise bins, as plain lists; see alignment_record.
 
-
-_products = jax.jit(copy_products, static_argnums=(0, 6, 7))  # compiled once for all the weights of a study
-
-
-def described(found, buckets):
-    """The parts of alignment() over buckets [B, L, ...] for JSON, None for what is not known, with t [B], the buckets' middles.
-
-    'said': for either cosine where the two curves of all parameters cross, and a word (alignment.verdict) on the claim that copies of worse
-    look align better at noisy t and copies of worse motion at clean t.
+    clips: a Batch of copies, chunks: of copy_chunks, store: see products_by_bin.
     """
-    t = (np.arange(buckets) + 0.5) / buckets
-    said = {}
+    layers, clips = layer_groups(trained), jax.tree.map(jnp.asarray, clips)
+    products = lambda noise_bin: _copy_products(objective, trained, frozen, clips, noise_bin, chunks, layers, bins)
+    results = products_by_bin(products, bins, label='align', store=store)
+    products = jax.tree.map(lambda *leaves: np.stack(leaves, axis=1), *results)
+    return {'examples': chunks[0].shape[2], 'chunks': len(chunks[0]), 'layers': layers.names,
+            **alignment_record(alignment(products), bins)}
+
+
+_copy_products = jax.jit(copy_products, static_argnums=(0, 6, 7))  # compiled once for all the weights of a study
+
+
+def alignment_record(curves, bins):
+    """The parts of alignment() over noise bins [B, L, ...] for JSON, None for NaN, with t [B], the bins' middles.
+
+    'summary': for either cosine where the two curves of all parameters cross, and a word (alignment.verdict) on the claim that copies of
+    worse visual quality align better at noisy t and copies of worse motion at clean t.
+    """
+    t = (np.arange(bins) + 0.5) / bins
+    summary = {}
     for name in ('expected', 'matched'):
-        difference = {key: value[:, 0, 0] for key, value in found[name]['difference'].items()}
-        said[name] = {'crossings': crossings(t, difference['cosine']), 'verdict': verdict(difference['sign'])}
-    return {'t': t.tolist(), 'said': said, **jax.tree.map(_plain, found)}
+        difference = {key: value[:, 0, 0] for key, value in curves[name]['difference'].items()}
+        summary[name] = {'crossings': crossings(t, difference['cosine']), 'verdict': verdict(difference['sign'])}
+    return {'t': t.tolist(), 'summary': summary, **jax.tree.map(_plain, curves)}
 
 
 def _plain(array):
-    known = lambda x: [known(y) for y in x] if isinstance(x, list) else x if math.isfinite(x) else None
-    return known(np.asarray(array).tolist())
+    finite = lambda x: [finite(y) for y in x] if isinstance(x, list) else x if math.isfinite(x) else None
+    return finite(np.asarray(array).tolist())

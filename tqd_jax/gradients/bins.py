@@ -1,4 +1,4 @@
-"""Gradients in one bucket of noise after the other, each kept when it is there: what was stopped goes on with the next."""
+"""Gradients in one noise bin after the other, each stored when it is done: a stopped program goes on with the next."""
 import contextlib
 import hashlib
 import json
@@ -12,42 +12,42 @@ from transfer_jax.runtime.config import to_json
 from transfer_jax.runtime.progress import Progress
 from transfer_jax.runtime.store import Store
 
-FOLDER = 'gradients'  # of a work directory, while a mode that asks for gradients is at work
+FOLDER = 'gradients'  # of a work directory, while a mode that computes gradients is at work
 
 
-def by_bucket(products, buckets, *, label, kept=None):
-    """[products(bucket)], trees of numpy arrays, for every bucket of t; kept: the Store that has some of them and gets the others."""
-    names, found = [f'bucket{bucket}' for bucket in range(buckets)], []
-    known = {name for name in names if kept is not None and kept.record(name) is not None}
-    with Progress(buckets, start=len(known), label=label, unit='bucket') as progress:
-        for bucket, name in enumerate(names):
-            if name in known:
-                found.append(kept.load(name, jax.eval_shape(products, jnp.int32(bucket))))
+def products_by_bin(products, bins, *, label, store=None):
+    """[products(noise bin)], trees of numpy arrays, for every noise bin; store: the Store that has some of them and gets the others."""
+    names, results = [f'bin{number}' for number in range(bins)], []
+    done = {name for name in names if store is not None and store.record(name) is not None}
+    with Progress(bins, start=len(done), label=label, unit='bin') as progress:
+        for number, name in enumerate(names):
+            if name in done:
+                results.append(store.load(name, jax.eval_shape(products, jnp.int32(number))))
                 continue
-            found.append(jax.device_get(products(jnp.int32(bucket))))
-            if kept is not None:
-                kept.save(name, found[-1], {})
+            results.append(jax.device_get(products(jnp.int32(number))))
+            if store is not None:
+                store.save(name, results[-1], {})
             progress.update(1)
-    return found
+    return results
 
 
-def kept_for(run, mode, params, clips):
-    """The Store of a mode's buckets, for these weights, this config and these clips (rows) alone; several hosts keep none."""
+def bin_store(run, mode, weights, clips):
+    """The Store of a mode's noise bins, for these weights, this config and these clips (rows) alone; None with several hosts."""
     if jax.process_count() > 1:
         return None
-    told = [to_json(run.config), run.library.ids[clips].tolist(), *jax.device_get(_sums(params))]
-    return Store(run.workdir / FOLDER / mode / hashlib.sha256(json.dumps(told, default=float).encode()).hexdigest()[:16])
+    identity = [to_json(run.config), run.library.ids[clips].tolist(), *jax.device_get(_checksums(weights))]
+    return Store(run.workdir / FOLDER / mode / hashlib.sha256(json.dumps(identity, default=float).encode()).hexdigest()[:16])
 
 
 @jax.jit
-def _sums(params):
-    """What tells weights from others: the sum and the sum of squares of every leaf."""
-    return [f(leaf.astype(jnp.float32)) for leaf in jax.tree.leaves(params) for f in (jnp.sum, lambda x: jnp.sum(x * x))]
+def _checksums(weights):
+    """The sum and the sum of squares of every leaf: other weights have others."""
+    return [f(leaf.astype(jnp.float32)) for leaf in jax.tree.leaves(weights) for f in (jnp.sum, lambda x: jnp.sum(x * x))]
 
 
-def forget(workdir, mode):
-    """Removes what a mode kept, once what it was for is written; what another mode was stopped in stays."""
+def remove_store(workdir, mode):
+    """Removes the noise bins of a mode, once its result is written; those of a mode that was stopped stay."""
     folder = pathlib.Path(workdir) / FOLDER
     shutil.rmtree(folder / mode, ignore_errors=True)
-    with contextlib.suppress(OSError):  # another mode's are there, or none ever were
+    with contextlib.suppress(OSError):  # another mode's are there, or there were none
         folder.rmdir()

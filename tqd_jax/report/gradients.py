@@ -6,8 +6,8 @@ from matplotlib import rc_context
 from tqd_jax.report.plots import COLOURS, STYLE, panel
 from tqd_jax.timesteps.quadrants import LABELS, QUADRANTS
 
+MANY = ('#0072b2', '#d55e00', '#009e73', '#cc79a7', '#e69f00', '#56b4e9')  # groups that are no quadrants
 AXES = {'motion': 'motion', 'visual': 'visual quality'}  # what the copies are worse in
-MANY = ('#0072b2', '#d55e00', '#009e73', '#cc79a7', '#e69f00', '#56b4e9')  # kinds that are no quadrants
 
 
 def alignment(page, run):
@@ -18,35 +18,39 @@ def alignment(page, run):
         page.text('Not compared yet: there is no alignment.json. The same command with --mode=align writes it: do worse copies of your '
                   'clips still teach what the clips do, and at which noise?')
         return
-    page.text(f'Gradients of {record["clips"]} golden clips against those of copies of them that are worse in look or in motion alone, '
-              f'at step {record["step"]}: {said(record)}. Bands are 95 % intervals over {record["chunks"]} chunks of clips.')
+    if 'summary' not in record:
+        page.text('alignment.json was written by an earlier version: the same command with --mode=align writes it anew.')
+        return
+    page.text(f'Gradients of {record["clips"]} golden clips against those of copies of them that are worse in visual quality or in motion '
+              f'alone, at step {record["step"]}: {summary(record)}. Bands are 95 % intervals over {record["chunks"]} chunks of clips.')
     array = lambda nested: np.array(nested, float)  # None, where nothing is known, becomes NaN
     t, captions = array(record['t']), {
         'matched': f'Cosine of two steps on {record["examples"]} examples, with the same clips and noise in both.',
         'expected': 'Cosine of the gradients that endless clips and noise would have; a gap where they are not clearly above 0.'}
     for name, caption in captions.items():
-        found = [array(record[name][key])[:, 0] for key in ('cosine', 'low', 'high')]
-        known = np.isfinite(found[0])
-        lines = {kind: tuple(np.where(known, x, np.nan)[:, number] for x in found) for number, kind in enumerate(('motion', 'visual'))}
-        page.figure(cosines(f'{name} cosine', t, lines, record['said'][name]['crossings']), caption,
+        curves = [array(record[name][key])[:, 0] for key in ('cosine', 'low', 'high')]
+        finite = np.isfinite(curves[0])
+        lines = {copy: tuple(np.where(finite, x, np.nan)[:, number] for x in curves) for number, copy in enumerate(('motion', 'visual'))}
+        page.figure(cosines(f'{name} cosine', t, lines, record['summary'][name]['crossings']), caption,
                     f'{name} cosine of golden gradients with those of worse copies, by noise')
     difference = record['matched']['difference']
-    page.figure(differences('matched cosine: worse look - worse motion', record['groups'], array(difference['cosine'])[..., 0],
+    page.figure(differences('matched cosine: worse visual quality - worse motion', record['layers'], array(difference['cosine'])[..., 0],
                                        array(difference['sign'])[..., 0]),
-                'By layer group: above zero copies of worse look agree more; a dot where that is sure.',
+                'By layer group: above zero copies of worse visual quality agree more; a dot where that is sure.',
                 'Difference by noise and layer group')
 
 
-def said(record):
-    """A sentence on what alignment.json says of the claim that worse look does less harm at noisy t, and worse motion at clean t."""
-    words = {'holds': 'worse look agrees more at noisy t, worse motion at clean t', 'undecided': 'no difference is sure',
-             'reversed': 'worse look agrees more at clean t, worse motion at noisy t', 'mixed': 'which agrees more changes more than once',
-             'above everywhere': 'worse look agrees more wherever it is sure',
+def summary(record):
+    """A sentence on what alignment.json says of the claim that worse visual quality harms less at noisy t, worse motion at clean t."""
+    words = {'holds': 'worse visual quality agrees more at noisy t, worse motion at clean t',
+             'reversed': 'worse visual quality agrees more at clean t, worse motion at noisy t',
+             'mixed': 'which agrees more changes more than once', 'undecided': 'no difference is sure',
+             'above everywhere': 'worse visual quality agrees more wherever it is sure',
              'below everywhere': 'worse motion agrees more wherever it is sure'}
     parts = []
-    for name, found in record['said'].items():
-        at = ', '.join(f'{place:.2f}' for place in found['crossings'])
-        parts.append(f'by the {name} cosine {words[found["verdict"]]}' + (f' (the curves cross at t = {at})' if at else ''))
+    for name, result in record['summary'].items():
+        at = ', '.join(f'{place:.2f}' for place in result['crossings'])
+        parts.append(f'by the {name} cosine {words[result["verdict"]]}' + (f' (the curves cross at t = {at})' if at else ''))
     return '; '.join(parts)
 
 
@@ -56,25 +60,28 @@ def learned_law(page, run):
     record = run.learned
     if not record:
         page.text('Not learned yet: there is no law.json. The same command with --mode=learn writes it: when, and how often, should each '
-                  'kind of your clips teach, as far as gradients can tell?')
+                  'group of your clips teach, as far as gradients can tell?')
+        return
+    if 'groups' not in record:
+        page.text('law.json was written by an earlier version: the same command with --mode=learn writes it anew.')
         return
     weight = np.array(record['weight'])
     t = (np.arange(len(weight)) + 0.5) / len(weight)
     if 'shares' in record:
         page.text(f'What gradients at step {record["step"]} say of training for clips like "{record["target"]}": how often to draw each '
-                  'kind at each noise. A kind that leads elsewhere is drawn less there; one with few clips, less everywhere. Errors are '
+                  'group at each noise. A group that leads elsewhere is drawn less there; one with few clips, less everywhere. Errors are '
                   'standard errors, of a jackknife over clips. To train by it: --config.law.kind=learned --config.law.file=law.json')
     page.figure(weights(t, dict(zip(record['groups'], weight.T, strict=True))),
-                'How often a clip is drawn, 1 being uniform training on all.', 'Weight of a clip by noise, one line a kind')
+                'How often a clip is drawn, 1 being uniform training on all.', 'Weight of a clip by noise, one line a group')
     if 'shares' in record:
         page.table(*shares_table(record, t))
 
 
 def shares_table(record, t):
-    """(rows, heading) of the shares of draws by kind and noise, with their errors."""
+    """(rows, heading) of the shares of draws by group and noise, with their errors."""
     share, error = (np.array(record[key]) for key in ('shares', 'error'))
-    rows = [[kind, count, *(f'{a:.2f} ± {b:.2f}' for a, b in zip(share[:, k], error[:, k], strict=True))]
-            for k, (kind, count) in enumerate(zip(record['groups'], record['clips'], strict=True))]
+    rows = [[group, count, *(f'{a:.2f} ± {b:.2f}' for a, b in zip(share[:, k], error[:, k], strict=True))]
+            for k, (group, count) in enumerate(zip(record['groups'], record['clips'], strict=True))]
     return rows, ['share of draws', 'clips', *(f't = {x:.2f}' for x in t)]
 
 
@@ -106,18 +113,18 @@ def differences(title, names, difference, sign):
 
 
 @rc_context({**STYLE, 'axes.prop_cycle': cycler(color=MANY) * cycler(linestyle=('-', '--', ':'))})
-def weights(t, kinds):
-    """What a clip of each kind counts, by noise: kinds {name: [B]} at t [B], with a line at 1; quadrants keep their colours."""
-    columns = 4 if set(kinds) <= set(LABELS) else 2
-    more = 0.17 * ((len(kinds) - 1) // columns)  # inches, for the legend's other rows
+def weights(t, groups):
+    """What a clip of each group counts, by noise: groups {name: [B]} at t [B], with a line at 1; quadrants keep their colours."""
+    columns = 4 if set(groups) <= set(LABELS) else 2
+    more = 0.17 * ((len(groups) - 1) // columns)  # inches, for the legend's other rows
     figure, axes = panel(height=2.3 + more, left=0.5, xlabel='t (0: data, 1: noise)', ylabel='weight of a clip', xlim=(0, 1))
     figure.subplots_adjust(top=1 - (0.28 + more) / (2.3 + more))
     axes.axhline(1, color='#808080', linewidth=0.8)
     lines = []
-    for kind, weight in kinds.items():
-        own = {'color': COLOURS[QUADRANTS[LABELS.index(kind)]], 'linestyle': '-'} if kind in LABELS else {}
+    for group, weight in groups.items():
+        own = {'color': COLOURS[QUADRANTS[LABELS.index(group)]], 'linestyle': '-'} if group in LABELS else {}
         lines += axes.plot(t, weight, marker='o', markersize=3, **own)
     axes.set_ylim(bottom=0)
-    labels = [kind.replace('$', r'\$') for kind in kinds]  # no mathematics
+    labels = [group.replace('$', r'\$') for group in groups]  # no mathematics
     axes.legend(lines, labels, ncols=columns, loc='lower right', bbox_to_anchor=(1.0, 0.97), columnspacing=1.2)
     return figure

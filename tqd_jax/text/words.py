@@ -1,8 +1,48 @@
 """Captions to token ids without a file: every word is hashed into a small vocabulary; 0 is "nothing"."""
+import dataclasses
 import re
 import zlib
 
+import jax
+import jax.numpy as jnp
 import numpy as np
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class HashedWords:
+    """Text encoder without parameters: the model holds the table of tokens.
+
+    length: tokens of a caption. vocab: number of tokens, at least 2.
+    """
+    length: int
+    vocab: int
+
+    def init(self, key):
+        """No parameters."""
+        return {}
+
+    def load(self, path):
+        """Raises ValueError: there is nothing to load."""
+        raise ValueError(f'hashed words have no parameters, so {path} cannot be their file')
+
+    def prepare(self, captions):
+        """int32 [N, length] in [0, vocab): see tokenize."""
+        tokens = np.zeros((len(captions), self.length), np.int32)
+        for row, caption in zip(tokens, captions, strict=True):
+            row[:] = tokenize(str(caption), self.length, self.vocab)
+        return tokens
+
+    def spec(self):
+        """int32 [length]."""
+        return jax.ShapeDtypeStruct((self.length,), jnp.int32)
+
+    def encode(self, params, prepared):
+        """The tokens as they are."""
+        return prepared
+
+    def empty(self):
+        """All tokens 0."""
+        return np.zeros(self.length, np.int32)
 
 
 def tokenize(caption, length, vocab):

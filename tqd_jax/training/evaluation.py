@@ -1,27 +1,28 @@
-"""Where training helps: validation loss by noise bucket and quality quadrant; motion and look of samples against the data's."""
+"""Where training helps: validation loss by noise bin and quality quadrant; motion and visual quality of samples and data."""
 import dataclasses
 
 import numpy as np
 
+from tqd_jax.data.batch import Batch
 from tqd_jax.data.streams import hashed_uniform
 from tqd_jax.scoring.motion.motion import motion
 from tqd_jax.scoring.visual.visual import visual
 from tqd_jax.timesteps.quadrants import QUADRANTS, quadrant
 
-NOISE_BUCKETS = 10
-LEVEL_SALT, NOISE_SALT = 2**33, 2**33 + 1  # of the hashes of a clip's content
+NOISE_BINS = 10
+PLACE_SALT, NOISE_SALT = 2**33, 2**33 + 1  # of the hashes of a clip's content
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ValidationBatch:
-    """One fixed batch: its bucket's index and the arrays that training gets, which are this process's rows.
+    """One fixed Batch, this process's rows of it, with its bucket's index.
 
-    quadrant: int [B]. level: of this process's rows, in [0, 1), the place of t in every noise bucket. real: bool [B], False for padding.
+    quadrant: int [B]. place: of this process's rows, in [0, 1), the place of t in every noise bin. real: bool [B], False for padding.
     """
     bucket: int
-    arrays: dict
+    batch: Batch
     quadrant: np.ndarray
-    level: np.ndarray
+    place: np.ndarray
     real: np.ndarray
 
 
@@ -34,22 +35,23 @@ def validation_batches(library, loader, rows):
         for number, start in enumerate(range(0, len(mine), loader.batch)):
             clips = np.resize(mine[start:start + loader.batch], loader.batch)
             real = np.arange(loader.batch) < len(mine) - start
-            kind = quadrant(library.mq[clips], library.vq[clips])
-            arrays = loader(number, clips) | {'example': (uniform(NOISE_SALT, clips) * 2**32).astype(np.uint32)}  # the key of its noise
-            batches.append(ValidationBatch(bucket=int(bucket), arrays=arrays, quadrant=kind, level=uniform(LEVEL_SALT, clips), real=real))
+            noise = (uniform(NOISE_SALT, clips) * 2**32).astype(np.uint32)  # the key of its noise
+            batches.append(ValidationBatch(
+                bucket=int(bucket), batch=dataclasses.replace(loader(number, clips), example=noise), real=real,
+                quadrant=quadrant(library.mq[clips], library.vq[clips]), place=uniform(PLACE_SALT, clips)))
     return batches
 
 
-def loss_table(evaluate, params, batches):
-    """Mean loss and number of clips, float64 [4, NOISE_BUCKETS] by (quadrant, noise bucket); NaN where a quadrant is empty.
+def loss_table(evaluate, weights, batches):
+    """Mean loss and number of clips, float64 [4, NOISE_BINS] by (quadrant, noise bin); NaN where a quadrant is empty.
 
-    evaluate(bucket, params, arrays, t) -> loss [B], arrays and t of this process's rows. Every clip is seen once in every noise bucket.
+    evaluate(bucket, weights, batch, t) -> loss [B], batch and t of this process's rows. Every clip counts once in every noise bin.
     """
-    total, count = np.zeros((4, NOISE_BUCKETS)), np.zeros((4, NOISE_BUCKETS))
+    total, count = np.zeros((4, NOISE_BINS)), np.zeros((4, NOISE_BINS))
     for batch in batches:
-        for j in range(NOISE_BUCKETS):
-            t = ((j + batch.level) / NOISE_BUCKETS).astype(np.float32)
-            loss = np.asarray(evaluate(batch.bucket, params, batch.arrays, t), np.float64)
+        for j in range(NOISE_BINS):
+            t = ((j + batch.place) / NOISE_BINS).astype(np.float32)
+            loss = np.asarray(evaluate(batch.bucket, weights, batch.batch, t), np.float64)
             np.add.at(total[:, j], batch.quadrant[batch.real], loss[batch.real])
             np.add.at(count[:, j], batch.quadrant[batch.real], 1)
     return np.divide(total, count, out=np.full_like(total, np.nan), where=count > 0), count
@@ -60,11 +62,11 @@ def loss_scalars(loss, count):
     mean = lambda values, weights: float(np.sum(np.where(weights > 0, values, 0) * weights) / max(1.0, weights.sum()))
     scalars = {'val/loss': mean(loss, count)}
     scalars |= {f'val/{name}': mean(loss[q], count[q]) for q, name in enumerate(QUADRANTS) if count[q].any()}
-    return scalars | {f'val/t{j / NOISE_BUCKETS:.1f}': mean(loss[:, j], count[:, j]) for j in range(NOISE_BUCKETS)}
+    return scalars | {f'val/t{j / NOISE_BINS:.1f}': mean(loss[:, j], count[:, j]) for j in range(NOISE_BINS)}
 
 
-def motion_and_look(clips, fps):
-    """The scorers' motion and look of clips uint8 [B, F, H, W, 3]: {'motion': [B], 'visual': [B]} as lists of floats."""
+def motion_and_visual(clips, fps):
+    """The scorers' motion and visual quality of clips uint8 [B, F, H, W, 3]: {'motion': [B], 'visual': [B]} as lists of floats."""
     times = np.arange(clips.shape[1]) / fps
     return {'motion': [float(motion(frames, times)['motion']) for frames in clips],
             'visual': [float(visual(frames)['visual']) for frames in clips]}

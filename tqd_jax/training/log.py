@@ -5,122 +5,138 @@ import io
 import json
 import math
 import time
+from collections.abc import Callable
 
 import jax
 import numpy as np
 
+from tqd_jax.data.library import Library
 from tqd_jax.timesteps.density import mean_density
 from tqd_jax.timesteps.quadrants import quadrant
 from tqd_jax.training.evaluation import loss_scalars, loss_table
-from tqd_jax.training.run import Run
 from transfer_jax.runtime.errors import UserError
 from transfer_jax.runtime.files import write_atomically
 from transfer_jax.runtime.metrics import Metrics, read_metrics
 
-DRAWN_BINS = 40
+HISTOGRAM_BINS = 40
 
 
 @dataclasses.dataclass
-class Watch:
-    """What is written while training: metrics, evaluations, the histogram of drawn timesteps; the only mutable thing of a run."""
-    run: Run
-    metrics: Metrics
-    drawn: np.ndarray
-    since: float  # s, of time.perf_counter(): the steps that are not written yet began then
-    shown: dict = dataclasses.field(default_factory=dict)
-    pending: list = dataclasses.field(default_factory=list)
-    waited: float = 0.0
+class TrainingLog:
+    """Metrics and the histogram of drawn timesteps; the only mutable thing of a run.
 
-    def add(self, step, bucket, outputs, waited):
+    schedule: step -> learning rate. batch: examples of a step. histogram: int64 [4, HISTOGRAM_BINS] of t by quadrant. start: s, of
+    time.perf_counter(), when the steps that are not written yet began. summary: what the progress bar shows. queue: (step, bucket,
+    outputs) of these steps. wait: s, which they spent waiting for batches.
+    """
+    library: Library
+    schedule: Callable
+    batch: int
+    metrics: Metrics
+    histogram: np.ndarray
+    start: float
+    summary: dict = dataclasses.field(default_factory=dict)
+    queue: list = dataclasses.field(default_factory=list)
+    wait: float = 0.0
+
+    def add(self, step, bucket, outputs, wait):
         """Notes the outputs of one step; nothing is fetched from the devices yet.
 
-        One step may run ahead of the one that is done: more would make the rate shown a fiction, and a request to stop slow.
+        One step may run ahead of the one that is done: more would make the progress bar's rate a fiction, and a request to stop slow.
         """
-        if self.pending:
-            jax.block_until_ready(self.pending[-1][2]['loss'])
-        self.pending.append((step, bucket, outputs))
-        self.waited += waited
+        self._finish_step()
+        self.queue.append((step, bucket, outputs))
+        self.wait += wait
 
     def flush(self):
-        """Fetches, checks and writes what is pending; returns what the progress bar shows.
+        """Fetches, checks and writes the queue; returns the summary.
 
         Raises UserError at the first loss that is not finite.
         """
-        rows = jax.device_get(self.pending)
+        rows = jax.device_get(self.queue)
         for step, bucket, outputs in rows:
-            self._require_finite(step, bucket, outputs)
+            require_finite(self.library, step, bucket, outputs)
             self._count(outputs)
-        now = time.perf_counter()
+        now, last = time.perf_counter(), rows[-1][0]
         scalars = {name: float(np.mean([outputs[name] for _, _, outputs in rows])) for name in ('loss', 'grad_norm')}
-        scalars |= {'learning_rate': float(self.run.schedule(rows[-1][0] - 1)),
-                    **throughput(len(rows) * self.run.config.train.batch, now - self.since, self.waited)}
-        self.metrics.write(rows[-1][0], scalars)
-        self.pending, self.waited, self.since = [], 0.0, now
-        self.shown = {'loss': f'{scalars["loss"]:.4f}'}
-        return self.shown
+        scalars |= {'learning_rate': float(self.schedule(last - 1)),
+                    **throughput(len(rows) * self.batch, now - self.start, self.wait)}
+        self.metrics.write(last, scalars)
+        self.queue, self.wait, self.start = [], 0.0, now
+        self.summary = {'loss': f'{scalars["loss"]:.4f}'}
+        return self.summary
 
     @contextlib.contextmanager
     def paused(self):
-        """While entered, time does not count as the steps': for evaluation and saving. First the step that is under way is waited for."""
-        if self.pending:
-            jax.block_until_ready(self.pending[-1][2]['loss'])
-        began = time.perf_counter()
+        """While entered, time does not count as the steps': for evaluation and saving. The step under way is finished before."""
+        self._finish_step()
+        start = time.perf_counter()
         yield
-        self.since += time.perf_counter() - began
+        self.start += time.perf_counter() - start
+
+    def _finish_step(self):
+        if self.queue:
+            jax.block_until_ready(self.queue[-1][2]['loss'])
 
     def _count(self, outputs):
-        kind = quadrant(self.run.library.mq[outputs['clip']], self.run.library.vq[outputs['clip']])
-        np.add.at(self.drawn, (kind, np.minimum((outputs['t'] * DRAWN_BINS).astype(int), DRAWN_BINS - 1)), 1)
-
-    def _require_finite(self, step, bucket, outputs):
-        if np.isfinite(outputs['loss']) and np.isfinite(outputs['grad_norm']):
-            return
-        bad = ~np.isfinite(outputs['loss_per_example'])
-        shape = self.run.library.buckets[bucket]
-        where = sorted({f'[{math.floor(10 * t) / 10:.1f}, {math.floor(10 * t) / 10 + 0.1:.1f})' for t in outputs['t'][bad].tolist()})
-        clips = [str(path) for path in self.run.library.paths[outputs['clip'][bad]][:3]]
-        what = f'in noise buckets {", ".join(where)}, first clips {", ".join(clips)}' if bad.any() else 'in the gradient alone'
-        raise UserError(f'the loss is not finite at step {step} (bucket {shape.width}x{shape.height}x{shape.frames}, {what}); '
-                        'the last good checkpoint is kept: start again with a lower config.train.learning_rate in another --workdir')
+        rows = quadrant(self.library.mq[outputs['clip']], self.library.vq[outputs['clip']])
+        bins = np.minimum((outputs['t'] * HISTOGRAM_BINS).astype(int), HISTOGRAM_BINS - 1)
+        np.add.at(self.histogram, (rows, bins), 1)
 
 
-def throughput(examples, seconds, waited):
-    """Of steps on so many examples that took so many seconds, `waited` of them spent waiting for batches: their speed and that share."""
-    return {'examples_per_second': examples / seconds, 'wait_share': waited / seconds}
+def require_finite(library, step, bucket, outputs):
+    """Raises UserError, naming noise bins and clips, where the loss of a step, or its gradient, is not finite."""
+    if np.isfinite(outputs['loss']) and np.isfinite(outputs['grad_norm']):
+        return
+    bad = ~np.isfinite(outputs['loss_per_example'])
+    shape = library.buckets[bucket]
+    bins = sorted({f'[{math.floor(10 * t) / 10:.1f}, {math.floor(10 * t) / 10 + 0.1:.1f})' for t in outputs['t'][bad].tolist()})
+    clips = [str(path) for path in library.paths[outputs['clip'][bad]][:3]]
+    where = f'in noise bins {", ".join(bins)}, first clips {", ".join(clips)}' if bad.any() else 'in the gradient alone'
+    raise UserError(f'the loss is not finite at step {step} (bucket {shape.width}x{shape.height}x{shape.frames}, {where}); '
+                    'the last good checkpoint is kept: start again with a lower config.train.learning_rate in another --workdir')
 
 
-def save_timesteps(run, drawn):
-    """drawn.npz: counts [4, DRAWN_BINS] as drawn, and grid [G] with law_density [4, G], what the laws of each quadrant's clips say.
+def throughput(examples, seconds, wait):
+    """Of steps on so many examples that took so many seconds, `wait` of them waiting for batches: their speed, the share of waiting."""
+    return {'examples_per_second': examples / seconds, 'wait_share': wait / seconds}
+
+
+def save_timesteps(workdir, library, training, histogram):
+    """drawn.npz: counts [4, HISTOGRAM_BINS] as drawn, and grid [G] with law_density [4, G], the laws of each quadrant's clips.
 
     law_density is the mean over the quadrant's training clips by how often they are drawn; NaN where there are none.
     """
     if jax.process_index() > 0:
         return
     grid = (np.arange(400) + 0.5) / 400
-    kind, density = quadrant(run.library.mq, run.library.vq), np.full((4, grid.size), np.nan)
+    quadrants, density = quadrant(library.mq, library.vq), np.full((4, grid.size), np.nan)
     for q in range(4):
-        rows = run.training[(kind[run.training] == q) & (run.library.keep[run.training] > 0)]
+        rows = training[(quadrants[training] == q) & (library.keep[training] > 0)]
         if rows.size:
-            density[q] = mean_density(run.library.laws, rows, run.library.keep[rows], grid)
+            density[q] = mean_density(library.laws, rows, library.keep[rows], grid)
     file = io.BytesIO()
-    np.savez(file, counts=drawn, grid=grid, law_density=density)
-    write_atomically(run.workdir / 'drawn.npz', file.getvalue())
+    np.savez(file, counts=histogram, grid=grid, law_density=density)
+    write_atomically(workdir / 'drawn.npz', file.getvalue())
 
 
 class Evaluations:
-    """evaluation.jsonl: one line an evaluation, cut back to the step that a run resumes from."""
+    """evaluation.jsonl: one line an evaluation, cut back to the step that a run resumes from.
 
-    def __init__(self, run, evaluate, batches, metrics, start):
+    evaluate, batches: as loss_table takes them. start: that step, 0 for a fresh run.
+    """
+
+    def __init__(self, workdir, evaluate, batches, metrics, start):
         self._evaluate, self._batches, self._metrics = evaluate, batches, metrics
-        self._path = run.workdir / 'evaluation.jsonl'
+        self._path = workdir / 'evaluation.jsonl'
         self._writes = jax.process_index() == 0
-        kept = [record for record in read_metrics(self._path) if start and record['step'] <= start]
+        records = [record for record in read_metrics(self._path) if start and record['step'] <= start]
         if self._writes:
-            write_atomically(self._path, ''.join(json.dumps(record) + '\n' for record in kept).encode())
+            write_atomically(self._path, ''.join(json.dumps(record) + '\n' for record in records).encode())
 
-    def add(self, step, params):
-        """Evaluates and writes one line; NaN (an empty quadrant) becomes null."""
-        loss, count = loss_table(self._evaluate, params, self._batches)
+    def add(self, step, weights):
+        """Evaluates (trained, frozen) parameters and writes one line; NaN (an empty quadrant) becomes null."""
+        loss, count = loss_table(self._evaluate, weights, self._batches)
         table = [[None if np.isnan(x) else float(x) for x in row] for row in loss]
         if self._writes:
             with open(self._path, 'a') as file:

@@ -2,8 +2,8 @@
 import dataclasses
 import functools
 import hashlib
-import json
 import pathlib
+from collections.abc import Callable
 
 import jax
 import numpy as np
@@ -12,24 +12,28 @@ from tqd_jax import config as rules
 from tqd_jax.data.frames import FrameStore, cache_bytes
 from tqd_jax.data.library import Library, load_library
 from tqd_jax.data.loader import Loader
-from tqd_jax.diffusion.objective import Objective
+from tqd_jax.diffusion.objective import Objective, init_frozen
 from tqd_jax.diffusion.path import Path, precondition
 from tqd_jax.latents.pixels import PixelCodec
+from tqd_jax.models.partition import everything, partition
 from tqd_jax.models.wan import model as wan
+from tqd_jax.text.words import HashedWords
 from tqd_jax.timesteps.learned import LearnedLaw
-from tqd_jax.training.state import init_state, make_optimizer
-from transfer_jax.runtime.checkpoint import load_weights
-from transfer_jax.runtime.config import to_json
+from tqd_jax.training.law_file import law_of, read_law
+from tqd_jax.training.optimizer import make_optimizer
+from tqd_jax.training.state import init_state
+from tqd_jax.training.weights import check_weights
 from transfer_jax.runtime.errors import UserError
-from transfer_jax.runtime.keys import stream_key
 from transfer_jax.runtime.parallel.mesh import check_batch, make_mesh, shard_tree
-
-LAW = 'learned_law.json'  # a run's own copy of config.law.file
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Run:
-    """Everything a run is made of, none of it changing: data, model, mesh, and the shapes of its state."""
+    """Everything a run is made of, none of it changing: data, model, mesh, and the shapes of its state.
+
+    training, validation: rows of the library. is_trained: of a parameter's path, whether training changes it. abstract_state,
+    abstract_frozen: the TrainState and the tree of init_frozen as jax.ShapeDtypeStruct with shardings.
+    """
     config: object
     workdir: pathlib.Path
     mesh: jax.sharding.Mesh
@@ -41,7 +45,9 @@ class Run:
     objective: Objective
     optimizer: object
     schedule: object
+    is_trained: Callable
     abstract_state: object
+    abstract_frozen: object
 
     @property
     def fingerprint(self):
@@ -61,9 +67,7 @@ def check_start(config, *, fresh):
     if fresh and config.law.kind == rules.LEARNED:
         read_law(config.law.file)
     if fresh and config.init_from is not None:
-        path = weights_path(config.init_from)
-        load_weights(path, wan.abstract_params(model_config(config.model)))
-        _check_meaning(config, path)
+        check_weights(config.init_from, model_config(config.model), config.train)
 
 
 def check_accumulation(batch, accumulate, devices):
@@ -77,48 +81,39 @@ def check_accumulation(batch, accumulate, devices):
                         f'take a batch of {near}, or train.accumulate of {fit}')
 
 
-def build(config, workdir):
+def build(config, workdir, is_trained=everything):
     """The Run of a prepared work directory. Raises UserError where model, mesh, batch and clips do not go together."""
     library = load_library(config.data, workdir, config.model.text_len, config.model.vocab, law_of(config, workdir))
-    model = model_config(config.model)
-    objective = make_objective(config, model)
-    mesh = make_mesh(config.mesh.data, config.mesh.fsdp)
-    optimizer, schedule = make_optimizer(config.train)
-    abstract = jax.eval_shape(lambda: init_state(wan.init_params(model, jax.random.key(0)), optimizer))
-    place = lambda leaf, sharding: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding)
+    model, mesh = model_config(config.model), make_mesh(config.mesh.data, config.mesh.fsdp)
+    objective, (optimizer, schedule) = make_objective(config.train, model, config.seed), make_optimizer(config.train)
     training, held = library.held_out(config.data.held_out_fraction, config.data.held_out_clips, config.seed)
     validation = library.validation(held, config.eval.clips_per_quadrant, config.seed)
-    loader = Loader(library=library, store=frame_store(config, library, workdir), seed=config.seed, batch=config.train.batch,
-                    crop=config.data.crop, process=jax.process_index(), processes=jax.process_count())
+    store = frame_store(config.data, library, workdir)
+    loader = Loader(library=library, store=store, seed=config.seed, batch=config.train.batch, crop=config.data.crop,
+                    process=jax.process_index(), processes=jax.process_count())
+    state, frozen = abstract_parameters(model, objective, optimizer, mesh, is_trained)
     return Run(config=config, workdir=pathlib.Path(workdir), mesh=mesh, library=library, loader=loader, training=training,
-               validation=validation, model=model, objective=objective, optimizer=optimizer, schedule=schedule,
-               abstract_state=jax.tree.map(place, abstract, shard_tree(abstract, mesh)))
+               validation=validation, model=model, objective=objective, optimizer=optimizer, schedule=schedule, is_trained=is_trained,
+               abstract_state=state, abstract_frozen=frozen)
 
 
-def law_of(config, workdir):
-    """The LawConfig of config.law, or the LearnedLaw that the work directory keeps a copy of."""
-    return read_law(pathlib.Path(workdir, LAW)) if config.law.kind == rules.LEARNED else rules.law_config(config)
+def abstract_parameters(model, objective, optimizer, mesh, is_trained):
+    """(TrainState, tree of init_frozen) as shapes with shardings, nothing allocated."""
+    trained, frozen = partition(wan.abstract_params(model), is_trained)
+    state = jax.eval_shape(functools.partial(init_state, optimizer=optimizer), trained)
+    frozen = jax.eval_shape(functools.partial(init_frozen, objective), frozen)
+    place = lambda leaf, sharding: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding)
+    return tuple(jax.tree.map(place, tree, shard_tree(tree, mesh)) for tree in (state, frozen))
 
 
-def read_law(path):
-    """The LearnedLaw of a file. Raises UserError where it has none."""
-    try:
-        record = json.loads(pathlib.Path(path).expanduser().read_text(encoding='utf-8'))
-        return LearnedLaw(groups=tuple(record['groups']), weight=np.array(record['weight'], np.float64), by=record['by'])
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else f'it has no {error}' if isinstance(error, KeyError) else error
-        raise UserError(f'config.law.file: {path} is no law that --mode=learn wrote: {reason}') from None
-
-
-def make_objective(config, model):
-    """The Objective of a checked config and its WanConfig."""
-    train = config.train
+def make_objective(train, model, seed):
+    """The Objective of config.train and a WanConfig."""
     path = Path(kind=train.path, prediction=train.prediction)
     apply = wan.apply(model)
     if train.precondition is not None:
         apply = precondition(apply, path, *train.precondition)
-    return Objective(model=apply, codec=PixelCodec(), path=path, seed=config.seed, caption_dropout=train.caption_dropout,
-                   stratified=train.stratified)
+    return Objective(model=apply, codec=PixelCodec(), text=HashedWords(length=model.text_len, vocab=model.vocab), path=path, seed=seed,
+                     caption_dropout=train.caption_dropout, stratified=train.stratified)
 
 
 def model_config(section):
@@ -127,40 +122,11 @@ def model_config(section):
                                remat=section.remat, attention=section.attention, in_channels=3, out_channels=3)
 
 
-def frame_store(config, library, workdir):
-    """The cache of decoded clips where it fits into data.cache_gb, else straight decoding; says which."""
-    need = cache_bytes(library, library.buckets, config.data.fps) / 1e9
-    cached = need <= config.data.cache_gb
+def frame_store(data, library, workdir):
+    """The cache of decoded clips where it fits into data.cache_gb, else straight decoding; prints which."""
+    need = cache_bytes(library, library.buckets, data.fps) / 1e9
+    cached = need <= data.cache_gb
     print(f'frames: {"cached in the workdir" if cached else "decoded from the files each time"}; a cache takes about {need:.2g} GB, '
-          f'config.data.cache_gb = {config.data.cache_gb:g}', flush=True)
+          f'config.data.cache_gb = {data.cache_gb:g}', flush=True)
     return FrameStore(paths=tuple(library.paths), ids=tuple(f'{i:016x}' for i in library.ids), durations=tuple(library.duration),
-                      fps=config.data.fps, folder=str(pathlib.Path(workdir, 'frames').resolve()) if cached else None)
-
-
-def fresh_state(run):
-    """The state at step 0, sharded from birth: weights from config.init_from, or initialised from the seed."""
-    shardings = jax.tree.map(lambda leaf: leaf.sharding, run.abstract_state)
-    start = functools.partial(init_state, optimizer=run.optimizer)
-    if run.config.init_from is None:
-        return jax.jit(lambda: start(wan.init_params(run.model, stream_key(run.config.seed, 'init'))), out_shardings=shardings)()
-    params = jax.device_put(load_weights(weights_path(run.config.init_from), run.abstract_state.params), shardings.params)
-    return jax.jit(start, out_shardings=shardings)(params)
-
-
-def weights_path(name):
-    """The file that config.init_from names. Raises UserError where there is none."""
-    path = rules.ASSETS / name.removeprefix('asset:') if name.startswith('asset:') else pathlib.Path(name).expanduser()
-    if not path.is_file():
-        raise UserError(f'config.init_from = {name!r}: there is no such file; None starts from scratch')
-    return path
-
-
-def _check_meaning(config, weights):
-    """Raises UserError where the config beside the weights says that they predict something else."""
-    beside = next((file for file in (weights.with_suffix('.json'), weights.with_name('config.json')) if file.exists()), None)
-    theirs = json.loads(beside.read_text()).get('train', {}) if beside else {}
-    ours = to_json(config)['train']
-    for key in ('path', 'prediction', 'precondition'):
-        if theirs.get(key, ours[key]) != ours[key]:
-            raise UserError(f'config.train.{key} = {ours[key]!r}, but {weights} was trained with {theirs[key]!r} ({beside}): '
-                            f'use that, other weights, or config.init_from=None')
+                      fps=data.fps, folder=str(pathlib.Path(workdir, 'frames').resolve()) if cached else None)

@@ -1,4 +1,4 @@
-"""Clips from a trained model: mp4 files, a contact sheet, and their motion and look beside the data's."""
+"""Clips from a trained model: mp4 files, a contact sheet, and their motion and visual quality beside the data's."""
 import functools
 import json
 
@@ -8,8 +8,7 @@ import numpy as np
 
 from tqd_jax.clips.write import write_clip
 from tqd_jax.diffusion.sampler import sample
-from tqd_jax.text.words import tokenize
-from tqd_jax.training.evaluation import motion_and_look
+from tqd_jax.training.evaluation import motion_and_visual
 from transfer_jax.runtime.files import write_atomically
 from transfer_jax.runtime.keys import example_keys
 from transfer_jax.runtime.parallel.mesh import replicated
@@ -17,14 +16,14 @@ from transfer_jax.runtime.parallel.mesh import replicated
 VISIBLE = 160  # pixels: smaller clips are enlarged in the files that people look at
 
 
-def draw_samples(run, params):
+def draw_samples(run, trained, frozen):
     """Draws config.sample.clips clips and writes samples/NN.mp4, samples/sheet.png, samples/data.png and samples.json to the run's folder.
 
     Row i of sheet.png is clip i, row i of data.png a validation clip (one of training where those run out), frames from left to right.
     """
-    frames, captions = generate(run, params)
+    frames, captions = generate(run, trained, frozen)
     real, fps = _real_clips(run), run.config.data.fps
-    record = {'captions': captions, 'samples': motion_and_look(frames, fps), 'data': motion_and_look(real, fps)}
+    record = {'captions': captions, 'samples': motion_and_visual(frames, fps), 'data': motion_and_visual(real, fps)}
     if jax.process_index() == 0:
         _write(run, frames, real, record)
     return record
@@ -38,21 +37,21 @@ def _write(run, frames, real, record):
         write_clip(path, _enlarged(clip), run.config.data.fps, pix_fmt='yuv420p')
     for old in {*folder.glob('*.mp4')} - {*paths}:  # of an earlier, larger set
         old.unlink()
-    for name, clips in (('sheet', frames), ('data', real)):  # encoded here: imwrite does not tell of a full disk
+    for name, clips in (('sheet', frames), ('data', real)):  # encoded here: imwrite does not report a full disk
         write_atomically(folder / f'{name}.png', cv2.imencode('.png', contact_sheet(clips)[..., ::-1])[1].tobytes())
     (run.workdir / 'samples.json').write_text(json.dumps(record))
 
 
-def generate(run, params):
+def generate(run, trained, frozen):
     """Frames uint8 [N, F, H, W, 3] and their captions [N]: config.sample.captions in turn, or those of validation clips."""
     settings, bucket = run.config.sample, _bucket(run)
-    given = list(settings.captions or run.library.captions[run.validation])
-    captions = [str(given[i % len(given)]) for i in range(settings.clips)]
-    tokens = np.stack([tokenize(caption, run.model.text_len, run.model.vocab) for caption in captions])
+    choice = list(settings.captions or run.library.captions[run.validation])
+    captions = [str(choice[i % len(choice)]) for i in range(settings.clips)]
+    text = run.objective.text.prepare(captions)
     keys = example_keys(run.config.seed, 'sample', 0, np.arange(settings.clips, dtype=np.uint32))
     draw = functools.partial(sample, run.objective, shape=run.objective.codec.latent_shape(bucket.frames, bucket.height, bucket.width),
                              steps=settings.steps, solver=settings.solver, guidance=settings.guidance, shift=settings.shift)
-    return np.asarray(jax.jit(draw, out_shardings=replicated(run.mesh))(params, keys, tokens)), captions
+    return np.asarray(jax.jit(draw, out_shardings=replicated(run.mesh))(trained, frozen, keys, text)), captions
 
 
 def contact_sheet(clips, gap=2):
@@ -71,7 +70,7 @@ def _real_clips(run):
     # what validation lacks to a batch is taken from training
     clips = np.concatenate([run.validation, np.setdiff1d(run.training, run.validation)])
     rows = clips[run.library.bucket[clips] == bucket]
-    return run.loader(0, np.resize(rows, run.loader.batch))['frames'][:max(8, run.config.sample.clips)]
+    return run.loader(0, np.resize(rows, run.loader.batch)).video[:max(8, run.config.sample.clips)]
 
 
 def _enlarged(clip):

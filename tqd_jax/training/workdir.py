@@ -1,33 +1,34 @@
 """A Run out of its work directory: prepared from its clips, or as it was trained so far."""
 import json
-import pathlib
 
 import jax
 from jax.experimental import multihost_utils
 
 from tqd_jax.config import LEARNED
 from tqd_jax.data.library import prepare
-from tqd_jax.training.loop import require_same
-from tqd_jax.training.run import LAW, build, check_start, fresh_state, read_law
+from tqd_jax.training.law_file import copy_law
+from tqd_jax.training.resume import require_same
+from tqd_jax.training.run import build, check_start
+from tqd_jax.training.weights import fresh_state, frozen_parameters
 from transfer_jax.runtime.checkpoint import Checkpoints
 from transfer_jax.runtime.config import differences, to_json
 from transfer_jax.runtime.errors import UserError
 from transfer_jax.runtime.files import write_atomically
 
 
-def pilot_state(config, workdir):
-    """The Run and a state whose gradients say something: the newest checkpoint's, or where nothing was trained yet config.init_from's.
+def probe_state(config, workdir):
+    """(Run, state, frozen) at which gradients mean something: the newest checkpoint's, or config.init_from's where nothing was trained.
 
     Raises UserError without either.
     """
     if Checkpoints(workdir / 'checkpoints').latest() is not None:
         return trained(config, workdir)
     if config.init_from is None:
-        raise UserError(f'{workdir} has no checkpoint and config.init_from = None: gradients of untrained weights say nothing; '
+        raise UserError(f'{workdir} has no checkpoint and config.init_from = None: gradients of untrained weights mean nothing; '
                         'run --mode=train first, or name weights')
     check_start(config, fresh=True)
     run = prepared(config, workdir)
-    return run, fresh_state(run)
+    return run, fresh_state(run), frozen_parameters(run)
 
 
 def prepared(config, workdir):
@@ -39,30 +40,16 @@ def prepared(config, workdir):
 def prepare_once(config, workdir):
     """Scores the clips on the first process; the others wait for its files."""
     if jax.process_index() == 0:
-        forget_normaliser(config, workdir)
+        remove_normaliser(config, workdir)
         write_atomically(workdir / 'config.json', json.dumps(to_json(config), indent=1).encode())
         if config.law.kind == LEARNED:
-            keep_law(config, workdir)
+            copy_law(config.law.file, workdir)
         prepare(config.data, workdir, config.seed)
     if jax.process_count() > 1:
         multihost_utils.sync_global_devices('clips are scored')
 
 
-def keep_law(config, workdir):
-    """Copies config.law.file into the folder; a run that has begun keeps its copy, whatever becomes of the file.
-
-    Raises UserError where the file by then says another law.
-    """
-    given, kept = pathlib.Path(config.law.file).expanduser(), workdir / LAW
-    if Checkpoints(workdir / 'checkpoints').latest() is None:
-        read_law(given)
-        write_atomically(kept, given.read_bytes())
-    elif given.exists() and json.loads(given.read_text(encoding='utf-8')) != json.loads(kept.read_text(encoding='utf-8')):
-        raise UserError(f'config.law.file = {config.law.file!r} is not the law that {workdir} is trained by ({kept}): '
-                        'name that one, or another --workdir')
-
-
-def forget_normaliser(config, workdir):
+def remove_normaliser(config, workdir):
     """Removes the normaliser of a folder that nothing was trained in yet where it was fitted to other clips, or is of another kind."""
     path = workdir / 'config.json'
     old = json.loads(path.read_text()) if path.exists() else to_json(config)
@@ -72,11 +59,11 @@ def forget_normaliser(config, workdir):
 
 
 def trained(config, workdir):
-    """The Run and its newest state. Raises UserError where there is no checkpoint, or one of another config."""
+    """(Run, its newest state, frozen). Raises UserError where there is no checkpoint, or one of another config."""
     checkpoints = Checkpoints(workdir / 'checkpoints', keep=config.checkpoint.keep)
     step = checkpoints.latest()
     if step is None:
         raise UserError(f'{workdir} has no checkpoint yet: run --mode=train first, or name the --workdir of a run')
     run = build(config, workdir)
     require_same(run, checkpoints.extras(step))
-    return run, checkpoints.restore(step, run.abstract_state)
+    return run, checkpoints.restore(step, run.abstract_state), frozen_parameters(run)

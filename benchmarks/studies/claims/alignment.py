@@ -13,7 +13,9 @@ from benchmarks.studies.training.build import SIZE_RULES, build
 from benchmarks.studies.training.jobs import Stopped, kept_step, pretrained
 from benchmarks.studies.world.degradations import DEGRADATIONS, KNOWN, degrade_look
 from benchmarks.studies.world.world import COMPARED, TEXT_LEN, VOCAB, golden_indices, pristine, scene, slowed
-from tqd_jax.gradients.align import measured
+from tqd_jax.data.batch import uniform_batch
+from tqd_jax.diffusion.objective import init_frozen
+from tqd_jax.gradients.align import measure_alignment
 from tqd_jax.gradients.products import copy_chunks
 from tqd_jax.text.words import tokenize
 from transfer_jax.runtime.config import Each, choice, integer, number, sequence, text, to_json
@@ -63,7 +65,7 @@ def steps_of(size, moments):
 
 
 def compare(study, config, stop):
-    """{step: the records of all seeds}: align.measured of the averaged weights at that step. Kept one by one; raises Stopped."""
+    """{step: the records of all seeds}: measure_alignment of the averaged weights at that step. Kept one by one; raises Stopped."""
     copies, found = None, {}
     for step in steps_of(study.size, config.moments):
         for seed in config.seeds:
@@ -74,7 +76,9 @@ def compare(study, config, stop):
                 chunks = copy_chunks(config.clips, len(KINDS), config.chunks, config.draws)
                 print(f'gradients of seed {seed} at step {step}', flush=True)
                 kept = Store(study.store.directory / f'{name}.buckets')
-                study.store.save(name, None, measured(study.objective, params, *copies, chunks, config.buckets, kept))
+                record = measure_alignment(study.objective, params, init_frozen(study.objective, {}), uniform_batch(*copies), chunks,
+                                           config.buckets, kept)
+                study.store.save(name, None, record)
                 shutil.rmtree(kept.directory, ignore_errors=True)
             found.setdefault(str(step), []).append(study.store.record(name))
             if stop.requested:

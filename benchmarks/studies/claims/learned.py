@@ -17,7 +17,10 @@ from benchmarks.studies.training.kinds import kinds_of, learned_plan
 from benchmarks.studies.world.degradations import DEGRADATIONS, KNOWN
 from benchmarks.studies.world.library import library
 from benchmarks.studies.world.world import TARGET, golden_clips
-from tqd_jax.gradients.probe import LEAST, measured, pilot_chunks, quantities, shares, shares_error
+from tqd_jax.data.batch import uniform_batch
+from tqd_jax.diffusion.objective import init_frozen
+from tqd_jax.gradients.probe import MIN_CHUNKS, probe_chunks, probe_products
+from tqd_jax.gradients.shares import quantities, shares, shares_error
 from tqd_jax.timesteps.law import BINS
 from transfer_jax.runtime.config import Each, choice, integer, number, sequence, text, to_json
 from transfer_jax.runtime.errors import UserError
@@ -31,7 +34,7 @@ APART = 10_000  # between worlds of targets, whose seeds must be no other clips'
 LEARNED = {'learned': 'gram', 'learned, plug-in': 'plug_in'}  # arms, and which Gram matrix their law is solved from
 RULES = {'study': choice('learned'), 'size': text(), 'world': choice(*WORLDS), 'regimes': sequence(choice(*table.REGIMES)),
          'arms': sequence(choice(*ARMS)), 'seeds': sequence(integer(at_least=0)), 'pilot': number(above=0, at_most=1),
-         'chunks': integer(at_least=LEAST), 'chunk': integer(at_least=1), 'buckets': integer(at_least=2),
+         'chunks': integer(at_least=MIN_CHUNKS), 'chunk': integer(at_least=1), 'buckets': integer(at_least=2),
          'results': text(), 'sizes': Each(SIZE_RULES)}
 
 
@@ -110,9 +113,11 @@ def pilot(study, config, params, labels, seed, kept):
     """The Quantities of the library's kinds at weights params; kept: the Store of its buckets."""
     target = golden_clips(dataclasses.replace(study.world, seed=TARGET + APART * seed), config.chunks * config.chunk)
     kinds = [np.flatnonzero(labels == kind) for kind in range(labels.max() + 1)]
-    chunks = pilot_chunks([len(labels) + np.arange(len(target)), *kinds], config.chunks, config.chunk, seed)
+    chunks = probe_chunks([len(labels) + np.arange(len(target)), *kinds], config.chunks, config.chunk, seed)
     frames, tokens = (np.concatenate([getattr(clips, key) for clips in (study.clips, target)]) for key in ('frames', 'tokens'))
-    return quantities(*measured(study.objective, params, frames, tokens, chunks, config.buckets, kept), config.chunk)
+    products = probe_products(study.objective, params, init_frozen(study.objective, {}), uniform_batch(frames, tokens), chunks,
+                              config.buckets, kept)
+    return quantities(*products, config.chunk)
 
 
 def train(study, config, laws, evaluate, stop):

@@ -56,7 +56,7 @@ def claims(results, name):
     """A table of what each moment says, seed by seed."""
     rows = []
     for step, records in results['moments'].items():
-        said = [record['said'][name] for record in records]
+        said = [record['summary'][name] for record in records]
         words = [one['verdict'] for one in said]
         places = ['; '.join(f'{t:.2f}' for t in one['crossings']) or 'none' for one in said]
         rows.append([step, f'{words.count("holds")} of {len(words)} seeds', ', '.join(words), ' / '.join(places)])
@@ -131,13 +131,13 @@ def groups_figure(results):
     record = list(results['moments'].values())[-1][0]
     first = lambda key: np.array([[group[0] for group in bucket] for bucket in record['matched']['difference'][key]], float)
     difference, sign = first('cosine'), first('sign')
-    figure = Figure(figsize=(page.WIDTH, 0.9 + 0.22 * len(record['groups'])), layout='constrained')
+    figure = Figure(figsize=(page.WIDTH, 0.9 + 0.22 * len(record['layers'])), layout='constrained')
     axes, most = figure.subplots(), np.nanmax(np.abs(difference))
-    drawn = axes.pcolormesh(np.linspace(0, 1, len(difference) + 1), np.arange(len(record['groups']) + 1), difference.T, cmap='PuOr',
+    drawn = axes.pcolormesh(np.linspace(0, 1, len(difference) + 1), np.arange(len(record['layers']) + 1), difference.T, cmap='PuOr',
                             vmin=-most, vmax=most)
     bucket, group = np.nonzero(sign)
     axes.scatter(np.array(record['t'])[bucket], group + 0.5, s=6, c='#404040')
-    axes.set(xlabel='t (0: data, 1: noise)', yticks=np.arange(len(record['groups'])) + 0.5)
-    axes.set_yticklabels(record['groups'])
+    axes.set(xlabel='t (0: data, 1: noise)', yticks=np.arange(len(record['layers'])) + 0.5)
+    axes.set_yticklabels(record['layers'])
     figure.colorbar(drawn, ax=axes, label='matched cosine: look minus motion')
     return figure

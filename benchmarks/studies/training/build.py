@@ -21,7 +21,8 @@ from tqd_jax.diffusion.sampler import SOLVERS
 from tqd_jax.latents.pixels import PixelCodec
 from tqd_jax.models.wan import model as wan
 from tqd_jax.models.wan.config import CHOICES
-from tqd_jax.training.state import make_optimizer
+from tqd_jax.text.words import HashedWords
+from tqd_jax.training.optimizer import make_optimizer
 from transfer_jax.runtime.config import choice, integer, number, optional, sequence
 from transfer_jax.runtime.errors import UserError
 from transfer_jax.runtime.store import Store
@@ -126,7 +127,7 @@ def build(size, workdir, devices=None):
     seen = max(1, min(SEEN, PIXELS // math.prod(clips.frames.shape[1:4])))
     pixels = clips.frames[::max(1, len(clips) // seen)] / np.float32(127.5) - 1  # what PixelCodec makes of them
     model = precondition_patches(wan.apply(config), path, config.patch, *patch_statistics(pixels, config.patch))
-    objective = Objective(model=model, codec=PixelCodec(), path=path, seed=0)
+    objective = Objective(model=model, codec=PixelCodec(), text=HashedWords(length=TEXT_LEN, vocab=VOCAB), path=path, seed=0)
     devices = np.array(jax.devices()) if devices is None else np.array(devices)
     return Study(size=size, world=world, clips=clips, held_out=held_out, objective=objective, config=config, devices=devices,
                  trainer=trainer_of(size, config, objective, devices), store=Store(workdir / 'jobs'))

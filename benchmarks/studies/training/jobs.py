@@ -10,6 +10,7 @@ import zlib
 import jax
 import numpy as np
 
+from tqd_jax.training.state import LAYOUT, require_layout
 from transfer_jax.runtime.errors import UserError
 from transfer_jax.runtime.parallel.cores import cores
 
@@ -102,7 +103,7 @@ def _train(study, group, material, evaluate, stop, progress):
         began = time.monotonic()
         progress.update(size.every * todo, at=f'{group[0].name}{" ..." if len(group) > 1 else ""}', loss=f'{np.mean(loss):.4f}')
         if step < steps and (stop.requested or time.monotonic() - saved > SAVE_EVERY):
-            checkpoints.save(step, carry, {'curve': curve, 'rows': [row.name for row in group], 'lanes': len(padded)})
+            checkpoints.save(step, carry, {'layout': LAYOUT, 'curve': curve, 'rows': [row.name for row in group], 'lanes': len(padded)})
             saved = began = time.monotonic()
         if step < steps and stop.requested:
             raise Stopped
@@ -120,6 +121,7 @@ def _begin(study, padded, runs, checkpoints):
         step = None
     if step is None:
         return study.trainer.start(_first(study, padded, runs)), 0, []
+    require_layout(checkpoints.directory, checkpoints.extras(step))
     abstract = jax.eval_shape(lambda: study.trainer.start(study.trainer.init(runs.seed)))
     sharding = runs.seed.sharding
     abstract = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=sharding), abstract)
@@ -135,24 +137,24 @@ def _first(study, padded, runs):
 
 def _point(study, group, step, carry, loss, runs, evaluate, last):
     """(a point of the group's curves, samples or None): training and validation loss, and measures where samples are drawn."""
-    loss, ema = np.asarray(loss), carry.state.ema
+    loss, average = np.asarray(loss), carry.state.average
     if not np.isfinite(loss[:len(group)]).all():
         worst = group[int(np.argmax(~np.isfinite(loss[:len(group)])))]
         raise UserError(f'the loss of {worst.name} is not finite at step {step}; lower config.sizes.NAME.learning_rate = '
                         f'{study.size.learning_rate} of this size')
-    point, frames = {'step': step, 'train': loss.tolist(), 'loss': golden_loss(study, ema).tolist()}, None
+    point, frames = {'step': step, 'train': loss.tolist(), 'loss': golden_loss(study, average).tolist()}, None
     if group[0].regime == 'pretrain':
         for number, row in enumerate(group):
-            study.store.save(_moment(row.seed, step), jax.tree.map(lambda x, i=number: x[i], jax.device_get(ema)), {'step': step})
+            study.store.save(_moment(row.seed, step), jax.tree.map(lambda x, i=number: x[i], jax.device_get(average)), {'step': step})
     if last or group[0].follow:
-        frames = np.asarray(study.trainer.draw(study.held_out.tokens[:study.size.samples], ema, runs.seed))[:len(group)]
+        frames = np.asarray(study.trainer.draw(study.held_out.tokens[:study.size.samples], average, runs.seed))[:len(group)]
         with concurrent.futures.ThreadPoolExecutor(cores()) as pool:
             point['measures'] = [finite(found) for found in pool.map(evaluate, frames)]
     return point, frames
 
 
 def golden_loss(study, params):
-    """Loss [R, NOISE_BUCKETS] of R runs' weights on held-out golden clips, by noise."""
+    """Loss [R, NOISE_BINS] of R runs' weights on held-out golden clips, by noise."""
     held_out, count = study.held_out, study.size.held_out
     level = ((np.arange(count) + 0.5) / count).astype(np.float32)
     return np.asarray(study.trainer.validate(held_out.frames[:count], held_out.tokens[:count], level, params))

@@ -28,7 +28,7 @@ def precondition_patches(model, path, patch, mean, basis, std):
     standard deviation along each axis. Most axes of a patch hold little but noise: a network whose tokens are narrower than a patch has
     values cannot carry that noise to its output, and need not.
     """
-    def predict(params, x, t, tokens):
+    def predict(trained, frozen, x, t, text):
         grid = tuple(n // p for n, p in zip(x.shape[1:4], patch, strict=True))
         column, row = t.reshape(-1, 1, 1), lambda value: jnp.asarray(value).reshape(1, 1, -1)
         alpha, sigma, _, _ = path.coefficients(column)
@@ -37,7 +37,7 @@ def precondition_patches(model, path, patch, mean, basis, std):
         v = alpha**2 * s**2 + sigma**2
         centred = patchify(x, patch) @ basis - alpha * m
         seen = unpatchify((centred / jnp.sqrt(v.mean(-1, keepdims=True))) @ basis.T, grid, patch)
-        rest = patchify(model(params, seen, t, tokens), patch) @ basis
+        rest = patchify(model(trained, frozen, seen, t, text), patch) @ basis
         guess = a * m + (a * alpha * s**2 + b * sigma) / v * centred
         return unpatchify((guess + s * jnp.abs(a * sigma - b * alpha) / jnp.sqrt(v) * rest) @ basis.T, grid, patch)
 

@@ -10,7 +10,8 @@ import jax
 import jax.numpy as jnp
 from jax.sharding import Mesh, PartitionSpec
 
-from tqd_jax.diffusion.objective import losses
+from tqd_jax.data.batch import Batch, uniform_batch
+from tqd_jax.diffusion.objective import init_frozen, losses
 from tqd_jax.diffusion.sampler import sample
 from tqd_jax.timesteps.law import Law
 from tqd_jax.training.state import TrainState, init_state
@@ -18,7 +19,7 @@ from tqd_jax.training.step import train_step
 from transfer_jax.runtime.keys import stream_key
 
 DRAWN_BINS = 20  # of the histogram of t
-NOISE_BUCKETS = 10
+NOISE_BINS = 10
 
 
 @jax.tree_util.register_dataclass
@@ -61,7 +62,7 @@ class Trainer:
     """Compiled functions of arrays with a leading axis of runs R, a multiple of the number of devices.
 
     init(seed [R]) -> params. start(params) -> Carry. advance(material, carry, runs) -> (carry after `every` steps, mean loss [R]); it
-    takes over the memory of the carry given. validate(frames [V], tokens [V], level [V], params) -> loss [R, NOISE_BUCKETS], level in
+    takes over the memory of the carry given. validate(frames [V], tokens [V], level [V], params) -> loss [R, NOISE_BINS], level in
     [0, 1) being the place of t in every bucket. draw(tokens [S, L], params, seed [R]) -> uint8 [R, S, F, H, W, 3].
     """
     init: Any
@@ -99,21 +100,23 @@ def over_runs(function, shared, devices):
 
 
 def drawn_batch(material, run, step, size):
-    """The step's batch in ARCHITECTURE.md's contract: clip i is where level u_i ~ U(0, 1) of (seed, step, i) falls in the run's plan."""
+    """The Batch of a step: clip i is where level u_i ~ U(0, 1) of (seed, step, i) falls in the run's plan."""
     levels = jax.random.uniform(stream_key(run.seed, 'clips', step), (size,))
     clip = jnp.searchsorted(material.levels[run.plan], levels, side='right').astype(jnp.int32)
     law = jax.tree.map(lambda leaf: leaf[run.plan, clip], material.law)
-    return {'frames': material.frames[clip], 'tokens': material.tokens[clip], 'clip': clip, 'law': law,
-            'example': jnp.arange(size, dtype=jnp.uint32), 'weight': jnp.ones(size)}
+    return Batch(video=material.frames[clip], text=material.tokens[clip], clip=clip, law=law,
+                 example=jnp.arange(size, dtype=jnp.uint32), weight=jnp.ones(size))
 
 
 def _advance(objective, optimizer, batch, every, ema):
+    frozen = init_frozen(objective, {})  # without leaves: the codec of pixels and hashed words have no parameters
+
     def advance(material, carry, run):
         mine = dataclasses.replace(objective, seed=run.seed)
 
         def step(carry, _):
-            arrays = drawn_batch(material, run, carry.state.step, batch)
-            state, metrics = train_step(mine, optimizer, 1, ema, carry.state, arrays)
+            examples = drawn_batch(material, run, carry.state.step, batch)
+            state, metrics = train_step(mine, optimizer, 1, ema, carry.state, frozen, examples)
             bins = jnp.clip((metrics['t'] * DRAWN_BINS).astype(jnp.int32), 0, DRAWN_BINS - 1)
             drawn = carry.drawn + (bins[:, None] == jnp.arange(DRAWN_BINS)[None]).sum(0, dtype=jnp.int32)
             return Carry(state=state, drawn=drawn), metrics['loss']
@@ -125,23 +128,26 @@ def _advance(objective, optimizer, batch, every, ema):
 def _validate(objective):
     """Mean loss over the clips in every bucket of noise; noise and places of t are those of (clip, bucket), the same for all runs."""
     fixed = dataclasses.replace(objective, seed=0)
+    frozen = init_frozen(fixed, {})
 
     def validate(frames, tokens, level, params):
-        batch = {'frames': frames, 'tokens': tokens, 'example': jnp.arange(len(frames), dtype=jnp.uint32)}
+        batch = uniform_batch(frames, tokens)
 
         def bucket(number):
-            t = (number.astype(jnp.float32) + level) / NOISE_BUCKETS
-            return losses(fixed, params, batch, t, number, 'evaluation').mean()
-        return jax.lax.map(bucket, jnp.arange(NOISE_BUCKETS))
+            t = (number.astype(jnp.float32) + level) / NOISE_BINS
+            return losses(fixed, params, frozen, batch, t, number, 'evaluation').mean()
+        return jax.lax.map(bucket, jnp.arange(NOISE_BINS))
     return validate
 
 
 def _draw(objective, sampling, shape):
     """Clips of captions; the noise of caption i is that of (seed, i), the same for all arms."""
+    frozen = init_frozen(objective, {})
+
     def draw(tokens, params, seed):
         keys = jax.vmap(lambda number: stream_key(seed, 'sample', number))(jnp.arange(len(tokens)))
         some = lambda x: x.reshape(-1, sampling.batch, *x.shape[1:])
-        frames = jax.lax.map(lambda part: sample(objective, params, part[0], part[1], shape, steps=sampling.steps, solver=sampling.solver,
-                                                 guidance=sampling.guidance), (some(keys), some(tokens)))
+        frames = jax.lax.map(lambda part: sample(objective, params, frozen, part[0], part[1], shape, steps=sampling.steps,
+                                                 solver=sampling.solver, guidance=sampling.guidance), (some(keys), some(tokens)))
         return frames.reshape(len(tokens), *frames.shape[2:])
     return draw

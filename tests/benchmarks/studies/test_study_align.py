@@ -12,7 +12,7 @@ from benchmarks.studies.pages import learned as learned_page
 from benchmarks.studies.pages import page
 from benchmarks.studies.world.world import World
 from configs import study_align, study_learned
-from tqd_jax.gradients.align import described
+from tqd_jax.gradients.align import alignment_record
 from tqd_jax.gradients.alignment import alignment
 from tqd_jax.gradients.products import Products
 from transfer_jax.runtime.config import check
@@ -89,13 +89,13 @@ def made_up_alignment(seed):
     vectors = means[None, :, None] + 0.02 * rng.standard_normal((8, 4, 1, count, 2))
     own = np.einsum('kblsi,kblri->kblsr', vectors, vectors)
     cross = np.einsum('kblsi,blri->kblsr', vectors, vectors.sum(0))
-    return {'examples': 2, 'chunks': 8, 'groups': ['all'], **described(alignment(Products(cross=cross, own=own)), 4)}
+    return {'examples': 2, 'chunks': 8, 'layers': ['all'], **alignment_record(alignment(Products(cross=cross, own=own)), 4)}
 
 
 def test_the_page_of_alignment_shows_where_the_curves_cross(tmp_path):
     records = [made_up_alignment(seed) for seed in (0, 1)]
-    assert records[0]['said']['expected']['verdict'] == 'holds'
-    assert records[0]['said']['expected']['crossings'] == pytest.approx([0.5], abs=0.02)
+    assert records[0]['summary']['expected']['verdict'] == 'holds'
+    assert records[0]['summary']['expected']['crossings'] == pytest.approx([0.5], abs=0.02)
     records[1] = jax.tree.map(lambda x: x, records[1])
     records[1]['expected']['cosine'][0][0][0] = None  # not known in one seed
     settings = {key: 8 for key in ('clips', 'chunks', 'buckets', 'draws', 'severity', 'speed')}

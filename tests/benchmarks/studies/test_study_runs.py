@@ -10,10 +10,12 @@ import pytest
 from scipy import stats
 
 from benchmarks.studies.training.arms import Plan, levels, stack
-from benchmarks.studies.training.runs import DRAWN_BINS, NOISE_BUCKETS, Material, Runs, Sampling, drawn_batch, trainer
-from tqd_jax.diffusion.objective import Objective
+from benchmarks.studies.training.runs import DRAWN_BINS, NOISE_BINS, Material, Runs, Sampling, drawn_batch, trainer
+from tqd_jax.data.batch import uniform_batch
+from tqd_jax.diffusion.objective import Objective, init_frozen
 from tqd_jax.diffusion.path import Path
 from tqd_jax.latents.pixels import PixelCodec
+from tqd_jax.text.words import HashedWords
 from tqd_jax.timesteps.law import make_law
 from tqd_jax.training.state import init_state
 from tqd_jax.training.step import train_step
@@ -33,12 +35,12 @@ def init(key):
     return {'mix': mix, 'bias': jnp.zeros(3), 'time': jnp.ones(()), 'text': jnp.ones(())}
 
 
-def model(params, x, t, tokens):
+def model(params, frozen, x, t, tokens):
     context = jnp.sin(params['time'] * t + params['text'] * tokens.sum(1).astype(jnp.float32)).reshape(-1, 1, 1, 1, 1)
     return jnp.tanh(x @ params['mix']) * context + params['bias'].reshape(1, 1, 1, 1, 3)
 
 
-OBJECTIVE = Objective(model=model, codec=PixelCodec(), path=Path(), seed=0)
+OBJECTIVE = Objective(model=model, codec=PixelCodec(), text=HashedWords(length=3, vocab=9), path=Path(), seed=0)
 
 
 @functools.cache
@@ -77,19 +79,18 @@ def four():
 
 
 def test_a_run_is_the_plain_loop_of_train_step(four):
-    step = jax.jit(lambda state, batch: train_step(dataclasses.replace(OBJECTIVE, seed=jnp.uint32(3)), OPTIMIZER, 1, 0.9, state, batch))
+    objective, frozen = dataclasses.replace(OBJECTIVE, seed=jnp.uint32(3)), init_frozen(OBJECTIVE, {})
+    step = jax.jit(lambda state, batch: train_step(objective, OPTIMIZER, 1, 0.9, state, frozen, batch))
     state, everything, losses = init_state(init(stream_key(3, 'init')), OPTIMIZER), material(), []
     for number in range(2 * EVERY):
         uniforms = jax.random.uniform(stream_key(3, 'clips', number), (BATCH,))
         clip = np.minimum(np.floor(np.asarray(uniforms) * 6).astype(int), 5)  # plan 1 draws the first six clips, all alike
         law = jax.tree.map(lambda leaf, clip=clip: leaf[1, clip], everything.law)
-        batch = {'frames': FRAMES[clip], 'tokens': TOKENS[clip], 'clip': clip, 'law': law, 'weight': np.ones(BATCH, np.float32),
-                 'example': np.arange(BATCH, dtype=np.uint32)}
-        state, metrics = step(state, batch)
+        state, metrics = step(state, dataclasses.replace(uniform_batch(FRAMES[clip], TOKENS[clip]), clip=clip, law=law))
         losses.append(float(metrics['loss']))
     carry, loss = four
-    close(jax.tree.map(lambda x: x[1], carry.state.params), state.params)
-    close(jax.tree.map(lambda x: x[1], carry.state.ema), state.ema)
+    close(jax.tree.map(lambda x: x[1], carry.state.trained), state.trained)
+    close(jax.tree.map(lambda x: x[1], carry.state.average), state.average)
     assert loss[1] == pytest.approx(np.mean(losses[EVERY:]), rel=1e-4)
     assert (carry.state.step == 2 * EVERY).all()
 
@@ -104,7 +105,7 @@ def test_lanes_and_devices_do_not_change_a_run(four):
 
 def test_arms_of_a_seed_share_draws_and_seeds_do_not(four):
     carry, _ = four
-    bias = carry.state.params['bias']
+    bias = carry.state.trained['bias']
     np.testing.assert_allclose(bias[0], bias[2], rtol=2e-5)  # plans 0 and 2 are the same
     assert np.abs(bias[0] - bias[1]).max() > 1e-4 and np.abs(bias[0] - bias[3]).max() > 1e-4
     np.testing.assert_array_equal(carry.drawn.sum(1), 2 * EVERY * BATCH)
@@ -113,7 +114,7 @@ def test_arms_of_a_seed_share_draws_and_seeds_do_not(four):
 def test_clips_are_drawn_as_often_as_they_are_kept_and_t_as_their_law_says():
     keep = np.array([0, 1, 2, 0, 3, 4, 0, 0, 1, 1, 4, 0], np.float32)
     everything = material([Plan(law=make_law(N, alpha=4.0, beta=2.0), keep=keep)] * 3)
-    draw = jax.jit(jax.vmap(lambda step: drawn_batch(everything, Runs(plan=jnp.int32(1), seed=jnp.uint32(5)), step, 400)['clip']))
+    draw = jax.jit(jax.vmap(lambda step: drawn_batch(everything, Runs(plan=jnp.int32(1), seed=jnp.uint32(5)), step, 400).clip))
     counts = np.bincount(np.asarray(draw(jnp.arange(50))).ravel(), minlength=N)
     expected = 20000 * keep / keep.sum()
     assert (counts[keep == 0] == 0).all()
@@ -128,15 +129,15 @@ def test_clips_are_drawn_as_often_as_they_are_kept_and_t_as_their_law_says():
 
 def test_validation_in_closed_form():
     """A model that says 0 has the loss |eps - x0|^2: 1 + the mean square of x0, whatever the noise; every bucket has noise of its own."""
-    made = make(1, dataclasses.replace(OBJECTIVE, model=lambda params, x, t, tokens: 0 * x * params['time']))
+    made = make(1, dataclasses.replace(OBJECTIVE, model=lambda params, frozen, x, t, tokens: 0 * x * params['time']))
     params, level = made.init(jnp.zeros(1, jnp.uint32)), np.linspace(0.05, 0.95, N).astype(np.float32)
     loss = np.asarray(made.validate(FRAMES, TOKENS, level, params))[0]
     x0 = FRAMES / 127.5 - 1
     error = np.sqrt((2 + 4 * np.mean(x0**2)) / x0.size)  # of a mean of squared standard normals, shifted
-    assert loss.shape == (NOISE_BUCKETS,) and len(set(loss.tolist())) == NOISE_BUCKETS
+    assert loss.shape == (NOISE_BINS,) and len(set(loss.tolist())) == NOISE_BINS
     np.testing.assert_allclose(loss, 1 + np.mean(x0**2), atol=4 * error)
     seen = []
-    watching = lambda params, x, t, tokens: jax.debug.callback(lambda t: seen.append(t), t) or 0 * x
+    watching = lambda params, frozen, x, t, tokens: jax.debug.callback(lambda t: seen.append(t), t) or 0 * x
     made = make(1, dataclasses.replace(OBJECTIVE, model=watching))
     jax.block_until_ready(made.validate(FRAMES, TOKENS, level, params))
     jax.effects_barrier()

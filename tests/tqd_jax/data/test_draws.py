@@ -8,14 +8,15 @@ import numpy as np
 import pytest
 import scipy.stats as st
 
-from tqd_jax.data.streams import Bucket, Stream, assign_bucket, hashed_uniform
+from tqd_jax.data.buckets import Bucket, assign_bucket
+from tqd_jax.data.streams import Stream, hashed_uniform
 from transfer_jax.runtime.errors import UserError
 
 IDS = np.random.default_rng(0).integers(0, 2**64, 500, dtype=np.uint64)
 
 
-def stream(keep=1.0, n=500):
-    return Stream(clips=np.arange(n), ids=IDS[:n], keep=np.full(n, keep), seed=5)
+def stream(acceptance=1.0, n=500):
+    return Stream(clips=np.arange(n), ids=IDS[:n], acceptance=np.full(n, acceptance), seed=5)
 
 
 def test_hashes_are_uniform_and_independent():
@@ -31,10 +32,10 @@ def test_without_dropout_every_epoch_has_every_clip_once_in_another_order():
 
 
 def test_dropout_keeps_each_clip_at_its_rate():
-    keep = np.linspace(0.05, 1, 500)
-    s = Stream(clips=np.arange(500), ids=IDS, keep=keep, seed=5)
+    acceptance = np.linspace(0.05, 1, 500)
+    s = Stream(clips=np.arange(500), ids=IDS, acceptance=acceptance, seed=5)
     seen = np.bincount(np.concatenate([s.epoch(e) for e in range(400)]), minlength=500)
-    error = (seen / 400 - keep) / np.sqrt(keep * (1 - keep) / 400 + 1e-9)
+    error = (seen / 400 - acceptance) / np.sqrt(acceptance * (1 - acceptance) / 400 + 1e-9)
     assert np.abs(error[:-1]).max() < 5 and seen[-1] == 400
 
 

@@ -2,15 +2,19 @@
 import dataclasses
 import threading
 
+import jax
 import numpy as np
 import pytest
 
 from tqd_jax.clips.write import write_clip
 from tqd_jax.data import loader as pipeline
+from tqd_jax.data.batch import batch_spec
+from tqd_jax.data.buckets import Bucket
 from tqd_jax.data.frames import FrameStore
 from tqd_jax.data.library import Library
 from tqd_jax.data.loader import Loader, crop, iterate, make_batches
-from tqd_jax.data.streams import Bucket
+from tqd_jax.latents.pixels import PixelCodec
+from tqd_jax.text.words import HashedWords
 from tqd_jax.timesteps.quality import LawConfig
 
 N, B, FPS = 12, 4, 8.0
@@ -50,31 +54,32 @@ def batches(lib, **changes):
 
 def test_a_batch_is_the_contract(clips):
     batch = batches(library(clips))[5]
-    bucket = BUCKETS[int(batch['clip'][0] >= 9)]
-    assert batch['frames'].shape == (B, bucket.frames, bucket.height, bucket.width, 3) and batch['frames'].dtype == np.uint8
-    assert batch['example'].tolist() == [20, 21, 22, 23] and batch['example'].dtype == np.uint32
-    assert batch['law'].alpha.shape == (B,) and batch['weight'].dtype == np.float32
-    for frames, clip in zip(batch['frames'], batch['clip'], strict=True):
+    spec = batch_spec(B, BUCKETS[int(batch.clip[0] >= 9)], PixelCodec(), HashedWords(length=2, vocab=9))
+    assert jax.tree.map(lambda x: (x.shape, x.dtype), batch) == jax.tree.map(lambda x: (x.shape, x.dtype), spec)
+    bucket = BUCKETS[int(batch.clip[0] >= 9)]
+    assert batch.video.shape == (B, bucket.frames, bucket.height, bucket.width, 3) and batch.video.dtype == np.uint8
+    assert batch.example.tolist() == [20, 21, 22, 23] and batch.example.dtype == np.uint32
+    assert batch.law.alpha.shape == (B,) and batch.weight.dtype == np.float32
+    for frames, clip in zip(batch.video, batch.clip, strict=True):
         assert -1 <= frames[0].mean() - clip * 16 <= 15, 'the pixels are of another clip'
         np.testing.assert_allclose(np.diff(frames.mean((1, 2, 3))), 2, atol=1.01)  # H.264 has 220 levels
 
 
 def test_batches_stay_full_under_dropout_and_no_clip_is_lost(clips):
     data = batches(library(clips, keep=0.4))
-    seen = [data[b]['clip'] for b in range(60)]
+    seen = [data[b].clip for b in range(60)]
     assert all(len(clip) == B for clip in seen) and set(np.concatenate(seen)) == set(range(N))
     assert all(len({int(c >= 9) for c in clip}) == 1 for clip in seen), 'a batch mixes buckets'
 
 
 def test_sources_are_mixed_by_their_rates(clips):
     lib = library(clips, rates=(0.8, 0.2))
-    drawn = np.concatenate([batches(lib)[b]['clip'] for b in range(100)])
+    drawn = np.concatenate([batches(lib)[b].clip for b in range(100)])
     assert np.mean(lib.source[drawn] == 0) == pytest.approx(0.8, abs=0.02)
 
 
 def assert_same(one, two):
-    for key in ('frames', 'example', 'clip', 'weight'):
-        np.testing.assert_array_equal(one[key], two[key])
+    jax.tree.map(np.testing.assert_array_equal, one, two)
 
 
 def test_a_resume_goes_on_where_it_was_with_any_number_of_workers(clips, tmp_path):
@@ -86,7 +91,7 @@ def test_a_resume_goes_on_where_it_was_with_any_number_of_workers(clips, tmp_pat
             if folder is None:
                 assert_same(expected, found)
             else:
-                np.testing.assert_array_equal(expected['clip'], found['clip'])
+                np.testing.assert_array_equal(expected.clip, found.clip)
         ahead.close()
 
 
@@ -108,7 +113,7 @@ def test_hosts_share_one_batch(clips):
     lib = library(clips)
     whole = batches(lib)[3]
     parts = [batches(lib, process=p, processes=2)[3] for p in range(2)]
-    assert_same(whole, {key: np.concatenate([part[key] for part in parts]) for key in ('frames', 'example', 'clip', 'weight')})
+    assert_same(whole, jax.tree.map(lambda *leaves: np.concatenate(leaves), *parts))
 
 
 def test_cached_frames_are_read_once_and_kept(clips, tmp_path):

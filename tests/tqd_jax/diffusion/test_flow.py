@@ -56,9 +56,9 @@ def test_unknown_paths_are_refused():
 def test_pixels_survive_the_codec():
     frames = jnp.arange(256, dtype=jnp.uint8).reshape(1, 1, 16, 16, 1).repeat(3, -1)
     codec = PixelCodec()
-    latents = codec.encode(frames)
+    latents = codec.encode({}, frames)
     assert latents.min() == -1 and latents.max() == 1 and codec.latent_shape(1, 16, 16) == latents.shape[1:]
-    np.testing.assert_array_equal(codec.decode(latents), frames)
+    np.testing.assert_array_equal(codec.decode({}, latents), frames)
 
 
 @pytest.mark.parametrize('t', [0.02, 0.5, 0.97])
@@ -71,9 +71,9 @@ def test_a_preconditioned_network_has_only_the_unpredictable_left_to_say(kind, p
     x0 = jnp.asarray(mean + std * rng.choice([-1.0, 1.0], (n, 1, 1, 1, 1)), jnp.float32)
     eps, times = jnp.asarray(rng.standard_normal(x0.shape), jnp.float32), jnp.full(n, t)
     seen = []
-    network = lambda params, x, t, tokens: (seen.append(x), jnp.full_like(x, params))[1]
+    network = lambda params, frozen, x, t, text: (seen.append(x), jnp.full_like(x, params))[1]
     model, x = precondition(network, path, mean, std), path.noised(x0, eps, times)
-    guess, unit = model(0.0, x, times, None), model(1.0, x, times, None) - model(0.0, x, times, None)
+    guess, unit = model(0.0, {}, x, times, None), model(1.0, {}, x, times, None) - model(0.0, {}, x, times, None)
     rest = np.ravel((path.target(x0, eps, times) - guess) / unit)
     for values in (np.ravel(seen[0]), rest):
         assert abs(values.mean()) < 5 / n**0.5 and abs(values.std() - 1) < 5 / n**0.5

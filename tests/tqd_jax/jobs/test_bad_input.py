@@ -18,8 +18,8 @@ from absl.testing import flagsaver
 import tqd_jax.training.loop as loop
 from tqd_jax import config as rules
 from tqd_jax import main
+from tqd_jax.data.buckets import Bucket
 from tqd_jax.data.frames import LONG, FrameStore
-from tqd_jax.data.streams import Bucket
 from tqd_jax.training.run import check_accumulation
 from transfer_jax.runtime.app import parse
 from transfer_jax.runtime.checkpoint import Checkpoints, load_weights, save_weights
@@ -118,7 +118,7 @@ FAULTS = {
     '--config.train.ema=1': ['config.train.ema = 1', 'below 1'],
     '--config.data.dropout=some': ["config.data.dropout = 'some'", 'one of sampler, weight, none'],
     '--config.data.buckets=(32,32,8)': ['config.data.buckets = (32, 32, 8)', 'a tuple of one or more'],
-    '--config.data.buckets=((30,30,7),)': ['config.data.buckets', '(30, 30, 7)', 'not divisible by the patch'],
+    '--config.data.buckets=((30,30,7),)': ['config.data.buckets', '(30, 30, 7)', 'height 30 (take 28 or 32)'],
     '--config.data.mix={"a":{"rate":-1,"weight":1}}': ['config.data.mix', 'rate: a number, above 0'],
     '--config.data.clips=/nowhere/at/all': ['config.data.clips', '/nowhere/at/all'],
     '--config.law.kind=wrong': ["config.law.kind = 'wrong'", 'uniform, beta, exact_base, offset, min_noise'],

@@ -1,4 +1,5 @@
 """The main job from clips to report on the shipped config, shrunk: what a run leaves, what compiles, and the modes, laws and mixes."""
+import dataclasses
 import json
 import logging
 import shutil
@@ -216,8 +217,8 @@ def test_two_buckets_are_two_programs_and_every_clip_is_drawn(tmp_path, compiled
     assert seen.names.count('jit(train_step)') == 2
     out = capsys.readouterr().out
     assert 'compiled 16x16x4' in out and 'compiled 16x8x4' in out
-    assert {arrays['frames'].shape for arrays in drawn} == {(8, 4, 16, 16, 3), (8, 4, 8, 16, 3)}
-    assert set(np.concatenate([arrays['clip'] for arrays in drawn])) == set(range(7))
+    assert {batch.video.shape for batch in drawn} == {(8, 4, 16, 16, 3), (8, 4, 8, 16, 3)}
+    assert set(np.concatenate([batch.clip for batch in drawn])) == set(range(7))
 
 
 def test_two_sources_are_mixed_and_weighed_as_asked(tmp_path, compiled, drawn):
@@ -225,7 +226,7 @@ def test_two_sources_are_mixed_and_weighed_as_asked(tmp_path, compiled, drawn):
     small.moving(tmp_path / 'studio', [f'{i}.mp4' for i in range(2)], size=(32, 40))
     mix = {'web': {'rate': 1.0, 'weight': 0.5}, 'studio': {'rate': 3.0, 'weight': 2.0}}
     small.run(tmp_path / 'run', **{'data.clips': f'web={tmp_path}/web,studio={tmp_path}/studio', 'data.mix': mix, 'train.steps': 4})
-    clip, weight = (np.concatenate([arrays[key] for arrays in drawn]) for key in ('clip', 'weight'))
+    clip, weight = (np.concatenate([getattr(batch, key) for batch in drawn]) for key in ('clip', 'weight'))
     source = pyarrow.parquet.read_table(tmp_path / 'run/scores.parquet')['source'].to_numpy(zero_copy_only=False)[clip]
     assert np.sum(source == 'studio') == 24 and set(weight[source == 'studio']) == {2.0} and set(weight[source == 'web']) == {0.5}
 
@@ -243,6 +244,6 @@ def test_a_batch_of_another_shape_is_an_error_and_no_compilation(finished):
     run = small.built(finished[0])
     with Compilations() as seen, pytest.raises(TypeError, match='compiled with'):
         bucket, program = next(iter(compile_train(run).items()))
-        arrays = run.loader(0, np.resize(np.flatnonzero(run.library.bucket == bucket), BATCH))
-        program(run.abstract_state, {**arrays, 'frames': arrays['frames'][:, :2]})
+        batch = run.loader(0, np.resize(np.flatnonzero(run.library.bucket == bucket), BATCH))
+        program(run.abstract_state, run.abstract_frozen, dataclasses.replace(batch, video=batch.video[:, :2]))
     assert seen.names.count('jit(train_step)') == 1

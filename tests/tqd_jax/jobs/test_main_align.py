@@ -7,13 +7,15 @@ import pyarrow.parquet
 import pytest
 import small
 
-from tqd_jax.diffusion.objective import Objective
+from tqd_jax.data.batch import uniform_batch
+from tqd_jax.diffusion.objective import Objective, init_frozen
 from tqd_jax.diffusion.path import Path
 from tqd_jax.gradients import align
 from tqd_jax.gradients.products import copy_chunks
 from tqd_jax.latents.pixels import PixelCodec
-from tqd_jax.report.gradients import cosines, differences, said
+from tqd_jax.report.gradients import cosines, differences, summary
 from tqd_jax.report.page import write_report
+from tqd_jax.text.words import HashedWords
 from transfer_jax.runtime.errors import UserError
 
 SETTINGS = {'align.clips': 6, 'align.chunks': 3, 'align.buckets': 2, 'data.normaliser': 'rank', 'init_from': 'asset:tiny.npz'}
@@ -34,19 +36,19 @@ def given(library, tmp_path_factory):
 @pytest.fixture(scope='module')
 def aligned(given, tmp_path_factory, compiled):
     workdir = tmp_path_factory.mktemp('runs') / 'align'
-    return small.run_stopped(workdir, 'align', 'bucket0', **{**SETTINGS, 'data.clips': given})
+    return small.run_stopped(workdir, 'align', 'bin0', **{**SETTINGS, 'data.clips': given})
 
 
 def test_it_writes_the_record_and_the_report_without_any_training(aligned):
     record = json.loads((aligned / 'alignment.json').read_text())
     assert (record['step'], record['clips'], record['chunks'], record['examples'], record['t']) == (0, 6, 3, 2, [0.25, 0.75])
-    assert record['groups'][0] == 'all' and {'block 1', 'block 4', 'input', 'output', 'time', 'text'} <= set(record['groups'])
+    assert record['layers'][0] == 'all' and {'block 1', 'block 4', 'input', 'output', 'time', 'text'} <= set(record['layers'])
     cosine = np.array(record['matched']['cosine'], float)
-    assert cosine.shape == (2, len(record['groups']), 2)
+    assert cosine.shape == (2, len(record['layers']), 2)
     assert (np.abs(cosine) <= 1).all() and (cosine[:, 0] < 0.999).all(), 'a degraded copy has the gradient of the clip itself'
     assert not (aligned / 'checkpoints').exists() and not (aligned / 'gradients').exists()
     page = (aligned / 'report.html').read_text()
-    assert said(record) in page.replace('&#39;', "'") and 'matched cosine' in page and 'Which gradients agree' in page
+    assert summary(record) in page.replace('&#39;', "'") and 'matched cosine' in page and 'Which gradients agree' in page
 
 
 def test_milder_degradations_agree_more(aligned, given, tmp_path):
@@ -67,24 +69,29 @@ def test_what_it_cannot_do_is_told_at_once(given, tmp_path):
 
 def test_copies_are_the_clips_slower_and_blurred():
     frames = np.random.default_rng(0).integers(0, 256, (2, 8, 16, 16, 3)).astype(np.uint8)
-    whole, slow, look = np.split(align.copies(frames, small.config(**{'align.speed': 0.4, 'align.severity': 0.8}).align), 3)
+    settings = small.config(**{'align.speed': 0.4, 'align.severity': 0.8}).align
+    copies = align.worse_copies(uniform_batch(frames, np.array([[3], [5]], np.int32)), settings)
+    whole, slow, look = np.split(copies.video, 3)
+    assert copies.text.ravel().tolist() == [3, 5] * 3 and copies.law.alpha.shape == (6,)
     np.testing.assert_array_equal(whole, frames)
     np.testing.assert_array_equal(slow, frames[:, [0, 0, 1, 1, 2, 2, 2, 3]])
     assert look.std() < 0.7 * frames.std() and look.shape == frames.shape
 
 
 def test_equal_copies_agree_wholly():
-    objective = Objective(model=lambda params, x, t, tokens: params['gain'] * x + params['bias'], codec=PixelCodec(), path=Path(), seed=0)
+    objective = Objective(model=lambda params, frozen, x, t, text: params['gain'] * x + params['bias'], codec=PixelCodec(),
+                          text=HashedWords(length=2, vocab=3), path=Path(), seed=0)
     frames = np.tile(np.random.default_rng(0).integers(0, 256, (6, 2, 4, 4, 3)).astype(np.uint8), (3, 1, 1, 1, 1))
     params = {'bias': jnp.float32(0.1), 'gain': jnp.float32(0.3)}
-    record = align.measured(objective, params, frames, np.ones((18, 2), np.int32), copy_chunks(6, 3, 3, 1), 2)
+    clips = uniform_batch(frames, np.ones((18, 2), np.int32))
+    record = align.measure_alignment(objective, params, init_frozen(objective, {}), clips, copy_chunks(6, 3, 3, 1), 2)
     np.testing.assert_allclose(np.array(record['matched']['cosine'], float), 1, atol=1e-5)
-    assert record['groups'] == ('all', 'bias', 'gain') and record['said']['matched']['crossings'] == []
+    assert record['layers'] == ('all', 'bias', 'gain') and record['summary']['matched']['crossings'] == []
 
 
 def test_a_sentence_for_every_verdict():
     for verdict in ('holds', 'reversed', 'above everywhere', 'below everywhere', 'undecided', 'mixed'):
-        text = said({'said': {'matched': {'crossings': [0.42], 'verdict': verdict}}})
+        text = summary({'summary': {'matched': {'crossings': [0.42], 'verdict': verdict}}})
         assert text.startswith('by the matched cosine') and text.endswith('cross at t = 0.42)')
 
 

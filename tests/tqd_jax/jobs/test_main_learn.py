@@ -30,7 +30,7 @@ def given(tmp_path_factory):
 @pytest.fixture(scope='module')
 def learned(given, tmp_path_factory, compiled):
     workdir = tmp_path_factory.mktemp('runs') / 'learn'
-    return small.run_stopped(workdir, 'learn', 'bucket0', **{**LEARN, 'data.clips': given, 'learn.by': 'source', 'learn.target': 'good'})
+    return small.run_stopped(workdir, 'learn', 'bin0', **{**LEARN, 'data.clips': given, 'learn.by': 'source', 'learn.target': 'good'})
 
 
 def test_noise_teaches_little_and_the_page_says_so(learned):
@@ -65,12 +65,12 @@ def test_training_draws_as_the_law_says(dropout, learned, given, tmp_path):
     run = small.built(tmp_path / 'run', **changes)
     dataset = make_batches(run.library, run.loader, run.training)
     batches = [dataset[number] for number in range(100)]
-    clips, weight = (np.concatenate([batch[key] for batch in batches]) for key in ('clip', 'weight'))
+    clips, weight = (np.concatenate([getattr(batch, key) for batch in batches]) for key in ('clip', 'weight'))
     noise = clips >= 8
     share, error = np.average(noise, weights=weight), 4 * np.sqrt(0.18 * 0.82 / 800)
     assert share == pytest.approx(7 * 0.25 / (8 + 7 * 0.25), abs=error), 'noise counts otherwise than the law says'
     assert set(weight[noise]) == {0.25 if dropout == 'weight' else 1.0} and set(weight[~noise]) == {1.0}
-    laws = jax.tree.map(lambda *leaves: jnp.asarray(np.concatenate(leaves)), *(batch['law'] for batch in batches))
+    laws = jax.tree.map(lambda *leaves: jnp.asarray(np.concatenate(leaves)), *(batch.law for batch in batches))
     t = sample_timesteps(laws, jnp.asarray((np.arange(800) + 0.5) / 800, jnp.float32))
     assert (t[noise] >= 0.5).all() and np.mean(t[~noise] < 0.5) == pytest.approx(0.5, abs=0.08)
 
@@ -94,13 +94,13 @@ def test_what_it_cannot_do_is_told_at_once(learned, given, tmp_path):
     learn = lambda **changes: small.run(tmp_path, 'learn', **{**LEARN, 'data.clips': given, **changes})
     with pytest.raises(UserError, match=r'no checkpoint and config\.init_from = None'):
         learn(init_from=None)
-    with pytest.raises(UserError, match=r"learn\.target = None names no kind of config\.learn\.by = 'source'; the clips have: good; noise"):
+    with pytest.raises(UserError, match=r"target = None names no group of config\.learn\.by = 'source'; the clips have: good; noise"):
         learn(**{'learn.by': 'source'})
     with pytest.raises(UserError, match=r'of 32 x 32 x 8 for config\.learn\.chunks x chunk = 6 x 2: good \(8\), noise \(7\); lower'):
         learn(**{'learn.by': 'source', 'learn.target': 'good', 'learn.chunk': 2})
-    with pytest.raises(UserError, match=r'6 of a kind are the least, so give more clips'):
+    with pytest.raises(UserError, match=r'6 of a group are the least, so give more clips'):
         learn(**{'learn.by': 'source', 'learn.target': 'good', 'data.held_out_fraction': 0.6})
-    with pytest.raises(UserError, match=r"by config\.learn\.by = 'source' all clips are of one kind, clips: there is nothing"):
+    with pytest.raises(UserError, match=r"by config\.learn\.by = 'source' all clips are of one group, clips: there is nothing"):
         small.run(tmp_path / 'one', 'learn', **{**LEARN, 'data.clips': given.split(',')[0].split('=')[1], 'learn.by': 'source'})
     with pytest.raises(UserError, match=r'config\.learn\.buckets = 7 does not divide 120'):
         learn(**{'learn.buckets': 7})
@@ -121,8 +121,8 @@ def test_keys_that_contradict_each_other_are_told(changes, message, tmp_path):
 
 @pytest.mark.parametrize(('text', 'message'), [
     ('{', 'Expecting property name'), ('{"by": "source", "weight": [[1]]}', "it has no 'groups'"),
-    ('{"by": "source", "kinds": ["good"], "weight": [[-1]]}', 'weights are finite'),
-    ('{"by": "source", "kinds": ["a", "a"], "weight": [[1, 1]]}', 'kinds are names'), ('[]', 'is no law')])
+    ('{"by": "source", "groups": ["good"], "weight": [[-1]]}', 'weights are finite'),
+    ('{"by": "source", "groups": ["a", "a"], "weight": [[1, 1]]}', 'kinds are names'), ('[]', 'is no law')])
 def test_a_file_that_is_no_law_is_told(text, message, tmp_path):
     (tmp_path / 'law.json').write_text(text)
     with pytest.raises(UserError, match=message):
@@ -130,8 +130,8 @@ def test_a_file_that_is_no_law_is_told(text, message, tmp_path):
 
 
 @pytest.mark.parametrize(('law', 'message'), [
-    ('{"by": "source", "kinds": ["good"], "weight": [[1]]}', r'config\.law\.file knows the kinds good, and the clips have noise too'),
-    ('{"by": "source", "kinds": ["good", "noise", "best"], "weight": [[0, 0, 1]]}', 'the law wants best; it has only good, noise')])
+    ('{"by": "source", "groups": ["good"], "weight": [[1]]}', r'config\.law\.file knows the kinds good, and the clips have noise too'),
+    ('{"by": "source", "groups": ["good", "noise", "best"], "weight": [[0, 0, 1]]}', 'the law wants best; it has only good, noise')])
 def test_a_law_for_other_clips_is_told(law, message, given, tmp_path):
     (tmp_path / 'law.json').write_text(law)
     with pytest.raises(UserError, match=message):

@@ -34,10 +34,10 @@ def same_end(workdir, straight, library):
     """Asserts that both ended with the same arrays; parameters, optimizer state and average are among them."""
     (step, found), (wanted_step, wanted) = small.saved(workdir, **changes(library)), small.saved(straight, **changes(library))
     assert step == wanted_step == STEPS and found.keys() == wanted.keys()
-    assert {'params', 'ema', 'opt_state', 'step'} <= {name.split('/')[0] for name in found}
+    assert {'trained', 'average', 'optimizer', 'step'} <= {name.split('/')[0] for name in found}
     different = [name for name in found if not np.array_equal(found[name], wanted[name])]
     assert not different
-    assert any(found[name].any() for name in found if name.startswith('opt_state/'))
+    assert any(found[name].any() for name in found if name.startswith('optimizer/'))
 
 
 def scalars(workdir):

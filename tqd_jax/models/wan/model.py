@@ -6,6 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
+from tqd_jax.models.partition import merge
 from tqd_jax.models.wan.config import PRESETS, WanConfig, flops_per_example
 from tqd_jax.models.wan.layers import Block, Linear, modulate
 from tqd_jax.models.wan.rope import rotary_angles
@@ -97,9 +98,12 @@ def abstract_params(config):
 
 
 def apply(config):
-    """The pure function (params, x, t, text) -> prediction of Wan.__call__, for params laid out as by init_params."""
+    """The pure function (trained, frozen, x, t, text) -> prediction of Wan.__call__.
+
+    trained, frozen: the two parts of what init_params lays out, as tqd_jax.models.partition.partition makes them.
+    """
     graphdef, _ = nnx.split(nnx.eval_shape(lambda: Wan(config, rngs=nnx.Rngs(params=0))), nnx.Param)
-    return lambda params, x, t, text: nnx.merge(graphdef, params)(x, t, text)
+    return lambda trained, frozen, x, t, text: nnx.merge(graphdef, merge(trained, frozen))(x, t, text)
 
 
 def _stacked(config, rngs):

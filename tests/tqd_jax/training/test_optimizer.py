@@ -8,7 +8,7 @@ from ml_collections import ConfigDict
 
 from configs import video
 from tqd_jax.models.wan import model as wan
-from tqd_jax.training.state import is_decayed, make_optimizer
+from tqd_jax.training.optimizer import is_decayed, make_optimizer
 
 CONFIG = wan.WanConfig(layers=3, heads=2, head_dim=8, ffn_dim=40, text_dim=6, text_len=4, in_channels=3, out_channels=3, vocab=8)
 RATE = 1e-3

@@ -6,9 +6,9 @@ import optax
 import pytest
 
 import tqd_jax.training.loop as loop
-from tqd_jax.training import log as watch
-from tqd_jax.training.log import DRAWN_BINS, throughput
-from tqd_jax.training.loop import Start
+from tqd_jax.training import log
+from tqd_jax.training.log import HISTOGRAM_BINS, throughput
+from tqd_jax.training.resume import Start
 
 BATCH, WAIT, STEP, EVALUATION, SAVING = 4, 1.0, 3.0, 500.0, 7000.0  # seconds of a clock that only these move
 
@@ -34,25 +34,25 @@ def outputs(step):
 def written(monkeypatch):
     """{step: scalars} of a loop of twelve steps with two evaluations, one of them between two lines, and one checkpoint on the way."""
     clock, lines = Clock(), {}
-    for module in (loop, watch):
+    for module in (loop, log):
         monkeypatch.setattr(module, 'time', clock)
-    monkeypatch.setattr(loop, 'compile_train', lambda run: {0: lambda state, arrays: clock.passes(STEP, (state, outputs(0)))})
+    monkeypatch.setattr(loop, 'compile_train', lambda run: {0: lambda state, frozen, batch: clock.passes(STEP, (state, outputs(0)))})
     monkeypatch.setattr(loop, 'compile_eval', lambda run: None)
     monkeypatch.setattr(loop, 'validation_batches', lambda *args: None)
     monkeypatch.setattr(loop, 'make_batches', lambda *args: None)
-    monkeypatch.setattr(loop, 'iterate', lambda *args, **options: (clock.passes(WAIT, {'clip': [0]}) for _ in range(12)))
+    monkeypatch.setattr(loop, 'iterate', lambda *args, **options: (clock.passes(WAIT, types.SimpleNamespace(clip=[0])) for _ in range(12)))
     monkeypatch.setattr(loop, 'to_global', lambda arrays, mesh: arrays)
-    monkeypatch.setattr(loop, '_extras', lambda *args: {})
+    monkeypatch.setattr(loop, 'extras_of', lambda *args: {})
     monkeypatch.setattr(loop, 'Evaluations', lambda *args: types.SimpleNamespace(add=lambda *args: clock.passes(EVALUATION)))
     each = lambda **values: types.SimpleNamespace(**values)
     config = each(train=each(steps=12, batch=BATCH), data=each(workers=0, prefetch=1), checkpoint=each(every=8), eval=each(every=5),
                   log_every=2)
     library = each(bucket=np.zeros(1, int), mq=np.zeros(1), vq=np.zeros(1))
-    run = each(config=config, library=library, loader=None, validation=None, training=None, mesh=None,
+    run = each(config=config, library=library, loader=None, validation=None, training=None, mesh=None, workdir=None,
                schedule=optax.linear_schedule(0.0, 12.0, 12))
     checkpoints = each(save=lambda *args: clock.passes(SAVING))
     metrics = each(write=lambda step, scalars: lines.update({step: scalars}), flush=lambda: None)
-    start = Start(state=each(ema=None), step=0, drawn=np.zeros((4, DRAWN_BINS), np.int64))
+    start = Start(state=each(average=None), frozen={}, step=0, histogram=np.zeros((4, HISTOGRAM_BINS), np.int64))
     loop._loop(run, start, checkpoints, metrics)
     return lines
 

@@ -6,11 +6,13 @@ import numpy as np
 import pytest
 from scipy import optimize
 
-from tqd_jax.diffusion.objective import Objective
+from tqd_jax.data.batch import uniform_batch
+from tqd_jax.diffusion.objective import Objective, init_frozen
 from tqd_jax.diffusion.path import Path
-from tqd_jax.gradients import probe as pilot
+from tqd_jax.gradients import probe, shares
 from tqd_jax.gradients.products import Products, chunk_gradient
 from tqd_jax.latents.pixels import PixelCodec
+from tqd_jax.text.words import HashedWords
 
 C, M, D, B = 16, 4, 400, 3
 CLIP, NOISE = 1.0, 2.0  # variances of a gradient over clips, and over noise
@@ -41,7 +43,7 @@ def means_of(*levels):
 
 
 def found(means, trials, seed=0, chunks=C, **options):
-    return pilot.quantities(products(halves(np.random.default_rng(seed), means, trials, chunks)), np.full(trials, D), M, **options)
+    return shares.quantities(products(halves(np.random.default_rng(seed), means, trials, chunks)), np.full(trials, D), M, **options)
 
 
 def test_the_gram_has_no_bias_where_the_plug_in_has_its_noise():
@@ -66,18 +68,18 @@ def test_few_chunks_leave_kinds_that_are_all_alike_their_shares(kinds):
     What remains of noise is its positive part, G being semi-definite; the jackknife knows how unsure that leaves the shares.
     """
     many, counts = found(np.zeros((kinds, D)), 200, chunks=8, among=True), np.full(kinds, 60)
-    q, error = pilot.shares(many.gram, many.rho, counts), pilot.shares_error(many, counts)
+    q, error = shares.shares(many.gram, many.rho, counts), shares.shares_error(many, counts)
     assert 1 / kinds < q[:, 0].mean() < 1 / kinds + 0.11, q.mean(0)
     assert error[:, 0].mean() > q[:, 0].std(), 'the jackknife is too sure'
 
 
 def test_kinds_like_the_target_share_alike_and_a_bad_one_gets_next_to_nothing():
     counts, rho = np.array([400, 800, 400]), np.full(100, RHO)
-    np.testing.assert_allclose(pilot.shares(np.zeros((100, 3, 3)), rho, counts), np.tile(counts / 1600, (100, 1)), rtol=1e-5)
+    np.testing.assert_allclose(shares.shares(np.zeros((100, 3, 3)), rho, counts), np.tile(counts / 1600, (100, 1)), rtol=1e-5)
     many = found(means_of(0, 0, 0), 100)
-    far = {name: np.abs(pilot.shares(getattr(many, name), rho, counts).mean(0) - counts / 1600).max() for name in ('gram', 'plug_in')}
+    far = {name: np.abs(shares.shares(getattr(many, name), rho, counts).mean(0) - counts / 1600).max() for name in ('gram', 'plug_in')}
     assert far['gram'] < 0.08 < far['plug_in'], far  # what is left of noise draws shares together a little, its bias much more
-    bad = pilot.shares(found(means_of(0, 0, 10.0), 100).gram, rho, counts)
+    bad = shares.shares(found(means_of(0, 0, 10.0), 100).gram, rho, counts)
     assert bad[:, 2].max() < 0.01
 
 
@@ -85,7 +87,7 @@ def test_shares_are_the_minimum_that_another_solver_finds():
     rng = np.random.default_rng(3)
     factor = rng.standard_normal((B, 4, 6)) * 0.02
     gram, rho, counts = factor @ np.swapaxes(factor, 1, 2), np.array([0.1, 0.5, 1.0]), np.array([100, 300, 50, 1000])
-    q = pilot.shares(gram, rho, counts)
+    q = shares.shares(gram, rho, counts)
     for b in range(B):
         matrix = np.diag(rho[b] / counts) + gram[b]
         other = optimize.minimize(lambda x, matrix=matrix: 1e3 * x @ matrix @ x, np.full(4, 0.25), bounds=[(0, 1)] * 4, tol=1e-14,
@@ -107,7 +109,7 @@ def test_no_scale_of_the_kinds_is_too_hard():
     """In float32 some of these have no accurate solution. In every one the optimality conditions hold: 2 M q is alike where q > 0."""
     for seed in range(60):
         gram, rho, counts = opposed(seed)
-        q = pilot.shares(gram, rho, counts)
+        q = shares.shares(gram, rho, counts)
         matrix = rho[:, None, None] * np.diag(1 / counts) + gram
         slope = np.einsum('bkl,bl->bk', matrix, q)
         size = np.einsum('bkl,bl->bk', np.abs(matrix), q)
@@ -119,7 +121,7 @@ def test_semidefinite_is_as_exact_as_float64():
     rng = np.random.default_rng(0)
     basis = np.linalg.qr(rng.standard_normal((20, 4, 4)))[0]
     values = np.array([1e6, 1.0, 1e-3, -1e-3])
-    found = pilot.semidefinite(basis * values @ np.swapaxes(basis, 1, 2))
+    found = shares.semidefinite(basis * values @ np.swapaxes(basis, 1, 2))
     assert found.dtype == np.float64
     np.testing.assert_allclose(found, basis * np.maximum(values, 0) @ np.swapaxes(basis, 1, 2), atol=1e-8)
 
@@ -145,18 +147,18 @@ def test_removing_the_bias_comes_nearer_to_the_optimum():
     levels, counts = np.array([0.0, 0.0005, 0.002, 0.02]), np.array([400, 600, 600, 300])
     many, truth = found(means_of(*levels), 200), np.diag(levels) + np.diag(RHO / counts)
     risk = lambda q: np.einsum('bk,kl,bl->b', q, truth, q).mean()
-    best = risk(pilot.shares(np.tile(np.diag(levels), (200, 1, 1)), np.full(200, RHO), counts))
-    clean, raw = (risk(pilot.shares(gram, many.rho, counts)) for gram in (many.gram, many.plug_in))
+    best = risk(shares.shares(np.tile(np.diag(levels), (200, 1, 1)), np.full(200, RHO), counts))
+    clean, raw = (risk(shares.shares(gram, many.rho, counts)) for gram in (many.gram, many.plug_in))
     everything = risk((counts / counts.sum())[None])
     assert best < clean < raw < everything, (best, clean, raw, everything)
 
 
 def test_a_target_that_is_taught_leads_nowhere_else():
     vectors = halves(np.random.default_rng(5), means_of(0.01, 0.05))
-    apart, among = (pilot.quantities(products(vectors), np.full(1, D), M, among=among) for among in (False, True))
+    apart, among = (shares.quantities(products(vectors), np.full(1, D), M, among=among) for among in (False, True))
     assert among.gram.shape == (1, 3, 3) and (among.gram[0, 0] == 0).all() and (among.gram[0, :, 0] == 0).all()
     np.testing.assert_allclose(among.gram[:, 1:, 1:], apart.gram, rtol=1e-6)
-    q = pilot.shares(among.gram, among.rho, [10, 400, 400])[0]
+    q = shares.shares(among.gram, among.rho, [10, 400, 400])[0]
     assert q[0] > 0.05 and q[1] > q[2], 'ten clips of the target count for less than they are'
 
 
@@ -164,23 +166,31 @@ def test_a_kind_that_is_bad_in_one_bucket_loses_its_share_there_only():
     buckets = [found(means_of(0, level), 1, seed=7 + i) for i, level in enumerate((1.0, 0.0, 0.0))]
     gram = np.concatenate([one.gram for one in buckets])
     counts = np.array([300, 500])
-    q = pilot.shares(gram, np.full(3, RHO), counts)
+    q = shares.shares(gram, np.full(3, RHO), counts)
     assert q[0, 1] < 0.02 and (q[1:, 1] > 0.25).all()
 
 
 def test_chunks_share_no_clip_and_halves_share_them_all():
     kinds = np.split(np.arange(42), [12, 25])
-    folds = pilot.pilot_chunks(kinds, 6, 2, 0)
+    folds = probe.probe_chunks(kinds, 6, 2, 0)
     assert folds[0].shape == folds[1].shape == (2, 3, 6, 2)
     rows, examples = (x.reshape(6, 6, 2) for x in folds)
     np.testing.assert_array_equal(rows[:, :3], rows[:, 3:])
     assert len(np.unique(examples)) == examples.size and len(np.unique(rows[:, :3])) == rows[:, :3].size
     assert all(np.isin(rows[:, k], kind).all() for k, kind in enumerate(kinds))
-    other_rows, other_examples = (x.reshape(6, 6, 2) for x in pilot.pilot_chunks(kinds, 6, 2, 1))
+    other_rows, other_examples = (x.reshape(6, 6, 2) for x in probe.probe_chunks(kinds, 6, 2, 1))
     assert (other_rows != rows).any() and not np.isin(other_examples, examples).any(), 'another seed has other clips and other noise'
     for chunks, size in ((6, 3), (7, 1), (4, 1)):
-        with pytest.raises(ValueError, match='a kind has 12 clips: too few'):
-            pilot.pilot_chunks(kinds, chunks, size, 0)
+        with pytest.raises(ValueError, match='a group has 12 clips: too few'):
+            probe.probe_chunks(kinds, chunks, size, 0)
+
+
+WORDS = HashedWords(length=1, vocab=2)
+
+
+def clips_of(frames):
+    """The Batch of clips without captions."""
+    return jax.tree.map(jnp.asarray, uniform_batch(frames, np.zeros((len(frames), 1), np.int32)))
 
 
 @pytest.fixture(scope='module')
@@ -188,40 +198,40 @@ def linear():
     """quantities of a linear model with other units for its two parameters: golden clips, like ones, and ones of another brightness."""
     rng = np.random.default_rng(11)
     draw = lambda low, high, size: rng.integers(low, high, (size, 2, 4, 4, 3)).astype(np.uint8)
-    frames = jnp.asarray(np.concatenate([draw(60, 200, 32), draw(60, 200, 48), draw(110, 250, 48)]))
-    chunks = pilot.pilot_chunks(np.split(np.arange(128), [32, 80]), 8, 4, 0)
+    clips = clips_of(np.concatenate([draw(60, 200, 32), draw(60, 200, 48), draw(110, 250, 48)]))
+    chunks = probe.probe_chunks(np.split(np.arange(128), [32, 80]), 8, 4, 0)
 
     def measured(gain=1.0):
-        def model(params, x, t, tokens):
+        def model(params, frozen, x, t, text):
             return params['gain'] / gain * x + params['bias']
-        scaled = Objective(model=model, codec=PixelCodec(), path=Path(), seed=0)
+        scaled = Objective(model=model, codec=PixelCodec(), text=WORDS, path=Path(), seed=0)
         params = {'bias': jnp.float32(0.05), 'gain': jnp.float32(0.3 * gain), 'unused': jnp.zeros(3)}
-        run = jax.jit(lambda: pilot.pilot_products(scaled, params, frames, jnp.zeros((128, 1), jnp.int32), jnp.int32(0),
-                                                     chunks, 2))
+        run = jax.jit(lambda: probe.bin_products(scaled, params, init_frozen(scaled, {}), clips, jnp.int32(0), chunks, 2))
         products, d = run()
         lifted = Products(cross=products.cross[:, :, None], own=products.own[:, :, None])
-        return pilot.quantities(lifted, np.array([d]), 4), float(d)
+        return shares.quantities(lifted, np.array([d]), 4), float(d)
     return measured
 
 
-def test_a_pilot_tells_like_clips_from_others_and_units_do_not_matter(linear):
+def test_a_probe_tells_like_clips_from_others_and_units_do_not_matter(linear):
     plain, d = linear()
     assert d == 2, 'a parameter without a gradient counts'
     assert plain.gram[0, 1, 1] > 20 * plain.gram[0, 0, 0] and plain.gram[0, 1, 1] > 0.05
     other, _ = linear(gain=50.0)
     np.testing.assert_allclose(other.gram, plain.gram, rtol=2e-3, atol=1e-5)
     np.testing.assert_allclose(other.rho, plain.rho, rtol=1e-3)
-    q, error = pilot.shares(plain.gram, plain.rho, [48, 48]), pilot.shares_error(plain, [48, 48])
+    q, error = shares.shares(plain.gram, plain.rho, [48, 48]), shares.shares_error(plain, [48, 48])
     assert q[0, 1] < 0.1 and error.shape == (1, 2) and np.isfinite(error).all()
 
 
 def test_each_fold_is_measured_in_units_of_the_others_variance():
     """Against products of the single gradients of a model with one parameter."""
-    frames = jnp.asarray(np.random.default_rng(2).integers(0, 256, (18, 2, 4, 4, 3)).astype(np.uint8))
-    objective = Objective(model=lambda params, x, t, tokens: params['bias'] + 0 * x, codec=PixelCodec(), path=Path(), seed=0)
-    params, chunks = {'bias': jnp.float32(0.1)}, pilot.pilot_chunks(np.split(np.arange(18), 3), 6, 1, 0)
-    gradient = chunk_gradient(objective, params, frames, jnp.zeros((18, 1), jnp.int32), 0, 2)
-    found, d = jax.jit(lambda: pilot.pilot_products(objective, params, frames, jnp.zeros((18, 1), jnp.int32), 0, chunks, 2))()
+    clips = clips_of(np.random.default_rng(2).integers(0, 256, (18, 2, 4, 4, 3)).astype(np.uint8))
+    objective = Objective(model=lambda params, frozen, x, t, text: params['bias'] + 0 * x, codec=PixelCodec(), text=WORDS,
+                          path=Path(), seed=0)
+    params, chunks = {'bias': jnp.float32(0.1)}, probe.probe_chunks(np.split(np.arange(18), 3), 6, 1, 0)
+    gradient = chunk_gradient(objective, params, init_frozen(objective, {}), clips, 0, 2)
+    found, d = jax.jit(lambda: probe.bin_products(objective, params, init_frozen(objective, {}), clips, 0, chunks, 2))()
     each = np.array([float(gradient((r, e))['bias']) for r, e in zip(*(x.reshape(36, 1) for x in chunks), strict=True)]).reshape(2, 3, 6)
     other = each.var(1, ddof=1).mean(1)[::-1]
     np.testing.assert_allclose(found.own, each[..., :, None] * each[..., None, :] / other[:, None, None, None], rtol=1e-4, atol=1e-4)

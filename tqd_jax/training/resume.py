@@ -1,0 +1,59 @@
+"""Where a run begins or goes on, and what a checkpoint must agree with."""
+import dataclasses
+import json
+from typing import Any
+
+import numpy as np
+
+from tqd_jax import config as rules
+from tqd_jax.training.log import HISTOGRAM_BINS
+from tqd_jax.training.state import LAYOUT, TrainState, require_layout
+from tqd_jax.training.weights import fresh_state, frozen_parameters
+from transfer_jax.runtime.config import differences, to_json
+from transfer_jax.runtime.errors import UserError
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Start:
+    """A state and frozen parameters, the updates done, and the histogram [4, HISTOGRAM_BINS] of timesteps drawn so far."""
+    state: TrainState
+    frozen: Any
+    step: int
+    histogram: np.ndarray
+
+
+def start_of(run, checkpoints):
+    """The Start of a run: its newest checkpoint, or a fresh state. Raises UserError as require_same does."""
+    step = checkpoints.latest()
+    if step is None:
+        return Start(state=fresh_state(run), frozen=frozen_parameters(run), step=0, histogram=np.zeros((4, HISTOGRAM_BINS), np.int64))
+    extras = checkpoints.extras(step)
+    require_same(run, extras)
+    print(f'resuming from step {step}', flush=True)
+    return Start(state=checkpoints.restore(step, run.abstract_state), frozen=frozen_parameters(run), step=extras['next_batch'],
+                 histogram=np.array(extras['histogram'], np.int64))
+
+
+def extras_of(run, step, histogram):
+    """What a checkpoint holds beside the state, as plain values."""
+    normaliser = run.workdir / 'normaliser.json'
+    return {'layout': LAYOUT, 'next_batch': step, 'library': run.fingerprint, 'config': to_json(run.config),
+            'histogram': histogram.tolist(), 'normaliser': json.loads(normaliser.read_text()) if normaliser.exists() else None}
+
+
+def require_same_config(workdir, config, extras):
+    """Raises UserError where a checkpoint's config differs in a key that the numbers depend on."""
+    require_layout(workdir, extras)
+    keys = [key for key in rules.FREE if key != 'train.steps' or config.train.schedule == 'constant']  # a cosine is as long as the run
+    free = lambda line: any(line.split(':')[0] == key or line.startswith(f'{key}.') for key in keys)
+    changed = [line for line in differences(extras['config'], config) if not free(line)]
+    if changed:
+        raise UserError(f'{workdir} holds a run with another config ({"; ".join(changed[:5])}); '
+                        'use another --workdir, or go back to its values')
+
+
+def require_same(run, extras):
+    """Raises UserError where a checkpoint belongs to another config or another library."""
+    require_same_config(run.workdir, run.config, extras)
+    if extras['library'] != run.fingerprint:
+        raise UserError(f'{run.workdir} holds a run on another set of clips or scores; use another --workdir, or restore the clips')

@@ -36,8 +36,8 @@ def test_a_silent_network_gives_the_conditional_mean(kind, prediction):
     path, x, t = Path(kind=kind, prediction=prediction), clips(3), jnp.asarray([0.1, 0.5, 0.9])
     values, vectors = np.linalg.eigh(MIX.astype(np.float64) @ MIX.T)
     std = np.sqrt(np.maximum(values, 0)).astype(np.float32)
-    model = precondition_patches(lambda params, x, t, tokens: 0 * x, path, PATCH, MEAN, vectors.astype(np.float32), std)
-    found = np.asarray(patchify(model(None, x, t, None), PATCH))
+    model = precondition_patches(lambda params, frozen, x, t, text: 0 * x, path, PATCH, MEAN, vectors.astype(np.float32), std)
+    found = np.asarray(patchify(model(None, {}, x, t, None), PATCH))
     covariance = MIX.astype(np.float64) @ MIX.T
     for row in range(3):
         alpha, sigma, _, _ = (float(value) for value in path.coefficients(t[row]))
@@ -49,8 +49,8 @@ def test_a_silent_network_gives_the_conditional_mean(kind, prediction):
 
 
 def test_one_deviation_for_all_axes_is_flows_precondition():
-    network = lambda params, x, t, tokens: jnp.tanh(x) * t.reshape(-1, 1, 1, 1, 1)
+    network = lambda params, frozen, x, t, text: jnp.tanh(x) * t.reshape(-1, 1, 1, 1, 1)
     basis = np.linalg.qr(RNG.standard_normal((24, 24)))[0].astype(np.float32)
     ours = precondition_patches(network, Path(), PATCH, np.full(24, 0.3, np.float32), basis, np.full(24, 0.7, np.float32))
     x, t = clips(2), jnp.asarray([0.2, 0.8])
-    np.testing.assert_allclose(ours(None, x, t, None), precondition(network, Path(), 0.3, 0.7)(None, x, t, None), atol=1e-4)
+    np.testing.assert_allclose(ours(None, {}, x, t, None), precondition(network, Path(), 0.3, 0.7)(None, {}, x, t, None), atol=1e-4)

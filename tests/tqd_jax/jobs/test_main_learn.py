@@ -121,6 +121,7 @@ def test_keys_that_contradict_each_other_are_told(changes, message, tmp_path):
 
 @pytest.mark.parametrize(('text', 'message'), [
     ('{', 'Expecting property name'), ('{"by": "source", "weight": [[1]]}', "it has no 'groups'"),
+    ('{"by": "source", "kinds": ["good"], "weight": [[1]]}', 'an earlier version of tqd_jax: rename its key "kinds" to "groups"'),
     ('{"by": "source", "groups": ["good"], "weight": [[-1]]}', 'weights are finite'),
     ('{"by": "source", "groups": ["a", "a"], "weight": [[1, 1]]}', 'kinds are names'), ('[]', 'is no law')])
 def test_a_file_that_is_no_law_is_told(text, message, tmp_path):

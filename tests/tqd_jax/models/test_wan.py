@@ -22,10 +22,16 @@ KEYS = jax.random.split(jax.random.key(0), 8)
 init = jax.jit(init_params, static_argnums=0)
 
 
+def whole(config):
+    """The config's pure function with all its parameters trained."""
+    predict = apply(config)
+    return lambda params, *inputs: predict(params, {}, *inputs)
+
+
 @functools.cache
 def compiled(config):
     """The config's pure function, compiled once for all tests."""
-    return jax.jit(apply(config))
+    return jax.jit(whole(config))
 
 
 def size(tree):
@@ -52,7 +58,7 @@ def params():
 @functools.cache
 def grad_of(config):
     """The compiled gradient of a distance to one."""
-    predict = apply(config)
+    predict = whole(config)
     return jax.jit(jax.grad(lambda params, *inputs: jnp.mean(jnp.square(predict(params, *inputs) - 1))))
 
 
@@ -178,7 +184,7 @@ def test_bfloat16_is_close_to_float32(params, inputs):
 
 
 def test_depth_costs_no_compilation(inputs):
-    lines = {depth: len(jax.jit(apply(dataclasses.replace(CONFIG, layers=depth))).lower(
+    lines = {depth: len(jax.jit(whole(dataclasses.replace(CONFIG, layers=depth))).lower(
         abstract_params(dataclasses.replace(CONFIG, layers=depth)), *inputs).as_text().splitlines()) for depth in (2, 12)}
     assert lines[2] == lines[12]  # the program is one block long
 
@@ -195,7 +201,7 @@ def test_one_compilation_serves_every_t_and_text(params, inputs):
 def test_flops_are_those_the_compiler_counts():
     config = dataclasses.replace(CONFIG, layers=1, head_dim=64, ffn_dim=512, text_dim=128, freq_dim=128, text_len=32)
     x, t, text = jnp.zeros((1, 8, 16, 16, 3)), jnp.zeros((1,)), jnp.zeros((1, 32, 128))
-    cost = jax.jit(apply(config)).lower(abstract_params(config), x, t, text).cost_analysis()
+    cost = jax.jit(whole(config)).lower(abstract_params(config), x, t, text).cost_analysis()
     assert flops_per_example(config, (8, 16, 16)) == pytest.approx(cost['flops'], rel=0.1)  # it counts norms and softmax too
 
 
@@ -209,7 +215,7 @@ def test_a_config_that_makes_no_model_is_refused(change, message):
 
 def test_a_video_that_the_patch_does_not_divide_is_refused(params, inputs):
     with pytest.raises(ValueError, match='3 frames, 6 x 8'):
-        apply(CONFIG)(params, inputs[0][:, :3], *inputs[1:])
+        whole(CONFIG)(params, inputs[0][:, :3], *inputs[1:])
 
 
 @pytest.mark.parametrize(('dtype', 'tolerance'), [('float32', 1e-5), ('bfloat16', 2e-2)])

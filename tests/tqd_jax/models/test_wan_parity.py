@@ -71,7 +71,7 @@ def test_outputs_and_all_gradients_agree(case):
     predict, params = apply(config), import_torch(config, arrays(module))
 
     def loss(params):
-        ours = predict(params, x, t, text)
+        ours = predict(params, {}, x, t, text)
         return jnp.mean(jnp.square(ours)), ours
 
     grads, ours = jax.jit(jax.grad(loss, has_aux=True))(params)

@@ -7,7 +7,7 @@ import scipy.stats
 
 from transfer_jax.debias import debias_gram, gram_uncertainty, project_psd, split_half_noise
 from transfer_jax.fisher import fisher_gram
-from transfer_jax.shrinkage import random_effects, trust, with_optimum
+from transfer_jax.shrinkage import mixing_weight, random_effects, with_optimum
 from transfer_jax.weights import source_weights
 
 N0, SIZES = 40, np.array([100, 200, 400])
@@ -83,7 +83,7 @@ def test_the_risk_that_chooses_is_unbiased():
     assert abs(gap.mean()) < 4 * gap.std() / runs**0.5
     simple, full = jnp.asarray(rng.uniform(0, 0.3, (2, runs, 3)), jnp.float32)
     gram = jnp.asarray(errors[:, 1:, 1:], jnp.float32)
-    part = trust(gram, simple, full, jnp.zeros(runs), jnp.ones(runs))
+    part = mixing_weight(gram, simple, full, jnp.zeros(runs), jnp.ones(runs))
     tried = np.linspace(0, 1, 101)
     shares = np.asarray(simple)[:, None] + tried[:, None] * np.asarray(full - simple)[:, None]
     risks = np.einsum('btk,bkl,btl->bt', shares, errors[:, 1:, 1:], shares) - 2 * shares.sum(-1)

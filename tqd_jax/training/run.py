@@ -18,11 +18,11 @@ from tqd_jax.latents.pixels import PixelCodec
 from tqd_jax.models.wan import model as wan
 from tqd_jax.timesteps.learned import LearnedLaw
 from tqd_jax.training.state import init_state, make_optimizer
-from transfer_jax.runtime.checkpoint import load_weights
 from transfer_jax.runtime.config import to_json
 from transfer_jax.runtime.errors import UserError
 from transfer_jax.runtime.keys import stream_key
 from transfer_jax.runtime.parallel.mesh import check_batch, make_mesh, shard_tree
+from transfer_jax.runtime.tensors import load_weights
 
 LAW = 'learned_law.json'  # a run's own copy of config.law.file
 

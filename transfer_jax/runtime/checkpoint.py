@@ -1,19 +1,16 @@
 """Checkpoints of a run over orbax, whole or not there at all, and weights alone as one small file."""
 import contextlib
 import logging
-import os
 import pathlib
 import re
 import shutil
 import tempfile
-import zipfile
 
 import jax
-import numpy as np
 from orbax.checkpoint import v1 as ocp
 
 from transfer_jax.runtime.errors import UserError
-from transfer_jax.runtime.trees import check_same, named_leaves
+from transfer_jax.runtime.tensors import check_same, named_leaves
 
 TEMPORARY = '.orbax-checkpoint-tmp'
 DELETED = '.deleted'
@@ -125,32 +122,6 @@ class Checkpoints:
             for path in self.directory.iterdir():
                 if path.name.endswith((TEMPORARY, DELETED)):
                     shutil.rmtree(path, ignore_errors=True)
-
-
-def save_weights(path, params, dtype=None):
-    """Writes the leaves to one .npz by name, atomically; floating ones as dtype where given (np.float16 halves the file)."""
-    arrays = {name: np.asarray(leaf) for name, leaf in named_leaves(params).items()}
-    if dtype is not None:
-        arrays = {name: array.astype(dtype) if np.issubdtype(array.dtype, np.floating) else array for name, array in arrays.items()}
-    temporary = f'{path}.tmp'
-    with open(temporary, 'wb') as file:
-        np.savez_compressed(file, **arrays)
-    os.replace(temporary, path)
-
-
-def load_weights(path, abstract):
-    """The tree that save_weights wrote, in the dtypes of `abstract` (tree of arrays or jax.ShapeDtypeStruct), as numpy arrays.
-
-    Raises UserError where the file is missing or damaged, or its names or shapes are not those of the tree.
-    """
-    expected = named_leaves(abstract)
-    try:
-        with open(path, 'rb') as file:
-            arrays = dict(np.load(file, allow_pickle=False))
-    except (OSError, ValueError, zipfile.BadZipFile) as error:
-        raise UserError(f'the weights {path} cannot be read: {error}') from error
-    check_same(arrays, expected, f'the weights {path}', dtypes=False)
-    return jax.tree.unflatten(jax.tree.structure(abstract), [arrays[name].astype(leaf.dtype) for name, leaf in expected.items()])
 
 
 def _system_reason(error):

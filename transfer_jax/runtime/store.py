@@ -4,8 +4,9 @@ import os
 import pathlib
 import shutil
 
-from transfer_jax.runtime.checkpoint import Checkpoints, load_weights, save_weights
+from transfer_jax.runtime.checkpoint import Checkpoints
 from transfer_jax.runtime.errors import UserError
+from transfer_jax.runtime.tensors import load_weights, save_weights
 
 
 class Store:

@@ -13,9 +13,10 @@ import numpy as np
 import optax
 import pytest
 
-from transfer_jax.runtime.checkpoint import Checkpoints, load_weights, save_weights
+from transfer_jax.runtime.checkpoint import Checkpoints
 from transfer_jax.runtime.errors import UserError
 from transfer_jax.runtime.parallel.mesh import make_mesh, shard_tree
+from transfer_jax.runtime.tensors import load_weights, save_weights
 
 
 def make_state(mesh, width=64):

@@ -8,9 +8,9 @@ import pytest
 from problems import problems
 
 from transfer_jax.solver import precise, weights
-from transfer_jax.solver.factor import gathered, masked, unrolled
+from transfer_jax.solver.factor import compact_cholesky, masked_cholesky, scalar_ldl
 from transfer_jax.solver.layout import FIRST, LAST
-from transfer_jax.solver.pivoting import begin, pivot, turn
+from transfer_jax.solver.pivoting import first_state, one_round, run_rounds
 from transfer_jax.solver.weights import _plain_remainder, rescale
 
 exact = np.vectorize(fractions.Fraction)
@@ -45,14 +45,14 @@ def test_a_remainder_is_right_to_rounding_where_plain_arithmetic_has_nothing_lef
     np.testing.assert_allclose(terms, turned(np.einsum('ckl,cl->ck', abs(a), abs(x)) + abs(b)), rtol=1e-3)
 
 
-@pytest.mark.parametrize(('factor', 'layout', 'size', 'count'), [(unrolled, LAST, 1, 3), (unrolled, LAST, 6, 5), (masked, FIRST, 9, 4),
-                                                                 (gathered, FIRST, 40, 1)])
+@pytest.mark.parametrize(('factor', 'layout', 'size', 'count'), [
+    (scalar_ldl, LAST, 1, 3), (scalar_ldl, LAST, 6, 5), (masked_cholesky, FIRST, 9, 4), (compact_cholesky, FIRST, 40, 1)])
 def test_a_solve_on_the_free_set_is_that_of_the_submatrix(factor, layout, size, count):
     rng = np.random.default_rng(1)
     root = rng.standard_normal((count, size, size))
     a, b = root @ root.swapaxes(1, 2) / size + np.eye(size), rng.standard_normal((count, size))
     turned = (lambda v: np.moveaxis(v, 0, -1)) if layout is LAST else (lambda v: v)
-    for share in (0.0, 0.1, 0.2, 0.4, 0.7, 1.0):  # gathered has another way for each
+    for share in (0.0, 0.1, 0.2, 0.4, 0.7, 1.0):  # compact_cholesky has another way for each
         free = np.arange(size) < np.ceil(share * size)
         free = np.stack([rng.permutation(free) for _ in range(count)])
         with jax.enable_x64(True):
@@ -64,7 +64,7 @@ def test_a_solve_on_the_free_set_is_that_of_the_submatrix(factor, layout, size, 
             np.testing.assert_allclose(row, truth, atol=1e-12)
 
 
-@pytest.mark.parametrize(('factor', 'layout'), [(unrolled, LAST), (masked, FIRST)])
+@pytest.mark.parametrize(('factor', 'layout'), [(scalar_ldl, LAST), (masked_cholesky, FIRST)])
 def test_what_is_indefinite_on_its_free_set_is_said_so_and_its_neighbour_not(factor, layout):
     a = np.stack([np.array([[1, 2], [2, 1.0]]), np.eye(2)])
     a, free = (np.moveaxis(a, 0, -1), np.array([[True, True], [True, True]])) if layout is LAST else (a, np.ones((2, 2), bool))
@@ -82,8 +82,8 @@ def test_pivoting_ends_from_any_guess_at_the_same_point():
         a, _, b = rescale(FIRST, jnp.asarray(sizes), jnp.asarray(gram))
 
         def end(guess):
-            one = lambda state: turn(FIRST, state, _plain_remainder(FIRST, a, b), masked(a), b, 0)
-            return pivot(FIRST, one, begin(FIRST, b, guess), 200)
+            one = lambda state: one_round(FIRST, state, _plain_remainder(FIRST, a, b), masked_cholesky(a), b, 0)
+            return run_rounds(FIRST, one, first_state(FIRST, b, guess), 200)
 
         ends = [jax.device_get(jax.jit(end)(rng.random(sizes.shape) < share)) for share in (0.0, 0.3, 0.7, 1.0)]
     for state in ends:

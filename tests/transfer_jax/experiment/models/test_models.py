@@ -14,7 +14,7 @@ from transfer_jax.experiment.models.build import ModelConfig, build
 from transfer_jax.fisher import fisher_gram
 from transfer_jax.runtime.errors import UserError
 from transfer_jax.runtime.keys import stream_key
-from transfer_jax.runtime.trees import named_leaves
+from transfer_jax.runtime.tensors import named_leaves
 
 CASES = {  # config, shape of an input
     'linear': (ModelConfig(kind='linear'), (5,)),

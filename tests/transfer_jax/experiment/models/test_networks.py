@@ -17,7 +17,7 @@ from transfer_jax.experiment.models.vit import ViT, ViTSizes
 from transfer_jax.fisher import fisher_gram
 from transfer_jax.runtime.errors import UserError
 from transfer_jax.runtime.keys import stream_key
-from transfer_jax.runtime.trees import named_leaves
+from transfer_jax.runtime.tensors import named_leaves
 
 NARROW = {'resnet': ResNetSizes(depths=(1, 1), bottleneck=True, width=32),
           'basic resnet': ResNetSizes(depths=(1, 1), bottleneck=False, width=32),

@@ -7,7 +7,7 @@ import numpy as np
 
 from transfer_jax.experiment.data.domains import Domain, Domains
 from transfer_jax.experiment.data.splits import k_shot
-from transfer_jax.experiment.lab import Control, Lab
+from transfer_jax.experiment.lab.lab import Control, Lab
 from transfer_jax.experiment.models.build import ModelConfig, build
 from transfer_jax.experiment.training.draws import Replicas
 from transfer_jax.experiment.training.policy import Policy

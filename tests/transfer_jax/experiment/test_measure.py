@@ -13,7 +13,7 @@ from problems import problems
 from scipy.optimize import minimize
 
 from transfer_jax.budget import budgeted_weights
-from transfer_jax.experiment.measure import NO_SOURCES, Measurement, raw_gram
+from transfer_jax.experiment.lab.measure import NO_SOURCES, Measurement, raw_gram
 from transfer_jax.fisher import fisher_gram
 from transfer_jax.objective import predicted_error
 from transfer_jax.weights import source_weights

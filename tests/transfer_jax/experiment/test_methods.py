@@ -50,7 +50,7 @@ def test_an_outcome_is_whole(lab, outcomes, name):
         assert values is None or (values.shape == (SEEDS, 2) and np.isfinite(values).all() and (values >= 0).all())
     assert outcome.quantities is None or (outcome.quantities <= lab.sizes).all()
     trains = name not in ('h_ensemble', 'mcw')
-    assert outcome.drawn.shape == (SEEDS,) and (outcome.drawn > 0).all() == trains and min(outcome.seconds, outcome.shared_seconds) >= 0
+    assert outcome.draws.shape == (SEEDS,) and (outcome.draws > 0).all() == trains and min(outcome.seconds, outcome.shared_seconds) >= 0
     for event in outcome.history:
         assert event['weights'].shape == event['quantities'].shape == (SEEDS, 2)
     dynamic = name in ('wadn', 'otqms', 'otqms_published', 'uowq')
@@ -79,7 +79,7 @@ def test_uowq_beats_target_only_and_all_sources(losses):
 
 
 def test_what_is_not_wanted_is_not_drawn(lab, outcomes):
-    drawn = {name: outcome.drawn.mean() for name, outcome in outcomes.items()}
+    drawn = {name: outcome.draws.mean() for name, outcome in outcomes.items()}
     assert drawn['target_only'] < drawn['otqms'] < 0.9 * drawn['all_sources']
     spent = outcomes['uowq_budget'].quantities.sum(1)
     assert (spent <= lab.budget * lab.sizes.sum()).all() and (spent > 0).all()
@@ -172,7 +172,7 @@ def test_h_ensemble_and_mcw_go_by_the_informative_source(informative):
     assert ensemble.weights[0, informative] > 0.9 and ensemble.weights.sum() == pytest.approx(1, abs=1e-5)
     for outcome in (ensemble, mcw.run(feature_lab(features, labels))):
         assert (outcome.outputs[0].argmax(1) == labels).mean() > 0.97
-        assert outcome.shared_seconds == 1.5 and outcome.drawn.tolist() == [0]
+        assert outcome.shared_seconds == 1.5 and outcome.draws.tolist() == [0]
 
 
 def test_wadns_mixture_is_on_the_simplex(lab, outcomes):

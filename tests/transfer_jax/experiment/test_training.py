@@ -26,7 +26,7 @@ def domains():
 def advance(trainer, domains, *, segments=2, weights=WEIGHTS, last=(20, 20), start=None):
     """(states, losses) of two replicas after some segments."""
     start = trainer.init_params(jnp.arange(2, dtype=jnp.uint32)) if start is None else start
-    state = jax.vmap(step.fresh)(jax.tree.map(jnp.copy, start))
+    state = jax.vmap(step.first_state)(jax.tree.map(jnp.copy, start))
     policy = policy_of((weights, weights), (QUANTITIES, QUANTITIES))
     for segment in range(segments):
         state, loss = trainer.advance(state, start, replicas_of(range(2)), policy, jnp.asarray(last, jnp.int32), small.plain(domains),

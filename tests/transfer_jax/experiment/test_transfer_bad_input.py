@@ -6,7 +6,7 @@ import pytest
 import transfer_job
 from state_dicts import saved, timm_vit
 
-from transfer_jax.experiment.lab import Lab
+from transfer_jax.experiment.lab.lab import Lab
 from transfer_jax.runtime.errors import UserError
 
 GOOD = transfer_job.table()

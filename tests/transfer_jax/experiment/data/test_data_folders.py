@@ -116,15 +116,15 @@ def test_a_second_run_decodes_nothing_and_another_size_or_file_does(tmp_path, mo
 
 def test_a_run_killed_half_way_leaves_nothing_that_passes_for_a_cache(tmp_path, monkeypatch):
     root = tree(tmp_path / 'data')
-    write_bad = decode._hold_threshold
+    write_bad = decode._check_threshold
     (root / 'Art' / 'Bike' / '00001.png').write_text('no image')
     def interrupted(*arguments):
         raise KeyboardInterrupt  # at the first bad file
-    monkeypatch.setattr(decode, '_hold_threshold', interrupted)
+    monkeypatch.setattr(decode, '_check_threshold', interrupted)
     with pytest.raises(KeyboardInterrupt):
         read(root)
     assert list((tmp_path / 'data-cache').iterdir()) == []
-    monkeypatch.setattr(decode, '_hold_threshold', write_bad)
+    monkeypatch.setattr(decode, '_check_threshold', write_bad)
     assert len(read(root, max_skipped_fraction=0.5)['Art']) == 5
 
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from transfer_jax.experiment.data.splits import PARTS, Split, host_rng, k_shot, load_splits, save_splits, stratified
+from transfer_jax.experiment.data.splits import PARTS, Split, host_rng, k_shot, load_splits, save_splits, stratified_rows
 from transfer_jax.runtime.errors import UserError
 
 NAMES = ('ant', 'bee', 'cow', 'dog')
@@ -43,7 +43,7 @@ def test_every_class_has_its_shots_and_no_row_is_used_twice(counts, shots, valid
 @given(st.lists(st.integers(1, 30), min_size=1, max_size=8), st.integers(0, 250))
 def test_a_stratified_draw_is_within_one_row_of_every_share(counts, size):
     labels = labels_of(counts)
-    rows = stratified(labels, size, np.random.default_rng(0))
+    rows = stratified_rows(labels, size, np.random.default_rng(0))
     size = min(size, len(labels))
     assert len(set(rows.tolist())) == len(rows) == size
     for kind, count in enumerate(counts):

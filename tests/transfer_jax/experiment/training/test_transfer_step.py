@@ -19,7 +19,7 @@ def regression(seed, count=6):
 
 def run_steps(inputs, labels, weight, start, *, total=20.0, last=6, prior=3.0):
     params = {'kernel': jnp.asarray(start)}
-    state = step.fresh(params)
+    state = step.first_state(params)
     for x, y, w in zip(inputs, labels, weight, strict=True):
         batch = {'inputs': jnp.asarray(x), 'labels': jnp.asarray(y), 'weight': jnp.asarray(w), 'rows': jnp.arange(len(y))}
         state, value = one_step(state, batch, params, jnp.float32(total), jnp.int32(last), prior)
@@ -44,7 +44,7 @@ def test_a_step_is_adams_on_the_penalised_weighted_loss():
         with jax.numpy_dtype_promotion('standard'):  # optax counts in int32 and decays in float32
             update, moments = adam.update(jnp.asarray(gradient, jnp.float32), moments)
         theta = theta + update
-    np.testing.assert_allclose(state.params['kernel'], theta, rtol=2e-5)
+    np.testing.assert_allclose(state.trained['kernel'], theta, rtol=2e-5)
     np.testing.assert_allclose(value, loss, rtol=2e-5)
     assert not np.allclose(theta, start, atol=0.1)
 

@@ -209,3 +209,14 @@ def test_of_sources_without_bias_only_the_cheapest_is_bought():
     """Where G = 0 a sample is a sample, whoever it is from."""
     found = measured(20.0, [1000.0, 1000.0], np.zeros((1, 2, 2)), [1.0]).within(0.1, (1.0, 4.0)).quantities[0]
     np.testing.assert_allclose(found, [500, 0], atol=2)
+
+
+@pytest.mark.parametrize('dtype', [jnp.float32, jnp.float64])
+def test_a_budget_is_spent_in_the_dtype_of_its_arguments(budgeted, dtype):
+    """Also of float32 arguments where JAX has float64 enabled; the other tests run without."""
+    of = budgeted[3]
+    with jax.enable_x64(True):
+        single = [jnp.asarray(x, dtype) for x in (of.target, of.sizes, of.gram, of.budgets[:, 1], of.costs)]
+        solution = budgeted_weights(*single)
+        assert solution.error.dtype == solution.residual.dtype == solution.quantities.dtype == dtype
+        np.testing.assert_allclose(solution.error, of.solution.error[:, 1], rtol=2e-4)

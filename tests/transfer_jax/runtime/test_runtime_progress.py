@@ -110,7 +110,7 @@ def test_the_second_signal_ends_the_process():
     assert process.stdout.readline() == 'ready\n'
     process.send_signal(signal.SIGTERM)
     assert process.stdout.readline() == 'asked\n'
-    assert 'asked again, at once' in process.stderr.readline() + process.stderr.readline()
+    assert 'a second signal stops at once' in process.stderr.readline() + process.stderr.readline()
     start = time.monotonic()
     process.send_signal(signal.SIGTERM)
     assert process.wait(timeout=30) == -signal.SIGTERM and time.monotonic() - start < 10

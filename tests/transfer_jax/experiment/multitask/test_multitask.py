@@ -200,7 +200,7 @@ def test_bad_tasks_are_refused_with_task_row_and_value():
     mask = np.ones((4, 2), bool)
     with pytest.raises(UserError, match="task 'x': the label of row 2 is 2; it must be a class from 0 to 1"):
         Tasks(inputs=inputs, labels=labels, mask=mask, names=('x', 'y'), classes=('no', 'yes'))
-    with pytest.raises(UserError, match="task 'y' has no known label"):
+    with pytest.raises(UserError, match="task 'y' has no label"):
         Tasks(inputs=inputs, labels=labels, mask=mask & [True, False], names=('x', 'y'), classes=None)
     with pytest.raises(UserError, match='needs 2 tasks or more'):
         multitask(ConfigDict(SECTION), Domains(domains=synthetic.clustered().domains[:1], classes=None))

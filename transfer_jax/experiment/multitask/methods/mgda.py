@@ -1,4 +1,5 @@
 """MGDA: the shortest vector in the gradients' convex hull (Sener and Koltun 2018, arXiv:1810.04650)."""
+import jax
 import jax.numpy as jnp
 
 from transfer_jax.experiment.multitask.methods.method import Method

@@ -39,10 +39,10 @@ def test_a_remainder_is_right_to_rounding_where_plain_arithmetic_has_nothing_lef
     b = np.einsum('ckl,cl->ck', a.astype(float), x).astype(np.float32)
     low = (1e-9 * rng.standard_normal((4, size))).astype(np.float32)
     truth = b - np.einsum('ckl,cl->ck', a.astype(float), x) - low.astype(float) * x
-    turned = (lambda v: np.moveaxis(v, 0, -1)) if layout is LAST else (lambda v: v)
-    found, terms = jax.jit(precise.remainder, static_argnums=0)(layout, *map(turned, (a, low, b, x)))
-    np.testing.assert_allclose(found, turned(truth), atol=2.0**-34 * np.max(terms))
-    np.testing.assert_allclose(terms, turned(np.einsum('ckl,cl->ck', abs(a), abs(x)) + abs(b)), rtol=1e-3)
+    to_layout = (lambda v: np.moveaxis(v, 0, -1)) if layout is LAST else (lambda v: v)
+    result, terms = jax.jit(precise.remainder, static_argnums=0)(layout, *map(to_layout, (a, low, b, x)))
+    np.testing.assert_allclose(result, to_layout(truth), atol=2.0**-34 * np.max(terms))
+    np.testing.assert_allclose(terms, to_layout(np.einsum('ckl,cl->ck', abs(a), abs(x)) + abs(b)), rtol=1e-3)
 
 
 @pytest.mark.parametrize(('factor', 'layout', 'size', 'count'), [
@@ -51,12 +51,12 @@ def test_a_solve_on_the_free_set_is_that_of_the_submatrix(factor, layout, size, 
     rng = np.random.default_rng(1)
     root = rng.standard_normal((count, size, size))
     a, b = root @ root.swapaxes(1, 2) / size + np.eye(size), rng.standard_normal((count, size))
-    turned = (lambda v: np.moveaxis(v, 0, -1)) if layout is LAST else (lambda v: v)
+    to_layout = (lambda v: np.moveaxis(v, 0, -1)) if layout is LAST else (lambda v: v)
     for share in (0.0, 0.1, 0.2, 0.4, 0.7, 1.0):  # compact_cholesky has another way for each
         free = np.arange(size) < np.ceil(share * size)
         free = np.stack([rng.permutation(free) for _ in range(count)])
         with jax.enable_x64(True):
-            x, definite = jax.jit(lambda a, b, free: factor(a)(free, lambda substitute: substitute(b)))(*map(turned, (a, b, free)))
+            x, definite = jax.jit(lambda a, b, free: factor(a)(free, lambda substitute: substitute(b)))(*map(to_layout, (a, b, free)))
         assert definite.all()
         for i, row in enumerate(np.asarray(x).T if layout is LAST else np.asarray(x)):
             truth = np.zeros(size)
@@ -95,12 +95,12 @@ def test_pivoting_ends_from_any_guess_at_the_same_point():
 def test_how_problems_are_cut_into_chunks_changes_nothing(size, count, monkeypatch):
     """A CPU's chunks, an accelerator's, which take all problems at once, and small ones that do not divide the batch."""
     _, sizes, gram = problems('plain', size, count)
-    found = []
+    result = []
     for chunks in (weights.CHUNKS, {}, {'cpu': (64, 7 * size**2)}):
         monkeypatch.setattr(weights, 'CHUNKS', chunks)
         with jax.enable_x64(True):
             u, (residual, status, _) = jax.device_get(jax.jit(lambda *problem: weights.optimal_sizes(*problem))(sizes, gram))
         assert (status == 0).all() and residual.max() < 1e-13
-        found.append(u)
-    for u in found[1:]:
-        np.testing.assert_allclose(u, found[0], rtol=1e-9)
+        result.append(u)
+    for u in result[1:]:
+        np.testing.assert_allclose(u, result[0], rtol=1e-9)

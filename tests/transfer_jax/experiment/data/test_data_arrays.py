@@ -117,17 +117,17 @@ def test_digits_five_as_its_mat_files_lie_in_a_folder(tmp_path):
     digits = np.arange(10)
     colour, wide, grey = images(20, 28, 28, 3), images(20, 32, 32, 3), images(20, 28, 28)
     column = digits[:, None]
-    coded = {f'label_{split}': np.eye(10) for split in ('train', 'test')}
+    codes = {f'label_{split}': np.eye(10) for split in ('train', 'test')}
     usps = np.empty((2, 2), object)
     for row in range(2):
         usps[row, 0], usps[row, 1] = grey[10 * row:][:10, None] / 255, column
-    written = {'mnist_data': {'train_28': grey[:10, ..., None], 'test_28': grey[10:, ..., None], 'train_32': wide, **coded},
-               'mnistm_with_label': {'train': colour[:10], 'test': colour[10:], **coded},
+    save_file = {'mnist_data': {'train_28': grey[:10, ..., None], 'test_28': grey[10:, ..., None], 'train_32': wide, **codes},
+               'mnistm_with_label': {'train': colour[:10], 'test': colour[10:], **codes},
                'svhn_train_32x32': {'X': np.moveaxis(wide[:10], 0, 3), 'y': np.array([10, *digits[1:]])[:, None]},
                'svhn_test_32x32': {'X': np.moveaxis(wide[10:], 0, 3), 'y': np.array([10, *digits[1:]])[:, None]},
                'syn_number': {'train_data': wide[:10], 'test_data': wide[10:], 'train_label': column, 'test_label': column},
                'usps_28x28': {'dataset': usps}}
-    for stem, fields in written.items():
+    for stem, fields in save_file.items():
         scipy.io.savemat(tmp_path / f'{stem}.mat', fields)
     domains = load(tmp_path, image_size=28, channels=1)
     assert domains.names == ('mnist', 'mnistm', 'svhn', 'syn', 'usps') and domains.classes == tuple('0123456789')

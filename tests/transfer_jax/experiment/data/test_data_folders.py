@@ -118,9 +118,9 @@ def test_a_run_killed_half_way_leaves_nothing_that_passes_for_a_cache(tmp_path, 
     root = tree(tmp_path / 'data')
     write_bad = decode._check_threshold
     (root / 'Art' / 'Bike' / '00001.png').write_text('no image')
-    def interrupted(*arguments):
+    def interrupt(*arguments):
         raise KeyboardInterrupt  # at the first bad file
-    monkeypatch.setattr(decode, '_check_threshold', interrupted)
+    monkeypatch.setattr(decode, '_check_threshold', interrupt)
     with pytest.raises(KeyboardInterrupt):
         read(root)
     assert list((tmp_path / 'data-cache').iterdir()) == []

@@ -34,8 +34,8 @@ def test_every_class_has_its_shots_and_no_row_is_used_twice(counts, shots, valid
     assert len(set(rows.tolist())) == len(rows) and rows.min() >= 0 and rows.max() < len(labels)
     assert np.bincount(labels[split.train]).tolist() == [shots] * 4
     assert np.bincount(labels[split.validation], minlength=4).tolist() == [validation] * 4
-    left = len(labels) - 4 * (shots + validation)
-    assert len(split.test) == (left if test is None else min(test, left))
+    rest = len(labels) - 4 * (shots + validation)
+    assert len(split.test) == (rest if test is None else min(test, rest))
     assert all((np.diff(part) > 0).all() for part in parts(split))
 
 
@@ -60,11 +60,11 @@ def test_a_seed_gives_one_split_and_another_seed_another():
 
 def test_every_row_is_as_likely_to_be_drawn():
     labels = labels_of([10, 30])
-    drawn = np.zeros(40)
+    draws = np.zeros(40)
     for seed in range(300):
-        drawn[k_shot(labels, shots=5, validation=0, test=0, seed=seed, classes=NAMES[:2]).train] += 1
+        draws[k_shot(labels, shots=5, validation=0, test=0, seed=seed, classes=NAMES[:2]).train] += 1
     expected = np.where(labels == 0, 150, 50)
-    assert np.sum((drawn - expected)**2 / (expected * (1 - expected / 300))) < 38 + 4 * math.sqrt(2 * 38)  # chi-square, two constraints
+    assert np.sum((draws - expected)**2 / (expected * (1 - expected / 300))) < 38 + 4 * math.sqrt(2 * 38)  # chi-square, two constraints
 
 
 def test_a_regression_counts_rows_in_all():

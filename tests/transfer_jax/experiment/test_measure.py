@@ -21,7 +21,7 @@ from transfer_jax.weights import source_weights
 TAUS = (1.0, 4.0)
 
 
-def linear(params, x):
+def linear(params, frozen, x):
     return x @ params['kernel']
 
 
@@ -45,8 +45,8 @@ def test_raw_gram_is_fisher_gram_of_every_seed():
     tree = lambda *shape: {'kernel': jnp.asarray(rng.normal(size=(*shape, 4, 3)), jnp.float32)}
     at, target, sources, folds = tree(2), tree(2), tree(2, 3), tree(2, 5)
     inputs = jnp.asarray(rng.normal(size=(2, 20, 4)), jnp.float32)
-    result, ones = raw_gram(linear, at, target, sources, None, inputs, kind='true', target_size=20, d=12)
-    by_noise, noise = raw_gram(linear, at, target, sources, folds, inputs, kind='true', target_size=20, d=12)
+    result, ones = raw_gram(linear, {}, at, target, sources, None, inputs, kind='true', target_size=20, d=12)
+    by_noise, noise = raw_gram(linear, {}, at, target, sources, folds, inputs, kind='true', target_size=20, d=12)
     assert ones.tolist() == [1, 1]
     np.testing.assert_allclose(by_noise * noise[:, None, None], result, rtol=1e-5)
     for seed in range(2):
@@ -73,7 +73,7 @@ def test_noise_is_the_residual_variance_of_least_squares():
     inputs, target, without = exact(n, 0, left_out=True)
     sources = {'kernel': np.stack([exact(many, shift)[1]['kernel'] for shift in (0, offset)], 1)}
     single = lambda tree: jax.tree.map(lambda x: jnp.asarray(x, jnp.float32), tree)
-    raw, noise = raw_gram(linear, single(target), single(target), single(sources), single(without), single(inputs), kind='gauss_newton',
+    raw, noise = raw_gram(linear, {}, single(target), single(target), single(sources), single(without), single(inputs), kind='gauss_newton',
                           target_size=n, d=d)
     np.testing.assert_allclose(noise.mean(), sigma**2, rtol=0.06)  # its own error is 2 %, and the folds' designs add 2 %
     gram = np.mean(raw * noise[:, None, None], 0) / noise.mean()

@@ -54,13 +54,13 @@ class Folds:
 
     def loss(self, fold_fits: Fit) -> jax.Array:
         """Mean loss [S] of a Fit [S F] on the target's training rows, each row by the replica that left it out."""
-        outputs = self._outputs(self.lab.by_seed(fold_fits.params), self.lab.inputs(self.lab.train))
+        outputs = self._outputs(self.lab.by_seed(fold_fits.params), self.lab.trainer.frozen, self.lab.inputs(self.lab.train))
         held_out = jnp.take_along_axis(outputs, jnp.asarray(self.fold)[:, None, :, None], 1)[:, 0]
         return jnp.mean(jax.vmap(self.lab.trainer.loss)(held_out, jnp.asarray(self.lab.labels[self.lab.train])), 1)
 
     @functools.cached_property
     def _outputs(self):
-        return jax.jit(jax.vmap(jax.vmap(self.lab.apply, (0, None)), (0, 0)))
+        return jax.jit(jax.vmap(jax.vmap(self.lab.trainer.model.apply, (0, None, None)), (0, None, 0)))
 
 
 def assign(labels: np.ndarray, max_folds: int, stratified: bool) -> np.ndarray | None:

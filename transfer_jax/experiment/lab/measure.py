@@ -73,15 +73,15 @@ class Measurement:
 
 
 @functools.partial(jax.jit, static_argnames=('apply', 'kind'))
-def raw_gram(apply: Callable[[Any, jax.Array], jax.Array], at: Any, target: Any, sources: Any, folds: Any, inputs: jax.Array, *,
-             kind: str, target_size: int, d: int) -> tuple[jax.Array, jax.Array]:
+def raw_gram(apply: Callable[[Any, Any, jax.Array], jax.Array], frozen: Any, at: Any, target: Any, sources: Any, folds: Any,
+             inputs: jax.Array, *, kind: str, target_size: int, d: int) -> tuple[jax.Array, jax.Array]:
     """(G / c [S, K, K], c [S]): the gram of sources - target and the noise of one sample, in the metric of the model `at`.
 
-    apply(params, inputs [n, ...]) -> outputs. at, target: parameters [S, ...] of where J is taken, and of the target's own fit; sources [S,
-    K, ...]; folds [S, F, ...], each without one fold, or None: then c = 1, which is right for unregularised fits. inputs [S, n, ...].
-    By the jackknife c d / N0 = (F - 1) / F sum_f |theta_f - mean|^2_J.
+    apply(params, frozen, inputs [n, ...]) -> outputs. at, target: parameters [S, ...] of where J is taken, and of the target's own fit;
+    sources [S, K, ...]; folds [S, F, ...], each without one fold, or None: then c = 1, which is right for unregularised fits. inputs [S,
+    n, ...]. By the jackknife c d / N0 = (F - 1) / F sum_f |theta_f - mean|^2_J.
     """
-    function = lambda params, x: apply(params, x[None])[0]
+    function = lambda params, x: apply(params, frozen, x[None])[0]
 
     def one(problem):
         at, target, sources, folds, inputs = problem

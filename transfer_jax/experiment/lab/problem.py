@@ -85,10 +85,6 @@ class Problem:
         """Parameters [S, L / S, ...] of replicas [L, ...]."""
         return jax.tree.map(lambda x: x.reshape(len(self.splits), -1, *x.shape[1:]), params)
 
-    def apply(self, params: Any, inputs: jax.Array) -> jax.Array:
-        """Outputs [n, C] of parameters on prepared inputs [n, ...]."""
-        return self.trainer.model.apply(params, self.trainer.frozen, inputs)
-
     def inputs(self, rows: np.ndarray, domain: int | None = None) -> jax.Array:
         """Prepared inputs of rows [...] of a domain, the target if None."""
         inputs = jnp.asarray(np.asarray(self.domains[self.target if domain is None else domain].inputs[rows.reshape(-1)]))
@@ -97,7 +93,7 @@ class Problem:
     def outputs(self, params: Any, features: bool = False) -> np.ndarray:
         """Outputs [S, n, C] of parameters [S, ...] on all the target's rows; or features: the head's inputs [S, n, D]."""
         run = self.trainer.model.features if features else self.trainer.model.apply
-        program = jax.jit(lambda inputs, params, scaling: jax.lax.map(
-            lambda params: run(params, self.trainer.frozen, normalise(inputs, scaling)), params,
-            batch_size=self.trainer.settings.replicas))
-        return in_blocks(lambda inputs: program(inputs, params, self.scaling), self.domains[self.target].inputs, axis=1)
+        program = jax.jit(lambda inputs, params, frozen, scaling: jax.lax.map(
+            lambda params: run(params, frozen, normalise(inputs, scaling)), params, batch_size=self.trainer.settings.replicas))
+        block_outputs = lambda inputs: program(inputs, params, self.trainer.frozen, self.scaling)
+        return in_blocks(block_outputs, self.domains[self.target].inputs, axis=1)

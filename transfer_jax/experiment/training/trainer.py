@@ -68,7 +68,8 @@ class Trainer:
             return self._segment_on_device(state, start, replicas, policy, steps, scaling)
         losses = []
         for rows, weight, inputs in self._read_batches(replicas, policy, first_step):
-            state, value = self._segment_from_host(state, start, replicas, policy, steps, scaling, self.frozen, rows, weight, inputs)
+            batch = {'inputs': inputs, 'labels': self.pool.labels[rows], 'weight': weight, 'rows': rows}
+            state, value = self._segment_from_host(state, start, replicas, policy, steps, batch, scaling, self.frozen)
             losses.append(value)
         return state, jnp.mean(jnp.stack(losses), 0)
 
@@ -76,7 +77,8 @@ class Trainer:
     def _segment_on_device(self):
         def advance_replica(state, start, replica, policy, steps, scaling, pool, frozen):
             rows, weight = draw(pool, replica, policy, state.step, batch=self.settings.batch, sampling=self.settings.sampling)
-            return self._step(frozen, state, start, replica, policy, steps, scaling, rows, weight, pool.inputs[rows])
+            batch = {'inputs': pool.inputs[rows], 'labels': pool.labels[rows], 'weight': weight, 'rows': rows}
+            return self._step(frozen, state, start, replica, policy, steps, scaling, batch)
 
         def segment(state, start, replicas, policy, steps, scaling, pool, frozen):
             def of_replica(arguments):
@@ -90,13 +92,13 @@ class Trainer:
 
     @functools.cached_property
     def _segment_from_host(self):
-        def segment(state, start, replicas, policy, steps, scaling, frozen, *batch):
-            one = lambda arguments: self._step(frozen, *arguments[:5], scaling, *arguments[5:])
-            return jax.lax.map(one, (state, start, replicas, policy, steps, *batch), batch_size=self.settings.replicas)
+        def segment(state, start, replicas, policy, steps, batch, scaling, frozen):
+            of_replica = lambda arguments: self._step(frozen, *arguments[:-1], scaling, arguments[-1])
+            return jax.lax.map(of_replica, (state, start, replicas, policy, steps, batch), batch_size=self.settings.replicas)
         return jax.jit(segment, donate_argnums=0)
 
-    def _step(self, frozen, state, start, replica, policy, steps, scaling, rows, weight, inputs):
-        batch = self._split({'inputs': inputs, 'labels': self.pool.labels[rows], 'weight': weight, 'rows': rows})
+    def _step(self, frozen, state, start, replica, policy, steps, scaling, batch):
+        batch = self._split(batch)
         apply = lambda trained, inputs: self.model.apply(trained, frozen, inputs)
         return step.train_step(state, batch, start, replica.seed, apply=apply, loss=self.loss, total=policy.total(), steps=steps,
                                prepare=functools.partial(self._prepare, scaling), learning_rate=self.settings.learning_rate,

@@ -35,7 +35,7 @@ def draw_errors(rng, runs, d, mixing, target_size, sizes):
     return rows @ rows.swapaxes(1, 2) / d
 
 
-def test_one_well_known_source_gives_james_and_steins_positive_part():
+def test_one_source_without_noise_gives_james_and_steins_positive_part():
     d, runs = 8, 40000
     rng = np.random.default_rng(0)
     for bias in (0.0, 4.0):
@@ -90,7 +90,7 @@ def test_the_risk_that_chooses_is_unbiased():
     np.testing.assert_allclose(part, mixes[risks.argmin(1)], atol=0.0051)
 
 
-def test_the_model_is_found_where_it_holds():
+def test_the_fit_recovers_the_model_where_it_holds():
     truth, d = 0.5 + np.diag([0.2, 1.0, 3.0, 0.1]), 200000
     rows = np.random.default_rng(4).multivariate_normal(np.zeros(4), truth + 0.25 + 0.1 * np.eye(4), d)
     gram = jnp.asarray(rows.T @ rows / d, jnp.float32)[None]
@@ -98,7 +98,7 @@ def test_the_model_is_found_where_it_holds():
     np.testing.assert_allclose(result, truth, atol=0.03)
 
 
-def test_the_bent_matrix_has_the_weights_asked_for_and_stays_semi_definite():
+def test_the_bent_matrix_has_these_weights_and_stays_semi_definite():
     rng = np.random.default_rng(5)
     a, sizes = rng.standard_normal((20, 4, 6)).astype(np.float32), np.full((20, 4), 5.0, np.float32)
     u = rng.uniform(0.5, 4.5, (20, 4)).astype(np.float32) * np.array([1, 1, 1, 0], np.float32)
@@ -107,7 +107,7 @@ def test_the_bent_matrix_has_the_weights_asked_for_and_stays_semi_definite():
     assert np.linalg.eigvalsh(bent).min() > -1e-5
 
 
-def test_what_units_and_order_may_and_may_not_change():
+def test_units_and_order_change_nothing_else():
     errors = draw_errors(np.random.default_rng(6), 5, 20, np.diag([0.3, 1.0, 3.0]), 1, np.array([5.0, 10, 40]))[:, 1:, 1:]
     sizes, order = np.array([5.0, 10, 40]), np.array([2, 0, 1])
     one = np.asarray(debias_gram(errors, 1, sizes, 20))
@@ -118,7 +118,7 @@ def test_what_units_and_order_may_and_may_not_change():
     np.testing.assert_allclose(in_jit, one, rtol=1e-3, atol=1e-5)
 
 
-def test_given_noise_takes_the_place_of_the_sizes_and_batches_broadcast():
+def test_noise_replaces_the_sizes_and_batches_broadcast():
     rng = np.random.default_rng(2)
     raw = np.stack([estimates(rng, 50, rng.standard_normal((3, 50))) for _ in range(4)])
     one = debias_gram(raw, N0, SIZES, 50)
@@ -163,7 +163,7 @@ def gaussian(mean, x):
     return mean + 0 * x
 
 
-def test_split_halves_know_the_noise_of_the_whole():
+def test_split_halves_measure_the_noise_of_the_whole():
     rng, d, n = np.random.default_rng(4), 4000, 64
     a, b = (rng.standard_normal(d) / (n / 2) ** 0.5 for _ in range(2))
     noise = split_half_noise(gaussian, jnp.zeros(d), jnp.asarray(a - b, jnp.float32), jnp.zeros((5, d)), kind='gauss_newton')

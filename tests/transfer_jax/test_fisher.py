@@ -108,7 +108,7 @@ def test_no_gradient_of_an_example_is_ever_held():
     ({'kind': 'fisher'}, "got 'fisher'"),
     ({'batch': {'x': BATCH['x'], 'y': BATCH['y'][:5]}}, 'same leading example axis'),
     ({'deltas': {'inner': DELTAS['inner'][..., :2], 'outer': DELTAS['outer']}}, 'shaped like params')])
-def test_what_does_not_fit_is_refused(change, words):
+def test_arguments_that_do_not_fit_are_refused(change, words):
     arguments = {'function': logits, 'params': PARAMS, 'deltas': DELTAS, 'batch': BATCH} | change
     with pytest.raises(ValueError, match=words):
         fisher_gram(**arguments)

@@ -1,4 +1,4 @@
-"""A plan says what the solvers say, in a table and a picture."""
+"""A plan holds the solvers' results, in a table and a picture."""
 import jax
 import numpy as np
 import pytest
@@ -14,7 +14,7 @@ N0, SIZES = 100, np.array([1000, 500, 2000])
 GRAM = np.array([[2e-3, 5e-4, 0], [5e-4, 1e-2, 0], [0, 0, 1.0]])
 
 
-def test_it_holds_what_the_solvers_say():
+def test_it_holds_the_solvers_results():
     result = plan(N0, SIZES, GRAM)
     np.testing.assert_allclose(result.weights, source_weights(N0, SIZES, GRAM).weights)
     np.testing.assert_allclose(result.quantities, transfer_quantities(N0, SIZES, GRAM).quantities)

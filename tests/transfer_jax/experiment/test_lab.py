@@ -1,4 +1,4 @@
-"""The programs of a lab, whatever they train, measure or evaluate, take frozen parameters and data as arguments."""
+"""All programs of a lab (training, measurement, evaluation) take frozen parameters and data as arguments."""
 import jax
 import jax.numpy as jnp
 import numpy as np

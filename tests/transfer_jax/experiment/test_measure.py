@@ -1,4 +1,4 @@
-"""What the sources are measured to be worth: the gram and its noise, weights and quantities under a shortfall, and within a budget."""
+"""Measurement: the gram and its noise, weights and quantities under a shortfall, and within a budget."""
 import itertools
 import types
 
@@ -206,7 +206,7 @@ def test_costs_decide_between_sources_that_are_alike():
 
 
 def test_of_sources_without_bias_only_the_cheapest_is_bought():
-    """Where G = 0 a sample is a sample, whoever it is from."""
+    """Where G = 0 samples of all sources are alike."""
     result = measurement_of(20.0, [1000.0, 1000.0], np.zeros((1, 2, 2)), [1.0]).within(0.1, (1.0, 4.0)).quantities[0]
     np.testing.assert_allclose(result, [500, 0], atol=2)
 

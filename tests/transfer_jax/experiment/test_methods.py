@@ -64,7 +64,7 @@ def test_no_two_methods_agree_by_accident(outcomes):
         assert not all(same) or ({one, other} == MAY_AGREE and alike), (one, other)
 
 
-def test_the_source_that_helps_is_found(lab, outcomes):
+def test_the_source_that_helps_gets_the_weight(lab, outcomes):
     for name in ('uowq', 'uowq_static', 'wadn'):
         assert (outcomes[name].weights[:, HELPS] > 2 * outcomes[name].weights[:, HARMS]).all(), name
     for name in ('otqms', 'otqms_exact', 'uowq_budget'):
@@ -78,7 +78,7 @@ def test_uowq_beats_target_only_and_all_sources(losses):
     assert losses['uowq_static'] < losses['target_only'] - 0.05 and losses['otqms'] < losses['all_sources'] - 0.3
 
 
-def test_what_is_not_wanted_is_not_drawn(lab, outcomes):
+def test_a_source_without_weight_is_not_drawn(lab, outcomes):
     counts = {name: outcome.draws.mean() for name, outcome in outcomes.items()}
     assert counts['target_only'] < counts['otqms'] < 0.9 * counts['all_sources']
     cost = outcomes['uowq_budget'].quantities.sum(1)

@@ -147,7 +147,7 @@ def test_a_loss_that_is_not_finite_names_the_fit_and_the_lane(domains, one_train
     assert '\n' not in str(error.value)
 
 
-def test_a_replica_that_has_ended_stays_so_and_what_was_drawn_is_counted(domains, one_trainer, tmp_path):
+def test_a_replica_at_its_end_does_not_change_and_its_draws_are_counted(domains, one_trainer, tmp_path):
     """Plans may grow while a fit goes on: a replica still at work goes on longer, one that has ended does not begin again."""
     plan = lambda policy: np.where(np.asarray(policy.weights[:, 0]) > 0.5, [30, 60], [10, 40])
     more = lambda params, policy, step: policy.replace(weights=policy.weights.at[:, 0].set(0.3 + step / 20))

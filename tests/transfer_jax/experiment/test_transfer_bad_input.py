@@ -43,7 +43,7 @@ def npz(tmp_path):
     return write_data(tmp_path / 'domains.npz')
 
 
-def test_what_is_good_would_train(npz, tmp_path):
+def test_the_data_of_these_tests_would_train(npz, tmp_path):
     with pytest.raises(AssertionError, match='it trains'):
         transfer_job.run(tmp_path / 'run', **{'data.path': npz})
 

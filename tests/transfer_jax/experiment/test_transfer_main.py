@@ -24,7 +24,7 @@ TARGETS, EXAMPLES = ('scan', 'swapped'), 100
 
 @pytest.fixture(scope='module')
 def digits(tmp_path_factory, compiled):
-    """(work directory, results, what was printed) of every method on the embedded digits."""
+    """(work directory, results, printed text) of every method on the embedded digits."""
     workdir, output = tmp_path_factory.mktemp('runs') / 'digits', io.StringIO()
     with contextlib.redirect_stdout(output):
         results = transfer_job.run(workdir, **{'targets': TARGETS, 'data.max_per_domain': EXAMPLES, 'train.epochs': 1.0})
@@ -32,7 +32,7 @@ def digits(tmp_path_factory, compiled):
 
 
 class Page(html.parser.HTMLParser):
-    """What an HTML page is made of: counts of its tags, whatever it would load, and its text."""
+    """The content of an HTML page: its tags, the addresses that it would load, and its text."""
 
     def __init__(self, path):
         super().__init__()
@@ -49,7 +49,7 @@ class Page(html.parser.HTMLParser):
         self.text += data
 
 
-def test_a_run_leaves_what_was_promised(digits):
+def test_a_run_leaves_its_files(digits):
     workdir, results, _ = digits
     assert {path.name for path in workdir.iterdir()} == {'config.json', 'splits.json', 'results.json', 'report.html', 'targets'}
     assert json.loads((workdir / 'config.json').read_text()) == results['config']
@@ -103,7 +103,7 @@ def test_scores_are_of_the_test_rows_by_the_last_parameters(digits, method):
         assert result['loss'] == pytest.approx(sklearn.metrics.log_loss(domain.labels[split['test']], p, labels=range(10)), rel=1e-4)
 
 
-def test_what_is_drawn_and_decided(digits):
+def test_draws_and_decisions_of_the_methods(digits):
     records = digits[1]['targets']['scan']
     passes = lambda n: 8 * max(8, int(np.ceil(n / 8)))  # one pass in batches of 8, at least 8 steps
     assert records['all_sources']['drawn'] == [passes(20 + 5 * EXAMPLES)] * 2 and records['target_only']['drawn'] == [64, 64]
@@ -161,7 +161,7 @@ def test_inputs_that_stay_on_the_host_and_replicas_one_by_one_change_nothing(arr
                                                 'transfer.methods': TWO}), results)
 
 
-def test_eight_devices_come_to_what_one_does(arrays):
+def test_eight_devices_give_the_results_of_one(arrays):
     folder, _, results = arrays
     same(transfer_job.run(folder / 'eight', devices=8, **{'data.path': folder / 'all.npz', **ARRAYS, 'transfer.methods': TWO}), results)
 

@@ -42,7 +42,7 @@ def straight(program, data, tmp_path_factory):
 
 
 def timeless(value):
-    """A record without what the clock says."""
+    """A record without its times."""
     if isinstance(value, dict):
         return {key: timeless(inner) for key, inner in value.items() if not key.endswith('seconds')}
     return [timeless(inner) for inner in value] if isinstance(value, list) else value
@@ -104,7 +104,7 @@ def test_another_method_trains_only_its_own_fit(data, straight, copy, compiled):
     assert np.isfinite(results['targets']['a']['all_sources']['predicted']).all()
 
 
-def test_another_target_is_added_and_the_first_is_kept(data, straight, copy, compiled):
+def test_another_target_is_added_and_the_first_stays(data, straight, copy, compiled):
     results = transfer_job.run(copy, **changes(data, **{'targets': "('a','b')", 'transfer.methods': "('target_only',)"}))
     original = transfer_job.results(straight)['targets']['a']['target_only']
     assert list(results['targets']) == ['a', 'b'] and results['targets']['a']['target_only'] == original

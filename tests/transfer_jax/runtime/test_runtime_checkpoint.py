@@ -51,7 +51,7 @@ def test_round_trip_to_another_topology(tmp_path, devices, fsdp):
     assert [leaf.sharding for leaf in jax.tree.leaves(copy)] == [leaf.sharding for leaf in jax.tree.leaves(abstract)]
 
 
-def test_the_last_ones_are_kept_and_a_step_is_saved_once(tmp_path):
+def test_the_last_checkpoints_stay_and_a_step_is_saved_once(tmp_path):
     checkpoints = Checkpoints(tmp_path, keep=2)
     for step in (1, 2, 10, 9):
         checkpoints.save(step, {'w': jnp.full((3,), jnp.float32(step))}, {'step': step})

@@ -1,4 +1,4 @@
-"""The mesh has the shape asked for, every tree is split by one rule, and batches come back as they went in."""
+"""The shape of the mesh, one sharding rule for every tree, and batches that come back unchanged."""
 import os
 import socket
 import subprocess

@@ -1,4 +1,4 @@
-"""A page is one file that loads nothing, escapes what it is given, and draws figures in its own colours."""
+"""A page is one file that loads nothing, escapes all text, and draws figures in its own colours."""
 import base64
 import re
 
@@ -83,7 +83,7 @@ def test_figures_follow_the_theme_and_do_not_share_ids(files):
     assert full_page(files).render() == page
 
 
-def test_marks_stand_on_their_points_and_what_they_show_stays_inside(files):
+def test_marks_stand_on_their_points_and_their_boxes_stay_inside(files):
     page = full_page(files).render()
     svg = next(svg for svg in re.findall(r'<svg.*?</svg>', page, re.DOTALL) if 'marked points' in svg)
     reader = Reader(svg)

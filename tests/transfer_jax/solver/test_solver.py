@@ -65,7 +65,7 @@ def test_a_solve_on_the_free_set_is_that_of_the_submatrix(factor, layout, size, 
 
 
 @pytest.mark.parametrize(('factor', 'layout'), [(scalar_ldl, LAST), (masked_cholesky, FIRST)])
-def test_what_is_indefinite_on_its_free_set_is_said_so_and_its_neighbour_not(factor, layout):
+def test_a_problem_indefinite_on_its_free_set_has_that_status_and_its_neighbour_not(factor, layout):
     a = np.stack([np.array([[1, 2], [2, 1.0]]), np.eye(2)])
     a, free = (np.moveaxis(a, 0, -1), np.array([[True, True], [True, True]])) if layout is LAST else (a, np.ones((2, 2), bool))
     solve = factor(jnp.asarray(a, jnp.float32))

@@ -115,7 +115,7 @@ def test_bad_problems_have_a_status_and_spoil_no_neighbour():
     assert np.isnan(result.quantities[[1, 3]]).all()
 
 
-def test_float32_solves_what_is_benign_and_says_so_where_it_does_not():
+def test_float32_solves_benign_problems_and_the_status_names_the_others():
     for kind in KINDS:
         target, sizes, gram = (x.astype(np.float32) for x in problems(kind, 5, 60))
         result, truth = jax.device_get(transfer_quantities(target, sizes, gram)), solve(target, sizes, gram)

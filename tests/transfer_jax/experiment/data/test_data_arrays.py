@@ -1,4 +1,4 @@
-"""Array files, written by the libraries that own the formats, come back equal; real ones are what their description says."""
+"""Array files, written by the libraries that own the formats, come back equal; real ones match their description."""
 import pathlib
 
 import cv2
@@ -47,7 +47,7 @@ def assert_whole(domains, names):
         assert_is(domain, X[D == number], [0, 1, 2] * 2)
 
 
-def test_an_npz_is_split_by_its_domains_and_what_is_not_asked_for_is_left_alone(tmp_path):
+def test_an_npz_is_split_by_its_domains_and_other_fields_are_ignored(tmp_path):
     np.savez(tmp_path / 'a.npz', x=X, y=Y, d=D, more=np.zeros((3, 3)))
     assert_whole(load(tmp_path / 'a.npz'), ('0', '1'))
     np.savez(tmp_path / 'b.npz', f=X.astype(np.float64), t=Y.astype(np.uint8), who=D, domains=['p', 'o'])

@@ -49,7 +49,7 @@ def test_a_seed_gives_one_set_and_another_seed_another(digits):
 
 @pytest.mark.parametrize(('name', 'undo', 'rate'), [
     ('noisy', lambda x, y: (x, y), 0.8), ('inverted', lambda x, y: (255 - x, y), 0.95), ('swapped', lambda x, y: (x, (y - 1) % 10), 0.95)])
-def test_who_can_read_print_can_read_what_was_made_of_it(digits, name, undo, rate):
+def test_a_model_of_print_reads_its_variants(digits, name, undo, rate):
     images, labels = undo(digits[name].inputs, digits[name].labels)
     assert reader(digits['print'].inputs, digits['print'].labels).score(flat(images), labels) > rate
 
@@ -82,7 +82,7 @@ def test_print_helps_five_shots_of_scan_and_swapped_harms_them(digits):
     assert good > alone + 0.01 and bad < alone - 0.05
 
 
-def test_they_are_what_a_config_without_a_path_gets(digits):
+def test_a_config_without_a_path_gets_the_digits(digits):
     few = load(None, max_per_domain=200, image_size=8, channels=3)
     assert few.names == NAMES and few.classes == digits.classes and all(d.inputs.shape == (200, 8, 8, 3) for d in few.domains)
     whole = load(None)

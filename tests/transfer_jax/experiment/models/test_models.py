@@ -83,7 +83,7 @@ def test_every_trained_leaf_gets_a_gradient(case):
     assert min(np.abs(g).max() for g in jax.tree.leaves(grads)) > 0
 
 
-def test_the_head_alone_is_trained_where_that_is_asked():
+def test_the_head_alone_is_trained_if_trainable_is_head():
     _, trained, frozen, _ = make_model('head of an mlp')
     assert trained.keys() == {'head'} and frozen.keys() == {'layers'}
 
@@ -169,6 +169,6 @@ def test_a_config_that_cannot_be_is_one_line(changes, message):
     ('convnet', (64,), 3, "model.kind 'convnet' wants images"),
     ('convnet', (16, 6, 1), 3, 'needs 8 x 8 pixels, not 16 x 6'),
 ])
-def test_what_does_not_go_together_is_one_line(case, shape, outputs, message):
+def test_a_conflict_is_one_line(case, shape, outputs, message):
     with pytest.raises(UserError, match=message):
         build(CASES[case][0], shape, outputs)

@@ -164,6 +164,6 @@ def test_a_config_that_cannot_be_is_one_line(changes, message):
     ('vit_b16', (64,), 'wants images'),
     ('resnet18', (64,), "model.kind 'resnet18' wants images"),
 ])
-def test_what_does_not_go_together_is_one_line(kind, shape, message):
+def test_a_conflict_is_one_line(kind, shape, message):
     with pytest.raises(UserError, match=message):
         build(ModelConfig(kind=kind), shape, 3)

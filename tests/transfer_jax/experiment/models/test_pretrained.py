@@ -1,4 +1,4 @@
-"""Files of weights: both layouts give one model, heads and grids of another size are said, and whatever does not match is one line."""
+"""Files of weights: both layouts give one model, heads and grids of another size give a note, and any mismatch is one line."""
 import functools
 
 import numpy as np
@@ -56,7 +56,7 @@ def test_half_precision_is_read(tmp_path):
 
 
 @pytest.mark.parametrize('missing, message', [(False, 'its head of 5 outputs was left out'), (True, 'it has no head')])
-def test_a_head_that_does_not_fit_starts_afresh_and_that_is_said(missing, message, tmp_path):
+def test_a_head_that_does_not_fit_starts_afresh_with_a_note(missing, message, tmp_path):
     state = {name: array for name, array in timm_vit().items() if not (missing and name.startswith('head'))}
     arrays, (note,) = load(saved(state, tmp_path / 'w.npz'), shapes(vit(7)), GRID)
     assert message in note and 'of 7, starts afresh' in note and not any(path[0] == 'head' for path in arrays)

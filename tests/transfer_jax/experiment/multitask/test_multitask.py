@@ -45,7 +45,7 @@ def weighted_fit(weights, inputs, labels):
     return np.linalg.solve(np.einsum('tk,kij->tij', weights, second), (weights @ first)[..., None])[..., 0]
 
 
-def test_a_missing_label_has_no_gradient_and_what_stands_behind_it_no_effect():
+def test_a_missing_label_has_no_gradient_and_its_value_no_effect():
     rng = np.random.default_rng(0)
     inputs, has_label = rng.standard_normal((3, 5, 2)).astype(np.float32), rng.random((3, 5)) < 0.6
     params = network.init_params(jax.random.key(1), 2, (4,), 3, 1)
@@ -181,7 +181,7 @@ def test_without_a_trunk_pooled_and_single_are_least_squares_and_gradient_method
     np.testing.assert_allclose(result['pcgrad']['test'], result['single']['test'], rtol=1e-5)
 
 
-def test_classes_are_learned_and_uowq_knows_who_is_alike():
+def test_classes_are_learned_and_uowq_pools_tasks_that_are_alike():
     rng, domains = np.random.default_rng(9), []
     for number in range(4):
         inputs = rng.standard_normal((80, 3)).astype(np.float32)

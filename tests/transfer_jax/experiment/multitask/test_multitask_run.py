@@ -54,7 +54,7 @@ def test_a_run_leaves_results_and_a_report(run_folder):
     assert 'uowq_static' in page and page.count('<svg') == 1
 
 
-def test_what_is_done_is_not_done_again(run_folder, monkeypatch):
+def test_a_finished_method_is_not_trained_again(run_folder, monkeypatch):
     before = (run_folder / 'results.json').read_text()
     monkeypatch.setattr(job, 'multitask', lambda *arguments: pytest.fail('a finished method was trained again'))
     program.multitask(small(), run_folder)

@@ -45,8 +45,7 @@ def mixing_weight(gram: jax.Array, simple: jax.Array, full: jax.Array, cost: jax
 
 
 def degrees_of_freedom(gram: jax.Array, own: jax.Array, active: jax.Array) -> jax.Array:
-    """tr((diag(own) + G)^-1 G) [B] over the active sources [B, K] (bool): the effective degrees of freedom of weights, as of a ridge
-    fit."""
+    """tr((diag(own) + G)^-1 G) [B] over the active sources [B, K] (bool): as the degrees of freedom of a ridge fit."""
     gram = jnp.where(active[:, :, None] & active[:, None, :], gram, 0)
     noise = jnp.where(active, own, 1)[:, :, None] * jnp.eye(gram.shape[1], dtype=gram.dtype)[None]
     scale = jnp.sqrt(jnp.diagonal(noise + gram, axis1=1, axis2=2))

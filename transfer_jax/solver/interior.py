@@ -109,8 +109,7 @@ def _solver(h):
 
 
 def _directions(point: Point, problem: Problem) -> Callable[..., Point]:
-    """direction(rx, rt, re, cx, cs) -> the Newton step: the smaller of x_k and s_k is the unknown, so nothing large is subtracted from
-    itself."""
+    """direction(rx, rt, re, cx, cs) -> the Newton step. Its unknowns are the smaller of x_k and s_k, which cancels no digits."""
     upper, h, column, corner, normal, normal0 = _system(point, problem)
     solve = _solver(h)
     wc, wn = solve(column), solve(normal)

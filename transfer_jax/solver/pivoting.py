@@ -13,8 +13,7 @@ Remainder = Callable[[jax.Array], tuple[jax.Array, jax.Array]]
 
 
 class State(NamedTuple):
-    """The state of every problem. Vectors of the layout: free and wrong (bool; which variables are free, which are on the wrong side) and
-    x.
+    """The state of every problem. Vectors of the layout: free, wrong (bool; which variables are free, which are on the wrong side), x.
 
     [C]: residual; definite: whether A was positive definite on every free set so far; fewest: the smallest number of wrong variables so
     far; patience: rounds left before variables change sides one by one; rounds.

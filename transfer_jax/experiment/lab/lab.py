@@ -104,8 +104,7 @@ class Lab(Problem):
         return None if fold is None else Folds(self, fold)
 
     def source_features(self) -> np.ndarray:
-        """Features [S, K, n, D] of the sources' fits on all the target's rows: the head's inputs, or outputs if the head alone is
-        trained."""
+        """Features [S, K, n, D] of the sources' fits on all the target's rows; outputs, where the head alone is trained."""
         out = self.outputs(self.fit_singles().params, features=self.trunk_trained)
         return out.reshape(len(self.splits), len(self.sources), *out.shape[1:])
 

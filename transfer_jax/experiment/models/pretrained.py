@@ -30,8 +30,8 @@ def load(path: str | pathlib.Path, leaves: Mapping[tuple, jax.ShapeDtypeStruct],
     recognised. leaves: {our path: shape and dtype}. grid: patches along rows and columns, where there are positions: those of another grid
     are interpolated, bicubic with antialiasing, as timm does.
     A head of another number of outputs is left out, and so is one that the file lacks.
-    Raises UserError, naming file and tensor, for a file that cannot be read, or tensors that are missing, superfluous, misshapen or not
-    finite.
+    Raises UserError, naming file and tensor, for a file that cannot be read, or tensors that are missing, superfluous, misshapen or
+    not finite.
     """
     file = {name: array for name, array in read_tensors(path).items() if not name.endswith('num_batches_tracked')}
     layout = max(LAYOUTS, key=lambda layout: len(file.keys() & set(_flat(_names(leaves, layout)))))

@@ -10,7 +10,7 @@ import numpy as np
 
 from benchmarks.timing import write_page
 from transfer_jax.experiment.report import rows
-from transfer_jax.experiment.results import SCORED, mean_and_error
+from transfer_jax.experiment.results import SCORE_PART, mean_and_error
 
 CLASSIC = ('target_only', 'all_sources', 'otqms')  # what UOWQ has to equal
 
@@ -53,7 +53,7 @@ def verdicts(results):
 
 def paired(records, method, other):
     """(mean, standard error) over seeds of the difference in accuracy, averaged over targets."""
-    accuracy = lambda name: np.mean([[seed['accuracy'] for seed in record[name][SCORED]] for record in records], 0)
+    accuracy = lambda name: np.mean([[seed['accuracy'] for seed in record[name][SCORE_PART]] for record in records], 0)
     return mean_and_error(accuracy(method) - accuracy(other))
 
 

@@ -29,10 +29,11 @@ from tqd_jax.training.samples import draw_samples
 from tqd_jax.training.weights import averaged_weights
 from tqd_jax.training.workdir import prepare_once, prepared, probe_state, trained
 from transfer_jax.runtime.app import define_flags, run_app
-from transfer_jax.runtime.checkpoint import Checkpoints, save_weights
+from transfer_jax.runtime.checkpoint import Checkpoints
 from transfer_jax.runtime.errors import UserError
 from transfer_jax.runtime.files import write_atomically
 from transfer_jax.runtime.parallel.mesh import initialize_distributed
+from transfer_jax.runtime.tensors import save_weights
 
 define_flags('runs/video')
 MODE = flags.DEFINE_enum('mode', 'train', ['train', 'score', 'sample', 'eval', 'align', 'learn'],

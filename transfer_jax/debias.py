@@ -5,7 +5,7 @@ import numpy as np
 
 from transfer_jax.fisher import dimension, fisher_products, gram_of_products
 from transfer_jax.inputs import in_one_dtype
-from transfer_jax.shrinkage import fitted_numbers, random_effects, trust, with_optimum
+from transfer_jax.shrinkage import degrees_of_freedom, mixing_weight, random_effects, with_optimum
 from transfer_jax.weights import source_weights
 
 
@@ -13,14 +13,15 @@ def debias_gram(gram, target_size, source_sizes, d, noise=None):
     """G~ [..., K, K]: a stand-in for G, from G^ of estimates, whose optimal weights come near those of G itself.
 
     E[G^] = G + s_0 11' + diag(s), s_0 = 1/N0 and s_k = 1/N_k for efficient estimates of all d parameters: unless this is subtracted, no
-    source can ever look better than four times the target set. What is left then is noise in K (K + 1) / 2 entries, which costs up to K/d
-    of the target's risk. So two choices of the shares v = u / (N0 + sum u) are mixed, that of full = PSD(G^ - s_0 11' - diag(s)) and that
-    of the likeliest c 11' + diag(t), as an estimate of the risk advises (transfer_jax.shrinkage); G~ is the two matrices mixed alike, bent
-    until v is optimal. With fewer than 5 parameters G^ is first divided by max(2 - 5 / d, 0.1): choosing would cost more than it brings.
+    source can ever look better than four times the target set. After it the noise of K (K + 1) / 2 entries remains, which costs up to K/d
+    of the target's risk. So G~ mixes two matrices, full = PSD(G^ - s_0 11' - diag(s)) and the likeliest simple = c 11' + diag(t). The
+    mixing weight minimises an estimate of the risk of the shares v = u / (N0 + sum u) that the two give, mixed alike; then the mixture is
+    bent until v is its optimum (transfer_jax.shrinkage). With fewer than 5 parameters G^ is first divided by max(2 - 5 / d, 0.1): there
+    the choice of a mixing weight costs more than it gains.
 
     gram [..., K, K], target_size [...], source_sizes [..., K]; d: the parameters that were estimated. noise: (s_0 [...], s [..., K]) in
     place of 1/N, for networks (split_half_noise). A source without samples, of infinite noise, has only s_0 subtracted; without target
-    samples there is no s_0. Noise of 0 is taken for very little: what is mixed and divided stays so. NaN or negative noise gives NaN.
+    samples there is no s_0. Noise of 0 is replaced by a tiny one, so that divisions stay finite. NaN or negative noise gives NaN.
     Raises ValueError where shapes do not go together.
     """
     gram, target_size, source_sizes = in_one_dtype(gram, target_size, source_sizes)
@@ -32,12 +33,12 @@ def debias_gram(gram, target_size, source_sizes, d, noise=None):
     shape = jnp.broadcast_shapes(gram.shape[:-1], (*ours.shape, 1), theirs.shape)
     gram = jnp.broadcast_to(gram, (*shape, shape[-1])).reshape(-1, shape[-1], shape[-1])
     ours, theirs = jnp.broadcast_to(ours, shape[:-1]).reshape(-1), jnp.broadcast_to(theirs, shape).reshape(-1, shape[-1])
-    return _shrunk(gram, ours, theirs, jnp.asarray(d, gram.dtype)).reshape(*shape, shape[-1])
+    return _shrink(gram, ours, theirs, jnp.asarray(d, gram.dtype)).reshape(*shape, shape[-1])
 
 
 @jax.jit
 @jax.default_matmul_precision('highest')
-def _shrunk(gram, ours, theirs, d):
+def _shrink(gram, ours, theirs, d):
     """debias_gram of a flat batch: gram [B, K, K], noise of the target [B] and of the sources [B, K], d []."""
     gram = gram / jnp.clip(2 - 5 / d, 0.1, 1)
     min_noise = 1e-9 * jnp.max(jnp.diagonal(gram, axis1=1, axis2=2), 1) + 1e-18  # the caller may pass noise 0
@@ -49,12 +50,12 @@ def _shrunk(gram, ours, theirs, d):
     sizes = jnp.where(finite, 1 / jnp.where(finite, own, 1), 0)
     u = source_weights(1.0, sizes, grams).effective_sizes
     simple, full = u / (1 / common[None, :, None] + jnp.sum(u, -1, keepdims=True))
-    cost = fitted_numbers(grams[1], own, u[1] > 0) * jnp.sum(full, 1) / d
-    part = trust(gram, simple, full, cost, common)[:, None]
+    cost = degrees_of_freedom(grams[1], own, u[1] > 0) * jnp.sum(full, 1) / d
+    part = mixing_weight(gram, simple, full, cost, common)[:, None]
     shares = simple + part * (full - simple)
     sizes_of_shares = shares / (1 - jnp.sum(shares, 1, keepdims=True)) / common[:, None]
-    mixed = grams[0] + part[:, :, None] * (grams[1] - grams[0])
-    return with_optimum(mixed, sizes, sizes_of_shares)
+    mixture = grams[0] + part[:, :, None] * (grams[1] - grams[0])
+    return with_optimum(mixture, sizes, sizes_of_shares)
 
 
 def project_psd(gram):
@@ -67,8 +68,8 @@ def project_psd(gram):
 def split_half_noise(function, params, difference, batch, *, kind=None, d=None, minibatch=256):
     """s = |theta_a - theta_b|^2_J / (4 d): the noise level of a fit, for debias_gram, from fits a and b of the two halves of its data.
 
-    difference: theta_a - theta_b, a pytree like params; the rest as in fisher_gram. It takes the place of 1/N where d/N does not hold: for
-    networks that were stopped early or have more parameters than data.
+    difference: theta_a - theta_b, a pytree like params; the rest as in fisher_gram. Use it in place of 1/N where a fit's variance is not
+    d/N: for networks that were stopped early or have more parameters than data.
     """
     a = fisher_products(function, params, iter([difference]), batch, kind=kind, minibatch=minibatch)
     return gram_of_products(a, dimension(params) if d is None else d)[0, 0] / 4

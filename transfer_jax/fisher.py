@@ -6,6 +6,7 @@ and A_i delta_k is one Jacobian-vector product: a score, or the outputs' change 
 import functools
 import math
 from collections.abc import Iterator
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -46,7 +47,7 @@ def fisher_products(function, params, deltas, batch, *, kind=None, minibatch=256
     return jnp.stack(rows)
 
 
-def dimension(params):
+def dimension(params: Any) -> int:
     """The number of parameters."""
     return sum(math.prod(jnp.shape(leaf)) for leaf in jax.tree.leaves(params))
 
@@ -55,9 +56,9 @@ def _products(function, kind, params, deltas, batch, *, minibatch):
     """[K, n, R]: minibatches one after the other, in each all sources along one linearisation."""
     size = _examples(batch)
     count = -(-size // minibatch)
-    padded = lambda x: jnp.concatenate([x, jnp.repeat(x[-1:], count * minibatch - size, 0)])
-    # minibatch j holds examples j, j + count, ...: a batch that is sharded along its examples stays where it is
-    parts = jax.tree.map(lambda x: padded(jnp.asarray(x)).reshape(minibatch, count, *jnp.shape(x)[1:]).swapaxes(0, 1), batch)
+    pad = lambda x: jnp.concatenate([x, jnp.repeat(x[-1:], count * minibatch - size, 0)])
+    # minibatch j holds examples j, j + count, ...: a batch that is sharded along its examples stays on its devices
+    parts = jax.tree.map(lambda x: pad(jnp.asarray(x)).reshape(minibatch, count, *jnp.shape(x)[1:]).swapaxes(0, 1), batch)
 
     def one(part):
         outputs, tangent = jax.linearize(lambda p: jax.vmap(function, (None, 0))(p, part), params)
@@ -79,8 +80,8 @@ def _in_metric(kind, outputs, change):
     return rows.reshape(len(rows), -1)
 
 
-def gram_of_products(a, d):
-    """G [K, K] of products a [K, n, R]: mean over examples of their dot products, over d."""
+def gram_of_products(a: jax.Array, d: int) -> jax.Array:
+    """G [K, K] of products a [K, n, R]: the mean over examples of their dot products, divided by d."""
     return jnp.einsum('knr,lnr->kl', a, a, precision='highest') / (a.shape[1] * d)
 
 

@@ -1,25 +1,27 @@
 """The arguments of a solver -> arrays of one dtype and one batch axis, with a status for each problem that cannot be solved."""
 import jax
 import jax.numpy as jnp
+from jax.typing import ArrayLike
 
 from transfer_jax.solver.solution import Status
 
-ASYMMETRY = 1e-3  # relative; less is rounding, and averaged away
+ASYMMETRY = 1e-3  # relative; a smaller one counts as rounding, and G is replaced by (G + G') / 2
 
 
-def in_one_dtype(*values):
+def in_one_dtype(*values: ArrayLike) -> list[jax.Array]:
     """The values as arrays of float64 where one of them is an array of it (and JAX has it enabled), else of float32."""
     double = any(getattr(value, 'dtype', None) == jnp.float64 and not getattr(value, 'weak_type', False) for value in values)
     return [jnp.asarray(value, jnp.float64 if double and jax.config.jax_enable_x64 else jnp.float32) for value in values]
 
 
-def rounding(gram):
+def rounding(gram: ArrayLike) -> float:
     """The relative rounding of a gram in its own dtype, which may be less precise than the dtype of the computation."""
     dtype = getattr(gram, 'dtype', jnp.float32)
     return float(jnp.finfo(dtype if jnp.issubdtype(dtype, jnp.floating) else jnp.float32).eps)
 
 
-def as_batch(target_size, source_sizes, gram):
+def as_batch(target_size: ArrayLike, source_sizes: ArrayLike, gram: ArrayLike) -> tuple[
+        jax.Array, jax.Array, jax.Array, jax.Array, tuple[int, ...]]:
     """(target [B], sizes [B, K], gram [B, K, K], status int8 [B], batch shape) of arguments whose leading axes broadcast.
 
     Problems with a status other than SOLVED are replaced by harmless ones. Raises ValueError where the shapes do not go together.
@@ -56,8 +58,8 @@ def _status(target, sizes, gram, eps):
     return jnp.where(finite, status, Status.NOT_FINITE).astype(jnp.int8)
 
 
-def semidefinite(gram, eps):
-    """Whether each gram [B, K, K] is positive semi-definite, bool [B]; but for eigenvalues that rounding by eps may have made."""
+def semidefinite(gram: jax.Array, eps: float) -> jax.Array:
+    """Whether each gram [B, K, K] is positive semi-definite, bool [B], up to eigenvalues that rounding by eps makes negative."""
     largest = jnp.max(jnp.diagonal(gram, axis1=1, axis2=2), 1)[:, None, None]
     lift = 64 * gram.shape[-1] * max(eps, float(jnp.finfo(gram.dtype).eps)) * jnp.eye(gram.shape[-1], dtype=gram.dtype)[None]
     return jnp.isfinite(jax.lax.linalg.cholesky(gram / jnp.where(largest > 0, largest, 1) + lift, symmetrize_input=False)).all((1, 2))

@@ -19,10 +19,10 @@ def predicted_error(target_size, source_sizes, gram, weights=None, quantities=No
     batch = jnp.broadcast_shapes(target_size.shape, quantities.shape[:-1], gram.shape[:-2], weights.shape[:-1])
     quantities, weights = (jnp.broadcast_to(x, (*batch, quantities.shape[-1])) for x in (quantities, weights))
     target_size, gram = jnp.broadcast_to(target_size, batch), jnp.broadcast_to(gram, (*batch, *gram.shape[-2:]))
-    used = weights * quantities
-    bias = jnp.einsum('...k,...kl,...l->...', used, gram, used, precision='highest')
-    total = target_size + jnp.sum(used, -1)
-    return jnp.where(total > 0, (target_size + jnp.sum(weights * used, -1) + bias) / jnp.where(total > 0, total, 1) ** 2, jnp.inf)
+    effective = weights * quantities
+    bias = jnp.einsum('...k,...kl,...l->...', effective, gram, effective, precision='highest')
+    total = target_size + jnp.sum(effective, -1)
+    return jnp.where(total > 0, (target_size + jnp.sum(weights * effective, -1) + bias) / jnp.where(total > 0, total, 1) ** 2, jnp.inf)
 
 
 def single_source_weight(source_size, gram):

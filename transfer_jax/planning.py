@@ -18,7 +18,7 @@ class Plan:
     """What each source is worth to one target. Arrays are numpy's, [K] in the order of `names`.
 
     weights: of UOWQ; quantities: of OTQMS; their intervals [K, 2] are None without replicates. variance: 1 / N_k; bias: G_kk; both in
-    units of F, as the errors are. errors: predicted F of 'target only', 'all sources', 'OTQMS' and 'UOWQ'. worth: how many more target
+    units of F, like the errors. errors: predicted F of 'target only', 'all sources', 'OTQMS' and 'UOWQ'. worth: how many more target
     samples the weighted sources are worth; worth_interval: two of them, or None.
     """
     names: tuple
@@ -44,8 +44,8 @@ class Plan:
             of_quantity = '' if self.quantity_intervals is None else '{:.0f} to {:.0f}'.format(*self.quantity_intervals[k])
             lines.append(f'{name:<{width}} {self.source_sizes[k]:>9.0f} {self.weights[k]:>8.3f} {of_weight:>15} {self.quantities[k]:>9.0f} '
                          f'{of_quantity:>15} {self.variance[k]:>10.3g} {self.bias[k]:>10.3g}')
-        between = '' if self.worth_interval is None else ' ({:.0f} to {:.0f})'.format(*self.worth_interval)
-        lines += ['', f'The sources are worth {self.worth:.0f}{between} more target samples; there are {self.target_size:.0f}.', '',
+        interval = '' if self.worth_interval is None else ' ({:.0f} to {:.0f})'.format(*self.worth_interval)
+        lines += ['', f'The sources are worth {self.worth:.0f}{interval} more target samples; there are {self.target_size:.0f}.', '',
                   f'{"policy":<12} {"predicted F":>12} {"of target only":>15}']
         ratios = self._over_target_only()
         return '\n'.join(lines + [f'{name:<12} {value:>12.4g} {ratios[name]:>15.3f}' for name, value in self.errors.items()])
@@ -87,18 +87,19 @@ def plan(target_size, source_sizes, gram, *, names=None, replicates=None):
                          f'{sizes.shape} and {None if replicates is None else np.shape(replicates)}')
     if len(names) != len(sizes):
         raise ValueError(f'{len(names)} names for {len(sizes)} sources')
-    weighted, counted = (jax.device_get(check(solve(target_size, sizes, gram))) for solve in (source_weights, transfer_quantities))
+    weights, quantities = (jax.device_get(check(solve(target_size, sizes, gram))) for solve in (source_weights, transfer_quantities))
     alone, everything = (float(predicted_error(target_size, n, gram)) for n in (0 * sizes, sizes))
-    worth = float(weighted.effective_sizes.sum())
+    worth = float(weights.effective_sizes.sum())
     weight_intervals = quantity_intervals = worth_interval = None
     if replicates is not None:
-        many, counts = (jax.device_get(check(solve(target_size, sizes, replicates))) for solve in (source_weights, transfer_quantities))
-        weight_intervals = _interval(weighted.weights, many.weights)
-        worth_interval = _interval(worth, many.effective_sizes.sum(-1))
-        quantity_intervals = np.minimum(_interval(counted.quantities, counts.quantities), sizes[:, None])
-    errors = {'target only': alone, 'all sources': everything, 'OTQMS': float(counted.error), 'UOWQ': float(weighted.error)}
-    return Plan(names=names, target_size=float(target_size), source_sizes=sizes, weights=weighted.weights,
-                weight_intervals=weight_intervals, quantities=counted.quantities, quantity_intervals=quantity_intervals,
+        many_weights, many_quantities = (jax.device_get(check(solve(target_size, sizes, replicates)))
+                                         for solve in (source_weights, transfer_quantities))
+        weight_intervals = _interval(weights.weights, many_weights.weights)
+        worth_interval = _interval(worth, many_weights.effective_sizes.sum(-1))
+        quantity_intervals = np.minimum(_interval(quantities.quantities, many_quantities.quantities), sizes[:, None])
+    errors = {'target only': alone, 'all sources': everything, 'OTQMS': float(quantities.error), 'UOWQ': float(weights.error)}
+    return Plan(names=names, target_size=float(target_size), source_sizes=sizes, weights=weights.weights,
+                weight_intervals=weight_intervals, quantities=quantities.quantities, quantity_intervals=quantity_intervals,
                 variance=np.divide(1, sizes, out=np.full(len(sizes), np.inf), where=sizes > 0),
                 bias=np.diagonal(gram), errors=errors, worth=worth, worth_interval=worth_interval)
 

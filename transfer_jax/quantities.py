@@ -18,25 +18,25 @@ def transfer_quantities(target_size, source_sizes, gram, integer=False):
     """The quantities 0 <= n <= N that minimise F(n) = 1/S + n'G n / S^2, S = N0 + sum n, jointly: a Solution with weights 1.
 
     Where G is singular (identical or opposed sources) n* is not unique, though sum n* and G n* are: the centre of the optimal face is
-    returned. integer: n is rounded to whole samples, within one of the optimum and, for whole N, with its sum; residual and error are
-    then those of the rounded, which with very few samples may be worse than none. Arguments, dtypes, batching and errors as in
-    source_weights; not differentiable.
+    returned. integer: n is rounded to whole samples, each within one of the optimum, with the optimum's sum where N is whole; residual
+    and error are then those of the whole numbers, whose error may with very few samples be above that of no samples at all. Arguments,
+    dtypes, batching and errors as in source_weights; not differentiable.
     """
     eps = rounding(gram)
     target, sizes, gram, status, shape = as_batch(target_size, source_sizes, gram)
-    nothing = target + jnp.sum(sizes, 1) == 0
-    n, residual, unfinished, rounds = optimal_quantities(jnp.where(nothing, 1, target), sizes, gram)
+    empty = target + jnp.sum(sizes, 1) == 0
+    n, residual, unfinished, rounds = optimal_quantities(jnp.where(empty, 1, target), sizes, gram)
     definite = semidefinite(gram, eps) & jnp.isfinite(n).all(1)
     status = jnp.where(status == Status.SOLVED.value, solve_status(residual, TOLERANCE, unfinished, definite), status)
     if integer:
         n = round_quantities(n, sizes)
-        residual = conditions(jnp.where(nothing, 1, target), sizes, gram, n)
+        residual = conditions(jnp.where(empty, 1, target), sizes, gram, n)
     return make_solution(shape, status, weights=jnp.ones_like(n), quantities=n, effective_sizes=n, error=predicted_error(target, n, gram),
                  residual=residual, iterations=rounds)
 
 
-def round_quantities(n, sizes):
-    """Whole numbers within one of n [B, K], at most floor(N), with nearly the sum of n where that allows: largest remainders go up."""
+def round_quantities(n: jax.Array, sizes: jax.Array) -> jax.Array:
+    """Whole numbers [B, K] within one of n [B, K], at most floor(N), whose sum is near that of n: the largest remainders are rounded up."""
     whole = jnp.floor(n)
     rest = jnp.where(whole + 1 <= sizes, n - whole, -1.0)
     missing = jnp.round(jnp.sum(n - whole, 1))

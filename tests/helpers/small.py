@@ -21,7 +21,7 @@ from transfer_jax.runtime.checkpoint import Checkpoints
 from transfer_jax.runtime.config import check
 from transfer_jax.runtime.parallel.mesh import make_mesh
 from transfer_jax.runtime.store import Store
-from transfer_jax.runtime.trees import named_leaves
+from transfer_jax.runtime.tensors import named_leaves
 
 ROOT = pathlib.Path(__file__).parents[2]
 SMALL = {

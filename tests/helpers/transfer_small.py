@@ -7,7 +7,7 @@ import numpy as np
 
 from transfer_jax.experiment.data.domains import Domain, Domains
 from transfer_jax.experiment.data.splits import k_shot
-from transfer_jax.experiment.lab import Control, Lab
+from transfer_jax.experiment.lab.lab import Control, Lab
 from transfer_jax.experiment.models.build import ModelConfig, build
 from transfer_jax.experiment.training.draws import Replicas
 from transfer_jax.experiment.training.policy import Policy
@@ -58,10 +58,10 @@ def lines(sizes=(40, 30, 50), seed=0, noise=0.5, features=3):
     return Domains(domains=tuple(map(one, ('one', 'target', 'two'), sizes)), classes=None)
 
 
-def trainer(domains, *, resident=True, devices=1, kind='linear', hidden=(), **settings):
+def trainer(domains, *, resident=True, devices=1, kind='linear', hidden=(), trainable='all', **settings):
     """The Trainer of these domains on a mesh of so many devices."""
     outputs = len(domains.classes) if domains.classes else 1
-    model = build(ModelConfig(kind=kind, hidden=hidden), domains.domains[0].inputs.shape[1:], outputs)
+    model = build(ModelConfig(kind=kind, hidden=hidden, trainable=trainable), domains.domains[0].inputs.shape[1:], outputs)
     return Trainer(model=model, frozen=model.init(stream_key(0, 'init'))[1], pool=make_pool(domains, 0, resident=resident), domains=domains,
                    settings=Settings(**{**SETTINGS, **settings}), mesh=make_mesh(devices=jax.devices()[:devices]))
 

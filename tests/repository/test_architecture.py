@@ -37,9 +37,10 @@ EXPERIMENT = {
     'data': (),
     'models': (),
     'training': ('data', 'models'),
-    'methods': (),
+    'lab': ('data', 'training'),
+    'methods': ('training', 'lab'),
     'multitask': ('data',),
-    'top': ('data', 'models', 'training', 'methods', 'multitask'),
+    'top': ('data', 'models', 'training', 'lab', 'methods', 'multitask'),
 }
 PURE = ('tqd_jax.timesteps', 'tqd_jax.diffusion', 'tqd_jax.models.wan', 'tqd_jax.scoring.motion', 'tqd_jax.text', 'transfer_jax.solver',
         *(f'transfer_jax.{name}' for name in LIBRARY), 'transfer_jax.experiment.methods', 'transfer_jax.experiment.training')

@@ -7,7 +7,7 @@ import scipy.stats
 
 from transfer_jax.debias import debias_gram, gram_uncertainty, project_psd, split_half_noise
 from transfer_jax.fisher import fisher_gram
-from transfer_jax.shrinkage import random_effects, trust, with_optimum
+from transfer_jax.shrinkage import mixing_weight, random_effects, with_optimum
 from transfer_jax.weights import source_weights
 
 N0, SIZES = 40, np.array([100, 200, 400])
@@ -20,14 +20,14 @@ def estimates(rng, d, deltas):
     return (theirs - ours) @ (theirs - ours).T / d
 
 
-def realised(gram, errors, sizes, target_size):
+def risk_of(gram, errors, sizes, target_size):
     """Squared error of the weighted fit over target-only's expected one, from second moments of eps_0 and Delta^ [runs, 1 + K, 1 + K]."""
     u = np.asarray(source_weights(target_size, sizes, gram).effective_sizes, float)
     v = np.concatenate([np.ones((len(u), 1)), u / (target_size + u.sum(1, keepdims=True))], 1)
     return target_size * np.sum((v[:, None] @ errors)[:, 0] * v, 1)
 
 
-def drawn(rng, runs, d, mixing, target_size, sizes):
+def draw_errors(rng, runs, d, mixing, target_size, sizes):
     """Such second moments of Gaussian means, whose biases are mixing z with z [R, d] standard normal."""
     target = rng.standard_normal((runs, 1, d)) / target_size**0.5
     own = rng.standard_normal((runs, len(sizes), d)) / sizes[:, None] ** 0.5
@@ -35,7 +35,7 @@ def drawn(rng, runs, d, mixing, target_size, sizes):
     return rows @ rows.swapaxes(1, 2) / d
 
 
-def test_one_well_known_source_gives_james_and_steins_positive_part():
+def test_one_source_without_noise_gives_james_and_steins_positive_part():
     d, runs = 8, 40000
     rng = np.random.default_rng(0)
     for bias in (0.0, 4.0):
@@ -43,11 +43,11 @@ def test_one_well_known_source_gives_james_and_steins_positive_part():
         rows = np.stack([target, bias**0.5 - target], 1)
         errors = rows @ rows.swapaxes(1, 2) / d
         sizes = np.full(1, 1e9)
-        found = realised(debias_gram(errors[:, 1:, 1:], 1, sizes, d), errors, sizes, 1)
+        result = risk_of(debias_gram(errors[:, 1:, 1:], 1, sizes, d), errors, sizes, 1)
         law = scipy.stats.ncx2(d, d * bias) if bias else scipy.stats.chi2(d)
         # Stein's lemma: with Z = |theta^_1 - theta^_0|^2 N0 the risk is E[Z - d where Z < d, else d - d (d - 4) / Z]
         risk = law.expect(lambda z: z - d, ub=d) + law.expect(lambda z: d - d * (d - 4) / z, lb=d)
-        assert abs(found.mean() - risk / d) < 4 * found.std() / runs**0.5
+        assert abs(result.mean() - risk / d) < 4 * result.std() / runs**0.5
 
 
 @pytest.mark.parametrize('d', [3, 6, 30])
@@ -56,17 +56,17 @@ def test_bad_sources_never_cost_more_than_one_percent(d, levels):
     runs = 10000
     sizes = np.full(len(levels), 10.0)
     for mixing in (np.diag(np.sqrt(levels)), np.sqrt(levels)[:, None]):  # a bias each; one shared
-        errors = drawn(np.random.default_rng([1, d]), runs, d, mixing, 1, sizes)
-        worse = realised(debias_gram(errors[:, 1:, 1:], 1, sizes, d), errors, sizes, 1) - errors[:, 0, 0]
+        errors = draw_errors(np.random.default_rng([1, d]), runs, d, mixing, 1, sizes)
+        worse = risk_of(debias_gram(errors[:, 1:, 1:], 1, sizes, d), errors, sizes, 1) - errors[:, 0, 0]
         assert worse.mean() < 0.01 + 3 * worse.std() / runs**0.5
 
 
 @pytest.mark.parametrize('mixing', [np.diag([0.0, 4, 4, 4, 4]), np.diag([0.3, 0.6, 1, 2, 3]), np.array([[0.0], [2], [2], [2], [2]])])
 def test_with_a_thousand_parameters_the_truth_is_hardly_better(mixing):
     runs, d, sizes = 200, 1000, np.full(5, 10.0)
-    errors = drawn(np.random.default_rng(2), runs, d, mixing, 1, sizes)
+    errors = draw_errors(np.random.default_rng(2), runs, d, mixing, 1, sizes)
     truth = np.broadcast_to(mixing @ mixing.T, (runs, 5, 5))
-    ours, best, raw = (realised(gram, errors, sizes, 1) for gram in (
+    ours, best, raw = (risk_of(gram, errors, sizes, 1) for gram in (
         debias_gram(errors[:, 1:, 1:], 1, sizes, d), truth, errors[:, 1:, 1:]))
     excess = ours - 1.06 * best
     assert excess.mean() < 3 * excess.std() / runs**0.5
@@ -76,29 +76,29 @@ def test_with_a_thousand_parameters_the_truth_is_hardly_better(mixing):
 def test_the_risk_that_chooses_is_unbiased():
     rng, d, runs = np.random.default_rng(3), 30, 20000
     mixing, sizes, v = np.diag([0.5, 1.0, 2.0]), np.array([5.0, 10, 40]), np.array([0.3, 0.1, 0.2])
-    errors = drawn(rng, runs, d, mixing, 1, sizes)
+    errors = draw_errors(rng, runs, d, mixing, 1, sizes)
     both = np.concatenate([[1.0], v])
     estimate = np.einsum('k,bkl,l->b', v, errors[:, 1:, 1:], v) + 1 - 2 * v.sum()  # what trust takes the step of
     gap = estimate - np.einsum('k,bkl,l->b', both, errors, both)
     assert abs(gap.mean()) < 4 * gap.std() / runs**0.5
     simple, full = jnp.asarray(rng.uniform(0, 0.3, (2, runs, 3)), jnp.float32)
     gram = jnp.asarray(errors[:, 1:, 1:], jnp.float32)
-    part = trust(gram, simple, full, jnp.zeros(runs), jnp.ones(runs))
-    tried = np.linspace(0, 1, 101)
-    shares = np.asarray(simple)[:, None] + tried[:, None] * np.asarray(full - simple)[:, None]
+    part = mixing_weight(gram, simple, full, jnp.zeros(runs), jnp.ones(runs))
+    mixes = np.linspace(0, 1, 101)
+    shares = np.asarray(simple)[:, None] + mixes[:, None] * np.asarray(full - simple)[:, None]
     risks = np.einsum('btk,bkl,btl->bt', shares, errors[:, 1:, 1:], shares) - 2 * shares.sum(-1)
-    np.testing.assert_allclose(part, tried[risks.argmin(1)], atol=0.0051)
+    np.testing.assert_allclose(part, mixes[risks.argmin(1)], atol=0.0051)
 
 
-def test_the_model_is_found_where_it_holds():
+def test_the_fit_recovers_the_model_where_it_holds():
     truth, d = 0.5 + np.diag([0.2, 1.0, 3.0, 0.1]), 200000
     rows = np.random.default_rng(4).multivariate_normal(np.zeros(4), truth + 0.25 + 0.1 * np.eye(4), d)
     gram = jnp.asarray(rows.T @ rows / d, jnp.float32)[None]
-    found = random_effects(gram, jnp.full(1, 0.25), jnp.full((1, 4), 0.1), jnp.ones((1, 4), bool))[0]
-    np.testing.assert_allclose(found, truth, atol=0.03)
+    result = random_effects(gram, jnp.full(1, 0.25), jnp.full((1, 4), 0.1), jnp.ones((1, 4), bool))[0]
+    np.testing.assert_allclose(result, truth, atol=0.03)
 
 
-def test_the_bent_matrix_has_the_weights_asked_for_and_stays_semi_definite():
+def test_the_bent_matrix_has_these_weights_and_stays_semi_definite():
     rng = np.random.default_rng(5)
     a, sizes = rng.standard_normal((20, 4, 6)).astype(np.float32), np.full((20, 4), 5.0, np.float32)
     u = rng.uniform(0.5, 4.5, (20, 4)).astype(np.float32) * np.array([1, 1, 1, 0], np.float32)
@@ -107,18 +107,18 @@ def test_the_bent_matrix_has_the_weights_asked_for_and_stays_semi_definite():
     assert np.linalg.eigvalsh(bent).min() > -1e-5
 
 
-def test_what_units_and_order_may_and_may_not_change():
-    errors = drawn(np.random.default_rng(6), 5, 20, np.diag([0.3, 1.0, 3.0]), 1, np.array([5.0, 10, 40]))[:, 1:, 1:]
+def test_units_and_order_change_nothing_else():
+    errors = draw_errors(np.random.default_rng(6), 5, 20, np.diag([0.3, 1.0, 3.0]), 1, np.array([5.0, 10, 40]))[:, 1:, 1:]
     sizes, order = np.array([5.0, 10, 40]), np.array([2, 0, 1])
     one = np.asarray(debias_gram(errors, 1, sizes, 20))
     np.testing.assert_allclose(debias_gram(errors / 64, 64, 64 * sizes, 20), one / 64, rtol=1e-3, atol=1e-6)
-    turned = debias_gram(errors[:, order][:, :, order], 1, sizes[order], 20)
-    np.testing.assert_allclose(turned, one[:, order][:, :, order], rtol=1e-3, atol=1e-4)
-    jitted = jax.jit(debias_gram, static_argnums=3)(errors, 1.0, sizes, 20)
-    np.testing.assert_allclose(jitted, one, rtol=1e-3, atol=1e-5)
+    swap = debias_gram(errors[:, order][:, :, order], 1, sizes[order], 20)
+    np.testing.assert_allclose(swap, one[:, order][:, :, order], rtol=1e-3, atol=1e-4)
+    in_jit = jax.jit(debias_gram, static_argnums=3)(errors, 1.0, sizes, 20)
+    np.testing.assert_allclose(in_jit, one, rtol=1e-3, atol=1e-5)
 
 
-def test_given_noise_takes_the_place_of_the_sizes_and_batches_broadcast():
+def test_noise_replaces_the_sizes_and_batches_broadcast():
     rng = np.random.default_rng(2)
     raw = np.stack([estimates(rng, 50, rng.standard_normal((3, 50))) for _ in range(4)])
     one = debias_gram(raw, N0, SIZES, 50)
@@ -130,7 +130,7 @@ def test_given_noise_takes_the_place_of_the_sizes_and_batches_broadcast():
 
 
 def test_float64_stays_float64():
-    errors = drawn(np.random.default_rng(8), 2, 20, np.eye(2), 1, np.array([5.0, 10]))[:, 1:, 1:]
+    errors = draw_errors(np.random.default_rng(8), 2, 20, np.eye(2), 1, np.array([5.0, 10]))[:, 1:, 1:]
     single = debias_gram(errors, 1, np.array([5.0, 10]), 20)
     with jax.enable_x64(True):
         double = debias_gram(errors, 1, np.array([5.0, 10]), 20)
@@ -163,7 +163,7 @@ def gaussian(mean, x):
     return mean + 0 * x
 
 
-def test_split_halves_know_the_noise_of_the_whole():
+def test_split_halves_measure_the_noise_of_the_whole():
     rng, d, n = np.random.default_rng(4), 4000, 64
     a, b = (rng.standard_normal(d) / (n / 2) ** 0.5 for _ in range(2))
     noise = split_half_noise(gaussian, jnp.zeros(d), jnp.asarray(a - b, jnp.float32), jnp.zeros((5, d)), kind='gauss_newton')

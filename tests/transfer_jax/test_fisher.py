@@ -28,7 +28,7 @@ def flat(tree, axes):
     return np.concatenate([np.asarray(leaf, np.float64).reshape(*leaf.shape[:axes], -1) for leaf in jax.tree.leaves(tree)], -1)
 
 
-def formed(kind):
+def full_gram(kind):
     """J [D, D] of a kind, formed."""
     if kind == 'empirical':
         rows = flat(jax.vmap(jax.grad(log_prob), (None, 0))(PARAMS, BATCH), 1)
@@ -45,10 +45,10 @@ def formed(kind):
 @pytest.mark.parametrize('minibatch', [1, 10, 256])
 def test_the_gram_is_that_of_the_formed_matrix(kind, minibatch):
     deltas = flat(DELTAS, 1)
-    truth = deltas @ formed(kind) @ deltas.T / D
-    found = fisher_gram(log_prob if kind == 'empirical' else logits, PARAMS, DELTAS, BATCH, kind=kind, minibatch=minibatch)
-    np.testing.assert_allclose(found, truth, rtol=2e-5, atol=2e-5 * np.abs(truth).max())
-    assert np.linalg.eigvalsh(np.asarray(found, np.float64)).min() > -1e-6
+    truth = deltas @ full_gram(kind) @ deltas.T / D
+    result = fisher_gram(log_prob if kind == 'empirical' else logits, PARAMS, DELTAS, BATCH, kind=kind, minibatch=minibatch)
+    np.testing.assert_allclose(result, truth, rtol=2e-5, atol=2e-5 * np.abs(truth).max())
+    assert np.linalg.eigvalsh(np.asarray(result, np.float64)).min() > -1e-6
 
 
 def test_the_function_tells_the_kind_and_d_scales():
@@ -98,8 +98,8 @@ def test_no_gradient_of_an_example_is_ever_held():
     function = lambda params, x: jnp.tanh(x @ params['a']) @ params['b']
     deltas = jax.tree.map(lambda x: jnp.zeros((3, *x.shape)), params)
     program = jax.jit(lambda deltas, batch: fisher_gram(function, params, deltas, batch, minibatch=64))
-    needed = program.lower(deltas, jnp.zeros((n, width))).compile().memory_analysis().temp_size_in_bytes
-    assert needed < 4 * n * dimension(params) / 50
+    temporary_bytes = program.lower(deltas, jnp.zeros((n, width))).compile().memory_analysis().temp_size_in_bytes
+    assert temporary_bytes < 4 * n * dimension(params) / 50
 
 
 @pytest.mark.parametrize(('change', 'words'), [
@@ -108,7 +108,7 @@ def test_no_gradient_of_an_example_is_ever_held():
     ({'kind': 'fisher'}, "got 'fisher'"),
     ({'batch': {'x': BATCH['x'], 'y': BATCH['y'][:5]}}, 'same leading example axis'),
     ({'deltas': {'inner': DELTAS['inner'][..., :2], 'outer': DELTAS['outer']}}, 'shaped like params')])
-def test_what_does_not_fit_is_refused(change, words):
+def test_arguments_that_do_not_fit_are_refused(change, words):
     arguments = {'function': logits, 'params': PARAMS, 'deltas': DELTAS, 'batch': BATCH} | change
     with pytest.raises(ValueError, match=words):
         fisher_gram(**arguments)

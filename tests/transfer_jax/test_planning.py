@@ -1,4 +1,4 @@
-"""A plan says what the solvers say, in a table and a picture."""
+"""A plan holds the solvers' results, in a table and a picture."""
 import jax
 import numpy as np
 import pytest
@@ -14,14 +14,14 @@ N0, SIZES = 100, np.array([1000, 500, 2000])
 GRAM = np.array([[2e-3, 5e-4, 0], [5e-4, 1e-2, 0], [0, 0, 1.0]])
 
 
-def test_it_holds_what_the_solvers_say():
-    made = plan(N0, SIZES, GRAM)
-    np.testing.assert_allclose(made.weights, source_weights(N0, SIZES, GRAM).weights)
-    np.testing.assert_allclose(made.quantities, transfer_quantities(N0, SIZES, GRAM).quantities)
-    np.testing.assert_allclose(made.errors['all sources'], predicted_error(N0, SIZES, GRAM), rtol=1e-6)
-    np.testing.assert_allclose(made.errors['target only'], 1 / N0, rtol=1e-6)
-    np.testing.assert_allclose(1 / made.errors['UOWQ'], N0 + made.worth, rtol=1e-5)
-    assert made.errors['UOWQ'] <= made.errors['OTQMS'] <= min(made.errors['target only'], made.errors['all sources'])
+def test_it_holds_the_solvers_results():
+    result = plan(N0, SIZES, GRAM)
+    np.testing.assert_allclose(result.weights, source_weights(N0, SIZES, GRAM).weights)
+    np.testing.assert_allclose(result.quantities, transfer_quantities(N0, SIZES, GRAM).quantities)
+    np.testing.assert_allclose(result.errors['all sources'], predicted_error(N0, SIZES, GRAM), rtol=1e-6)
+    np.testing.assert_allclose(result.errors['target only'], 1 / N0, rtol=1e-6)
+    np.testing.assert_allclose(1 / result.errors['UOWQ'], N0 + result.worth, rtol=1e-5)
+    assert result.errors['UOWQ'] <= result.errors['OTQMS'] <= min(result.errors['target only'], result.errors['all sources'])
 
 
 def test_its_table_names_every_source_and_policy():
@@ -36,19 +36,19 @@ def test_intervals_come_from_replicates():
     replicates = np.repeat(GRAM[None], 10, 0)
     still = plan(N0, SIZES, GRAM, replicates=replicates)
     np.testing.assert_allclose(still.weight_intervals, np.stack([still.weights] * 2, -1), rtol=1e-5)
-    moved = plan(N0, SIZES, GRAM, replicates=replicates * np.linspace(0.9, 1.1, 10)[:, None, None])
-    inside = (moved.weight_intervals[:, 0] < moved.weights) & (moved.weights < moved.weight_intervals[:, 1])
-    assert inside.all() and moved.worth_interval[0] < moved.worth < moved.worth_interval[1]
-    assert str(moved).count(' to ') == 2 * len(SIZES) + 1
+    variant = plan(N0, SIZES, GRAM, replicates=replicates * np.linspace(0.9, 1.1, 10)[:, None, None])
+    inside = (variant.weight_intervals[:, 0] < variant.weights) & (variant.weights < variant.weight_intervals[:, 1])
+    assert inside.all() and variant.worth_interval[0] < variant.worth < variant.worth_interval[1]
+    assert str(variant).count(' to ') == 2 * len(SIZES) + 1
 
 
 def test_quantities_have_the_intervals_of_their_closed_form():
     """One source, n* = N0 / (2 N0 G - 1): the jackknife by hand; and never more samples than there are."""
     gram, changes = np.array([[0.02]]), np.linspace(0.95, 1.05, 10)
-    made = plan(N0, [1000], gram, replicates=gram * changes[:, None, None])
+    result = plan(N0, [1000], gram, replicates=gram * changes[:, None, None])
     exact = single_source_quantity(N0, 1000, 0.02 * changes)
     half = CONFIDENT * 3 * np.std(exact)  # sqrt((R - 1) / R * R var) at R = 10
-    np.testing.assert_allclose(made.quantity_intervals, [[made.quantities[0] - half, made.quantities[0] + half]], rtol=1e-4)
+    np.testing.assert_allclose(result.quantity_intervals, [[result.quantities[0] - half, result.quantities[0] + half]], rtol=1e-4)
     tight = plan(N0, [35], gram, replicates=gram * changes[:, None, None])
     assert tight.quantity_intervals[0, 1] == 35 and tight.quantity_intervals[0, 0] < 35
     assert plan(N0, SIZES, GRAM).quantity_intervals is None
@@ -59,8 +59,8 @@ def test_replicates_are_debiased_as_the_gram_is():
     rest = (N0, SIZES, 1000)
     replicates = debias_gram(np.repeat(GRAM[None] + 0.02, 10, 0), *rest)
     np.testing.assert_allclose(replicates[3], debias_gram(GRAM + 0.02, *rest), rtol=1e-4, atol=1e-7)
-    made = plan(N0, SIZES, debias_gram(GRAM + 0.02, *rest), replicates=replicates)
-    np.testing.assert_allclose(made.quantity_intervals, np.stack([made.quantities] * 2, -1), rtol=1e-3, atol=0.1)
+    result = plan(N0, SIZES, debias_gram(GRAM + 0.02, *rest), replicates=replicates)
+    np.testing.assert_allclose(result.quantity_intervals, np.stack([result.quantities] * 2, -1), rtol=1e-3, atol=0.1)
 
 
 def test_its_picture_is_drawn(tmp_path):
@@ -76,9 +76,9 @@ def test_what_cannot_be_planned_is_refused():
 
 
 def test_a_target_and_a_source_without_samples_are_planned_for():
-    made = plan(0, [1000, 0], GRAM[:2, :2], names=np.array(['one', 'none']))
-    assert made.errors['target only'] == np.inf and np.isfinite(made.errors['UOWQ']) and made.variance[1] == np.inf
-    assert 'nan' not in str(made) and made.plot()
+    result = plan(0, [1000, 0], GRAM[:2, :2], names=np.array(['one', 'none']))
+    assert result.errors['target only'] == np.inf and np.isfinite(result.errors['UOWQ']) and result.variance[1] == np.inf
+    assert 'nan' not in str(result) and result.plot()
 
 
 def test_replicates_must_be_several_matrices():

@@ -8,7 +8,7 @@ import sys
 
 import numpy as np
 
-from transfer_jax.runtime.checkpoint import save_weights
+from transfer_jax.runtime.tensors import save_weights
 
 ASSETS = pathlib.Path(__file__).parents[1] / 'assets'
 

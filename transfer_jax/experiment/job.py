@@ -1,20 +1,24 @@
-"""The parts of a transfer job put together from its config: domains, model, trainer, splits, and a Lab for each target."""
+"""The parts of a transfer job from its config: domains, model, trainer, splits, and a Lab for each target."""
 import dataclasses
+import functools
 import json
 import os
+import pathlib
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from transfer_jax.experiment import config as rules
 from transfer_jax.experiment.data.domains import Domain, Domains
 from transfer_jax.experiment.data.load import DATA_RULES, load_domains
-from transfer_jax.experiment.data.splits import k_shot, load_splits, same_splits, save_splits
-from transfer_jax.experiment.lab import EVALUATED, Control, Lab
+from transfer_jax.experiment.data.splits import Split, k_shot, load_splits, same_splits, save_splits
+from transfer_jax.experiment.lab.lab import Control, Lab
 from transfer_jax.experiment.models.build import ModelConfig, build
-from transfer_jax.experiment.training.prepare import fit_scaling, normalise
+from transfer_jax.experiment.models.model import Model
+from transfer_jax.experiment.training.evaluate import in_blocks
+from transfer_jax.experiment.training.prepare import Scaling, fit_scaling, normalise
 from transfer_jax.experiment.training.trainer import Settings, Trainer, make_pool
 from transfer_jax.runtime.config import differences, old_names, to_json
 from transfer_jax.runtime.errors import UserError
@@ -25,7 +29,7 @@ from transfer_jax.runtime.store import Store
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Job:
-    """What a run has: its config and folder, its data, the splits {target's name: one a seed}, and numbers of targets and sources."""
+    """A run: its config and folder, its data, the splits {target's name: one a seed}, and numbers of targets and sources."""
     config: Any
     workdir: Any
     domains: Domains
@@ -35,20 +39,20 @@ class Job:
     splits: dict
     notes: tuple[str, ...]
 
-    def lab(self, target, stop):
+    def lab(self, target: int, stop: Any) -> Lab:
         """The Lab of a target."""
         config, name = self.config, self.domains.names[target]
         sources = tuple(source for source in self.sources if source != target)
         costs = tuple(float(config.transfer.costs.get(self.domains.names[source], 1.0)) for source in sources)
         return Lab(trainer=self.trainer, store=Store(self.workdir / 'targets' / name), stop=stop, target=target, sources=sources,
-                   splits=tuple(self.splits[name]), first_seed=config.seed, scaling=scaling(config, self.domains, sources),
+                   splits=tuple(self.splits[name]), first_seed=config.seed, scaling=source_scaling(config, self.domains, sources),
                    epochs=config.train.epochs, min_steps=config.train.min_steps, max_folds=config.transfer.folds, costs=costs,
                    control=Control(decisions=config.transfer.decisions, damping=config.transfer.damping), budget=config.transfer.budget,
                    trunk_trained=config.model.trainable != 'head' and config.model.kind != 'linear', patience=config.checkpoint.seconds)
 
 
-def prepare(config, workdir):
-    """The Job of a config in its folder. Raises UserError for whatever is wrong with the config, the data, or what the folder holds."""
+def prepare(config: Any, workdir: pathlib.Path) -> Job:
+    """The Job of a config in its folder. Raises UserError for a fault of the config, of the data, or of the files in the folder."""
     rules.check_whole(config)
     mesh = make_mesh(config.mesh.data, 1)
     check_batch(config.train.batch, mesh)
@@ -61,7 +65,7 @@ def prepare(config, workdir):
     settings = Settings(batch=config.train.batch, sampling=config.train.sampling, learning_rate=config.train.learning_rate,
                         prior=config.train.prior, segment=config.train.segment, augment=config.data.augment, replicas=config.train.replicas)
     size = sum(domain.inputs.nbytes for domain in domains.domains) / 2**30
-    frozen = model.init(stream_key(config.seed, 'init'))[1]  # under jit, weights of a file would become constants
+    frozen = model.init(stream_key(config.seed, 'init'))[1]  # not under jit, where weights of a file would become constants
     trainer = Trainer(model=model, frozen=frozen, pool=make_pool(domains, config.seed, resident=size <= config.data.resident_gb),
                       domains=domains, settings=settings, mesh=mesh)
     return Job(config=config, workdir=workdir, domains=domains, trainer=trainer, targets=targets, sources=sources, splits=splits,
@@ -87,7 +91,7 @@ def require_same_config(config, workdir):
     os.replace(temporary, path)
 
 
-def make_splits(config, domains, targets, workdir):
+def make_splits(config: Any, domains: Domains, targets: Sequence[int], workdir: pathlib.Path) -> dict[str, list[Split]]:
     """{name of a target: [Split of each seed]}, saved. Raises UserError where the folder's fits were made with others."""
     path = workdir / 'splits.json'
     splits = load_splits(path) if path.exists() and (workdir / 'targets').exists() else {}
@@ -101,7 +105,7 @@ def make_splits(config, domains, targets, workdir):
     return splits
 
 
-def split_target(name, labels, classes, config, seed):
+def split_target(name: str, labels: np.ndarray, classes: tuple[str, ...] | None, config: Any, seed: int) -> Split:
     """The Split (k_shot) of a target; a UserError names the target."""
     try:
         return k_shot(labels, shots=config.data.shots, validation=config.data.validation, test=config.data.test, seed=config.seed + seed,
@@ -110,34 +114,28 @@ def split_target(name, labels, classes, config, seed):
         raise UserError(f'target {name!r}: {error} (config.data.shots, config.data.validation)') from None
 
 
-def make_model(config, domains):
+def make_model(config: Any, domains: Domains) -> tuple[Model, Domains, tuple[str, ...]]:
     """(Model, Domains that it takes, notes). For a head on a frozen trunk the Domains hold the trunk's features, computed once."""
     outputs = len(domains.classes) if domains.classes is not None else 1
     of_model = {key: config.model[key] for key in config.model}
     model = build(ModelConfig(**of_model), domains.domains[0].inputs.shape[1:], outputs)
     if config.model.trainable != 'head' or config.model.kind == 'linear' or config.data.augment != 'none':
         return model, domains, ()
-    features = trunk_features(model, domains, scaling(config, domains, range(len(domains.names))), config.seed)
+    features = trunk_features(model, domains, source_scaling(config, domains, range(len(domains.names))), config.seed)
     note = f'the trunk is frozen: its {features.domains[0].inputs.shape[1]} features of every example were computed once'
     return build(ModelConfig(kind='linear'), features.domains[0].inputs.shape[1:], outputs), features, (*model.notes, note)
 
 
-def trunk_features(model, domains, scaled, seed):
+def trunk_features(model: Model, domains: Domains, scaling: Scaling, seed: int) -> Domains:
     """The Domains with a model's features in place of their inputs."""
     parameters = model.init(stream_key(seed, 'init'))
-    run = jax.jit(lambda parameters, x: model.features(*parameters, normalise(x, scaled)))
-
-    def of(domain):
-        parts = []
-        for first in range(0, len(domain), EVALUATED):
-            part = np.asarray(domain.inputs[first:first + EVALUATED])
-            padded_part = np.concatenate([part, np.repeat(part[-1:], EVALUATED - len(part), 0)])
-            parts.append(np.asarray(run(parameters, jnp.asarray(padded_part)))[:len(part)])
-        return Domain(name=domain.name, inputs=np.concatenate(parts), labels=domain.labels)
-    return Domains(domains=tuple(map(of, domains.domains)), classes=domains.classes, skipped=domains.skipped)
+    run = jax.jit(lambda parameters, x: model.features(*parameters, normalise(x, scaling)))
+    features = lambda domain: in_blocks(functools.partial(run, parameters), domain.inputs)
+    return Domains(domains=tuple(Domain(name=domain.name, inputs=features(domain), labels=domain.labels) for domain in domains.domains),
+                   classes=domains.classes, skipped=domains.skipped)
 
 
-def scaling(config, domains, sources):
-    """The Scaling fitted to the sources."""
+def source_scaling(config: Any, domains: Domains, sources: Iterable[int]) -> Scaling:
+    """The Scaling that is fitted to the sources."""
     return fit_scaling([domains.domains[source] for source in sources], rows=config.data.rows, columns=config.data.columns,
                        mean=config.data.mean, std=config.data.std)

@@ -1,4 +1,7 @@
 """The pictures of a transfer run's report."""
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
+
 import numpy as np
 from matplotlib import rc_context
 from matplotlib.figure import Figure
@@ -8,18 +11,18 @@ STYLE = {'font.size': 9, 'axes.spines.top': False, 'axes.spines.right': False, '
 PALETTE = ('#0072b2', '#d55e00', '#009e73', '#cc79a7', '#e69f00', '#56b4e9', '#808080')
 
 
-def colour(number):
+def colour(number: int) -> str:
     """Colour of series `number`."""
     return PALETTE[number % len(PALETTE)]
 
 
 @rc_context(STYLE)
-def bars(names, means, errors, label, marked):
-    """Horizontal bars of means with standard errors (None: unknown), one name a row; those in `marked` in another colour."""
+def bars(names: Sequence[str], means: Sequence[float], errors: Sequence[float | None], label: str, highlights: Collection[str]) -> Figure:
+    """Horizontal bars of means with standard errors (None: unknown), one name a row; the names in `highlights` in another colour."""
     figure = Figure(figsize=(6, 0.28 * len(names) + 0.8), layout='constrained')
     axes = figure.subplots()
     spread = [0 if error is None else error for error in errors]
-    axes.barh(names, means, xerr=spread, color=[colour(1) if name in marked else colour(0) for name in names], alpha=0.85)
+    axes.barh(names, means, xerr=spread, color=[colour(1) if name in highlights else colour(0) for name in names], alpha=0.85)
     axes.set(xlabel=label, xlim=(max(0, min(means) - 0.15), None))
     axes.grid(axis='y', visible=False)
     axes.invert_yaxis()
@@ -27,7 +30,7 @@ def bars(names, means, errors, label, marked):
 
 
 @rc_context(STYLE)
-def weights_over_time(sources, steps, weights, title, label):
+def weights_over_time(sources: Sequence[str], steps: Sequence[int], weights: np.ndarray, title: str, label: str) -> Figure:
     """weights [T, S, K] at steps [T]: a line a source (mean over seeds) within one standard deviation."""
     figure = Figure(figsize=(5, 2.6), layout='constrained')
     axes = figure.subplots()
@@ -41,12 +44,12 @@ def weights_over_time(sources, steps, weights, title, label):
 
 
 @rc_context(STYLE)
-def predicted_against_realised(points):
-    """points {method: (predicted [N], realised [N])}: a mark each, on logarithmic axes, both relative to the target alone."""
+def prediction_against_loss(points: Mapping[str, tuple[Sequence[float], Sequence[float]]]) -> Figure:
+    """points {method: (predicted errors [N], losses [N])}: a mark each, on logarithmic axes, both relative to the target alone."""
     figure = Figure(figsize=(5, 3.4), layout='constrained')
     axes = figure.subplots()
-    for number, (name, (predicted, realised)) in enumerate(points.items()):
-        axes.plot(predicted, realised, 'os^Dvx*'[number % 7], color=colour(number), label=name, markersize=4, linestyle='none', alpha=0.8)
+    for number, (name, (errors, losses)) in enumerate(points.items()):
+        axes.plot(errors, losses, 'os^Dvx*'[number % 7], color=colour(number), label=name, markersize=4, linestyle='none', alpha=0.8)
     axes.axhline(1, color='#808080', linewidth=0.8)
     axes.axvline(1, color='#808080', linewidth=0.8)
     axes.set(xscale='log', xlabel='predicted F / target only', ylabel='test loss / target only')
@@ -55,7 +58,7 @@ def predicted_against_realised(points):
 
 
 @rc_context(STYLE)
-def pareto(fractions, curves):
+def pareto(fractions: Sequence[float], curves: Mapping[str, tuple[Sequence[float], tuple[float, float]]]) -> Figure:
     """Predicted F over target only against the part of the samples taken, fractions [B]; curves {target: (F [B], (part, F) of OTQMS)}."""
     figure = Figure(figsize=(5, 3), layout='constrained')
     axes = figure.subplots()
@@ -67,7 +70,7 @@ def pareto(fractions, curves):
     return figure
 
 
-def over(values, base):
+def over(values: Any, base: Any) -> np.ndarray:
     """values / base, elementwise; NaN where base is not positive."""
     values, base = np.asarray(values, float), np.asarray(base, float)
     return np.divide(values, base, out=np.full(values.shape, np.nan), where=base > 0)

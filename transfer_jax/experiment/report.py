@@ -1,27 +1,30 @@
 """report.html of a transfer run, from its results.json alone, and the table that ends a run."""
 import json
+import pathlib
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
 from transfer_jax.experiment import plots
-from transfer_jax.experiment.results import FRACTIONS, SCORED
+from transfer_jax.experiment.results import FRACTIONS, SCORE_PART
 from transfer_jax.runtime.page import Page
 
 OURS = ('uowq', 'uowq_static', 'uowq_budget')
 
 
-def read_results(workdir):
-    """results.json as it was written."""
+def read_results(workdir: pathlib.Path) -> dict[str, Any]:
+    """The content of results.json."""
     return json.loads((workdir / 'results.json').read_text())
 
 
-def format_pair(pair, digits=3):
+def format_pair(pair: tuple[float, float | None], digits: int = 3) -> str:
     """'0.812 ± 0.004' of (mean, standard error)."""
     mean, error = pair
     return f'{mean:.{digits}f}' + ('' if error is None else f' ± {error:.{digits}f}')
 
 
-def rows(results, measure='accuracy'):
+def rows(results: Mapping[str, Any], measure: str = 'accuracy') -> tuple[list[str], list[list[str]]]:
     """(header, rows) of the table: a method a row, its mean ± standard error on average and on every target."""
     targets = list(results['targets'])
     header = ['method', 'average', *targets, 'negative', 'drawn', 'seconds']
@@ -33,14 +36,14 @@ def rows(results, measure='accuracy'):
     return header, out
 
 
-def table(workdir):
+def table(workdir: pathlib.Path) -> str:
     """The accuracy table as text."""
     header, lines = rows(read_results(workdir))
     widths = [max(len(line[i]) for line in [header, *lines]) for i in range(len(header))]
     return '\n'.join('  '.join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in [header, *lines])
 
 
-def write_report(workdir):
+def write_report(workdir: pathlib.Path) -> None:
     """Writes report.html beside results.json."""
     results = read_results(workdir)
     config = results['config']
@@ -68,13 +71,13 @@ def _scores(page, results):
 
 
 def _decisions(page, results):
-    page.section('What each source counted for')
+    page.section('Weights of the sources')
     page.text('Weight of one sample of a source, where one of the target weighs 1, times how many samples take part. Where the fits on '
               'folds say for a seed that no source helps, its weights are 0.')
     for target, records in results['targets'].items():
         sources = results['sources'][target]
-        weighted = [name for name in records if records[name]['weights'] is not None]
-        page.table([[name, *_cells(records[name])] for name in weighted], [f'target {target}', *sources])
+        with_weights = [name for name in records if records[name]['weights'] is not None]
+        page.table([[name, *_cells(records[name])] for name in with_weights], [f'target {target}', *sources])
         for name, key, label in (('uowq', 'weights', 'weight'), ('otqms', 'quantities', 'samples')):
             history = records.get(name, {}).get('history')
             if history:
@@ -97,16 +100,16 @@ def _errors(page, results):
         base = records.get('target_only', {}).get('predicted')
         for name, record in records.items() if base is not None else ():
             if record['predicted'] is not None and name != 'target_only':
-                loss, alone = ([seed['loss'] for seed in records[which][SCORED]] for which in (name, 'target_only'))
-                predicted, realised = points.setdefault(name, ([], []))
-                predicted.append(float(np.mean(plots.over(record['predicted'], base))))
-                realised.append(float(np.mean(plots.over(loss, alone))))
+                loss, alone = ([seed['loss'] for seed in records[which][SCORE_PART]] for which in (name, 'target_only'))
+                errors, losses = points.setdefault(name, ([], []))
+                errors.append(float(np.mean(plots.over(record['predicted'], base))))
+                losses.append(float(np.mean(plots.over(loss, alone))))
     if points:
         page.section('Predicted and realised')
         page.text('A mark a target and method: F predicted from the measured G, and the test loss, both over target only\'s. The loss '
-                  'has a floor that F has not (what even the best fit of this model cannot predict), so it moves less; what should agree '
-                  'is the order, and on which side of 1 a mark lies.')
-        page.figure(plots.predicted_against_realised(points), 'Means over seeds.', 'predicted error against test loss')
+                  'has a floor that F does not have (the loss of the best fit of this model), so it varies less; the order of the marks '
+                  'should agree, and the side of 1 on which each lies.')
+        page.figure(plots.prediction_against_loss(points), 'Means over seeds.', 'predicted error against test loss')
 
 
 def _pareto(page, results):

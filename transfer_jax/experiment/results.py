@@ -1,16 +1,25 @@
-"""Scores of a method on one target, and what they say together: means and standard errors over seeds, negative transfer, samples, time."""
+"""Scores of a method on one target, and their summary: means and standard errors over seeds, negative transfer, samples, time."""
 import json
-import os
+import pathlib
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
-SELECTED, SCORED = 'validation', 'test'
+from transfer_jax.experiment.lab.lab import Lab
+from transfer_jax.experiment.lab.measure import Measurement
+from transfer_jax.experiment.methods.protocol import Outcome
+from transfer_jax.runtime.files import write_atomically
+
+CHOICE_PART, SCORE_PART = 'validation', 'test'
 FRACTIONS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)  # of the source samples' cost, in the budget's curve
 
 
-def scores(outputs, labels, rows, classes):
-    """{accuracy, loss} of outputs [n, C] on rows [m]: the share that is right and the mean of -log p; explained variance and half the mean
-    squared error for a regression (classes None)."""
+def scores(outputs: np.ndarray, labels: np.ndarray, rows: np.ndarray, classes: tuple[str, ...] | None) -> dict[str, float | None]:
+    """{accuracy, loss} of outputs [n, C] on rows [m]: the share of right answers and the mean of -log p.
+
+    For a regression (classes None) they are the explained variance and half the mean squared error.
+    """
     outputs, labels = np.asarray(outputs, np.float64)[rows], np.asarray(labels)[rows]
     if not len(rows):
         return {'accuracy': None, 'loss': None}
@@ -21,25 +30,26 @@ def scores(outputs, labels, rows, classes):
     return {'accuracy': float(np.mean(outputs.argmax(1) == labels)), 'loss': float(-log_p[np.arange(len(rows)), labels].mean())}
 
 
-def record(lab, outcome, measurement):
-    """The record of an Outcome: plain values, one a seed where they differ by seed. measurement: to predict its error, or None."""
+def record(lab: Lab, outcome: Outcome, measurement: Measurement | None) -> dict[str, Any]:
+    """The record of an Outcome: plain values, one a seed where they differ by seed. measurement: predicts its error, or None."""
     pairs = list(zip(outcome.outputs, lab.splits, strict=True))
-    per_part = {part: [scores(out, lab.labels, getattr(split, part), lab.classes) for out, split in pairs] for part in (SELECTED, SCORED)}
+    per_part = {part: [scores(out, lab.labels, getattr(split, part), lab.classes) for out, split in pairs]
+                for part in (CHOICE_PART, SCORE_PART)}
     to_list = lambda x: None if x is None else np.asarray(x, np.float64).tolist()
-    return {**per_part, 'weights': to_list(outcome.weights), 'quantities': to_list(outcome.quantities), 'drawn': to_list(outcome.drawn),
+    return {**per_part, 'weights': to_list(outcome.weights), 'quantities': to_list(outcome.quantities), 'drawn': to_list(outcome.draws),
             'seconds': outcome.seconds, 'shared_seconds': outcome.shared_seconds, 'control_seconds': outcome.control_seconds,
             'predicted': predict_error(outcome, measurement),
             'history': [{key: value if key == 'step' else to_list(value) for key, value in event.items()} for event in outcome.history]}
 
 
-def predict_error(outcome, measurement):
+def predict_error(outcome: Outcome, measurement: Measurement | None) -> list[float] | None:
     """F [S] of the outcome's weights and quantities by a Measurement; None without one, or without a policy."""
     if measurement is None or outcome.weights is None or outcome.quantities is None:
         return None
     return np.asarray(measurement.error(outcome.weights.astype(np.float32), outcome.quantities.astype(np.float32))).tolist()
 
 
-def pareto(measurement, costs):
+def pareto(measurement: Measurement, costs: Sequence[float]) -> dict[str, Any]:
     """Predicted F over target only's, means over seeds: 'errors' at FRACTIONS of the budget, 'otqms_error' at OTQMS's own 'otqms_part'."""
     alone = measurement.error(*(np.zeros((len(measurement.shortfall), len(costs)), np.float32),) * 2)
     over_alone = lambda *policy: float(np.mean(np.asarray(measurement.error(*policy)) / np.asarray(alone)))
@@ -50,13 +60,13 @@ def pareto(measurement, costs):
             'otqms_part': float(part), 'otqms_error': over_alone(amounts.weights, amounts.quantities)}
 
 
-def mean_and_error(values):
+def mean_and_error(values: Sequence[float]) -> tuple[float, float | None]:
     """(mean, standard error) of values over seeds; the error is None for one seed."""
     values = np.asarray(values, float)
     return float(values.mean()), float(values.std(ddof=1) / np.sqrt(len(values))) if len(values) > 1 else None
 
 
-def summary(targets):
+def summary(targets: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
     """Rows {method: ...} from {target: {method: record}}: for each target and their average, accuracy and loss on the test part.
 
     An average over targets is taken seed by seed, so its error is over seeds too. negative: part of the (target, seed) pairs in which a
@@ -67,7 +77,7 @@ def summary(targets):
 
 
 def _row(name, targets):
-    of = lambda measure, method=name: {target: np.array([seed[measure] for seed in records[method][SCORED]], float)
+    of = lambda measure, method=name: {target: np.array([seed[measure] for seed in records[method][SCORE_PART]], float)
                                        for target, records in targets.items()}
     mine = {measure: of(measure) for measure in ('accuracy', 'loss')}
     alone = of('accuracy', 'target_only') if all('target_only' in records for records in targets.values()) else None
@@ -78,8 +88,6 @@ def _row(name, targets):
             **{key: total(key) for key in ('drawn', 'seconds', 'shared_seconds', 'control_seconds')}}
 
 
-def write_results(path, targets, facts):
-    """results.json, by an atomic rename: facts, the summary, and every record."""
-    temporary = path.with_suffix('.tmp')
-    temporary.write_text(json.dumps({**facts, 'summary': summary(targets), 'targets': targets}, indent=1))
-    os.replace(temporary, path)
+def write_results(path: pathlib.Path, targets: Mapping[str, Mapping[str, Any]], facts: Mapping[str, Any]) -> None:
+    """Writes results.json, all or nothing: facts, the summary, and every record."""
+    write_atomically(path, json.dumps({**facts, 'summary': summary(targets), 'targets': targets}, indent=1).encode())

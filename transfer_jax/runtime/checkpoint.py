@@ -1,19 +1,17 @@
-"""Checkpoints of a run over orbax, whole or not there at all, and weights alone as one small file."""
+"""Checkpoints of a run, over orbax: a checkpoint is whole or absent."""
 import contextlib
 import logging
-import os
 import pathlib
 import re
 import shutil
 import tempfile
-import zipfile
+from typing import Any
 
 import jax
-import numpy as np
 from orbax.checkpoint import v1 as ocp
 
 from transfer_jax.runtime.errors import UserError
-from transfer_jax.runtime.trees import check_same, named_leaves
+from transfer_jax.runtime.tensors import check_same, named_leaves
 
 TEMPORARY = '.orbax-checkpoint-tmp'
 DELETED = '.deleted'
@@ -23,35 +21,35 @@ class Checkpoints:
     """The checkpoints of one run: one folder a step, named by its number.
 
     A folder gets its name by a rename after its last byte, so a process killed at any moment leaves only whole checkpoints. Leaves are
-    stored by name (their path in the tree) and bit for bit, so they can be restored to other devices, and another tree is noticed.
+    stored bit for bit by name (their path in the tree): other devices can restore them, and a different tree is an error.
     """
 
-    def __init__(self, directory, keep=2):
-        """Keeps the last `keep` (>= 1) checkpoints in the directory, which is made at the first save."""
+    def __init__(self, directory: str | pathlib.Path, keep: int = 2):
+        """Keeps the last `keep` (>= 1) checkpoints in the directory; the first save makes it."""
         self.directory = pathlib.Path(directory).absolute()
         self.keep = keep
         logging.getLogger('absl').addFilter(_not_from_orbax)
 
-    def steps(self):
+    def steps(self) -> list[int]:
         """The steps that have a checkpoint, ascending."""
         if not self.directory.is_dir():
             return []
         return sorted(int(path.name) for path in self.directory.iterdir() if path.name.isdecimal())
 
-    def latest(self):
+    def latest(self) -> int | None:
         """The last step that has a checkpoint, or None."""
         return max(self.steps(), default=None)
 
-    def save(self, step, state, extras):
-        """Writes a checkpoint and drops the oldest beyond `keep`; blocks until it is on disk. A step already there is left as it is.
+    def save(self, step: int, state: Any, extras: dict[str, Any]) -> None:
+        """Writes a checkpoint and drops the oldest beyond `keep`; blocks until it is on disk. A step that has one keeps it.
 
         Args:
-          step: int, the number of steps done.
+          step: the number of steps so far.
           state: any pytree of non-empty jax arrays.
           extras: JSON-able dict (iterator, normaliser, config, ...).
 
         Raises:
-          UserError: the folder cannot be written or its disk is full; what was there before is untouched.
+          UserError: the folder cannot be written or its disk is full; earlier checkpoints are untouched.
         """
         if step in self.steps():
             return
@@ -68,13 +66,13 @@ class Checkpoints:
                             f'writable and start again: {before}') from error
         self._drop(self.steps()[:-self.keep])
 
-    def restore(self, step, abstract):
+    def restore(self, step: int, abstract: Any) -> Any:
         """The state saved at a step.
 
         Args:
           step: one of steps().
-          abstract: the state's tree with jax.ShapeDtypeStruct leaves, each with the sharding to restore to (not the one it was saved
-            from: eight devices may become one).
+          abstract: the state's tree with jax.ShapeDtypeStruct leaves, each with the sharding to restore to, which may differ from the
+            one at the save (eight devices may become one).
 
         Raises:
           UserError: the tree differs from the one saved (another model, optimizer or precision), or the checkpoint is damaged.
@@ -85,14 +83,14 @@ class Checkpoints:
             leaves = ocp.load(self.directory / str(step), expected)
         return jax.tree.unflatten(jax.tree.structure(abstract), [leaves[name] for name in expected])
 
-    def extras(self, step):
+    def extras(self, step: int) -> dict[str, Any]:
         """The extras saved with a step."""
         return self._metadata(step).custom_metadata
 
     def _metadata(self, step):
         with self._readable(step):
             metadata = ocp.metadata(self.directory / str(step))
-            if metadata.metadata is None:  # orbax logs why and goes on
+            if metadata.metadata is None:  # orbax logs the reason and raises nothing
                 raise ValueError('its index is damaged')
             return metadata
 
@@ -108,7 +106,7 @@ class Checkpoints:
                             'remove that folder to go on from the one before') from error
 
     def _prepare(self):
-        """Fails here where nothing can be written: within orbax, threads would wait for the folder until they time out."""
+        """Raises OSError here where the folder cannot be written: within orbax, threads would wait for it until they time out."""
         self.directory.mkdir(parents=True, exist_ok=True)
         tempfile.TemporaryFile(dir=self.directory).close()
         self._remove_leftovers()
@@ -127,34 +125,8 @@ class Checkpoints:
                     shutil.rmtree(path, ignore_errors=True)
 
 
-def save_weights(path, params, dtype=None):
-    """Writes the leaves to one .npz by name, atomically; floating ones as dtype where given (np.float16 halves the file)."""
-    arrays = {name: np.asarray(leaf) for name, leaf in named_leaves(params).items()}
-    if dtype is not None:
-        arrays = {name: array.astype(dtype) if np.issubdtype(array.dtype, np.floating) else array for name, array in arrays.items()}
-    temporary = f'{path}.tmp'
-    with open(temporary, 'wb') as file:
-        np.savez_compressed(file, **arrays)
-    os.replace(temporary, path)
-
-
-def load_weights(path, abstract):
-    """The tree that save_weights wrote, in the dtypes of `abstract` (tree of arrays or jax.ShapeDtypeStruct), as numpy arrays.
-
-    Raises UserError where the file is missing or damaged, or its names or shapes are not those of the tree.
-    """
-    expected = named_leaves(abstract)
-    try:
-        with open(path, 'rb') as file:
-            arrays = dict(np.load(file, allow_pickle=False))
-    except (OSError, ValueError, zipfile.BadZipFile) as error:
-        raise UserError(f'the weights {path} cannot be read: {error}') from error
-    check_same(arrays, expected, f'the weights {path}', dtypes=False)
-    return jax.tree.unflatten(jax.tree.structure(abstract), [arrays[name].astype(leaf.dtype) for name, leaf in expected.items()])
-
-
 def _system_reason(error):
-    """What the operating system said, or None for an error of another kind; tensorstore wraps it in a ValueError."""
+    """The operating system's reason, or None for an error of another kind; tensorstore wraps it in a ValueError."""
     if isinstance(error, OSError):
         return error.strerror
     match = re.search(r': ([^:]*?) \[os_error_code', str(error))
@@ -162,5 +134,5 @@ def _system_reason(error):
 
 
 def _not_from_orbax(record):
-    """False for orbax's log: it raises what matters, after hundreds of lines from each of its threads."""
+    """False for a record of orbax: it raises the errors that matter, and logs hundreds of lines from each of its threads before."""
     return 'orbax' not in pathlib.Path(record.pathname).parts

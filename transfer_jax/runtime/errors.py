@@ -1,5 +1,5 @@
-"""The one exception meant for the user's eyes."""
+"""UserError: the only exception that mains print for the user."""
 
 
 class UserError(Exception):
-    """What was wrong, where, and what to do, on one line; mains print it without a traceback and exit with 2."""
+    """The message is one line: what is wrong, where, and what to do. Mains print it without a traceback and exit with 2."""

@@ -1,16 +1,17 @@
-"""Files that are whole or not there at all, whenever the process dies."""
+"""Files that are whole or absent, even if the process dies while it writes them."""
 import contextlib
 import os
+import pathlib
 
 
-def write_atomically(path, data):
-    """Writes bytes to a pathlib.Path: all or nothing, whenever the process dies. Raises OSError with the path, for a full disk too."""
-    part = path.with_name(f'.{path.name}.part')  # the same each time: what a killed process left is written over
+def write_atomically(path: pathlib.Path, data: bytes) -> None:
+    """Writes the file, all or nothing. Raises OSError with the path, for a full disk too."""
+    part = path.with_name(f'.{path.name}.part')  # the same name each time, so that a part from a killed process is overwritten
     try:
         part.write_bytes(data)
         os.replace(part, path)
     except OSError as error:
         raise OSError(error.errno, error.strerror, str(path)) from error
     finally:
-        with contextlib.suppress(OSError):  # or it would take the place of what went wrong
+        with contextlib.suppress(OSError):  # its error must not replace the first one
             part.unlink(missing_ok=True)

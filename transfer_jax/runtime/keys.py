@@ -5,12 +5,12 @@ import jax
 import jax.numpy as jnp
 
 
-def stream_key(seed, stream, *counters):
+def stream_key(seed: int | jax.Array, stream: str, *counters: int | jax.Array) -> jax.Array:
     """The key of one draw: key(seed), folded with the stream's name, then with each counter in turn.
 
     Args:
       seed: int of the run.
-      stream: str that names what is drawn ('t', 'noise', 'init'); another name is another, independent stream.
+      stream: the name of the draw ('t', 'noise', 'init'); another name is another, independent stream.
       *counters: scalar integers in [0, 2**32), Python's or (traced) uint32 or int32 arrays: step, example, ...
 
     Returns:
@@ -22,6 +22,6 @@ def stream_key(seed, stream, *counters):
     return key
 
 
-def example_keys(seed, stream, step, examples):
+def example_keys(seed: int | jax.Array, stream: str, step: int | jax.Array, examples: jax.Array) -> jax.Array:
     """One key an example, [B] keys from examples [B] (integers): stream_key(seed, stream, step, example) of each."""
     return jax.vmap(lambda example: stream_key(seed, stream, step, example))(examples)

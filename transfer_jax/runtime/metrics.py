@@ -1,11 +1,15 @@
-"""A run's scalars: one JSON object a line in metrics.jsonl, and the same in TensorBoard; cut back to the checkpoint on resume."""
+"""A run's scalars: one JSON object a line in metrics.jsonl, and the same in TensorBoard. A resumed run deletes those after its
+checkpoint."""
 import json
 import math
-import os
 import pathlib
+from collections.abc import Mapping
+from typing import Any
 
 import jax
 from tensorboardX import SummaryWriter
+
+from transfer_jax.runtime.files import write_atomically
 
 FILE = 'metrics.jsonl'
 
@@ -13,22 +17,22 @@ FILE = 'metrics.jsonl'
 class Metrics:
     """Writes scalars of steps; only process 0 writes, elsewhere every method does nothing. A context manager that closes."""
 
-    def __init__(self, workdir, start_step=0):
+    def __init__(self, workdir: str | pathlib.Path, start_step: int = 0):
         """Opens workdir/metrics.jsonl and workdir/tensorboard to append.
 
-        start_step is the first step that will be written: what an earlier process wrote of it and later ones is dropped.
+        start_step: the first step that will be written; records of an earlier process from this step on are deleted.
         """
         self.active = jax.process_index() == 0
         if self.active:
             workdir = pathlib.Path(workdir)
             workdir.mkdir(parents=True, exist_ok=True)
-            resumed = _cut_back(workdir / FILE, start_step)
+            had_file = _cut_back(workdir / FILE, start_step)
             self._file = open(workdir / FILE, 'a', encoding='utf-8')
-            self._board = SummaryWriter(str(workdir / 'tensorboard'), purge_step=start_step if resumed else None,
+            self._board = SummaryWriter(str(workdir / 'tensorboard'), purge_step=start_step if had_file else None,
                                         flush_secs=10)
 
-    def write(self, step, scalars):
-        """Writes {name: scalar} of a step; each line is on its way to disk on return. Not-finite values are null in the JSONL."""
+    def write(self, step: int, scalars: Mapping[str, Any]) -> None:
+        """Writes {name: scalar} of a step, and flushes the JSON line. Values that are not finite are null in it."""
         if self.active:
             values = {name: float(value) for name, value in scalars.items()}
             finite_values = {name: value if math.isfinite(value) else None for name, value in values.items()}
@@ -37,12 +41,12 @@ class Metrics:
             for name, value in values.items():
                 self._board.add_scalar(name, value, int(step))
 
-    def flush(self):
-        """Pushes TensorBoard's buffer to disk, but for the events that its thread has not taken yet (`close` waits for those)."""
+    def flush(self) -> None:
+        """Writes TensorBoard's buffer to disk, except events that its thread has not taken yet; `close` waits for these."""
         if self.active:
             self._board.flush()
 
-    def close(self):
+    def close(self) -> None:
         """Flushes and closes both files."""
         if self.active:
             self._file.close()
@@ -55,7 +59,7 @@ class Metrics:
         self.close()
 
 
-def read_metrics(path):
+def read_metrics(path: str | pathlib.Path) -> list[dict[str, Any]]:
     """The records of a metrics.jsonl, [{'step': ..., name: ...}, ...]; [] without a file. A last line cut by a kill is left out."""
     path = pathlib.Path(path)
     if not path.exists():
@@ -70,11 +74,9 @@ def read_metrics(path):
 
 
 def _cut_back(path, start_step):
-    """Rewrites the file, by an atomic rename, with its records of steps < start_step; True if there was a file."""
+    """Rewrites the file, all or nothing, with its records of steps < start_step; True if there was a file."""
     if not path.exists():
         return False
     earlier = [record for record in read_metrics(path) if record['step'] < start_step]
-    temporary = path.with_suffix('.tmp')
-    temporary.write_text(''.join(json.dumps(record) + '\n' for record in earlier), encoding='utf-8')
-    os.replace(temporary, path)
+    write_atomically(path, ''.join(json.dumps(record) + '\n' for record in earlier).encode())
     return True

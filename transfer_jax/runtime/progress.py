@@ -1,23 +1,23 @@
-"""Progress on stderr (rate and time left; sparse lines where it is no terminal), and SIGTERM or SIGINT as a request to stop."""
+"""Progress on stderr (rate and time left; few lines where it is no terminal), and SIGTERM or SIGINT as a request to stop."""
 import os
 import signal
 import sys
 import time
+from typing import TextIO
 
 import jax
 from tqdm import tqdm
 
 FORMAT = '{desc}{percentage:3.0f} %|{bar}| {n_fmt}/{total_fmt}, {rate_fmt}, {remaining} left{postfix}'
-
-
-ASKED = b'\nstopping once what is under way is saved; asked again, at once\n'
+STOP_MESSAGE = b'\nstopping after the next save; a second signal stops at once\n'
 
 
 class Progress:
-    """A bar on a terminal; elsewhere a plain line every 10 % or 10 seconds, whichever is first. Only process 0 shows anything."""
+    """A bar on a terminal; elsewhere a plain line every 10 % or 10 seconds, whichever is first. Only process 0 prints."""
 
-    def __init__(self, total, start=0, label='', unit='step', file=None, process=None):
-        """Counts from `start` to `total` units, on stderr unless another text file is given. process: by default JAX's, which it starts."""
+    def __init__(self, total: int, start: int = 0, label: str = '', unit: str = 'step', file: TextIO | None = None,
+                 process: int | None = None):
+        """Counts from `start` to `total` units, on `file` (None: stderr). process: number of this process (None: JAX's, and JAX starts)."""
         process = jax.process_index() if process is None else process
         self.file = sys.stderr if file is None else file
         self.total, self.count, self.label, self.unit = total, start, label, unit
@@ -26,32 +26,32 @@ class Progress:
         self._bar = tqdm(total=total, initial=start, desc=f'{label}: ', unit=f' {unit}', bar_format=FORMAT, dynamic_ncols=True,
                          file=self.file, disable=self.plain or process > 0)
 
-    def update(self, count=1, **shown):
-        """`count` more units are done; `shown` (loss='0.123') is put at the end of the line."""
+    def update(self, count: int = 1, **values: str) -> None:
+        """Adds `count` units; `values` (loss='0.123') stand at the end of the line."""
         self.count += count
-        self._bar.set_postfix(shown, refresh=False)
+        self._bar.set_postfix(values, refresh=False)
         self._bar.update(count)
         seconds = time.monotonic() - self._line_time
         if self.plain and (seconds >= 10 or 10 * (self.count - self._line_count) >= self.total or self.count >= self.total):
-            self._print_line(seconds, shown)
+            self._print_line(seconds, values)
 
-    def skip(self, count):
-        """`count` units need not be done: they are no part of the rate."""
+    def skip(self, count: int) -> None:
+        """Adds `count` units that took no time: they do not enter the rate."""
         self.count += count
         self._line_count += count
         if not self._bar.disable:
             self._bar.initial += count
             self._bar.n += count
 
-    def _print_line(self, seconds, shown):
+    def _print_line(self, seconds, values):
         rate = (self.count - self._line_count) / max(seconds, 1e-9)
         left = time_left(self.total - self.count, rate)
-        values = ''.join(f', {name}={value}' for name, value in shown.items())
-        print(f'{self.label}: {self.count}/{self.total}, {rate:.2f} {self.unit}/s, {left} left{values}', file=self.file, flush=True)
+        end = ''.join(f', {name}={value}' for name, value in values.items())
+        print(f'{self.label}: {self.count}/{self.total}, {rate:.2f} {self.unit}/s, {left} left{end}', file=self.file, flush=True)
         self._line_count, self._line_time = self.count, time.monotonic()
 
-    def close(self):
-        """Leaves the bar as it stands and ends its line."""
+    def close(self) -> None:
+        """Ends the bar's line."""
         self._bar.close()
 
     def __enter__(self):
@@ -61,15 +61,15 @@ class Progress:
         self.close()
 
 
-def time_left(count, rate):
-    """The time that `count` more units take at `rate` a second, as '01:05', or '?' where the rate is 0 and says nothing."""
+def time_left(count: int, rate: float) -> str:
+    """The time that `count` more units take at `rate` a second, as '01:05'; '?' where the rate is 0."""
     if count <= 0:
         return tqdm.format_interval(0)
     return tqdm.format_interval(count / rate) if rate > 0 else '?'
 
 
 class StopRequest:
-    """While entered, the first SIGTERM or SIGINT only sets `requested`; a second one does what it did before. For the main thread.
+    """While entered, the first SIGTERM or SIGINT only sets `requested`; a second one acts as outside of it. For the main thread.
 
         with StopRequest() as stop:
             while not stop.requested: ...
@@ -93,4 +93,4 @@ class StopRequest:
             self.__exit__()
             os.kill(os.getpid(), number)
         self.requested = True
-        os.write(2, ASKED)  # print must not be used: the signal may have come within one
+        os.write(2, STOP_MESSAGE)  # not print, within which the signal may have come

@@ -1,7 +1,11 @@
-"""Named tensors from files that the user has: safetensors or npz."""
+"""Named tensors: a tree's leaves by name, and files of them (.npz, .safetensors)."""
+import os
 import pathlib
 import zipfile
+from collections.abc import Mapping
+from typing import Any
 
+import jax
 import numpy as np
 import safetensors
 import safetensors.numpy
@@ -9,8 +13,50 @@ import safetensors.numpy
 from transfer_jax.runtime.errors import UserError
 
 
-def read_tensors(path):
-    """The arrays of a file by name. Raises UserError where there are none."""
+def named_leaves(tree: Any) -> dict[str, Any]:
+    """{'params/blocks/0/w': leaf, ...}, in the tree's order."""
+    return {jax.tree_util.keystr(path, simple=True, separator='/'): leaf for path, leaf in jax.tree.leaves_with_path(tree)}
+
+
+def check_same(stored: Mapping[str, Any], expected: Mapping[str, Any], what: str, dtypes: bool = True) -> None:
+    """Raises UserError that names the first few leaves whose shape (or dtype) differs between two dicts of leaves."""
+    describe = lambda leaf: 'absent' if leaf is None else f'{leaf.dtype if dtypes else ""}{list(leaf.shape)}'
+    pairs = {name: (describe(stored.get(name)), describe(expected.get(name))) for name in {**expected, **stored}}
+    wrong = [f'{name}: {old} there, {new} here' for name, (old, new) in pairs.items() if old != new]
+    if wrong:
+        more = f'; and {len(wrong) - 3} more' if len(wrong) > 3 else ''
+        raise UserError(f'{what} is of another model or config: {"; ".join(wrong[:3])}{more}; '
+                        'use the config that it was made with, or another folder')
+
+
+def save_weights(path: str | pathlib.Path, params: Any, dtype: Any = None) -> None:
+    """Writes the leaves to one .npz by name, atomically; floating ones as dtype unless it is None (np.float16 halves the file)."""
+    arrays = {name: np.asarray(leaf) for name, leaf in named_leaves(params).items()}
+    if dtype is not None:
+        arrays = {name: array.astype(dtype) if np.issubdtype(array.dtype, np.floating) else array for name, array in arrays.items()}
+    temporary = f'{path}.tmp'
+    with open(temporary, 'wb') as file:
+        np.savez_compressed(file, **arrays)
+    os.replace(temporary, path)
+
+
+def load_weights(path: str | pathlib.Path, abstract: Any) -> Any:
+    """The tree that save_weights wrote, in the dtypes of `abstract` (tree of arrays or jax.ShapeDtypeStruct), as numpy arrays.
+
+    Raises UserError where the file is missing or damaged, or its names or shapes are not those of the tree.
+    """
+    expected = named_leaves(abstract)
+    try:
+        with open(path, 'rb') as file:
+            arrays = dict(np.load(file, allow_pickle=False))
+    except (OSError, ValueError, zipfile.BadZipFile) as error:
+        raise UserError(f'the weights {path} cannot be read: {error}') from error
+    check_same(arrays, expected, f'the weights {path}', dtypes=False)
+    return jax.tree.unflatten(jax.tree.structure(abstract), [arrays[name].astype(leaf.dtype) for name, leaf in expected.items()])
+
+
+def read_tensors(path: str | pathlib.Path) -> dict[str, np.ndarray]:
+    """The arrays of a published file of weights by name. Raises UserError where the file is missing, damaged or of another format."""
     path = pathlib.Path(path)
     if path.suffix not in ('.safetensors', '.npz'):
         raise UserError(f'model.weights is {str(path)!r}; give a .safetensors or .npz file')

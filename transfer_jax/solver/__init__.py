@@ -1,1 +1,1 @@
-"""Batches of convex problems, each solution with its certificate."""
+"""Solvers of batches of convex problems. Every solution comes with the residual of its optimality conditions."""

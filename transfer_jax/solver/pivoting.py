@@ -1,14 +1,23 @@
 """Block principal pivoting for x >= 0, A x - b >= 0, x'(A x - b) = 0, many problems at once."""
+from collections.abc import Callable
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 
+from transfer_jax.solver.factor import Solve
+from transfer_jax.solver.layout import Layout
+
 PATIENCE = 3
+Remainder = Callable[[jax.Array], tuple[jax.Array, jax.Array]]
 
 
 class State(NamedTuple):
-    """Where every problem stands: its free set and who is wrong in it, bool vectors; x, a vector; the rest [C]."""
+    """The state of every problem. Vectors of the layout: free, wrong (bool; which variables are free, which are on the wrong side), x.
+
+    [C]: residual; definite: whether A was positive definite on every free set so far; fewest: the smallest number of wrong variables so
+    far; patience: rounds left before variables change sides one by one; rounds.
+    """
     free: jax.Array
     wrong: jax.Array
     x: jax.Array
@@ -19,18 +28,19 @@ class State(NamedTuple):
     rounds: jax.Array
 
 
-def begin(layout, b, free):
-    """The state before the first round, with free as a guess: nobody is known to be wrong."""
+def first_state(layout: Layout, b: jax.Array, free: jax.Array) -> State:
+    """The state before the first round, with free as a guess and no variable wrong."""
     size, zeros = b.shape[layout.axis], jnp.zeros(b.shape[1 - layout.axis], jnp.int32)
     return State(free=free, wrong=jnp.zeros(b.shape, bool), x=jnp.zeros_like(b), residual=zeros.astype(b.dtype), definite=zeros == 0,
                  fewest=zeros + size + 1, patience=zeros + PATIENCE, rounds=zeros)
 
 
-def turn(layout, state, remainder, solve, b, refinements):
-    """One round: the wrong change sides, x is solved for on the free set and judged.
+def one_round(layout: Layout, state: State, remainder: Remainder, solve: Solve, b: jax.Array, refinements: int) -> State:
+    """One round: wrong variables change sides, x is solved for on the free set, and its signs say which variables are wrong now.
 
-    All of the wrong change while their number shrinks, or for PATIENCE rounds if it does not, else only the one of largest index, which
-    ends (Murty 1974; Portugal, Judice & Vicente 1994). remainder: x -> (b - A x, |A||x| + |b|). solve: of factor.py.
+    All wrong variables change sides while their number shrinks, and for PATIENCE rounds in which it does not; after that only the one of
+    largest index, a rule that terminates (Murty 1974; Portugal, Judice & Vicente 1994). remainder: x -> (b - A x, |A||x| + |b|). solve: a
+    result of transfer_jax.solver.factor. refinements: steps of iterative refinement.
     """
     over, each = layout.over, layout.each
     numbers = jax.lax.broadcasted_iota(jnp.int32, b.shape, layout.axis)
@@ -39,28 +49,28 @@ def turn(layout, state, remainder, solve, b, refinements):
     last = numbers == each(over(jnp.maximum, jnp.where(state.wrong, numbers, -1)))
     free = state.free ^ (state.wrong & (each(patience >= 0) | last))
 
-    def refined(substitute):
+    def refine(substitute):
         return jax.lax.fori_loop(0, refinements, lambda _, x: x + substitute(remainder(x)[0]), substitute(b))
 
-    x, definite = solve(free, refined)
+    x, definite = solve(free, refine)
     rest, terms = remainder(x)
     eps = 4 * b.shape[layout.axis] * jnp.finfo(b.dtype).eps
     wrong = jnp.where(free, x < -eps * each(over(jnp.maximum, jnp.abs(x))), rest > eps * terms)
     largest = over(jnp.maximum, terms)
     residual = over(jnp.maximum, jnp.abs(jnp.minimum(x, -rest))) / jnp.where(largest > 0, largest, 1)
-    first = state.rounds == 0  # nobody was known to be wrong
+    first = state.rounds == 0  # before it no variable was wrong, so its count says nothing
     return State(free=free, wrong=wrong, x=x, residual=residual, definite=state.definite & definite,
                  fewest=jnp.where(first, state.fewest, jnp.minimum(count, state.fewest)), patience=patience,
                  rounds=state.rounds + (first | (count > 0)).astype(jnp.int32))
 
 
-def pivot(layout, one_turn, state, limit):
-    """Rounds (one_turn: State -> State) until nobody is wrong in any problem, at most limit."""
+def run_rounds(layout: Layout, advance: Callable[[State], State], state: State, limit: int) -> State:
+    """The state after rounds (advance) until no problem has a wrong variable, at most limit of them."""
     if limit == 1:
-        return one_turn(state)
+        return advance(state)
 
-    def going(carry):
+    def more(carry):
         number, state = carry
         return (number == 0) | ((number < limit) & jnp.any(state.wrong & layout.each(state.definite)))
 
-    return jax.lax.while_loop(going, lambda carry: (carry[0] + 1, one_turn(carry[1])), (jnp.zeros((), jnp.int32), state))[1]
+    return jax.lax.while_loop(more, lambda carry: (carry[0] + 1, advance(carry[1])), (jnp.zeros((), jnp.int32), state))[1]

@@ -1,32 +1,34 @@
-"""b - A x to far more than the precision of its dtype, so that refined float32 solutions are as good as it can hold (Dekker 1971).
+"""b - A x with about twice the digits of its dtype (Dekker 1971): refined float32 solutions are then as precise as float32 can be.
 
-Compilers may turn a product and a sum into one rounding. Nothing here minds: only products that are exact are relied on.
+A compiler may fuse a product and a sum into one rounding. The results stay right, since they rely on exact products only.
 """
 import jax
 import jax.numpy as jnp
 
+from transfer_jax.solver.layout import Layout
 
-def two_sum(a, b):
-    """s and e with s = fl(a + b), s + e = a + b exactly."""
+
+def two_sum(a: jax.Array, b: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """(s, e): s is a + b rounded, and s + e = a + b exactly."""
     s = a + b
     other = s - a
     return s, (a - (s - other)) + (b - other)
 
 
-def product(a, b):
-    """p and e: p exact, of the upper halves of a and b; p + e = a b but for 2^-35 of it in float32, 2^-79 in float64."""
+def product(a: jax.Array, b: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """(p, e): p is the exact product of the upper halves of a and b; p + e is a b to a relative 2^-35 in float32, 2^-79 in float64."""
     a1, b1 = upper(a), upper(b)
     return a1 * b1, a1 * (b - b1) + (a - a1) * b
 
 
-def upper(a):
-    """a without the lower half of its digits; what is left of them, a - upper(a), is exact too."""
+def upper(a: jax.Array) -> jax.Array:
+    """a without the lower half of its digits; the lower half, a - upper(a), is exact too."""
     half = (jnp.finfo(a.dtype).nmant + 2) // 2
     bits = jax.lax.bitcast_convert_type(a, jnp.uint32 if a.dtype == jnp.float32 else jnp.uint64)
     return jax.lax.bitcast_convert_type((bits >> half) << half, a.dtype)
 
 
-def remainder(layout, a, low, b, x):
+def remainder(layout: Layout, a: jax.Array, low: jax.Array, b: jax.Array, x: jax.Array) -> tuple[jax.Array, jax.Array]:
     """(b - A x, |A||x| + |b|), vectors, for symmetric A = a + diag(low): correct to rounding of its result."""
     def add(carry, row_and_value):
         high, rest, terms = carry

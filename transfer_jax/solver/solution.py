@@ -1,5 +1,6 @@
 """What a solver returns: the optimum with its certificate, and check, which turns statuses into one error."""
 import enum
+from collections.abc import Mapping
 
 import jax
 import jax.numpy as jnp
@@ -10,9 +11,9 @@ from transfer_jax.runtime.errors import UserError
 
 
 class Status(enum.IntEnum):
-    """How one problem of a batch ended. From UNFINISHED on its results are NaN; its neighbours' are what they would be without it."""
+    """The outcome of one problem of a batch. From UNFINISHED on its results are NaN; the other problems' results do not depend on it."""
     SOLVED = 0
-    INACCURATE = 1  # the optimality conditions hold less exactly than the dtype allows; the residual says how far
+    INACCURATE = 1  # the optimality conditions hold less exactly than the dtype allows: see the residual
     UNFINISHED = 2
     NOT_FINITE = 3
     NEGATIVE_SIZE = 4
@@ -29,7 +30,7 @@ class Solution:
     """The optimum of a batch [...] of problems with K sources.
 
     weights w [..., K]; quantities n [..., K]; effective_sizes u = w n [..., K], whose sum is the number of target samples that the sources
-    are worth where weights are optimal; error F [...]; residual [...], how far the optimality conditions are from holding, relative to
+    are worth where weights are optimal; error F [...]; residual [...], the largest violation of the optimality conditions, relative to
     the size of their terms; status int8 [...] of Status; iterations int32 [...].
     """
     weights: jax.Array
@@ -41,20 +42,20 @@ class Solution:
     iterations: jax.Array
 
 
-def solve_status(residual, tolerance, unfinished, definite):
-    """The status of every problem after solving, int8 [B]; tolerance: of the residual, by dtype."""
+def solve_status(residual: jax.Array, tolerance: Mapping[str, float], unfinished: jax.Array, definite: jax.Array) -> jax.Array:
+    """The status int8 [B] of problems after solving; residual, unfinished, definite: [B]; tolerance: of the residual, by dtype."""
     by_residual = jnp.where(residual <= tolerance[residual.dtype.name], Status.SOLVED, Status.INACCURATE)
     return jnp.where(definite, jnp.where(unfinished, Status.UNFINISHED, by_residual), Status.NOT_PSD).astype(jnp.int8)
 
 
-def make_solution(shape, status, *, iterations, **results):
+def make_solution(shape: tuple[int, ...], status: jax.Array, *, iterations: jax.Array, **results: jax.Array) -> Solution:
     """A Solution in the batch's own shape, from arrays with one batch axis: NaN where the status means that there is no result."""
     has_result = status <= Status.INACCURATE.value
     out = lambda x: jnp.where(has_result.reshape(-1, *[1] * (x.ndim - 1)), x, jnp.nan).reshape(*shape, *x.shape[1:])
     return Solution(status=status.reshape(shape), iterations=iterations.reshape(shape), **{name: out(x) for name, x in results.items()})
 
 
-def check(solution):
+def check(solution: Solution) -> Solution:
     """The solution itself; UserError naming the elements of the batch, by reason, where not all are SOLVED."""
     status = np.asarray(solution.status)
     if (status == Status.SOLVED).all():

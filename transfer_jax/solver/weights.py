@@ -6,40 +6,42 @@ import jax.numpy as jnp
 import numpy as np
 
 from transfer_jax.solver import precise
-from transfer_jax.solver.factor import cholesky_solve, gathered, masked, unrolled
-from transfer_jax.solver.layout import FIRST, LAST, in_chunks
-from transfer_jax.solver.pivoting import begin, pivot, turn
+from transfer_jax.solver.factor import cholesky_solve, compact_cholesky, masked_cholesky, scalar_ldl
+from transfer_jax.solver.layout import FIRST, LAST, Layout, in_chunks
+from transfer_jax.solver.pivoting import first_state, one_round, run_rounds
 from transfer_jax.solver.solution import Status, solve_status
 
-SMALL, LARGE = 8, 64  # the largest K with problems last, the smallest that a CPU solves one by one
-# problems at once where they are last, and K^2 times that where they are first: what a core's cache holds, or fills an accelerator
+SMALL, LARGE = 8, 64  # up to SMALL sources the axis of problems is the last one; from LARGE on a CPU solves problem by problem
+# problems at once where their axis is the last, and K^2 times that number where it is the first: a chunk fits into a core's cache, or fills
+# an accelerator
 CHUNKS = {'cpu': (512, LARGE**2)}
 ELSEWHERE = 2**17, 2**24
 TOLERANCE = {'float64': 1e-10, 'float32': 1e-6}  # of the residual
 REFINEMENTS = {'float32': 3, 'float64': 0}  # a Cholesky solution is backward stable: float64 is exact enough as it comes
 
 
-def rescale(layout, sizes, gram):
-    """(A = S (D + G) S, what rounding took from A's diagonal, b = S 1) for sizes and gram in a layout; u = S x = b x.
+def rescale(layout: Layout, sizes: jax.Array, gram: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
+    """(A = S (D + G) S, the part of A's diagonal that rounding lost, b = S 1) for sizes and gram in a layout; u = S x = b x.
 
-    S holds powers of two that bring the diagonal near 1, so nothing is rounded but the diagonal, and float32 is safe at any scale. A source
-    without samples has S = 0 and the identity's row.
+    S holds powers of two that bring the diagonal near 1: only the diagonal is rounded, and float32 is safe at any scale. A source without
+    samples has S = 0 and the row of the identity.
     """
-    used = sizes > 0
-    size = jnp.where(used, sizes, 1)
+    has_samples = sizes > 0
+    size = jnp.where(has_samples, sizes, 1)
     variance, bias = 1 / size, layout.diagonal(gram)
     exponent = jnp.round(-0.5 * jnp.log2(variance + bias)).astype(jnp.int32)
-    scale = jnp.where(used, jnp.ldexp(jnp.ones_like(sizes), exponent), 0)
-    most, rest = precise.product(variance, size)
+    scale = jnp.where(has_samples, jnp.ldexp(jnp.ones_like(sizes), exponent), 0)
+    high, rest = precise.product(variance, size)
     square = scale * scale
     diagonal, low = precise.two_sum(variance * square, bias * square)
-    low = low + ((1 - most) - rest) / size * square
+    low = low + ((1 - high) - rest) / size * square
     a = layout.rows(scale) * gram * layout.columns(scale)
-    return jnp.where(layout.eye(sizes.shape[layout.axis]), layout.rows(jnp.where(used, diagonal, 1)), a), jnp.where(used, low, 0), scale
+    a = jnp.where(layout.eye(sizes.shape[layout.axis]), layout.rows(jnp.where(has_samples, diagonal, 1)), a)
+    return a, jnp.where(has_samples, low, 0), scale
 
 
 @jax.custom_jvp
-def optimal_sizes(sizes, gram):
+def optimal_sizes(sizes: jax.Array, gram: jax.Array) -> tuple[jax.Array, tuple[jax.Array, jax.Array, jax.Array]]:
     """(u [B, K], (residual [B], status [B], rounds [B])) for sizes N [B, K] and gram [B, K, K] in one float dtype.
 
     u* is unique for N > 0; u_k = 0 where N_k = 0. Differentiable: on the support S, du_S = M_SS^-1 (D^2 u dN - dG u)_S with M = D + G.
@@ -48,12 +50,12 @@ def optimal_sizes(sizes, gram):
     last, first = CHUNKS.get(jax.default_backend(), ELSEWHERE)
     if size <= SMALL:
         return _small(min(last, len(sizes)), sizes, gram)
-    to_the_end = lambda *part: _solve(FIRST, 50 + 10 * size, jnp.ones_like(part[0], bool), *rescale(FIRST, *part))
-    return in_chunks(FIRST, to_the_end, max(1, first // size**2), sizes, gram)
+    solve = lambda *part: _solve(FIRST, 50 + 10 * size, jnp.ones_like(part[0], bool), *rescale(FIRST, *part))
+    return in_chunks(FIRST, solve, max(1, first // size**2), sizes, gram)
 
 
 def _small(chunk, sizes, gram):
-    """optimal_sizes, problems last: all are scaled at once, solved for one round, and who is not done goes on among others like it."""
+    """optimal_sizes with problems last. All are scaled at once and take one round; the unsolved ones are gathered into chunks and go on."""
     batch, size = sizes.shape
     problems, limit = rescale(LAST, sizes.T, jnp.moveaxis(gram, 0, -1)), 50 + 10 * size
     guess = jnp.ones((size, batch), bool)
@@ -77,11 +79,12 @@ def _small(chunk, sizes, gram):
 def _solve(layout, limit, guess, a, low, b):
     """(u, (residual, status, rounds)) of one chunk in its layout, after at most limit rounds."""
     size, eps = b.shape[layout.axis], jnp.finfo(b.dtype).eps
-    factor = unrolled if layout is LAST else gathered if size >= LARGE and len(b) == 1 else masked
+    factor = scalar_ldl if layout is LAST else compact_cholesky if size >= LARGE and len(b) == 1 else masked_cholesky
     solve = factor(jnp.where(layout.eye(size), a + (8 + size) * eps, a))
     refinements = REFINEMENTS[b.dtype.name]
     remainder = functools.partial(precise.remainder, layout, a, low, b) if refinements else _plain_remainder(layout, a, b)
-    state = pivot(layout, lambda state: turn(layout, state, remainder, solve, b, refinements), begin(layout, b, guess), limit)
+    advance = lambda state: one_round(layout, state, remainder, solve, b, refinements)
+    state = run_rounds(layout, advance, first_state(layout, b, guess), limit)
     status = solve_status(state.residual, TOLERANCE, layout.over(jnp.logical_or, state.wrong), state.definite)
     return b * jnp.maximum(state.x, 0), (state.residual, status, state.rounds)
 
@@ -100,9 +103,10 @@ def _derivative(primals, tangents):
     u, certificate = optimal_sizes(sizes, gram)
     a, _, scale = rescale(FIRST, sizes, gram)
     free = u > 0
-    # D^2 u = u / N^2 is 0 / 0 off the support
+    # D^2 u = u / N^2 would be 0 / 0 outside the support
     product = functools.partial(jnp.einsum, 'bkl,bl->bk')
-    first = jnp.where(sizes == 0, jnp.maximum(0, 1 - product(gram, u)) * tangents[0], 0)  # of the first samples of a source
+    # the first sample of a source without samples
+    first = jnp.where(sizes == 0, jnp.maximum(0, 1 - product(gram, u)) * tangents[0], 0)
     right = u / jnp.where(free, sizes, 1) ** 2 * tangents[0] - product(tangents[1], u) - product(gram, first)
     right = jnp.where(free, right, 0)
     both = free[:, :, None] & free[:, None, :]

@@ -18,8 +18,8 @@ import optax
 from benchmarks.studies.measures.track import averaged
 from benchmarks.studies.world.world import World, golden_clips
 from tqd_jax.clips import scenes
-from transfer_jax.runtime.checkpoint import save_weights
 from transfer_jax.runtime.keys import stream_key
+from transfer_jax.runtime.tensors import save_weights
 
 VERSION = 1  # of the shipped network: distances by another are not comparable
 SHIPPED = pathlib.Path(__file__).parents[1] / 'assets' / 'study_features.npz'

@@ -50,7 +50,7 @@ def test_an_outcome_is_whole(lab, outcomes, name):
         assert values is None or (values.shape == (SEEDS, 2) and np.isfinite(values).all() and (values >= 0).all())
     assert outcome.quantities is None or (outcome.quantities <= lab.sizes).all()
     trains = name not in ('h_ensemble', 'mcw')
-    assert outcome.drawn.shape == (SEEDS,) and (outcome.drawn > 0).all() == trains and min(outcome.seconds, outcome.shared_seconds) >= 0
+    assert outcome.draws.shape == (SEEDS,) and (outcome.draws > 0).all() == trains and min(outcome.seconds, outcome.shared_seconds) >= 0
     for event in outcome.history:
         assert event['weights'].shape == event['quantities'].shape == (SEEDS, 2)
     dynamic = name in ('wadn', 'otqms', 'otqms_published', 'uowq')
@@ -64,7 +64,7 @@ def test_no_two_methods_agree_by_accident(outcomes):
         assert not all(same) or ({one, other} == MAY_AGREE and alike), (one, other)
 
 
-def test_the_source_that_helps_is_found(lab, outcomes):
+def test_the_source_that_helps_gets_the_weight(lab, outcomes):
     for name in ('uowq', 'uowq_static', 'wadn'):
         assert (outcomes[name].weights[:, HELPS] > 2 * outcomes[name].weights[:, HARMS]).all(), name
     for name in ('otqms', 'otqms_exact', 'uowq_budget'):
@@ -78,17 +78,17 @@ def test_uowq_beats_target_only_and_all_sources(losses):
     assert losses['uowq_static'] < losses['target_only'] - 0.05 and losses['otqms'] < losses['all_sources'] - 0.3
 
 
-def test_what_is_not_wanted_is_not_drawn(lab, outcomes):
-    drawn = {name: outcome.drawn.mean() for name, outcome in outcomes.items()}
-    assert drawn['target_only'] < drawn['otqms'] < 0.9 * drawn['all_sources']
-    spent = outcomes['uowq_budget'].quantities.sum(1)
-    assert (spent <= lab.budget * lab.sizes.sum()).all() and (spent > 0).all()
-    assert drawn['all_sources'] == 16 * np.ceil(20 * (12 + lab.sizes.sum()) / 16)
+def test_a_source_without_weight_is_not_drawn(lab, outcomes):
+    counts = {name: outcome.draws.mean() for name, outcome in outcomes.items()}
+    assert counts['target_only'] < counts['otqms'] < 0.9 * counts['all_sources']
+    cost = outcomes['uowq_budget'].quantities.sum(1)
+    assert (cost <= lab.budget * lab.sizes.sum()).all() and (cost > 0).all()
+    assert counts['all_sources'] == 16 * np.ceil(20 * (12 + lab.sizes.sum()) / 16)
 
 
 def test_shared_fits_are_paid_for_once(lab, outcomes):
-    shared = [lab.fit_singles(), lab.fit_alone(), lab.fit_middle(), lab.folds.fit_alone(), *lab.folds.fit_trials().values()]
-    assert outcomes['otqms_exact'].shared_seconds == pytest.approx(sum(fit.record['seconds'] for fit in shared))
+    common = [lab.fit_singles(), lab.fit_alone(), lab.fit_middle(), lab.folds.fit_alone(), *lab.folds.fit_trials().values()]
+    assert outcomes['otqms_exact'].shared_seconds == pytest.approx(sum(fit.record['seconds'] for fit in common))
     assert outcomes['mcw'].shared_seconds == lab.fit_singles().record['seconds'] and outcomes['all_sources'].shared_seconds == 0
 
 
@@ -107,8 +107,8 @@ def test_a_fold_is_left_out_evenly_by_class_and_never_drawn(lab):
         without = lab.train[seed][lab.folds.fold[seed] == out]
         assert sorted(lab.labels[without]) == [0, 1, 2]
         assert sorted(lab.folds.rows[seed][out]) == sorted(set(lab.train[seed]) - set(without))
-    drawn = lab.folds.fit_alone().policy.quantities[:, lab.target]
-    assert drawn.tolist() == [9.0] * SEEDS * 4
+    counts = lab.folds.fit_alone().policy.quantities[:, lab.target]
+    assert counts.tolist() == [9.0] * SEEDS * 4
 
 
 def test_scores_are_of_the_last_parameters_never_of_the_best(lab, outcomes):
@@ -118,8 +118,8 @@ def test_scores_are_of_the_last_parameters_never_of_the_best(lab, outcomes):
             kernel, bias = (next(file[key] for key in file if 'params' in key and part in key) for part in ('kernel', 'bias'))
         outputs = np.einsum('nf,sfc->snc', lab.domains[small.TARGET].inputs, kernel) + bias[:, None]
         np.testing.assert_allclose(outcomes[name].outputs, outputs, atol=1e-4)
-        kept = results.record(lab, outcomes[name], None)
-        for out, split, test in zip(outputs, lab.splits, kept['test'], strict=True):
+        entry = results.record(lab, outcomes[name], None)
+        for out, split, test in zip(outputs, lab.splits, entry['test'], strict=True):
             assert test['accuracy'] == pytest.approx(accuracy_score(lab.labels[split.test], out[split.test].argmax(1)))
             assert test['loss'] == pytest.approx(log_loss(lab.labels[split.test], jax.nn.softmax(out[split.test])), rel=1e-4)
 
@@ -149,11 +149,11 @@ def test_log_posterior_is_normalised_and_by_hand_where_nothing_is_floored():
 
 def test_h_score_by_hand():
     features, labels = np.array([[2.0, 0.0], [4.0, 1.0], [-1.0, 1.0], [-3.0, 0.0]]), np.array([0, 0, 1, 1])
-    ridged = np.cov(features.T, bias=True)
-    ridged = ridged + correlation.RIDGE * np.trace(ridged) / 2 * np.eye(2)
+    regular = np.cov(features.T, bias=True)
+    regular = regular + correlation.RIDGE * np.trace(regular) / 2 * np.eye(2)
     centre = np.array([[3.0, 0.5], [-2.0, 0.5]]) - features.mean(0)
-    wanted = np.trace(np.linalg.inv(ridged) @ (centre.T @ centre / 2))
-    np.testing.assert_allclose(h_ensemble.h_score(jnp.asarray(features, jnp.float32), jnp.asarray(labels), 2), wanted, rtol=1e-5)
+    reference = np.trace(np.linalg.inv(regular) @ (centre.T @ centre / 2))
+    np.testing.assert_allclose(h_ensemble.h_score(jnp.asarray(features, jnp.float32), jnp.asarray(labels), 2), reference, rtol=1e-5)
 
 
 def feature_lab(features, labels):
@@ -172,7 +172,7 @@ def test_h_ensemble_and_mcw_go_by_the_informative_source(informative):
     assert ensemble.weights[0, informative] > 0.9 and ensemble.weights.sum() == pytest.approx(1, abs=1e-5)
     for outcome in (ensemble, mcw.run(feature_lab(features, labels))):
         assert (outcome.outputs[0].argmax(1) == labels).mean() > 0.97
-        assert outcome.shared_seconds == 1.5 and outcome.drawn.tolist() == [0]
+        assert outcome.shared_seconds == 1.5 and outcome.draws.tolist() == [0]
 
 
 def test_wadns_mixture_is_on_the_simplex(lab, outcomes):
@@ -189,9 +189,9 @@ def test_wadns_mixture_is_on_the_simplex(lab, outcomes):
 def test_scores_are_scikit_learns():
     rng = np.random.default_rng(0)
     logits, labels, rows = rng.normal(size=(30, 3)) * 50, rng.integers(0, 3, 30), np.arange(5, 30)
-    found = results.scores(logits, labels, rows, ('a', 'b', 'c'))
-    assert found['accuracy'] == pytest.approx(accuracy_score(labels[rows], logits[rows].argmax(1)))
-    assert found['loss'] == pytest.approx(-scipy.special.log_softmax(logits, 1)[rows, labels[rows]].mean())
+    result = results.scores(logits, labels, rows, ('a', 'b', 'c'))
+    assert result['accuracy'] == pytest.approx(accuracy_score(labels[rows], logits[rows].argmax(1)))
+    assert result['loss'] == pytest.approx(-scipy.special.log_softmax(logits, 1)[rows, labels[rows]].mean())
     values = rng.normal(size=30)
     of_values = results.scores(logits[:, :1], values, rows, None)
     assert of_values['accuracy'] == pytest.approx(r2_score(values[rows], logits[rows, 0]))
@@ -205,7 +205,7 @@ def test_means_come_with_their_standard_error():
 
 
 def test_summary_by_hand():
-    of = lambda accuracies, drawn: {'test': [{'accuracy': a, 'loss': 1 - a} for a in accuracies], 'drawn': drawn, 'seconds': 1.0,
+    of = lambda accuracies, counts: {'test': [{'accuracy': a, 'loss': 1 - a} for a in accuracies], 'drawn': counts, 'seconds': 1.0,
                                     'shared_seconds': 0.5, 'control_seconds': 0.25}
     targets = {'x': {'target_only': of([0.5, 0.6], [10, 10]), 'other': of([0.4, 0.8], [20, 30])},
                'y': {'target_only': of([0.9, 0.7], [10, 10]), 'other': of([0.9, 0.6], [40, 40])}}

@@ -6,7 +6,7 @@ import pytest
 import transfer_job
 from state_dicts import saved, timm_vit
 
-from transfer_jax.experiment.lab import Lab
+from transfer_jax.experiment.lab.lab import Lab
 from transfer_jax.runtime.errors import UserError
 
 GOOD = transfer_job.table()
@@ -32,18 +32,18 @@ def says(tmp_path):
     return says
 
 
-def written(path, **changed):
+def write_data(path, **edits):
     """The path of an .npz with three good domains, but for these fields."""
-    np.savez(path, **{**GOOD, **changed})
+    np.savez(path, **{**GOOD, **edits})
     return path
 
 
 @pytest.fixture
 def npz(tmp_path):
-    return written(tmp_path / 'domains.npz')
+    return write_data(tmp_path / 'domains.npz')
 
 
-def test_what_is_good_would_train(npz, tmp_path):
+def test_the_data_of_these_tests_would_train(npz, tmp_path):
     with pytest.raises(AssertionError, match='it trains'):
         transfer_job.run(tmp_path / 'run', **{'data.path': npz})
 
@@ -85,7 +85,7 @@ def test_a_batch_that_does_not_divide_over_the_devices(says, npz):
     says('a batch of 12 does not divide over 8 devices; take 8 or 16', devices=8, **{'data.path': npz, 'train.batch': 12})
 
 
-@pytest.mark.parametrize(('changed', 'words', 'changes'), [
+@pytest.mark.parametrize(('edits', 'words', 'changes'), [
     ({'y': np.where((GOOD['d'] == 'b') & (GOOD['y'] == 1), 2, GOOD['y'])}, ["domain 'b' has the class '2' that no other has"], {}),
     ({'y': np.where(np.arange(36) == 5, 2, GOOD['y']), 'classes': ['cat', 'dog']},
      ['domains.npz: the label of row 5 is 2; its classes are numbered 0 to 1'], {}),
@@ -97,8 +97,8 @@ def test_a_batch_that_does_not_divide_over_the_devices(says, npz):
      {'data.task': 'regression', METHODS: "('uowq',)"}),
     ({'y': GOOD['y'].astype(str)}, ['a regression wants numbers'], {'data.task': 'regression', METHODS: "('uowq',)"}),
 ])
-def test_data_that_cannot_be(says, tmp_path, changed, words, changes):
-    says(*words, **{'data.path': written(tmp_path / 'domains.npz', **changed), **changes})
+def test_data_that_cannot_be(says, tmp_path, edits, words, changes):
+    says(*words, **{'data.path': write_data(tmp_path / 'domains.npz', **edits), **changes})
 
 
 def test_domains_of_different_width(says, tmp_path):
@@ -134,9 +134,9 @@ def test_images_that_cannot_be(says, tree, tmp_path):
 
 
 def test_weights_that_cannot_be(says, tree, tmp_path):
-    other, broken = saved(timm_vit(), tmp_path / 'other.npz'), tmp_path / 'broken.safetensors'
-    broken.write_bytes(b'\x08\0\0\0\0\0\0\0not json')
-    cases = ((other, ['other.npz', 'lacks', 'choose the model.kind']), (broken, ['broken.safetensors cannot be read']),
+    other, bad_file = saved(timm_vit(), tmp_path / 'other.npz'), tmp_path / 'broken.safetensors'
+    bad_file.write_bytes(b'\x08\0\0\0\0\0\0\0not json')
+    cases = ((other, ['other.npz', 'lacks', 'choose the model.kind']), (bad_file, ['broken.safetensors cannot be read']),
              (tmp_path / 'absent.npz', ['there is no file', 'absent.npz', 'nothing is downloaded']),
              (tmp_path / 'weights.pth', ['weights.pth', 'give a .safetensors or .npz file']))
     for path, words in cases:

@@ -24,15 +24,15 @@ TARGETS, EXAMPLES = ('scan', 'swapped'), 100
 
 @pytest.fixture(scope='module')
 def digits(tmp_path_factory, compiled):
-    """(work directory, results, what was printed) of every method on the embedded digits."""
-    workdir, printed = tmp_path_factory.mktemp('runs') / 'digits', io.StringIO()
-    with contextlib.redirect_stdout(printed):
+    """(work directory, results, printed text) of every method on the embedded digits."""
+    workdir, output = tmp_path_factory.mktemp('runs') / 'digits', io.StringIO()
+    with contextlib.redirect_stdout(output):
         results = transfer_job.run(workdir, **{'targets': TARGETS, 'data.max_per_domain': EXAMPLES, 'train.epochs': 1.0})
-    return workdir, results, printed.getvalue()
+    return workdir, results, output.getvalue()
 
 
 class Page(html.parser.HTMLParser):
-    """What an HTML page is made of: counts of its tags, whatever it would load, and its text."""
+    """The content of an HTML page: its tags, the addresses that it would load, and its text."""
 
     def __init__(self, path):
         super().__init__()
@@ -49,7 +49,7 @@ class Page(html.parser.HTMLParser):
         self.text += data
 
 
-def test_a_run_leaves_what_was_promised(digits):
+def test_a_run_leaves_its_files(digits):
     workdir, results, _ = digits
     assert {path.name for path in workdir.iterdir()} == {'config.json', 'splits.json', 'results.json', 'report.html', 'targets'}
     assert json.loads((workdir / 'config.json').read_text()) == results['config']
@@ -65,11 +65,11 @@ def test_a_run_leaves_what_was_promised(digits):
 
 
 def test_the_report_stands_alone_and_the_table_is_printed(digits):
-    workdir, results, printed = digits
+    workdir, results, output = digits
     page = Page(workdir / 'report.html')
     assert page.tags.count('svg') >= 4 and page.loaded == [] and '@import' not in page.text
     assert all(word in page.text for word in (*METHODS, *TARGETS, *results['sizes'], 'max_per_domain = 100 of 800'))
-    table = printed[printed.index('method '):].splitlines()
+    table = output[output.index('method '):].splitlines()
     assert table[0].split() == ['method', 'average', *TARGETS, 'negative', 'drawn', 'seconds']
     for line, name in zip(table[1:], METHODS, strict=False):
         cells = line.replace(' ± ', '±').split()
@@ -93,17 +93,17 @@ def test_splits_are_k_shot_stratified_and_disjoint(digits):
 def test_scores_are_of_the_test_rows_by_the_last_parameters(digits, method):
     workdir, results, _ = digits
     domain, splits = load(None, max_per_domain=EXAMPLES)['scan'], json.loads((workdir / 'splits.json').read_text())['scan']
-    fitted = np.load(workdir / f'targets/scan/{method}.npz')
+    fits = np.load(workdir / f'targets/scan/{method}.npz')
     for seed, split in enumerate(splits):
         x = domain.inputs[split['test']].reshape(-1, 256) / 255
-        logits = x @ fitted['params/head/kernel'][seed] + fitted['params/head/bias'][seed]
-        found = results['targets']['scan'][method]['test'][seed]
-        assert found['accuracy'] == pytest.approx(np.mean(logits.argmax(1) == domain.labels[split['test']]))
+        logits = x @ fits['params/head/kernel'][seed] + fits['params/head/bias'][seed]
+        result = results['targets']['scan'][method]['test'][seed]
+        assert result['accuracy'] == pytest.approx(np.mean(logits.argmax(1) == domain.labels[split['test']]))
         p = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
-        assert found['loss'] == pytest.approx(sklearn.metrics.log_loss(domain.labels[split['test']], p, labels=range(10)), rel=1e-4)
+        assert result['loss'] == pytest.approx(sklearn.metrics.log_loss(domain.labels[split['test']], p, labels=range(10)), rel=1e-4)
 
 
-def test_what_is_drawn_and_decided(digits):
+def test_draws_and_decisions_of_the_methods(digits):
     records = digits[1]['targets']['scan']
     passes = lambda n: 8 * max(8, int(np.ceil(n / 8)))  # one pass in batches of 8, at least 8 steps
     assert records['all_sources']['drawn'] == [passes(20 + 5 * EXAMPLES)] * 2 and records['target_only']['drawn'] == [64, 64]
@@ -161,7 +161,7 @@ def test_inputs_that_stay_on_the_host_and_replicas_one_by_one_change_nothing(arr
                                                 'transfer.methods': TWO}), results)
 
 
-def test_eight_devices_come_to_what_one_does(arrays):
+def test_eight_devices_give_the_results_of_one(arrays):
     folder, _, results = arrays
     same(transfer_job.run(folder / 'eight', devices=8, **{'data.path': folder / 'all.npz', **ARRAYS, 'transfer.methods': TWO}), results)
 
@@ -186,12 +186,12 @@ def test_a_regression_from_end_to_end(tmp_path, compiled):
     assert results['classes'] is None and 'Explained variance' in Page(tmp_path / 'run/report.html').text
     splits, x = json.loads((tmp_path / 'run/splits.json').read_text())['b'], table['x'][table['d'] == 'b']
     for name in ('target_only', 'uowq'):
-        fitted = np.load(tmp_path / f'run/targets/b/{name}.npz')
+        fits = np.load(tmp_path / f'run/targets/b/{name}.npz')
         for seed, split in enumerate(splits):
             assert [len(rows) for rows in split.values()] == [8, 2, 20]
-            guess = x @ fitted['params/head/kernel'][seed] + fitted['params/head/bias'][seed]
-            wanted = sklearn.metrics.r2_score(y[table['d'] == 'b'][split['test']], guess[split['test'], 0])
-            assert results['targets']['b'][name]['test'][seed]['accuracy'] == pytest.approx(wanted, abs=1e-4)
+            guess = x @ fits['params/head/kernel'][seed] + fits['params/head/bias'][seed]
+            reference = sklearn.metrics.r2_score(y[table['d'] == 'b'][split['test']], guess[split['test'], 0])
+            assert results['targets']['b'][name]['test'][seed]['accuracy'] == pytest.approx(reference, abs=1e-4)
     alone, ours = (results['summary'][name]['average']['loss'][0] for name in ('target_only', 'uowq'))
     assert ours < alone, 'two more domains with the same coefficients do not help'
 
@@ -232,5 +232,5 @@ def test_the_head_of_a_pretrained_vit_on_lists_like_domainnet(domainnet, tmp_pat
     assert results['sizes'] == {'real': 14, 'sketch': 14}, 'the lists do not say what belongs'
     for words in ('its head of 7 outputs was left out', '384 features of every example were computed once'):
         assert any(words in note for note in results['notes']) and words in Page(tmp_path / 'run/report.html').text
-    fitted = np.load(tmp_path / 'run/targets/real/all_sources.npz')
-    assert fitted['params/head/kernel'].shape == (2, 384, 2) and np.isfinite(fitted['params/head/kernel']).all()
+    fits = np.load(tmp_path / 'run/targets/real/all_sources.npz')
+    assert fits['params/head/kernel'].shape == (2, 384, 2) and np.isfinite(fits['params/head/kernel']).all()

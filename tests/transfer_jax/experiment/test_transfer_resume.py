@@ -42,7 +42,7 @@ def straight(program, data, tmp_path_factory):
 
 
 def timeless(value):
-    """A record without what the clock says."""
+    """A record without its times."""
     if isinstance(value, dict):
         return {key: timeless(inner) for key, inner in value.items() if not key.endswith('seconds')}
     return [timeless(inner) for inner in value] if isinstance(value, list) else value
@@ -55,8 +55,8 @@ def same_end(workdir, straight):
     fits = {path.relative_to(straight) for path in straight.rglob('*.npz')}
     assert fits == {path.relative_to(workdir) for path in workdir.rglob('*.npz')} and len(fits) >= 6
     for fit in fits:
-        found, wanted = np.load(workdir / fit), np.load(straight / fit)
-        assert all(np.array_equal(found[name], wanted[name]) for name in wanted.files)
+        result, reference = np.load(workdir / fit), np.load(straight / fit)
+        assert all(np.array_equal(result[name], reference[name]) for name in reference.files)
         log = pathlib.Path('targets/a/logs', fit.stem, 'metrics.jsonl')
         assert read_metrics(workdir / log) == read_metrics(straight / log)
     assert not list(workdir.rglob('*.unfinished'))
@@ -64,12 +64,12 @@ def same_end(workdir, straight):
 
 def test_stopped_and_then_killed_in_the_middle_of_a_fit_it_ends_as_if_it_had_not_been(program, data, straight, tmp_path):
     fit, log = tmp_path / 'targets/a/uowq', tmp_path / 'targets/a/logs/uowq'
-    saved = lambda: [path.name for path in fit.with_suffix('.unfinished').iterdir()]
+    checkpoint_names = lambda: [path.name for path in fit.with_suffix('.unfinished').iterdir()]
     code, out, err = program(tmp_path, signalled=(signal.SIGTERM, log, 5 * SEGMENT), **changes(data))
     assert code == 0 and 'stopped and saved; the same command goes on from there' in out and 'Traceback' not in err, err
-    assert saved() == [str(5 * SEGMENT)] and not (tmp_path / 'results.json').exists()
+    assert checkpoint_names() == [str(5 * SEGMENT)] and not (tmp_path / 'results.json').exists()
     code, _, err = program(tmp_path, signalled=(signal.SIGKILL, log, 9 * SEGMENT), **changes(data, **{'checkpoint.seconds': 0}))
-    assert code == -signal.SIGKILL and saved() == [str(8 * SEGMENT)] and not fit.with_suffix('.json').exists(), err
+    assert code == -signal.SIGKILL and checkpoint_names() == [str(8 * SEGMENT)] and not fit.with_suffix('.json').exists(), err
     with open(log / 'metrics.jsonl', 'a') as file:
         file.write('{"step": 50, "lo')
     code, _, err = program(tmp_path, **changes(data))
@@ -82,12 +82,12 @@ def copy(straight, tmp_path):
     return shutil.copytree(straight, tmp_path / 'copy')
 
 
-def forbidden(*arguments, **keys):
+def forbid(*arguments, **keys):
     raise AssertionError('it trains')
 
 
 def test_a_finished_run_trains_nothing_and_says_the_same(data, straight, copy, monkeypatch, capsys):
-    monkeypatch.setattr(Trainer, 'advance', forbidden)
+    monkeypatch.setattr(Trainer, 'advance', forbid)
     (copy / 'report.html').unlink()
     transfer_job.run(copy, **changes(data))
     same_end(copy, straight)
@@ -104,10 +104,10 @@ def test_another_method_trains_only_its_own_fit(data, straight, copy, compiled):
     assert np.isfinite(results['targets']['a']['all_sources']['predicted']).all()
 
 
-def test_another_target_is_added_and_the_first_is_kept(data, straight, copy, compiled):
+def test_another_target_is_added_and_the_first_stays(data, straight, copy, compiled):
     results = transfer_job.run(copy, **changes(data, **{'targets': "('a','b')", 'transfer.methods': "('target_only',)"}))
-    kept = transfer_job.results(straight)['targets']['a']['target_only']
-    assert list(results['targets']) == ['a', 'b'] and results['targets']['a']['target_only'] == kept
+    original = transfer_job.results(straight)['targets']['a']['target_only']
+    assert list(results['targets']) == ['a', 'b'] and results['targets']['a']['target_only'] == original
 
 
 @pytest.mark.parametrize(('key', 'value', 'words'), [
@@ -115,30 +115,30 @@ def test_another_target_is_added_and_the_first_is_kept(data, straight, copy, com
     ('seeds', 3, 'seeds: 2 -> 3'), ('data.shots', 3, 'data.shots: 2 -> 3'),
     ('transfer.costs', "{'b':2.0}", "transfer.costs")])
 def test_another_config_is_refused_and_nothing_is_touched(data, copy, key, value, words):
-    left = {path: path.read_bytes() for path in copy.rglob('*') if path.is_file()}
+    bytes_of = {path: path.read_bytes() for path in copy.rglob('*') if path.is_file()}
     with pytest.raises(UserError, match='holds a run with another config') as error:
         transfer_job.run(copy, **changes(data, **{key: value}))
     assert words in str(error.value) and '\n' not in str(error.value)
-    assert left == {path: path.read_bytes() for path in copy.rglob('*') if path.is_file()}
+    assert bytes_of == {path: path.read_bytes() for path in copy.rglob('*') if path.is_file()}
 
 
 def test_a_run_with_the_key_names_of_an_earlier_version_is_refused_by_these_names(data, copy):
     path = copy / 'config.json'
-    stored = json.loads(path.read_text())
-    stored['train'] = {{'learning_rate': 'rate', 'replicas': 'lanes'}.get(key, key): value for key, value in stored['train'].items()}
-    path.write_text(json.dumps(stored))
+    content = json.loads(path.read_text())
+    content['train'] = {{'learning_rate': 'rate', 'replicas': 'lanes'}.get(key, key): value for key, value in content['train'].items()}
+    path.write_text(json.dumps(content))
     with pytest.raises(UserError, match='a run of an earlier version') as error:
         transfer_job.run(copy, **changes(data))
     assert 'train.rate is now train.learning_rate, train.lanes is now train.replicas; use another --workdir' in str(error.value)
-    assert json.loads(path.read_text()) == stored
+    assert json.loads(path.read_text()) == content
 
 
 def test_other_data_under_the_same_name_are_refused(data, copy, tmp_path):
     table = transfer_job.table()
-    kept = data.read_bytes()
+    original = data.read_bytes()
     try:
         np.savez(data, **{**table, 'y': table['y'][::-1]})
         with pytest.raises(UserError, match=r"splits\.json has other splits of 'a' than these data give"):
             transfer_job.run(copy, **changes(data))
     finally:
-        data.write_bytes(kept)
+        data.write_bytes(original)

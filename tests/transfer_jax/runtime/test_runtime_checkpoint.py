@@ -13,9 +13,10 @@ import numpy as np
 import optax
 import pytest
 
-from transfer_jax.runtime.checkpoint import Checkpoints, load_weights, save_weights
+from transfer_jax.runtime.checkpoint import Checkpoints
 from transfer_jax.runtime.errors import UserError
 from transfer_jax.runtime.parallel.mesh import make_mesh, shard_tree
+from transfer_jax.runtime.tensors import load_weights, save_weights
 
 
 def make_state(mesh, width=64):
@@ -45,12 +46,12 @@ def test_round_trip_to_another_topology(tmp_path, devices, fsdp):
     checkpoints.save(7, state, extras)
     assert checkpoints.latest() == 7 and checkpoints.extras(7) == extras
     abstract = abstract_of(state, make_mesh(-1, fsdp, jax.devices()[:devices]))
-    restored = checkpoints.restore(7, abstract)
-    assert_same_bits(restored, state)
-    assert [leaf.sharding for leaf in jax.tree.leaves(restored)] == [leaf.sharding for leaf in jax.tree.leaves(abstract)]
+    copy = checkpoints.restore(7, abstract)
+    assert_same_bits(copy, state)
+    assert [leaf.sharding for leaf in jax.tree.leaves(copy)] == [leaf.sharding for leaf in jax.tree.leaves(abstract)]
 
 
-def test_the_last_ones_are_kept_and_a_step_is_saved_once(tmp_path):
+def test_the_last_checkpoints_stay_and_a_step_is_saved_once(tmp_path):
     checkpoints = Checkpoints(tmp_path, keep=2)
     for step in (1, 2, 10, 9):
         checkpoints.save(step, {'w': jnp.full((3,), jnp.float32(step))}, {'step': step})
@@ -126,8 +127,8 @@ def assert_whole(folder, step):
     abstract = jax.eval_shape(lambda: {'w': jnp.zeros((500, 1000)), 'step': jnp.int32(0)})
     device = jax.sharding.SingleDeviceSharding(jax.devices()[0])
     abstract = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=device), abstract)
-    restored = Checkpoints(folder).restore(step, abstract)
-    assert_same_bits(restored, {'w': jax.random.normal(jax.random.key(step), (500, 1000)), 'step': jnp.int32(step)})
+    copy = Checkpoints(folder).restore(step, abstract)
+    assert_same_bits(copy, {'w': jax.random.normal(jax.random.key(step), (500, 1000)), 'step': jnp.int32(step)})
 
 
 def test_a_full_disk_is_one_line_and_leaves_the_last_checkpoint(tmp_path):

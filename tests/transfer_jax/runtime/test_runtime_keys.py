@@ -39,9 +39,9 @@ def test_same_under_jit_vmap_and_sharding(dtype):
     examples = jnp.arange(16, dtype=dtype) + 40
     alone = np.stack([data(stream_key(1, 't', 9, int(example))) for example in examples])
     mesh = jax.make_mesh((8,), ('data',), axis_types=(AxisType.Auto,))
-    sharded = jax.device_put(examples, NamedSharding(mesh, PartitionSpec('data')))
-    jitted = jax.jit(lambda step, examples: example_keys(1, 't', step, examples))
-    for keys in (example_keys(1, 't', 9, examples), jitted(dtype(9), examples), jitted(dtype(9), sharded)):
+    on_mesh = jax.device_put(examples, NamedSharding(mesh, PartitionSpec('data')))
+    program = jax.jit(lambda step, examples: example_keys(1, 't', step, examples))
+    for keys in (example_keys(1, 't', 9, examples), program(dtype(9), examples), program(dtype(9), on_mesh)):
         np.testing.assert_array_equal(data(keys), alone)
 
 

@@ -1,4 +1,4 @@
-"""The mesh has the shape asked for, every tree is split by one rule, and batches come back as they went in."""
+"""The shape of the mesh, one sharding rule for every tree, and batches that come back unchanged."""
 import os
 import socket
 import subprocess
@@ -54,17 +54,17 @@ def test_one_rule_for_parameters_and_optimizer_alike():
     assert shardings['params']['big'] == moments.mu['big'] == moments.nu['big']
     assert shardings['params']['big'].spec == PartitionSpec('fsdp')
     assert moments.count.spec == shardings['params']['small'].spec == PartitionSpec()
-    placed = jax.device_put(params['big'], shardings['params']['big'])
-    assert {shard.data.shape for shard in placed.addressable_shards} == {(16, 32)}
+    array = jax.device_put(params['big'], shardings['params']['big'])
+    assert {shard.data.shape for shard in array.addressable_shards} == {(16, 32)}
 
 
 def test_batches_come_back_as_they_went_in():
     mesh = make_mesh(2, 4)
     batch = {'frames': np.arange(16 * 6, dtype=np.uint8).reshape(16, 2, 3), 'law': (np.linspace(0, 1, 16, dtype=np.float32),)}
-    placed = to_global(batch, mesh)
-    jax.tree.map(np.testing.assert_array_equal, jax.device_get(placed), batch)
-    assert placed['frames'].sharding == batch_sharding(mesh) and placed['frames'].dtype == np.uint8
-    assert [shard.data.shape[0] for shard in placed['frames'].addressable_shards] == [2] * 8
+    array = to_global(batch, mesh)
+    jax.tree.map(np.testing.assert_array_equal, jax.device_get(array), batch)
+    assert array['frames'].sharding == batch_sharding(mesh) and array['frames'].dtype == np.uint8
+    assert [shard.data.shape[0] for shard in array['frames'].addressable_shards] == [2] * 8
     assert jax.device_put(np.float32(3), replicated(mesh)).sharding.is_fully_replicated
 
 

@@ -22,7 +22,7 @@ def board(workdir):
     return events
 
 
-def test_both_files_hold_what_was_written(tmp_path):
+def test_both_files_hold_all_scalars(tmp_path):
     with Metrics(tmp_path / 'run') as metrics:
         metrics.write(1, {'loss': np.float32(0.25), 'lr': 1e-4})
         metrics.write(2, {'loss': math.nan, 'norm': math.inf})
@@ -44,7 +44,7 @@ def test_lines_are_on_disk_before_close(tmp_path):
             metrics.flush()
 
 
-def test_a_resume_drops_what_will_be_written_again(tmp_path):
+def test_a_resume_deletes_records_that_it_will_write_again(tmp_path):
     with Metrics(tmp_path) as metrics:
         for step in range(1, 8):
             metrics.write(step, {'loss': step})

@@ -47,7 +47,7 @@ def test_a_terminal_gets_a_bar():
     assert 'train: 100 %|' in last and '10/10' in last and 'loss=0.5' in last and 'left' in last
 
 
-def test_what_is_skipped_counts_but_not_in_the_rate(monkeypatch):
+def test_a_skip_counts_but_does_not_enter_the_rate(monkeypatch):
     clock = iter(range(1000))
     monkeypatch.setattr(progress.time, 'monotonic', lambda: next(clock))
     log, terminal = io.StringIO(), Terminal()
@@ -61,7 +61,7 @@ def test_what_is_skipped_counts_but_not_in_the_rate(monkeypatch):
     assert '1000/1000' in terminal.getvalue().split('\r')[-1]
 
 
-def test_without_progress_the_time_left_is_not_known(monkeypatch):
+def test_without_progress_the_time_left_is_a_question_mark(monkeypatch):
     clock = iter(range(0, 1000, 15))
     monkeypatch.setattr(progress.time, 'monotonic', lambda: next(clock))
     log = io.StringIO()
@@ -100,7 +100,7 @@ with StopRequest() as stop:
     print('ready', flush=True)
     while not stop.requested:
         time.sleep(0.01)
-    print('asked', flush=True)
+    print('request', flush=True)
     time.sleep(60)
 """
 
@@ -109,8 +109,8 @@ def test_the_second_signal_ends_the_process():
     process = subprocess.Popen([sys.executable, '-c', WAITING], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     assert process.stdout.readline() == 'ready\n'
     process.send_signal(signal.SIGTERM)
-    assert process.stdout.readline() == 'asked\n'
-    assert 'asked again, at once' in process.stderr.readline() + process.stderr.readline()
+    assert process.stdout.readline() == 'request\n'
+    assert 'a second signal stops at once' in process.stderr.readline() + process.stderr.readline()
     start = time.monotonic()
     process.send_signal(signal.SIGTERM)
     assert process.wait(timeout=30) == -signal.SIGTERM and time.monotonic() - start < 10

@@ -1,4 +1,4 @@
-"""A page is one file that loads nothing, escapes what it is given, and draws figures in its own colours."""
+"""A page is one file that loads nothing, escapes all text, and draws figures in its own colours."""
 import base64
 import re
 
@@ -83,7 +83,7 @@ def test_figures_follow_the_theme_and_do_not_share_ids(files):
     assert full_page(files).render() == page
 
 
-def test_marks_stand_on_their_points_and_what_they_show_stays_inside(files):
+def test_marks_stand_on_their_points_and_their_boxes_stay_inside(files):
     page = full_page(files).render()
     svg = next(svg for svg in re.findall(r'<svg.*?</svg>', page, re.DOTALL) if 'marked points' in svg)
     reader = Reader(svg)
@@ -93,17 +93,17 @@ def test_marks_stand_on_their_points_and_what_they_show_stays_inside(files):
     assert len(rings) == len(boxes) == 5 and svg.rindex('class="mark"') > svg.rindex('clip-path')
     for dot, ring, box in zip(dots, rings, boxes, strict=True):
         assert float(ring['cx']) == pytest.approx(float(dot['x']), abs=0.1) and float(ring['cy']) == pytest.approx(float(dot['y']), abs=0.1)
-        left, top, across, down = (float(box[name]) for name in ('x', 'y', 'width', 'height'))
-        assert 0 <= left and left + across <= width and 0 <= top and top + down <= height
-        assert not left <= float(ring['cx']) <= left + across  # never over its own point
+        edge, top, across, down = (float(box[name]) for name in ('x', 'y', 'width', 'height'))
+        assert 0 <= edge and edge + across <= width and 0 <= top and top + down <= height
+        assert not edge <= float(ring['cx']) <= edge + across  # never over its own point
 
 
 def test_pictures_that_figures_share_are_held_once_and_marks_need_no_script(files):
     page = full_page(files).render()
     reader = Reader(page)
-    held = {image['id']: base64.b64decode(image['href'].removeprefix('data:image/jpeg;base64,')) for image in reader.all('image')
+    images = {image['id']: base64.b64decode(image['href'].removeprefix('data:image/jpeg;base64,')) for image in reader.all('image')
             if 'href' in image}
-    assert [held[use['href'][1:]] for use in reader.all('use') if 'href' in use] == [mark.picture for mark in MARKS] and len(held) == 2
+    assert [images[use['href'][1:]] for use in reader.all('use') if 'href' in use] == [mark.picture for mark in MARKS] and len(images) == 2
     marks = [each for each in reader.all('g') if each.get('class') == 'mark']
     assert [mark['aria-label'] for mark in marks] == [f'{mark.name}, {mark.detail}' for mark in MARKS]
     assert all(mark['tabindex'] == '0' for mark in marks) and '.mark:focus > g' in page and '.mark:hover > g' in page

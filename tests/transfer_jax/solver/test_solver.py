@@ -8,9 +8,9 @@ import pytest
 from problems import problems
 
 from transfer_jax.solver import precise, weights
-from transfer_jax.solver.factor import gathered, masked, unrolled
+from transfer_jax.solver.factor import compact_cholesky, masked_cholesky, scalar_ldl
 from transfer_jax.solver.layout import FIRST, LAST
-from transfer_jax.solver.pivoting import begin, pivot, turn
+from transfer_jax.solver.pivoting import first_state, one_round, run_rounds
 from transfer_jax.solver.weights import _plain_remainder, rescale
 
 exact = np.vectorize(fractions.Fraction)
@@ -39,24 +39,24 @@ def test_a_remainder_is_right_to_rounding_where_plain_arithmetic_has_nothing_lef
     b = np.einsum('ckl,cl->ck', a.astype(float), x).astype(np.float32)
     low = (1e-9 * rng.standard_normal((4, size))).astype(np.float32)
     truth = b - np.einsum('ckl,cl->ck', a.astype(float), x) - low.astype(float) * x
-    turned = (lambda v: np.moveaxis(v, 0, -1)) if layout is LAST else (lambda v: v)
-    found, terms = jax.jit(precise.remainder, static_argnums=0)(layout, *map(turned, (a, low, b, x)))
-    np.testing.assert_allclose(found, turned(truth), atol=2.0**-34 * np.max(terms))
-    np.testing.assert_allclose(terms, turned(np.einsum('ckl,cl->ck', abs(a), abs(x)) + abs(b)), rtol=1e-3)
+    to_layout = (lambda v: np.moveaxis(v, 0, -1)) if layout is LAST else (lambda v: v)
+    result, terms = jax.jit(precise.remainder, static_argnums=0)(layout, *map(to_layout, (a, low, b, x)))
+    np.testing.assert_allclose(result, to_layout(truth), atol=2.0**-34 * np.max(terms))
+    np.testing.assert_allclose(terms, to_layout(np.einsum('ckl,cl->ck', abs(a), abs(x)) + abs(b)), rtol=1e-3)
 
 
-@pytest.mark.parametrize(('factor', 'layout', 'size', 'count'), [(unrolled, LAST, 1, 3), (unrolled, LAST, 6, 5), (masked, FIRST, 9, 4),
-                                                                 (gathered, FIRST, 40, 1)])
+@pytest.mark.parametrize(('factor', 'layout', 'size', 'count'), [
+    (scalar_ldl, LAST, 1, 3), (scalar_ldl, LAST, 6, 5), (masked_cholesky, FIRST, 9, 4), (compact_cholesky, FIRST, 40, 1)])
 def test_a_solve_on_the_free_set_is_that_of_the_submatrix(factor, layout, size, count):
     rng = np.random.default_rng(1)
     root = rng.standard_normal((count, size, size))
     a, b = root @ root.swapaxes(1, 2) / size + np.eye(size), rng.standard_normal((count, size))
-    turned = (lambda v: np.moveaxis(v, 0, -1)) if layout is LAST else (lambda v: v)
-    for share in (0.0, 0.1, 0.2, 0.4, 0.7, 1.0):  # gathered has another way for each
+    to_layout = (lambda v: np.moveaxis(v, 0, -1)) if layout is LAST else (lambda v: v)
+    for share in (0.0, 0.1, 0.2, 0.4, 0.7, 1.0):  # compact_cholesky has another way for each
         free = np.arange(size) < np.ceil(share * size)
         free = np.stack([rng.permutation(free) for _ in range(count)])
         with jax.enable_x64(True):
-            x, definite = jax.jit(lambda a, b, free: factor(a)(free, lambda substitute: substitute(b)))(*map(turned, (a, b, free)))
+            x, definite = jax.jit(lambda a, b, free: factor(a)(free, lambda substitute: substitute(b)))(*map(to_layout, (a, b, free)))
         assert definite.all()
         for i, row in enumerate(np.asarray(x).T if layout is LAST else np.asarray(x)):
             truth = np.zeros(size)
@@ -64,8 +64,8 @@ def test_a_solve_on_the_free_set_is_that_of_the_submatrix(factor, layout, size, 
             np.testing.assert_allclose(row, truth, atol=1e-12)
 
 
-@pytest.mark.parametrize(('factor', 'layout'), [(unrolled, LAST), (masked, FIRST)])
-def test_what_is_indefinite_on_its_free_set_is_said_so_and_its_neighbour_not(factor, layout):
+@pytest.mark.parametrize(('factor', 'layout'), [(scalar_ldl, LAST), (masked_cholesky, FIRST)])
+def test_a_problem_indefinite_on_its_free_set_has_that_status_and_its_neighbour_not(factor, layout):
     a = np.stack([np.array([[1, 2], [2, 1.0]]), np.eye(2)])
     a, free = (np.moveaxis(a, 0, -1), np.array([[True, True], [True, True]])) if layout is LAST else (a, np.ones((2, 2), bool))
     solve = factor(jnp.asarray(a, jnp.float32))
@@ -82,8 +82,8 @@ def test_pivoting_ends_from_any_guess_at_the_same_point():
         a, _, b = rescale(FIRST, jnp.asarray(sizes), jnp.asarray(gram))
 
         def end(guess):
-            one = lambda state: turn(FIRST, state, _plain_remainder(FIRST, a, b), masked(a), b, 0)
-            return pivot(FIRST, one, begin(FIRST, b, guess), 200)
+            one = lambda state: one_round(FIRST, state, _plain_remainder(FIRST, a, b), masked_cholesky(a), b, 0)
+            return run_rounds(FIRST, one, first_state(FIRST, b, guess), 200)
 
         ends = [jax.device_get(jax.jit(end)(rng.random(sizes.shape) < share)) for share in (0.0, 0.3, 0.7, 1.0)]
     for state in ends:
@@ -95,12 +95,12 @@ def test_pivoting_ends_from_any_guess_at_the_same_point():
 def test_how_problems_are_cut_into_chunks_changes_nothing(size, count, monkeypatch):
     """A CPU's chunks, an accelerator's, which take all problems at once, and small ones that do not divide the batch."""
     _, sizes, gram = problems('plain', size, count)
-    found = []
+    result = []
     for chunks in (weights.CHUNKS, {}, {'cpu': (64, 7 * size**2)}):
         monkeypatch.setattr(weights, 'CHUNKS', chunks)
         with jax.enable_x64(True):
             u, (residual, status, _) = jax.device_get(jax.jit(lambda *problem: weights.optimal_sizes(*problem))(sizes, gram))
         assert (status == 0).all() and residual.max() < 1e-13
-        found.append(u)
-    for u in found[1:]:
-        np.testing.assert_allclose(u, found[0], rtol=1e-9)
+        result.append(u)
+    for u in result[1:]:
+        np.testing.assert_allclose(u, result[0], rtol=1e-9)

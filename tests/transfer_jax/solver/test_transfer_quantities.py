@@ -40,54 +40,54 @@ def violation(target, sizes, gram, n):
 @pytest.mark.parametrize('sources', [1, 2, 5, 20])
 def test_every_kind_is_solved_and_certified(kind, sources):
     target, sizes, gram = problems(kind, sources, 60)
-    found = check(solve(target, sizes, gram))
-    assert (found.quantities >= 0).all() and (found.quantities <= sizes * (1 + 1e-12)).all()
-    assert max(map(violation, target, sizes, gram, found.quantities)) <= 1e-10
-    np.testing.assert_allclose(found.error, error(target, gram, found.quantities), rtol=1e-9)
+    result = check(solve(target, sizes, gram))
+    assert (result.quantities >= 0).all() and (result.quantities <= sizes * (1 + 1e-12)).all()
+    assert max(map(violation, target, sizes, gram, result.quantities)) <= 1e-10
+    np.testing.assert_allclose(result.error, error(target, gram, result.quantities), rtol=1e-9)
 
 
 def test_one_source_has_a_closed_form():
     target, sizes, gram = problems('plain', 1, 200)
     with jax.enable_x64(True):
-        closed = np.asarray(single_source_quantity(target, sizes[:, 0], gram[:, 0, 0]))
-    np.testing.assert_allclose(solve(target, sizes, gram).quantities[:, 0], closed, rtol=1e-9)
-    assert 0 < np.mean(closed < sizes[:, 0]) < 1
+        formula = np.asarray(single_source_quantity(target, sizes[:, 0], gram[:, 0, 0]))
+    np.testing.assert_allclose(solve(target, sizes, gram).quantities[:, 0], formula, rtol=1e-9)
+    assert 0 < np.mean(formula < sizes[:, 0]) < 1
 
 
 def test_never_worse_than_the_best_of_many_searches():
     for kind in ('plain', 'rank half', 'mixed'):
         target, sizes, gram = problems(kind, 4, 6)
-        found = solve(target, sizes, gram)
+        result = solve(target, sizes, gram)
         starts = np.random.default_rng(0).random((5, 4))
         for i, problem in enumerate(zip(target, sizes, gram, strict=True)):
             tries = [scipy.optimize.minimize(log_error, start, problem, bounds=[(0, 1)] * 4, method='L-BFGS-B') for start in starts]
-            assert np.log(found.error[i]) <= min(one.fun for one in tries) + 1e-12
+            assert np.log(result.error[i]) <= min(one.fun for one in tries) + 1e-12
 
 
 def test_the_published_scan_over_the_total_agrees():
     """For every total s, the best n of that sum; then the best s (arXiv:2502.04242), here for two sources on a fine grid."""
     target, sizes, gram = problems('plain', 2, 10)
-    found = solve(target, sizes, gram)
+    result = solve(target, sizes, gram)
     for i in range(len(target)):
         grid = np.stack(np.meshgrid(*(np.linspace(0, size, 400) for size in sizes[i]), indexing='ij'), -1)
-        scanned = error(target[i], gram[i], grid).min()
-        assert found.error[i] <= scanned * (1 + 1e-12) and scanned <= found.error[i] * 1.01
+        scan = error(target[i], gram[i], grid).min()
+        assert result.error[i] <= scan * (1 + 1e-12) and scan <= result.error[i] * 1.01
 
 
 @settings(max_examples=30, deadline=None)
 @given(sources=st.integers(1, 6), seed=st.integers(0, 10**6), kind=st.sampled_from(KINDS))
 def test_weights_beat_quantities_which_beat_target_only_and_all(sources, seed, kind):
     target, sizes, gram = problems(kind, sources, 4, seed)
-    found = solve(target, sizes, gram)
+    result = solve(target, sizes, gram)
     with jax.enable_x64(True):
-        weighted = np.asarray(source_weights(target, sizes, gram).error)
+        weights_error = np.asarray(source_weights(target, sizes, gram).error)
         everything = np.asarray(predicted_error(target, sizes, gram))
-    assert (weighted <= found.error * (1 + 1e-9)).all()
-    assert (found.error <= np.minimum(1 / target, everything) * (1 + 1e-9)).all()
+    assert (weights_error <= result.error * (1 + 1e-9)).all()
+    assert (result.error <= np.minimum(1 / target, everything) * (1 + 1e-9)).all()
     order = np.random.default_rng(seed).permutation(sources)
-    moved = solve(target, sizes[:, order], gram[:, order][:, :, order])
-    np.testing.assert_allclose(moved.quantities.sum(1), found.quantities.sum(1), rtol=1e-6)
-    np.testing.assert_allclose(moved.error, found.error, rtol=1e-10)
+    variant = solve(target, sizes[:, order], gram[:, order][:, :, order])
+    np.testing.assert_allclose(variant.quantities.sum(1), result.quantities.sum(1), rtol=1e-6)
+    np.testing.assert_allclose(variant.error, result.error, rtol=1e-10)
 
 
 def test_whole_samples_stay_beside_the_optimum():
@@ -101,32 +101,32 @@ def test_whole_samples_stay_beside_the_optimum():
 
 def test_without_a_target_sample_the_sources_are_still_weighed():
     _, sizes, gram = problems('plain', 3, 20)
-    found = check(solve(np.zeros(20), sizes, gram))
-    assert (found.quantities.sum(1) > 0).all()
+    result = check(solve(np.zeros(20), sizes, gram))
+    assert (result.quantities.sum(1) > 0).all()
 
 
 def test_bad_problems_have_a_status_and_spoil_no_neighbour():
     target, sizes, gram = problems('plain', 3, 5)
     good = solve(target, sizes, gram)
     gram[1, 0, 0], sizes[3, 2] = np.nan, -4
-    found = solve(target, sizes, gram)
-    assert found.status.tolist() == [0, Status.NOT_FINITE, 0, Status.NEGATIVE_SIZE, 0]
-    np.testing.assert_array_equal(found.quantities[[0, 2, 4]], good.quantities[[0, 2, 4]])
-    assert np.isnan(found.quantities[[1, 3]]).all()
+    result = solve(target, sizes, gram)
+    assert result.status.tolist() == [0, Status.NOT_FINITE, 0, Status.NEGATIVE_SIZE, 0]
+    np.testing.assert_array_equal(result.quantities[[0, 2, 4]], good.quantities[[0, 2, 4]])
+    assert np.isnan(result.quantities[[1, 3]]).all()
 
 
-def test_float32_solves_what_is_benign_and_says_so_where_it_does_not():
+def test_float32_solves_benign_problems_and_the_status_names_the_others():
     for kind in KINDS:
         target, sizes, gram = (x.astype(np.float32) for x in problems(kind, 5, 60))
-        found, truth = jax.device_get(transfer_quantities(target, sizes, gram)), solve(target, sizes, gram)
-        fine = (found.status == Status.SOLVED) & (truth.status == Status.SOLVED)
-        assert found.quantities.dtype == np.float32
+        result, truth = jax.device_get(transfer_quantities(target, sizes, gram)), solve(target, sizes, gram)
+        fine = (result.status == Status.SOLVED) & (truth.status == Status.SOLVED)
+        assert result.quantities.dtype == np.float32
         benign = kind in ('plain', 'diagonal', 'zero', 'tiny')
-        np.testing.assert_allclose(found.error[fine], truth.error[fine], rtol=1e-5 if benign else 1e-3)  # F itself cancels in float32
+        np.testing.assert_allclose(result.error[fine], truth.error[fine], rtol=1e-5 if benign else 1e-3)  # F itself cancels in float32
         assert not benign or fine.mean() > 0.9
 
 
 def test_a_gram_that_is_indefinite_though_every_two_sources_look_fine_is_refused():
     bad = np.array([[1, .9, -.9], [.9, 1, .9], [-.9, .9, 1]])
-    found = solve(10, np.full(3, 100.0), np.stack([bad, np.eye(3), np.zeros((3, 3)), np.ones((3, 3))]))
-    assert found.status.tolist() == [Status.NOT_PSD, Status.SOLVED, Status.SOLVED, Status.SOLVED]
+    result = solve(10, np.full(3, 100.0), np.stack([bad, np.eye(3), np.zeros((3, 3)), np.ones((3, 3))]))
+    assert result.status.tolist() == [Status.NOT_PSD, Status.SOLVED, Status.SOLVED, Status.SOLVED]

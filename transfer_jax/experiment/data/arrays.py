@@ -1,29 +1,17 @@
-"""Array files -> the parts of a run: one for each domain, with the labels as the file has them."""
+"""Array files -> the Parts of a run: one for each domain, with the labels of the file."""
 import dataclasses
 import pathlib
+from collections.abc import Mapping
 
 import numpy as np
 
-from transfer_jax.experiment.data.formats import SUFFIXES, SVMLIGHT, read_svmlight, read_table
+from transfer_jax.experiment.data.domains import Part
+from transfer_jax.experiment.data.formats import SUFFIXES, SVMLIGHT, Fields, read_svmlight, read_table
 from transfer_jax.runtime.errors import UserError
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Part:
-    """A domain whose classes have no numbers yet.
-
-    labels [n]: names of classes, str, or float32 values of a regression. inputs [n, ...] as in Domain, or paths [n] of image files.
-    order: the names of the classes in the order that the file gives them, None where it gives none.
-    """
-    name: str
-    labels: np.ndarray
-    inputs: np.ndarray | None = None
-    paths: tuple[pathlib.Path, ...] | None = None
-    order: tuple[str, ...] | None = None
-
-
-def read_arrays(path, fields, task):
-    """The parts of one file: split by its field of domains, or by its cells, or whole. Raises UserError, naming file, row and value."""
+def read_arrays(path: str | pathlib.Path, fields: Fields, task: str) -> list[Part]:
+    """The Parts of one file: split by its field of domains, or by its cells, or whole. Raises UserError, naming file, row and value."""
     path = pathlib.Path(path)
     table = _tables([path], fields)[0]
     if table.x.dtype == object:
@@ -39,8 +27,8 @@ def read_arrays(path, fields, task):
     return [Part(name=str(name), labels=y[d == name], inputs=x[d == name], order=order) for name in names]
 
 
-def read_files(paths, fields, task):
-    """The parts of several files {name: path}, each one domain. Raises UserError as read_arrays does."""
+def read_files(paths: Mapping[str, pathlib.Path], fields: Fields, task: str) -> list[Part]:
+    """The Parts of several files {name: path}, each one domain. Raises UserError as read_arrays does."""
     whole = dataclasses.replace(fields, domain=None)
     parts = []
     for (name, path), table in zip(paths.items(), _tables(list(paths.values()), whole), strict=True):
@@ -55,8 +43,8 @@ def read_files(paths, fields, task):
     return parts
 
 
-def array_files(folder):
-    """({stem: path} of a folder's array files, what else lies there and is no domain as dicts {file, reason})."""
+def array_files(folder: str | pathlib.Path) -> tuple[dict[str, pathlib.Path], list[dict[str, str]]]:
+    """({stem: path} of a folder's array files, its other files as dicts {file, reason})."""
     files = sorted(path for path in pathlib.Path(folder).iterdir() if path.is_file() and not path.name.startswith('.'))
     arrays = [path for path in files if path.suffix.lower() in SUFFIXES]
     if any(path.suffix.lower() != '.txt' for path in arrays):  # a .txt beside other array files is a note
@@ -112,7 +100,7 @@ def _labels(where, table, task):
 
 
 def _flat(where, values, what):
-    """[n] of [n], [n, 1], [1, n] or cells [n] in the file; nothing missing."""
+    """Values [n] of a field [n], [n, 1], [1, n] or of n cells. Raises UserError for a value that is missing."""
     values = np.asarray(values)
     if values.size != max(values.shape, default=0):
         raise UserError(f'{where}: {what}s are {values.dtype}{list(values.shape)}; there must be one for each row')
@@ -126,9 +114,9 @@ def _flat(where, values, what):
 
 
 def _names(where, values, names, what, key):
-    """Values as text; whole numbers by their names, where the file has names for them."""
-    if values.dtype.kind == 'f' and (broken := values % 1 != 0).any():
-        row = np.argmax(broken)
+    """Values as text; where the file names its whole numbers, those names."""
+    if values.dtype.kind == 'f' and (fractional := values % 1 != 0).any():
+        row = np.argmax(fractional)
         raise UserError(f"{where}: the {what} of row {row} is {values[row]}; {key} are whole numbers or names (else: task 'regression')")
     if values.dtype.kind not in 'iuf':
         return np.char.strip(values.astype(str))  # MATLAB pads text

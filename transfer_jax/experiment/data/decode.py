@@ -1,4 +1,4 @@
-"""Image files -> a memory map of decoded images, written once: a later run with the same files maps it."""
+"""Image files -> a memory map of decoded images, which later runs with the same files share."""
 import contextlib
 import dataclasses
 import hashlib
@@ -8,6 +8,7 @@ import pathlib
 import re
 import shutil
 import uuid
+from collections.abc import Sequence
 
 import grain
 import numpy as np
@@ -21,8 +22,10 @@ from transfer_jax.runtime.progress import Progress
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Decoding:
-    """How files are decoded: to uint8 [size, size, channels], stored in the folder `cache`, by `workers` processes, or threads if 0; up to
-    the fraction max_skipped of a domain's files may be unreadable."""
+    """How files are decoded: to uint8 [size, size, channels], in the folder `cache`, by `workers` processes, or threads if 0.
+
+    max_skipped: the largest fraction of a domain's files that may be unreadable.
+    """
     size: int
     channels: int
     cache: pathlib.Path
@@ -30,7 +33,7 @@ class Decoding:
     max_skipped: float = 0.1
 
 
-def decode_files(name, paths, how):
+def decode_files(name: str, paths: Sequence[pathlib.Path], how: Decoding) -> tuple[np.ndarray, np.ndarray, list[dict[str, str]]]:
     """A domain's decoded images.
 
     Args:
@@ -53,13 +56,13 @@ def decode_files(name, paths, how):
         bad = _write_atomically(target, lambda part: _write(part, name, paths, how))
         _write_atomically(record, lambda part: part.write_text(json.dumps(bad), encoding='utf-8'))
     bad = {int(row): reason for row, reason in json.loads(record.read_text(encoding='utf-8')).items()}
-    _hold_threshold(name, paths, bad, how)
+    _check_threshold(name, paths, bad, how)
     rows = np.array([row for row in range(len(paths)) if row not in bad], np.int64)
     return np.load(target, mmap_mode='r'), rows, [{'file': str(paths[row]), 'reason': reason} for row, reason in bad.items()]
 
 
 def _key(paths, how):
-    """A name for exactly these files, as they are now, at this size."""
+    """A key of these files (path, size, time of change) and of the images' size."""
     stats = [(os.path.abspath(path), *((stat.st_size, stat.st_mtime_ns) if (stat := _stat(path)) else ())) for path in paths]
     return hashlib.sha256(json.dumps([stats, how.size, how.channels]).encode()).hexdigest()[:16]
 
@@ -87,12 +90,12 @@ def _write(part, name, paths, how):
             for row, element in enumerate(images):
                 if element['reason']:
                     bad[row] = element['reason']
-                    _hold_threshold(name, paths, bad, how)
+                    _check_threshold(name, paths, bad, how)
                 else:
                     file.write(element['image'].tobytes())
                 progress.update()
         file.seek(0)
-        _write_header(file, len(paths) - len(bad), shape)  # NumPy pads it so that it takes the same room
+        _write_header(file, len(paths) - len(bad), shape)  # NumPy pads headers, so that the new one is as long
     return bad
 
 
@@ -102,7 +105,7 @@ def _write_header(file, count, shape):
 
 def _decode_images(paths, how):
     """An iterator over {image, reason} of the files, in order, by grain."""
-    flags.FLAGS.mark_as_parsed()  # grain reads absl flags, which a notebook or a test never parses
+    flags.FLAGS.mark_as_parsed()  # grain reads absl flags, which notebooks and tests do not parse
     dataset = grain.MapDataset.source([str(path) for path in paths]).map(_Decoder(how.size, how.channels))
     dataset = dataset.to_iter_dataset(grain.ReadOptions(num_threads=cores(), prefetch_buffer_size=64))
     if how.workers:
@@ -112,7 +115,7 @@ def _decode_images(paths, how):
 
 @dataclasses.dataclass(frozen=True)
 class _Decoder:
-    """One file as grain's element; picklable, so that worker processes can hold it."""
+    """path -> {image, reason} for grain; picklable, so that worker processes can hold it."""
     size: int
     channels: int
 
@@ -134,7 +137,8 @@ def _write_atomically(path, write):
         part.unlink(missing_ok=True)
 
 
-def _hold_threshold(name, paths, bad, how):
+def _check_threshold(name, paths, bad, how):
+    """Raises UserError where more of a domain's images are bad {row: reason} than `how` allows."""
     first = '; '.join(f'{paths[row]}: {reason}' for row, reason in list(bad.items())[:3])
     if len(bad) == len(paths):
         raise UserError(f'domain {name!r}: none of its {len(paths)} images can be read ({first}); restore them or leave the domain out')

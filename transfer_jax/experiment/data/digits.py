@@ -1,6 +1,6 @@
-"""The embedded domains: scikit-learn's handwritten digits and printed ones that are rendered here; a first run needs no file.
+"""The embedded domains: scikit-learn's handwritten digits and printed digits rendered here, so that a first run needs no file.
 
-What a source is worth to the default target `scan` differs on purpose: `print` and `noisy` help, `swapped` says the wrong names.
+The sources differ in their worth to the target `scan` by design: `print` and `noisy` help, `swapped` has wrong labels.
 """
 import functools
 import pathlib
@@ -15,12 +15,12 @@ from sklearn.datasets import load_digits
 from transfer_jax.experiment.data.domains import Domain, Domains
 from transfer_jax.experiment.data.splits import host_rng
 
-SIZE, FINE = 16, 8  # pixels of an image, and how many finer the glyphs are drawn
+SIZE, FINE = 16, 8  # pixels of an image's side, and pixels of a drawing per pixel of the image
 FONTS = ('DejaVuSans', 'DejaVuSans-Bold', 'DejaVuSans-Oblique', 'DejaVuSansMono', 'DejaVuSansMono-Bold', 'DejaVuSerif', 'DejaVuSerif-Bold',
          'DejaVuSerif-Italic', 'STIXGeneral', 'STIXGeneralBol', 'STIXGeneralItalic', 'cmr10', 'cmss10', 'cmtt10', 'cmb10')
 
 
-def digit_domains(*, seed=0, examples=800):
+def digit_domains(*, seed: int = 0, examples: int = 800) -> Domains:
     """The Domains, inputs uint8 [n, 16, 16, 1]: `scan` with 1797 examples, the others with `examples` each; a function of the seed."""
     makers = {'scan': _scan, 'print': _print, 'noisy': _noisy, 'inverted': _invert, 'rotated': _rotate, 'swapped': _swap}
     domains = []
@@ -63,11 +63,11 @@ def _rotate(rng, labels):
 
 
 def _swap(rng, labels):
-    """Printed, and named by the next digit: 0 is called 1, 9 is called 0."""
+    """Printed, each with the label of the next digit: 0 has the label 1, 9 the label 0."""
     return _print(rng, labels)[0], (labels + 1) % 10
 
 
-def draw(rng, digit, angle=0.0):
+def draw(rng: np.random.Generator, digit: int, angle: float = 0.0) -> np.ndarray:
     """A digit as uint8 [16, 16], bright on dark, in a random font and shape; turned by `angle` in radians."""
     outlines = glyph(FONTS[rng.integers(len(FONTS))], int(digit))
     turn = angle + rng.normal(0, 0.06)
@@ -83,7 +83,7 @@ def draw(rng, digit, angle=0.0):
 
 
 @functools.cache
-def glyph(font, digit):
+def glyph(font: str, digit: int) -> list[np.ndarray]:
     """A digit's outlines in a font that matplotlib bundles, polygons [m, 2] within a box of 1 x 1 around 0, y upwards."""
     path = pathlib.Path(matplotlib.get_data_path(), 'fonts', 'ttf', f'{font}.ttf')
     polygons = TextPath((0, 0), str(digit), size=100, prop=FontProperties(fname=str(path))).to_polygons()

@@ -1,12 +1,15 @@
-"""Digits-Five as its .mat files lie in one folder (M3SDA, arXiv 1812.01754), where every file has names and shapes of its own."""
+"""Digits-Five (M3SDA, arXiv:1812.01754): its .mat files in one folder, each with field names and shapes of its own."""
+import pathlib
+from collections.abc import Mapping
+
 import numpy as np
 import scipy.io
 
-from transfer_jax.experiment.data.arrays import Part
-from transfer_jax.experiment.data.formats import read_guarded
+from transfer_jax.experiment.data.domains import Part
+from transfer_jax.experiment.data.formats import guard_read
 from transfer_jax.runtime.errors import UserError
 
-SPLITS = ('train', 'test')  # taken together: the splits of a run are its own
+SPLITS = ('train', 'test')  # both are read: a run makes splits of its own
 
 
 def _mnist(file):
@@ -33,15 +36,15 @@ FILES = {'mnist_data': ('mnist', _mnist), 'mnistm_with_label': ('mnistm', _mnist
          'svhn_test_32x32': ('svhn', _svhn), 'syn_number': ('syn', _syn), 'usps_28x28': ('usps', _usps)}
 
 
-def read_digits_five(paths):
-    """The parts of the files {stem: path}, all of FILES; images uint8, of 28 or 32 pixels, grey or in colour as they are.
+def read_digits_five(paths: Mapping[str, pathlib.Path]) -> list[Part]:
+    """The Parts of the files {stem: path}, all of FILES; images uint8, of 28 or 32 pixels, grey or in colour as in the file.
 
     Raises UserError where a file is not as its name says.
     """
     pairs = {}
     for stem, (name, read) in FILES.items():
         if path := paths.get(stem):
-            pairs.setdefault(name, []).extend(read_guarded(path, lambda path=path, read=read: read(scipy.io.loadmat(path))))
+            pairs.setdefault(name, []).extend(guard_read(path, lambda path=path, read=read: read(scipy.io.loadmat(path))))
     parts = []
     for name, read in pairs.items():
         images = np.concatenate([x.astype(np.uint8) for x, _ in read])

@@ -1,10 +1,25 @@
-"""Domain and Domains: what every kind of data becomes before anything is trained."""
+"""Part, Domain and Domains: the stages from files to the data of a run."""
 import dataclasses
+import pathlib
 from typing import Any
 
 import numpy as np
 
 from transfer_jax.runtime.errors import UserError
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Part:
+    """A domain whose classes have no numbers yet.
+
+    labels [n]: names of classes, str, or float32 values of a regression. inputs [n, ...] as in Domain, or paths [n] of image files.
+    order: the names of the classes in the order that the file gives them, None where it gives none.
+    """
+    name: str
+    labels: np.ndarray
+    inputs: np.ndarray | None = None
+    paths: tuple[pathlib.Path, ...] | None = None
+    order: tuple[str, ...] | None = None
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -39,18 +54,19 @@ class Domains:
             raise UserError(f'two domains have the same name: {", ".join(self.names)}; rename one')
 
     @property
-    def names(self):
+    def names(self) -> tuple[str, ...]:
+        """The domains' names, in their order."""
         return tuple(domain.name for domain in self.domains)
 
-    def __getitem__(self, name):
+    def __getitem__(self, name: str) -> Domain:
         """The Domain of a name. Raises UserError where there is none."""
         if name not in self.names:
             raise UserError(f'there is no domain {name!r}; there are {", ".join(self.names)}')
         return self.domains[self.names.index(name)]
 
 
-def check_domain(domain, classes, first):
-    """Raises UserError, naming domain, row and value, for what could not be trained on."""
+def check_domain(domain: Domain, classes: tuple[str, ...] | None, first: Domain) -> None:
+    """Raises UserError, naming domain, row and value, for data that cannot train a model."""
     inputs, labels, where = domain.inputs, domain.labels, f'domain {domain.name!r}'
     if not len(labels):
         raise UserError(f'{where} is empty; leave it out or give it examples')

@@ -1,31 +1,32 @@
-"""Image folders as people have them -> the parts of a run: which files there are, and of which class.
+"""Folders of images in their usual layouts -> the Parts of a run: paths of files, and their classes.
 
-    ROOT/DOMAIN/CLASS/FILE                     Office-Home, PACS, VisDA
-    ROOT/DOMAIN/images/CLASS/FILE              Office-31; also train/, test/ and val/ in the place of images/, all of which are used
-    ROOT/DOMAIN_train.txt, DOMAIN_test.txt     DomainNet: lines 'DOMAIN/CLASS/FILE LABEL'; where there are such lists, they say what belongs
-    ROOT/DOMAIN/train_images/FILE              Digits-Five: with ROOT/DOMAIN/train_labels.txt, lines 'FILE LABEL'; and the same with test
+    ROOT/DOMAIN/CLASS/FILE                     Office-Home, PACS, VisDA ROOT/DOMAIN/images/CLASS/FILE              Office-31; also train/,
+    test/ and val/ in the place of images/, all of which are used ROOT/DOMAIN_train.txt, DOMAIN_test.txt     DomainNet: lines
+    'DOMAIN/CLASS/FILE LABEL'; such lists say which files belong ROOT/DOMAIN/train_images/FILE              Digits-Five:
+    with ROOT/DOMAIN/train_labels.txt, lines 'FILE LABEL'; and the same with test
 
-Training and test files of a publication are taken together: the splits of a run are its own.
+Training and test files of a publication are joined: a run makes splits of its own.
 """
 import pathlib
+from collections.abc import Mapping
 
 import numpy as np
 
-from transfer_jax.experiment.data.arrays import Part
+from transfer_jax.experiment.data.domains import Part
 from transfer_jax.runtime.errors import UserError
 
-BETWEEN = {'images', 'train', 'test', 'val', 'valid', 'validation'}  # folders that may stand between a domain and its classes
+INNER_FOLDERS = {'images', 'train', 'test', 'val', 'valid', 'validation'}  # folders that may stand between a domain and its classes
 LISTS = ('train', 'test', 'val', 'crossval')
 NO_IMAGES = {'.txt', '.db', '.ini', '.md', '.csv', '.json'}
 
 
-def domain_folders(root):
+def domain_folders(root: str | pathlib.Path) -> dict[str, pathlib.Path]:
     """{name: folder} of the domains in a folder."""
     return {folder.name: folder for folder in _subfolders(root)}
 
 
-def read_folders(folders):
-    """(parts with paths, skipped) of the domains {name: folder}. Raises UserError where one has no images, or a list is not as above."""
+def read_folders(folders: Mapping[str, pathlib.Path]) -> tuple[list[Part], list[dict[str, str]]]:
+    """(Parts with paths, skipped) of the domains {name: folder}. Raises UserError where one has no images, or a list is not as above."""
     parts, skipped = [], []
     for name, folder in folders.items():
         files = _from_lists(folder) or _from_labels(folder)
@@ -42,8 +43,8 @@ def read_folders(folders):
 def _from_classes(folder):
     """({path: class}, the images that lie beside the classes)."""
     inner = _subfolders(folder)
-    between = inner and all(part.name.lower() in BETWEEN and _subfolders(part) for part in inner)
-    roots = inner if between else [folder]
+    has_inner = inner and all(part.name.lower() in INNER_FOLDERS and _subfolders(part) for part in inner)
+    roots = inner if has_inner else [folder]
     files = {path: kind.name for root in roots for kind in _subfolders(root) for path in _images(kind.rglob('*'))}
     return files, [path for root in {folder, *roots} for path in _images(root.iterdir())]
 

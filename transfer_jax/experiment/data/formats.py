@@ -4,6 +4,8 @@ import pathlib
 import struct
 import zipfile
 import zlib
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -20,8 +22,10 @@ DAMAGED = (OSError, ValueError, TypeError, LookupError, EOFError, struct.error, 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Fields:
-    """The names of a file's fields; domain None: the file is one domain. In Parquet, features is a column of lists, or the prefix of
-    numeric columns (None: every numeric column that is neither labels nor domain). svmlight has no names, so none are looked at."""
+    """The names of a file's fields; domain None: the file is one domain. svmlight files have no names, and ignore these.
+
+    In Parquet, features is a column of lists, or the prefix of numeric columns (None: every numeric column but labels and domain).
+    """
     features: str | None = 'x'
     labels: str = 'y'
     domain: str | None = 'd'
@@ -29,8 +33,8 @@ class Fields:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Table:
-    """x and y as a file holds them, d [n] (None without a domain field), the names that an .npz may give to its numbers in y and d, and
-    what fields there are."""
+    """x and y as in the file; d [n], None without a field of domains; classes and domains: an .npz's names of the numbers in y and d;
+    names: of all fields."""
     x: np.ndarray
     y: np.ndarray
     d: np.ndarray | None = None
@@ -39,23 +43,23 @@ class Table:
     names: tuple[str, ...] = ()
 
 
-def read_table(path, fields):
+def read_table(path: str | pathlib.Path, fields: Fields) -> Table:
     """The Table of an .npz, .mat or .parquet file. Raises UserError where it cannot be read or lacks a field."""
-    return read_guarded(path, lambda: READERS[pathlib.Path(path).suffix.lower()](path, fields))
+    return guard_read(path, lambda: READERS[pathlib.Path(path).suffix.lower()](path, fields))
 
 
-def read_svmlight(paths):
+def read_svmlight(paths: Sequence[str | pathlib.Path]) -> list[Table]:
     """The Tables of svmlight files: dense float32 features, as many in each as the widest has. Raises UserError, naming the file."""
     try:
         pairs = sklearn.datasets.load_svmlight_files([str(path) for path in paths], dtype=np.float32)
     except DAMAGED:  # the error does not name the file
         for path in paths:
-            read_guarded(path, lambda path=path: sklearn.datasets.load_svmlight_file(str(path)))
+            guard_read(path, lambda path=path: sklearn.datasets.load_svmlight_file(str(path)))
         raise
     return [Table(x=x.toarray(), y=y) for x, y in zip(pairs[::2], pairs[1::2], strict=True)]
 
 
-def read_guarded(path, read):
+def guard_read(path: str | pathlib.Path, read: Callable[[], Any]) -> Any:
     """read(); raises UserError with the path where the file is damaged or of another format than its name says."""
     try:
         return read()

@@ -1,4 +1,6 @@
-"""Names of classes -> numbers over all domains, and whether the domains have the same ones."""
+"""Names of classes -> numbers, the same for all domains; and a check that the domains have the same classes."""
+from collections.abc import Mapping
+
 import numpy as np
 
 from transfer_jax.runtime.errors import UserError
@@ -6,13 +8,14 @@ from transfer_jax.runtime.errors import UserError
 RULES = ('same', 'union', 'intersection')
 
 
-def number_classes(labels, rule, order=None):
+def number_classes(labels: Mapping[str, np.ndarray], rule: str, order: tuple[str, ...] | None = None) -> tuple[
+        tuple[str, ...], dict[str, tuple[np.ndarray, np.ndarray]], list[dict[str, str]]]:
     """The classes of all domains, and each domain's rows of them as numbers.
 
     Args:
       labels: {domain: names of classes [n], str}.
       rule: 'same': every domain must have every class; 'union': some may lack some; 'intersection': only the classes that all have.
-      order: names in the order wanted; else they are sorted, as numbers where all are whole numbers.
+      order: the names in their order; None: sorted, by value where all are whole numbers.
 
     Returns:
       classes: tuple of names; selection: {domain: (rows [m] int64, numbers [m] int32)};

@@ -1,6 +1,7 @@
 """load_domains: the domains of a config, from any file format."""
 import pathlib
 import types
+from typing import Any
 
 import numpy as np
 
@@ -9,7 +10,7 @@ from transfer_jax.experiment.data.decode import Decoding, decode_files
 from transfer_jax.experiment.data.domains import Domain, Domains
 from transfer_jax.experiment.data.images import fit
 from transfer_jax.experiment.data.sources import find_parts
-from transfer_jax.experiment.data.splits import host_rng, stratified
+from transfer_jax.experiment.data.splits import host_rng, stratified_rows
 from transfer_jax.runtime.config import Rule, check, choice, integer, number, optional, plain, text
 from transfer_jax.runtime.errors import UserError
 
@@ -30,7 +31,7 @@ DATA_RULES = {
 }
 
 
-def load_domains(config, workdir):
+def load_domains(config: Any, workdir: str | pathlib.Path) -> Domains:
     """The Domains of a run.
 
     Args:
@@ -41,7 +42,7 @@ def load_domains(config, workdir):
           each is one domain.
         classes: what to do where domains differ in their classes, see labels.number_classes.
         image_size, channels: of all images, also of those in array files; None leaves them, which only array files allow.
-        max_per_domain: a stratified draw of so many examples, the same in every run, and listed in Domains.skipped.
+        max_per_domain: a stratified_rows draw of so many examples, the same in every run, and listed in Domains.skipped.
         max_skipped_fraction: how many of a domain's image files may be unreadable. workers: processes that decode, 0 for threads.
         cache: the folder of decoded images, workdir/cache if None.
       workdir: the run's folder.
@@ -77,12 +78,12 @@ def _classes(section, parts):
 
 
 def _draw_subset(section, name, values, classes, notes):
-    """Which of a domain's examples are used: all, or max_per_domain of them."""
+    """The rows of a domain's examples that a run uses: all, or max_per_domain of them."""
     max_rows = section.max_per_domain
     if max_rows is None or max_rows >= len(values):
         return np.arange(len(values))
     notes.append({'file': name, 'reason': f'config.data.max_per_domain = {max_rows} of {len(values)} examples used'})
-    return stratified(values if classes else np.zeros(len(values), np.int32), max_rows, host_rng(0, f'subset {name}'))
+    return stratified_rows(values if classes else np.zeros(len(values), np.int32), max_rows, host_rng(0, f'subset {name}'))
 
 
 def _domain(section, workdir, part, rows, values, notes):

@@ -1,18 +1,20 @@
-"""The files of config.data.path -> the parts of a run, from any file format."""
+"""The files of config.data.path -> the Parts of a run, from any file format."""
 import pathlib
+from typing import Any
 
 import numpy as np
 
-from transfer_jax.experiment.data.arrays import Part, array_files, read_arrays, read_files
+from transfer_jax.experiment.data.arrays import array_files, read_arrays, read_files
 from transfer_jax.experiment.data.digits import digit_domains
 from transfer_jax.experiment.data.digits_five import FILES, read_digits_five
+from transfer_jax.experiment.data.domains import Part
 from transfer_jax.experiment.data.folders import domain_folders, read_folders
 from transfer_jax.experiment.data.formats import Fields
 from transfer_jax.runtime.errors import UserError
 
 
-def find_parts(section):
-    """(parts, what was skipped as dicts {file, reason}) of a section config.data, see load_domains. Raises UserError."""
+def find_parts(section: Any) -> tuple[list[Part], list[dict[str, str]]]:
+    """(Parts, files that were skipped as dicts {file, reason}) of a section config.data, see load_domains. Raises UserError."""
     parts, skipped = _find_parts(section)
     for part in parts:
         if not len(part.labels):

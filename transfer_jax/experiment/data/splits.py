@@ -1,13 +1,14 @@
-"""K-shot splits of a target: which of its rows train, which validate, which test; seeded, stratified, disjoint, saved with the run."""
+"""K-shot splits of a target into rows that train, validate and test: seeded, stratified, disjoint, saved with the run."""
 import dataclasses
 import json
-import os
 import pathlib
+from collections.abc import Mapping, Sequence
 
 import jax
 import numpy as np
 
 from transfer_jax.runtime.errors import UserError
+from transfer_jax.runtime.files import write_atomically
 from transfer_jax.runtime.keys import stream_key
 
 PARTS = ('train', 'validation', 'test')
@@ -21,13 +22,13 @@ class Split:
     test: np.ndarray
 
 
-def host_rng(seed, stream):
-    """A NumPy generator that is a function of (seed, stream): randomness on the host, under stream_key's rule."""
+def host_rng(seed: int, stream: str) -> np.random.Generator:
+    """The NumPy generator of (seed, stream): randomness on the host, keyed like stream_key."""
     return np.random.default_rng(np.asarray(jax.random.key_data(stream_key(seed, stream))))
 
 
-def k_shot(labels, *, shots, validation, test, seed, classes):
-    """A Split of the rows of labels [n], another one for every seed.
+def k_shot(labels: np.ndarray, *, shots: int, validation: int, test: int | None, seed: int, classes: tuple[str, ...] | None) -> Split:
+    """The Split of the rows of labels [n] for a seed.
 
     Args:
       labels: int32 numbers of classes, or float32 values of a regression.
@@ -51,38 +52,36 @@ def k_shot(labels, *, shots, validation, test, seed, classes):
     if not len(rest) and test != 0:
         raise UserError(f'the target has {len(labels)} examples, and training and validation take all of them: none is left to test on; '
                         'ask for fewer shots')
-    test_rows = np.arange(len(rest)) if test is None else stratified(labels[rest], test, rng)
+    test_rows = np.arange(len(rest)) if test is None else stratified_rows(labels[rest], test, rng)
     parts = np.concatenate([rows[:shots] for rows in of_class]), np.concatenate([rows[shots:shots + validation] for rows in of_class])
     return Split(**{part: np.sort(rows).astype(np.int64) for part, rows in zip(PARTS, (*parts, rest[test_rows]), strict=True)})
 
 
-def stratified(labels, size, rng):
+def stratified_rows(labels: np.ndarray, size: int, rng: np.random.Generator) -> np.ndarray:
     """min(size, n) random rows of labels [n], sorted: of every class its share of them, rounded up or down."""
-    kinds, counts = np.unique(labels, return_counts=True)
+    classes, counts = np.unique(labels, return_counts=True)
     share = min(size, len(labels)) * counts / max(len(labels), 1)
     counts = np.floor(share + 1e-9).astype(int)
     short = min(size, len(labels)) - counts.sum()
     counts[np.argsort(counts - share, kind='stable')[:short]] += 1
-    rows = [rng.permutation(np.flatnonzero(labels == kind))[:n] for kind, n in zip(kinds, counts, strict=True)]
+    rows = [rng.permutation(np.flatnonzero(labels == number))[:n] for number, n in zip(classes, counts, strict=True)]
     return np.sort(np.concatenate([np.zeros(0, np.int64), *rows]))
 
 
-def same_splits(ours, theirs):
+def same_splits(ours: Sequence[Split], theirs: Sequence[Split]) -> bool:
     """Whether two lists of Splits have the same rows in the same parts."""
     parts = lambda splits: [getattr(split, part) for split in splits for part in PARTS]
     return len(ours) == len(theirs) and all(map(np.array_equal, parts(ours), parts(theirs)))
 
 
-def save_splits(path, splits):
-    """Writes {target: [Split of each seed]} as JSON, by an atomic rename."""
+def save_splits(path: str | pathlib.Path, splits: Mapping[str, Sequence[Split]]) -> None:
+    """Writes {target: [Split of each seed]} as JSON, all or nothing."""
     plain = {target: [{part: getattr(split, part).tolist() for part in PARTS} for split in of_seed] for target, of_seed in splits.items()}
-    temporary = pathlib.Path(f'{path}.part')
-    temporary.write_text(json.dumps(plain), encoding='utf-8')
-    os.replace(temporary, path)
+    write_atomically(pathlib.Path(path), json.dumps(plain).encode())
 
 
-def load_splits(path):
-    """What save_splits wrote. Raises UserError where the file is absent or is something else."""
+def load_splits(path: str | pathlib.Path) -> dict[str, list[Split]]:
+    """The splits that save_splits wrote. Raises UserError where the file is absent or is not of splits."""
     try:
         stored = json.loads(pathlib.Path(path).read_text(encoding='utf-8'))
         return {target: [Split(**{part: np.array(split[part], np.int64) for part in PARTS}) for split in of_seed]

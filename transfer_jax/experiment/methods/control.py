@@ -1,26 +1,36 @@
-"""What OTQMS and UOWQ share: a policy from a Measurement, decided once (static) or repeatedly during the fit (dynamic)."""
+"""The two schedules of OTQMS and UOWQ: the policy from a Measurement is decided once (static) or repeatedly in the fit (dynamic)."""
+from collections.abc import Callable
+from typing import Any
+
+import jax
 import jax.numpy as jnp
 
-from transfer_jax.experiment.methods.protocol import outcome
+from transfer_jax.experiment.lab.lab import Lab
+from transfer_jax.experiment.lab.measure import Measurement
+from transfer_jax.experiment.methods.protocol import Outcome, outcome
+from transfer_jax.experiment.training.fit import Fit
 from transfer_jax.solver.solution import check
 
+Decide = Callable[[Measurement], tuple[Any, Any]]
 
-def static(lab, name, decide, measurement, seconds=0.0, more=()):
-    """The Outcome of a fit under the policy that decide(measured) -> (weights, quantities) [S, K] gives."""
+
+def static(lab: Lab, name: str, decide: Decide, measurement: Measurement, seconds: float = 0.0, more: tuple[Fit, ...] = ()) -> Outcome:
+    """The Outcome of a fit under the policy of decide(measurement) -> (weights, quantities) [S, K]. more: other fits of the decision."""
     final_fit = lab.fit(name, lab.policy(*decide(measurement)))
     return outcome(lab, final_fit, shared=(*fit_shared(lab), *more), control_seconds=seconds)
 
 
-def dynamic(lab, name, decide, measure=None):
-    """The Outcome of a fit whose policy is decided anew on a schedule, with J at the current parameters of the fit; the policy
-    moves the part `damping` of the way to the new one. The parameter differences in G stay those of the fits to one domain each: a fit
-    that a source has already moved cannot show how far it was moved. measure(params, step) -> Measurement replaces this.
+def dynamic(lab: Lab, name: str, decide: Decide, measure: Callable[[Any, int], Measurement] | None = None) -> Outcome:
+    """The Outcome of a fit whose policy is decided again on a schedule, and moves the part `damping` of the way to each new decision.
+
+    measure(params, step) -> Measurement; None: J is taken at the fit's current parameters, and the parameter differences of G are those
+    of the fits to one domain each, because a fit that a source has moved already does not show how far.
     """
     first, seconds = lab.measure_sources()
-    again = measure or (lambda params, step: lab.measure(params, first.shortfall) if step else first)
+    measure = measure or (lambda params, step: lab.measure(params, first.shortfall) if step else first)
 
     def controller(params, policy, step):
-        new_policy = lab.policy(*decide(again(params, step)))
+        new_policy = lab.policy(*decide(measure(params, step)))
         part = lab.control.damping if step else 1.0
         move = lambda old, new: old + part * (new - old)
         return policy.replace(weights=move(policy.weights, new_policy.weights),
@@ -29,17 +39,17 @@ def dynamic(lab, name, decide, measure=None):
     return outcome(lab, final_fit, shared=fit_shared(lab), control_seconds=seconds)
 
 
-def fit_shared(lab):
+def fit_shared(lab: Lab) -> tuple[Fit, ...]:
     """The fits that a Measurement needs, trained or from the memo."""
     by_folds = () if lab.folds is None else (lab.folds.fit_alone(), *lab.folds.fit_trials().values())
     return lab.fit_singles(), lab.fit_alone(), lab.fit_middle(), *by_folds
 
 
-def weights_of(measurement):
+def weights_of(measurement: Measurement) -> tuple[jax.Array, None]:
     """UOWQ's decision: weights, and all samples."""
     return check(measurement.weights()).weights, None
 
 
-def amounts_of(measurement):
+def amounts_of(measurement: Measurement) -> tuple[float, jax.Array]:
     """OTQMS's decision: weight 1, and whole numbers of samples."""
     return 1.0, check(measurement.amounts()).quantities

@@ -1,4 +1,4 @@
-"""The methods by name."""
+"""METHODS: every method by name, a function of a Lab that returns an Outcome; and what the methods need."""
 from transfer_jax.experiment.methods import all_sources, budget, h_ensemble, mcw, otqms, single_source, target_only, uowq, wadn
 
 METHODS = {

@@ -3,14 +3,15 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from transfer_jax.experiment.methods.protocol import outcome
+from transfer_jax.experiment.lab.lab import Lab
+from transfer_jax.experiment.methods.protocol import Outcome, outcome
 
 
-def run(lab):
+def run(lab: Lab) -> Outcome:
     """The fits to the target and each source in turn; for every seed the one with the smallest loss on its validation examples."""
     count = len(lab.sources)
-    parts = [lab.policy(row) for row in np.eye(count)]
-    fit = lab.fit('single_source', jax.tree.map(lambda *x: jnp.stack(x, 1).reshape(-1, x[0].shape[-1]), *parts))
+    policies = [lab.policy(row) for row in np.eye(count)]
+    fit = lab.fit('single_source', jax.tree.map(lambda *x: jnp.stack(x, 1).reshape(-1, x[0].shape[-1]), *policies))
     outputs = lab.outputs(fit.params)
     outputs = outputs.reshape(len(lab.splits), count, *outputs.shape[1:])
     loss = jax.vmap(lab.trainer.loss, (0, None))

@@ -1,22 +1,23 @@
-"""WADN (Shui et al., ICML 2021): sources weighed by their loss and by how far their classes' features lie from the target's."""
+"""WADN (Shui et al., ICML 2021): weights by the sources' losses and by the distance of their classes' features from the target's."""
 import functools
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+from transfer_jax.experiment.lab.lab import Lab
 from transfer_jax.experiment.methods.correlation import class_means, on_simplex
-from transfer_jax.experiment.methods.protocol import outcome
+from transfer_jax.experiment.methods.protocol import Outcome, outcome
 
-ROWS = 256     # of each source, that losses and centroids are taken over
-SPREAD = 1.0   # weight of |lambda|^2: how far from one source alone
+ROWS = 256     # of each source, for losses and centroids
+SPREAD = 1.0   # weight of |lambda|^2: a larger one spreads lambda over more sources
 
 
-def run(lab):
+def run(lab: Lab) -> Outcome:
     """lambda on the simplex minimises sum_k lambda_k (R_k + D_k) + SPREAD |lambda|^2: R_k the fit's loss on source k, D_k the mean distance
-    of its classes' centroids to the target's; found again on the controller's schedule. The loss is then the target's mean loss plus
+    of its classes' centroids to the target's; solved again on the controller's schedule. The loss is then the target's mean loss plus
     sum_k lambda_k times source k's. Centroids stand in for the class-conditional Wasserstein distance; the
-    paper's reweighting of labels is left out, since the target is stratified.
+    paper's reweighting of labels is omitted, since the target is stratified.
     """
     def controller(params, policy, step):
         mixture = _mixture(lab, params)
@@ -28,7 +29,7 @@ def run(lab):
 
 
 def _mixture(lab, params):
-    """lambda [S, K] for the parameters [S, ...] of where the fit stands."""
+    """lambda [S, K] for the current parameters [S, ...] of the fit."""
     classes = len(lab.classes)
     own = _centroids(lab, params, lab.inputs(lab.train), jnp.asarray(lab.labels[lab.train]), classes)[0]
     costs = []
@@ -38,8 +39,8 @@ def _mixture(lab, params):
         repeat = lambda x: jnp.repeat(x[None], len(lab.splits), 0)
         inputs, labels = repeat(lab.inputs(rows, source)), repeat(jnp.asarray(domain.labels[rows]))
         means, shares, loss = _centroids(lab, params, inputs, labels, classes)
-        apart = jnp.linalg.norm(means - own, axis=-1) / jnp.maximum(jnp.linalg.norm(own, axis=-1), 1e-6)
-        costs.append(loss + jnp.mean(apart, -1, where=shares > 0))
+        distance = jnp.linalg.norm(means - own, axis=-1) / jnp.maximum(jnp.linalg.norm(own, axis=-1), 1e-6)
+        costs.append(loss + jnp.mean(distance, -1, where=shares > 0))
     return np.asarray(jax.vmap(on_simplex)(-jnp.stack(costs, -1) / (2 * SPREAD)))
 
 

@@ -1,1 +1,1 @@
-"""The models that are trained on a source, a target or a mixture, each as pure functions: see model.Model and build.build."""
+"""Models as pure functions of (trained, frozen) parameters: model.Model is the contract, build.build makes one from a config."""

@@ -2,11 +2,12 @@
 import dataclasses
 import functools
 import math
+from collections.abc import Sequence
 
 from transfer_jax.experiment.models.convnet import ConvNet
 from transfer_jax.experiment.models.lora import low_rank
 from transfer_jax.experiment.models.mlp import MLP
-from transfer_jax.experiment.models.model import model_of, shapes
+from transfer_jax.experiment.models.model import Model, model_of, shapes
 from transfer_jax.experiment.models.pretrained import load
 from transfer_jax.experiment.models.resnet import RESNETS, ResNet
 from transfer_jax.experiment.models.vit import PATCH, VITS, ViT, grid_of
@@ -22,17 +23,17 @@ WITHOUT_MATRICES = ('linear', 'convnet')  # nothing but the head is a matrix
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ModelConfig:
-    """What a model is, and what of it is trained.
+    """The kind of a model, and which of its parameters are trained.
 
     kind: 'linear', 'mlp', 'convnet' (three layers), 'resnet18', 'resnet50', 'vit_s16' or 'vit_b16'.
     hidden: widths of an MLP's hidden layers; the three layers' channels of a convnet; () for every other kind.
-    trainable: 'all'; the 'head' alone; or 'lora', the head and changes of low rank to all frozen matrices (lora.low_rank), lora_alpha /
-      lora_rank times a b. Both are read for 'lora' only.
+    trainable: 'all'; the 'head' alone; or 'lora': the head and a change (lora_alpha / lora_rank) a b of low rank to every frozen matrix
+      (lora.low_rank). lora_alpha and lora_rank have no effect otherwise.
     weights: a .safetensors or .npz file that a ResNet or a ViT starts from (pretrained.load), or None: from nothing. A ResNet with weights
       normalises by the file's statistics, one without by groups.
     dtype: of the products. Parameters, the head and outputs are always float32.
 
-    Raises UserError, naming key and value, for a choice or a size that cannot be.
+    Raises UserError, naming key and value, for a choice or a size that is not allowed.
     """
     kind: str
     hidden: tuple[int, ...] = ()
@@ -51,7 +52,7 @@ class ModelConfig:
         _check_together(self)
 
 
-def build(config, input_shape, outputs):
+def build(config: ModelConfig, input_shape: Sequence[int], outputs: int) -> Model:
     """The Model of a ModelConfig for inputs of one shape, (F,) or (H, W, C), and a number of outputs (>= 1).
 
     Raises UserError where they do not go together, or where the file of weights does not fit.

@@ -1,6 +1,8 @@
-"""Weights of torchvision's and timm's networks as our arrays: names, axes, and the grid of a transformer's positions."""
+"""Weights of torchvision's and timm's networks -> arrays by this package's paths: names, axes, and the grid of positions."""
 import math
+import pathlib
 import re
+from collections.abc import Mapping
 
 import jax
 import numpy as np
@@ -12,23 +14,24 @@ LEAVES = {'kernel': 'weight', 'scale': 'weight', 'mean': 'running_mean', 'var': 
 TORCHVISION = (('cls_token', 'class_token'), ('pos_embed', 'encoder.pos_embedding'), (r'patch_embed\.', 'conv_proj.'),
                (r'blocks\.(\d+)', r'encoder.layers.encoder_layer_\1'), (r'\.norm', '.ln_'), (r'^norm', 'encoder.ln'),
                (r'attn\.qkv\.', 'self_attention.in_proj_'), ('attn.proj', 'self_attention.out_proj'), ('^head', 'heads.head'))
-LAYOUTS = (  # what to put for what in our names
+LAYOUTS = (  # replacements (pattern, text) that turn our names into a file's
     (('^head', 'fc'),),  # ResNets, of either
     ((r'patch_embed\.', 'patch_embed.proj.'),),  # timm's transformers
     (*TORCHVISION, ('mlp.fc1', 'mlp.0'), ('mlp.fc2', 'mlp.3')),
-    (*TORCHVISION, ('mlp.fc', 'mlp.linear_')),  # as its published files still have it
+    (*TORCHVISION, ('mlp.fc', 'mlp.linear_')),  # torchvision's published files have these older names
 )
 
 
-def load(path, leaves, grid=None):
-    """(arrays, notes): {our path: float32 array} of all that is wanted but a head that does not fit; a line for what is not as in the file.
+def load(path: str | pathlib.Path, leaves: Mapping[tuple, jax.ShapeDtypeStruct], grid: tuple[int, int] | None = None) -> tuple[
+        dict[tuple, np.ndarray], tuple[str, ...]]:
+    """(arrays, notes): {our path: float32 array} of all leaves but a head that does not fit; a line for each change to the file's arrays.
 
     path: a .safetensors or .npz file, the state dict of a ResNet or a vision transformer by torchvision's or timm's names, which are
     recognised. leaves: {our path: shape and dtype}. grid: patches along rows and columns, where there are positions: those of another grid
     are interpolated, bicubic with antialiasing, as timm does.
     A head of another number of outputs is left out, and so is one that the file lacks.
-    Raises UserError, naming file and tensor, for a file that cannot be read, or tensors that are missing, superfluous, misshapen or not
-    finite.
+    Raises UserError, naming file and tensor, for a file that cannot be read, or tensors that are missing, superfluous, misshapen or
+    not finite.
     """
     file = {name: array for name, array in read_tensors(path).items() if not name.endswith('num_batches_tracked')}
     layout = max(LAYOUTS, key=lambda layout: len(file.keys() & set(_flat(_names(leaves, layout)))))
@@ -63,7 +66,7 @@ def _name(path, layout):
 
 
 def _theirs(shape):
-    """Kernels are [..., in, out] with us and [out, in, ...] with them; an extra leading 1 of tokens is the same in both."""
+    """The file's shape of an array of ours: kernels are [..., in, out] here and [out, in, ...] there; tokens [1, ...] are alike."""
     return {4: shape[3:] + shape[2:3] + shape[:2], 2: shape[::-1]}.get(len(shape), shape)
 
 

@@ -1,4 +1,4 @@
-"""Residual networks (He et al., 2016, arXiv:1512.03385) in the form that torchvision calls v1.5: a bottleneck's stride is in its 3 x 3."""
+"""Residual networks (He et al., 2016, arXiv:1512.03385), torchvision's v1.5: a bottleneck's stride is in its 3 x 3 convolution."""
 import dataclasses
 import functools
 
@@ -26,12 +26,12 @@ RESNETS = {
 class ResNet(nnx.Module):
     """Stem, stages of residual blocks, mean over the image, head. Parameters are named as torchvision names them.
 
-    norm: 'batch' normalises by statistics that stay as they were read from a file, an affine map that no other row of the batch has a say
-    in; its scale and bias are parameters. Without such statistics a network so deep does not train: 'group' (Wu and He, 2018,
-    arXiv:1803.08494; 32 groups) then stands in its place.
+    norm: 'batch' normalises by the statistics of a file, which are frozen: an affine map, so that rows of a batch stay independent; its
+    scale and bias are parameters. Without a file, statistics would not fit and so deep a network would not train: then take 'group' (Wu and
+    He, 2018, arXiv:1803.08494; 32 groups).
     """
 
-    def __init__(self, sizes, channels, outputs, *, norm, dtype, rngs):
+    def __init__(self, sizes: ResNetSizes, channels: int, outputs: int, *, norm: str, dtype: str, rngs: nnx.Rngs):
         parts = Parts(norm, dtype, rngs)
         self.conv1, self.bn1 = parts.conv(channels, sizes.width, 7, 2), parts.norm(sizes.width)
         self.stages = len(sizes.depths)
@@ -39,7 +39,7 @@ class ResNet(nnx.Module):
             setattr(self, f'layer{i}', stage)
         self.head = nnx.Linear(_widths(sizes)[-1], outputs, kernel_init=lecun, rngs=rngs)
 
-    def features(self, x):
+    def features(self, x: jax.Array) -> jax.Array:
         """[B, D]: the last stage's channels, 512 of a ResNet-18 and 2048 of a ResNet-50."""
         x = jax.nn.relu(self.bn1(self.conv1(x)))
         x = nnx.max_pool(x, (3, 3), strides=(2, 2), padding=((1, 1), (1, 1)))
@@ -52,7 +52,7 @@ class ResNet(nnx.Module):
 class Block(nnx.Module):
     """relu(x + F(x)): F of two 3 x 3 convolutions, or of 1 x 1, 3 x 3, 1 x 1, each normalised; x is projected where its shape changes."""
 
-    def __init__(self, inputs, outputs, stride, bottleneck, parts):
+    def __init__(self, inputs: int, outputs: int, stride: int, bottleneck: bool, parts: 'Parts'):
         inner = outputs // 4 if bottleneck else outputs
         # channels and size of each convolution; the first 3 x 3 takes the stride
         shapes = ((inputs, inner, 1), (inner, inner, 3), (inner, outputs, 1)) if bottleneck else ((inputs, inner, 3), (inner, outputs, 3))
@@ -78,12 +78,12 @@ class Block(nnx.Module):
 class Parts:
     """The convolutions, in dtype, and the norms, in float32, of one network."""
 
-    def __init__(self, norm, dtype, rngs):
+    def __init__(self, norm: str, dtype: str, rngs: nnx.Rngs):
         kinds = {'batch': functools.partial(nnx.BatchNorm, use_running_average=True), 'group': nnx.GroupNorm}
         self.norm = functools.partial(kinds[norm], epsilon=1e-5, dtype=jnp.float32, rngs=rngs)
         self.dtype, self.rngs = dtype, rngs
 
-    def conv(self, inputs, outputs, size, stride):
+    def conv(self, inputs: int, outputs: int, size: int, stride: int) -> nnx.Conv:
         """A square convolution without bias, zeros around the image."""
         edge = (size // 2, size // 2)
         return nnx.Conv(inputs, outputs, (size, size), strides=(stride, stride), padding=(edge, edge), use_bias=False,

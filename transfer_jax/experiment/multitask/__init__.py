@@ -1,1 +1,1 @@
-"""Multi-task learning where every task is source and target at once: one T x T matrix of weights, and the published baselines."""
+"""Multi-task learning, where every task is a source and a target: one T x T matrix of weights, and the published baselines."""

@@ -1,19 +1,24 @@
 """The multi-task job: every method on every seed's split, chosen on validation, scored once on test."""
 import time
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+from transfer_jax.experiment.data.domains import Domains
 from transfer_jax.experiment.multitask import measures, splits, train
+from transfer_jax.experiment.multitask.material import Material, make_material
+from transfer_jax.experiment.multitask.methods.method import Method
 from transfer_jax.experiment.multitask.methods.registry import METHODS
 from transfer_jax.experiment.multitask.tasks import Tasks, from_domains
 from transfer_jax.runtime.errors import UserError
 
-LARGEST = 2**29  # numbers: 2 GiB
+MAX_NUMBERS = 2**29  # 2 GiB
 
 
-def multitask(section, domains):
+def multitask(section: Any, domains: Domains | Tasks) -> dict[str, Any]:
     """The results of a config section (transfer_jax.experiment.multitask.config) on Domains, or on Tasks: a dict of plain numbers
     and lists.
 
@@ -33,24 +38,25 @@ def multitask(section, domains):
             'methods': records}
 
 
-def check_size(section, tasks):
-    """Raises UserError where UOWQ's second moments of the heads would not fit into LARGEST numbers."""
+def check_size(section: Any, tasks: Tasks) -> None:
+    """Raises UserError where UOWQ's second moments of the heads need more than MAX_NUMBERS numbers."""
     width = section.hidden[-1] if section.hidden else tasks.inputs[0].size
     d = (width + 1) * (1 if tasks.classes is None else len(tasks.classes))
-    if any('uowq' in name for name in section.methods) and len(tasks.names) * d**2 > LARGEST:
+    if any('uowq' in name for name in section.methods) and len(tasks.names) * d**2 > MAX_NUMBERS:
         raise UserError(f'config.multitask.methods: uowq needs {len(tasks.names)} matrices of {d} x {d} for heads on {width} features; '
                         f'take a narrower last layer in config.multitask.hidden = {tuple(section.hidden)}, or leave it out')
 
 
-def one_method(variants, tasks, parts, seeds, settings, decays):
-    """The entry of one method; variants {name: Method}."""
+def one_method(variants: Mapping[str, Method], tasks: Tasks, parts: Mapping[str, splits.Part], seeds: tuple[int, ...],
+               settings: train.Settings, decays: Sequence[float]) -> dict[str, Any]:
+    """The entry of one method in the results, from all its variants {name: Method} and decays."""
     start = time.perf_counter()
-    material = train.material(tasks, parts['train'])
+    material = make_material(tasks, parts['train'])
     worst = {name: measures.worst_of(tasks, parts[name]) for name in ('validation', 'test')}
     tries = []
     for variant, method in variants.items():
         outputs = 1 if tasks.classes is None else len(tasks.classes)
-        trainer = train.trainer(method, settings, material.inputs.shape[1], len(tasks.names), outputs)
+        trainer = train.make_trainer(method, settings, material.inputs.shape[1], len(tasks.names), outputs)
         errors_of = measures.errors_of(method.shared)
         for decay in decays:
             for step, params, weights in checkpoints(method, trainer, material, parts['train'], seeds, decay, settings):
@@ -59,7 +65,8 @@ def one_method(variants, tasks, parts, seeds, settings, decays):
     return choose(tries, len(seeds)) | {'seconds': time.perf_counter() - start}
 
 
-def checkpoints(method, trainer, material, part, seeds, decay, settings):
+def checkpoints(method: Method, trainer: train.Trainer, material: Material, part: splits.Part, seeds: tuple[int, ...], decay: float,
+                settings: train.Settings) -> Iterator[tuple[int, Any, np.ndarray | None]]:
     """Yields (step, params, W of the first seed or None) after each segment of a training; leaves have a leading axis of seeds."""
     numbers = jnp.asarray(seeds, jnp.uint32)
     carry, tasks = trainer.start(numbers), part.count.shape[1]
@@ -74,7 +81,7 @@ def checkpoints(method, trainer, material, part, seeds, decay, settings):
         yield (segment + 1) * settings.steps // train.SEGMENTS, carry[0], mixture
 
 
-def choose(tries, seeds):
+def choose(tries: Sequence[Mapping[str, Any]], seeds: int) -> dict[str, Any]:
     """For each seed the try that is best on validation, scored on test; NaN is never best."""
     validation = np.array([one['validation'][0] for one in tries])
     best = np.argmax(np.where(np.isfinite(validation), validation, -np.inf), 0)

@@ -1,11 +1,12 @@
-"""A trunk that tasks share and a head for each, as pure functions; and losses of every head on every task."""
+"""A trunk that tasks share and a head for each task, as pure functions; and the losses of every head on every task."""
 import itertools
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 
 
-def init_params(key, size, hidden, tasks, outputs, shared=True):
+def init_params(key: jax.Array, size: int, hidden: tuple[int, ...], tasks: int, outputs: int, shared: bool = True) -> dict[str, Any]:
     """{'trunk': [{'kernel', 'bias'}, ...], 'heads': [T, width + 1, outputs]}; a head's last row is its bias.
 
     All heads start alike, so tasks only differ by their data. Without hidden widths the heads stand on the inputs: T linear models.
@@ -21,37 +22,37 @@ def init_params(key, size, hidden, tasks, outputs, shared=True):
     return {'trunk': trunk if shared else jax.tree.map(repeat, trunk), 'heads': repeat(head)}
 
 
-def features(trunk, inputs):
-    """What the heads see, [..., width + 1], of standardised inputs [..., size]: the last one is 1."""
+def features(trunk: Any, inputs: jax.Array) -> jax.Array:
+    """The heads' inputs [..., width + 1] of standardised inputs [..., size]; the last feature is 1."""
     for layer in trunk:
         inputs = jnp.tanh(jnp.dot(inputs, layer['kernel']) + jnp.expand_dims(layer['bias'], range(inputs.ndim - 1)))
     return jnp.concatenate([inputs, jnp.ones_like(inputs[..., :1])], -1)
 
 
-def outputs_of(params, inputs):
+def outputs_of(params: Any, inputs: jax.Array) -> jax.Array:
     """Every head's output on inputs [B, size]: [B, T, outputs]."""
     return jnp.einsum('bh,tho->bto', features(params['trunk'], inputs), params['heads'])
 
 
-def loss_per_example(outputs, labels):
+def loss_per_example(outputs: jax.Array, labels: jax.Array) -> jax.Array:
     """[...] of outputs [..., o] and labels [...]: cross-entropy of integer labels, else squared error of outputs [..., 1]."""
     if jnp.issubdtype(labels.dtype, jnp.integer):
         return -jnp.take_along_axis(jax.nn.log_softmax(outputs), labels[..., None], -1)[..., 0]
     return (outputs[..., 0] - labels) ** 2
 
 
-def task_loss(trunk, head, inputs, labels, has_label):
+def task_loss(trunk: Any, head: jax.Array, inputs: jax.Array, labels: jax.Array, has_label: jax.Array) -> jax.Array:
     """The mean loss of one task: its head [h, o] on its inputs [b, size], labels [b], has_label bool [b]."""
     losses = loss_per_example(features(trunk, inputs) @ head, labels)
     return jnp.sum(jnp.where(has_label, losses, 0)) / jnp.maximum(jnp.sum(has_label, dtype=losses.dtype), 1)
 
 
-def own_losses(params, inputs, labels, has_label, shared=True):
+def own_losses(params: Any, inputs: jax.Array, labels: jax.Array, has_label: jax.Array, shared: bool = True) -> jax.Array:
     """[T]: task_loss of every task, inputs [T, b, size]."""
     return jax.vmap(task_loss, (None if shared else 0, 0, 0, 0, 0))(params['trunk'], params['heads'], inputs, labels, has_label)
 
 
-def cross_losses(params, inputs, labels, has_label):
+def cross_losses(params: Any, inputs: jax.Array, labels: jax.Array, has_label: jax.Array) -> jax.Array:
     """[T, T]: entry (t, k) is the mean loss of head t on task k's examples; the arguments are own_losses'.
 
     The squared error of linear heads needs a task's second moments only: h' S h - 2 h' r + q, exactly.
@@ -69,7 +70,7 @@ def cross_losses(params, inputs, labels, has_label):
     return (pairs @ second.reshape(len(second), -1).T - 2 * heads @ first.T + square[None]) / count[None]
 
 
-def weighted_losses(losses, weights, counts):
+def weighted_losses(losses: jax.Array, weights: jax.Array, counts: jax.Array) -> jax.Array:
     """L_t = sum_k W[t, k] n_k l_tk / sum_k W[t, k] n_k of mean losses l [T, T], weights W [T, T] and counts n [T]: [T]."""
-    used = weights * counts[None]
-    return jnp.sum(used * losses, 1) / jnp.sum(used, 1)
+    effective = weights * counts[None]
+    return jnp.sum(effective * losses, 1) / jnp.sum(effective, 1)

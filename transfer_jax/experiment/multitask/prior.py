@@ -1,7 +1,7 @@
-"""The prior that all tasks share, fitted to all of them at once; and from it each task's own estimate with its noise level.
+"""The prior that all tasks share, fitted to all tasks at once; from it each task's estimate and the noise of that estimate.
 
-With few samples a task its own fit may not even exist. In the metric of the pooled Fisher information J, heads are h_k ~ N(mu, spread I),
-each seen through n_k samples. The posterior means are ridge fits towards mu, made again unbiased in size, with the noise that they have.
+With few samples a task's own fit may not exist. In the metric of the pooled Fisher information J, heads are h_k ~ N(mu, spread I), each
+observed through n_k samples. Estimates are posterior means, ridge fits towards mu, rescaled so that their size is unbiased.
 """
 import dataclasses
 
@@ -10,15 +10,16 @@ import jax.numpy as jnp
 
 from transfer_jax.experiment.multitask.quadratics import Quadratics
 
-ROUNDS = 60  # of the fixed point below; on the school data 200 give the same spread to three digits
-RIDGE = 1e-4  # of J's mean diagonal: for directions that no task sees, as a softmax has one
-LEAST = 1e-3  # of a sample mean's variance: less spread than this is none to any weight
+ROUNDS = 60  # of the fixed-point iteration; on the school data 200 give the same spread to three digits
+RIDGE = 1e-4  # of J's mean diagonal: for directions without information, such as the one of a softmax
+MIN_SPREAD = 1e-3  # of a sample mean's variance: a smaller spread changes no weight
 
 
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)
 class Estimates:
-    """z [T, d]: each task's head in J's metric, from mu on. noise [T]: E|z_k - true|^2 / d; directions: how many of d carry it.
+    """z [T, d]: each task's head minus mu, in J's metric. noise [T]: E|z_k - true|^2 / d; directions []: the effective number of noisy
+    ones.
 
     spread: E|h_k - mu|^2_J / d over tasks. variance: sigma^2 of one label, so that variance / n_k is a whole fit's noise.
     """
@@ -30,7 +31,7 @@ class Estimates:
 
 
 @jax.default_matmul_precision('highest')
-def estimates(likelihoods: Quadratics):
+def estimates(likelihoods: Quadratics) -> Estimates:
     """The Estimates of T >= 2 tasks.
 
     In the eigenvectors of S_k = J^(-1/2) second_k J^(-1/2), with eigenvalues e: a ridge fit keeps gain = e / (e + variance / spread) of a
@@ -69,7 +70,7 @@ def _fit_prior(values, vectors, coordinates, likelihoods):
     spread is |heads - mu|^2 over the numbers that the data determine, sum gain (MacKay 1992): near 0 EM itself would hardly move.
     """
     counts = likelihoods.counts
-    floor = LEAST / jnp.mean(counts)
+    floor = MIN_SPREAD / jnp.mean(counts)
 
     def improve(_, state):
         mean, spread, variance = state

@@ -1,5 +1,6 @@
-"""Every task's log-likelihood as a quadratic in its head: what all estimates of the weights are made of."""
+"""Every task's log-likelihood as a quadratic in its head: the input of all estimates of the weights."""
 import dataclasses
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -12,8 +13,8 @@ from transfer_jax.experiment.multitask import network
 class Quadratics:
     """log L_k(h) = -(h' second_k h - 2 h' first_k + square_k) / (2 sigma^2) + const, for k of T tasks.
 
-    second [T, d, d], first [T, d], counts [T]. square [T]: of a regression, whose sigma^2 is unknown; None where sigma^2 is 1, and the
-    quadratic is the one that touches at the heads it was taken at.
+    second [T, d, d], first [T, d], counts [T]. square [T]: of a regression, whose sigma^2 is unknown; None for classes, where
+    sigma^2 is 1 and the quadratic is the expansion at the current heads.
     """
     second: jax.Array
     first: jax.Array
@@ -21,7 +22,7 @@ class Quadratics:
     counts: jax.Array
 
 
-def quadratics(params, inputs, labels, has_label):
+def quadratics(params: Any, inputs: jax.Array, labels: jax.Array, has_label: jax.Array) -> Quadratics:
     """The Quadratics of heads over the trunk's features: exact for squared errors, with Fisher information J_k = second / n for classes.
 
     Arguments as network.own_losses takes them. For classes the information is taken at params['heads'], its d is (width + 1) classes.

@@ -1,5 +1,8 @@
-"""A multi-task run: every method once, kept when it is done; results.json, report.html and the table."""
+"""A multi-task run: every method once, with its results in a store; results.json, report.html and the table."""
 import json
+import pathlib
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -7,14 +10,15 @@ from matplotlib.figure import Figure
 from transfer_jax.experiment.data.load import load_domains
 from transfer_jax.experiment.multitask.job import multitask
 from transfer_jax.experiment.multitask.synthetic import clustered
+from transfer_jax.runtime.files import write_atomically
 from transfer_jax.runtime.page import Page
 from transfer_jax.runtime.progress import Progress, StopRequest
 from transfer_jax.runtime.store import Store
 
-WIDEST = 40  # tasks that a picture of W has room to name
+MAX_LABELS = 40  # more tasks than this have no names beside the picture of W
 
 
-def run(config, workdir, facts):
+def run(config: Any, workdir: pathlib.Path, facts: Mapping[str, Any]) -> None:
     """Trains every method of config.multitask on the tasks of config.data (each domain a task; the embedded ones without a path)."""
     domains = clustered() if config.data.path is None else load_domains(config.data, workdir)
     store, records = Store(workdir / 'multitask'), {}
@@ -32,14 +36,14 @@ def run(config, workdir, facts):
                 print('stopped and saved; the same command goes on from there')
                 return
     results = {**facts, **records[names[0]], 'methods': {name: records[name]['methods'][name] for name in names}}
-    (workdir / 'results.json').write_text(json.dumps(results, indent=1))
+    write_atomically(workdir / 'results.json', json.dumps(results, indent=1).encode())
     write_report(workdir, results)
     header, lines = rows(results)
     print('\n'.join('  '.join(str(cell).ljust(24) for cell in line).rstrip() for line in [header, *lines]))
     print(f'results: {workdir / "results.json"}\nreport: {workdir / "report.html"}')
 
 
-def rows(results):
+def rows(results: Mapping[str, Any]) -> tuple[list[str], list[list[str]]]:
     """(header, rows): a method a row, mean ± standard error over splits."""
     header = ['method', f'test {results["measure"]}', 'mean over tasks', 'seconds']
     return header, [[name, _format(record['test']), _format(record['test_by_task']), f'{record["seconds"]:.0f}']
@@ -52,7 +56,7 @@ def _format(values):
     return f'{np.mean(values):.4f}{error}'
 
 
-def write_report(workdir, results):
+def write_report(workdir: pathlib.Path, results: Mapping[str, Any]) -> None:
     """report.html: the table, and W where a method has one."""
     page = Page('Multi-task learning', f'{len(results["names"])} tasks, {len(results["seeds"])} splits')
     page.section('Scores')
@@ -60,7 +64,7 @@ def write_report(workdir, results):
               'method are chosen on validation rows, and the choice is scored once.')
     header, lines = rows(results)
     page.table(lines, header)
-    page.section('Who learns from whom')
+    page.section('Weights between tasks')
     page.text('W of the first split: weight of one example of the task in the column in the likelihood of the task in the row, whose own '
               'examples weigh 1.')
     for name, record in results['methods'].items():
@@ -78,7 +82,7 @@ def _mixture(weights, names):
     others = weights[~np.eye(len(weights), dtype=bool)]
     image = axes.imshow(weights, vmin=0, vmax=max(float(others.max()), 1e-9), cmap='Blues', interpolation='nearest')
     figure.colorbar(image, ax=axes, shrink=0.8)
-    if len(names) <= WIDEST:
+    if len(names) <= MAX_LABELS:
         axes.set(yticks=range(len(names)), yticklabels=names, xticks=range(len(names)))
         axes.set_xticklabels(names, rotation=90)
     axes.tick_params(labelsize=6)

@@ -1,4 +1,4 @@
-"""Embedded tasks with a known truth: linear tasks in two clusters, and one task like no other."""
+"""Embedded tasks whose truth is defined here: linear tasks in two clusters, and one outlier."""
 import numpy as np
 
 from transfer_jax.experiment.data.domains import Domain, Domains
@@ -6,8 +6,8 @@ from transfer_jax.experiment.data.domains import Domain, Domains
 TASKS, FEATURES, WITHIN = 12, 10, 0.05
 
 
-def truth(seed):
-    """(cluster number [T], heads [T, FEATURES]): two clusters by turns, and the last task, number 2, an outlier of its own.
+def truth(seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """(cluster number [T], heads [T, FEATURES]): tasks of clusters 0 and 1 alternate; the last task is an outlier, number 2.
 
     Entries of the clusters' centres are standard normal, those of the outlier twice as large; within a cluster heads differ by WITHIN.
     """
@@ -17,7 +17,7 @@ def truth(seed):
     return cluster, centres[cluster] + WITHIN * rng.standard_normal((TASKS, FEATURES))
 
 
-def clustered(seed=0, examples=60, noise=1.0):
+def clustered(seed: int = 0, examples: int = 60, noise: float = 1.0) -> Domains:
     """Domains of TASKS linear regressions with `examples` rows each; labels have standard deviation `noise` around their means."""
     rng = np.random.default_rng([seed, 0xDA7A])
     domains = []

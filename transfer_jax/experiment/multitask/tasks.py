@@ -1,8 +1,10 @@
-"""Tasks: T columns of labels over one set of inputs, some of them unknown; and how Domains become tasks."""
+"""Tasks: T columns of labels over one set of inputs, some of them missing; made from Domains or from a matrix of labels."""
 import dataclasses
+from collections.abc import Sequence
 
 import numpy as np
 
+from transfer_jax.experiment.data.domains import Domains
 from transfer_jax.runtime.errors import UserError
 
 
@@ -11,8 +13,8 @@ class Tasks:
     """The data of T tasks.
 
     inputs [n, ...]: float32. labels [n, T]: float32 (regression, all tasks in one unit: they are standardised together) or int32 numbers
-    of classes. mask [n, T]: which labels are known; what stands behind a False is never used. classes: names by number, None for a
-    regression. Raises UserError where a task has no label, a known one is not finite or not a class, or inputs are not finite.
+    of classes. mask [n, T]: True where there is a label; a value under False has no effect. classes: names by number, None for a
+    regression. Raises UserError where a task has no label, a label is not finite or not a class, or inputs are not finite.
     """
     inputs: np.ndarray
     labels: np.ndarray
@@ -34,10 +36,10 @@ class Tasks:
         if not (finite := np.isfinite(self.inputs.reshape(len(self.inputs), -1)).all(1)).all():
             raise UserError(f'drop the {np.count_nonzero(~finite)} inputs that hold NaN or infinity, first row {np.argmin(finite)}')
         if not self.mask.any(0).all():
-            raise UserError(f'task {self.names[np.argmin(self.mask.any(0))]!r} has no known label; leave it out')
+            raise UserError(f'task {self.names[np.argmin(self.mask.any(0))]!r} has no label; leave it out')
 
 
-def from_domains(domains):
+def from_domains(domains: Domains) -> Tasks:
     """Each Domain is a task: its examples have only its own label. Domains of uint8 images become float32."""
     sizes = [len(domain) for domain in domains.domains]
     task = np.repeat(np.arange(len(sizes)), sizes)
@@ -48,7 +50,7 @@ def from_domains(domains):
                  labels=np.where(mask, values[:, None], 0).astype(dtype), mask=mask, names=domains.names, classes=domains.classes)
 
 
-def from_labels(inputs, labels, names):
+def from_labels(inputs: np.ndarray, labels: np.ndarray, names: Sequence[str]) -> Tasks:
     """Multi-label regression: labels [n, T], where NaN is a missing one."""
     labels = np.asarray(labels, np.float32)
     return Tasks(inputs=np.asarray(inputs, np.float32), labels=labels, mask=~np.isnan(labels), names=tuple(names), classes=None)

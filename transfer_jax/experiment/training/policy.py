@@ -1,4 +1,4 @@
-"""Policy: how many samples of each domain may be drawn, and the weight of each; the result of every decision of a method."""
+"""Policy: how many samples of each domain take part in a fit, and the weight of each; every decision of a method is one."""
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -16,31 +16,31 @@ class Policy:
     weights: jax.Array
     quantities: jax.Array
 
-    def total(self):
+    def total(self) -> jax.Array:
         """W [...]: the effective number of samples, in units of the target's."""
         return jnp.sum(self.weights * self.quantities, -1)
 
-    def shares(self):
-        """v_d = w_d n_d / W [..., D]: what part of the loss each domain is."""
+    def shares(self) -> jax.Array:
+        """v_d = w_d n_d / W [..., D]: each domain's part of the loss."""
         return self.weights * self.quantities / self.total()[..., None]
 
-    def sample_count(self):
+    def sample_count(self) -> jax.Array:
         """Samples that take part [...]: sum of n_d where w_d > 0."""
         return jnp.sum(jnp.where(self.weights > 0, self.quantities, 0), -1)
 
 
-def rates(policy, sampling):
-    """q [..., D]: how often a row is drawn from each domain that takes part: by its share of the loss, its size, or all alike.
+def rates(policy: Policy, sampling: str) -> jax.Array:
+    """q [..., D]: the probability that a row is drawn from a domain that takes part: its share of the loss, its size's, or equal.
 
     The row's loss then weighs v / q, so the expected gradient is the same for every q.
     """
-    part = policy.weights * policy.quantities > 0
+    takes_part = policy.weights * policy.quantities > 0
     chances = {'shares': policy.shares(), 'sizes': policy.quantities, 'even': jnp.ones_like(policy.quantities)}[sampling]
-    chances = jnp.where(part, chances, 0)
+    chances = jnp.where(takes_part, chances, 0)
     return chances / jnp.sum(chances, -1, keepdims=True)
 
 
-def steps(policy, *, epochs, batch, min_steps):
-    """[...] int32: `epochs` passes over the samples that take part, at least min_steps."""
+def steps(policy: Policy, *, epochs: float, batch: int, min_steps: int) -> np.ndarray:
+    """[...] int32: steps of `epochs` passes over the samples that take part, at least min_steps."""
     passes = np.ceil(epochs * np.asarray(policy.sample_count()) / batch)
     return np.maximum(passes, min_steps).astype(np.int32)

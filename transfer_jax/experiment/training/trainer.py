@@ -1,6 +1,7 @@
-"""Trainer: many fits side by side as one compiled program; the policy (quantities and weights) is an argument of it."""
+"""Trainer: many fits side by side as one compiled program, of which policy (quantities and weights) and frozen are arguments."""
 import dataclasses
 import functools
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import grain.python as grain
@@ -12,11 +13,12 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from transfer_jax.experiment.data.domains import Domains
 from transfer_jax.experiment.models.model import Model
 from transfer_jax.experiment.training import prepare, step
-from transfer_jax.experiment.training.draws import Pool, draw
+from transfer_jax.experiment.training.draws import Pool, Replicas, draw
+from transfer_jax.experiment.training.policy import Policy
 from transfer_jax.runtime.keys import stream_key
 from transfer_jax.runtime.parallel.mesh import AXES, check_batch
 
-READ_AHEAD = 8  # number of batches gathered ahead, where inputs stay on the host
+READ_AHEAD = 8  # batches that are gathered ahead where inputs stay on the host
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -40,7 +42,7 @@ class Settings:
 class Trainer:
     """The model and the pool of all domains on the mesh's devices, and the programs that train and evaluate on them.
 
-    A pool without inputs is one whose inputs are too large for the devices: rows are gathered from `domains` on the host, ahead of use.
+    A pool without inputs: they are too large for the devices, and rows are gathered from `domains` on the host, ahead of use.
     """
     model: Model
     frozen: Any
@@ -48,24 +50,26 @@ class Trainer:
     domains: Domains
     settings: Settings
     mesh: Mesh
-    compiled_shapes: set = dataclasses.field(default_factory=set)  # shapes of policies; the first segment of a shape compiles its program
+    compiled_shapes: set = dataclasses.field(default_factory=set)  # of policies: the first segment of a shape compiles a program
 
     @property
-    def loss(self):
+    def loss(self) -> Callable[[jax.Array, jax.Array], jax.Array]:
         """The loss [B] of outputs and labels."""
         return step.squared_loss if self.domains.classes is None else step.softmax_loss
 
-    def init_params(self, seeds):
+    def init_params(self, seeds: Sequence[int] | jax.Array) -> Any:
         """Parameters at step 0, [L, ...], of the seeds [L]: the same for every fit of a seed."""
         return jax.vmap(lambda seed: self.model.init(stream_key(seed, 'init'))[0])(jnp.asarray(seeds))
 
-    def advance(self, state, start, replicas, policy, steps, scaling, first_step):
+    def advance(self, state: step.State, start: Any, replicas: Replicas, policy: Policy, steps: jax.Array, scaling: prepare.Scaling,
+                first_step: int) -> tuple[step.State, jax.Array]:
         """(state, mean loss [L]) after settings.segment more steps of every replica; first_step: the number of steps before."""
         if self.pool.inputs is not None:
             return self._segment_on_device(state, start, replicas, policy, steps, scaling)
         losses = []
         for rows, weight, inputs in self._read_batches(replicas, policy, first_step):
-            state, value = self._segment_from_host(state, start, replicas, policy, steps, scaling, self.frozen, rows, weight, inputs)
+            batch = {'inputs': inputs, 'labels': self.pool.labels[rows], 'weight': weight, 'rows': rows}
+            state, value = self._segment_from_host(state, start, replicas, policy, steps, batch, scaling, self.frozen)
             losses.append(value)
         return state, jnp.mean(jnp.stack(losses), 0)
 
@@ -73,7 +77,8 @@ class Trainer:
     def _segment_on_device(self):
         def advance_replica(state, start, replica, policy, steps, scaling, pool, frozen):
             rows, weight = draw(pool, replica, policy, state.step, batch=self.settings.batch, sampling=self.settings.sampling)
-            return self._step(frozen, state, start, replica, policy, steps, scaling, rows, weight, pool.inputs[rows])
+            batch = {'inputs': pool.inputs[rows], 'labels': pool.labels[rows], 'weight': weight, 'rows': rows}
+            return self._step(frozen, state, start, replica, policy, steps, scaling, batch)
 
         def segment(state, start, replicas, policy, steps, scaling, pool, frozen):
             def of_replica(arguments):
@@ -87,14 +92,14 @@ class Trainer:
 
     @functools.cached_property
     def _segment_from_host(self):
-        def segment(state, start, replicas, policy, steps, scaling, frozen, *batch):
-            one = lambda arguments: self._step(frozen, *arguments[:5], scaling, *arguments[5:])
-            return jax.lax.map(one, (state, start, replicas, policy, steps, *batch), batch_size=self.settings.replicas)
+        def segment(state, start, replicas, policy, steps, batch, scaling, frozen):
+            of_replica = lambda arguments: self._step(frozen, *arguments[:-1], scaling, arguments[-1])
+            return jax.lax.map(of_replica, (state, start, replicas, policy, steps, batch), batch_size=self.settings.replicas)
         return jax.jit(segment, donate_argnums=0)
 
-    def _step(self, frozen, state, start, replica, policy, steps, scaling, rows, weight, inputs):
-        batch = self._split({'inputs': inputs, 'labels': self.pool.labels[rows], 'weight': weight, 'rows': rows})
-        apply = lambda params, inputs: self.model.apply(params, frozen, inputs)
+    def _step(self, frozen, state, start, replica, policy, steps, scaling, batch):
+        batch = self._split(batch)
+        apply = lambda trained, inputs: self.model.apply(trained, frozen, inputs)
         return step.train_step(state, batch, start, replica.seed, apply=apply, loss=self.loss, total=policy.total(), steps=steps,
                                prepare=functools.partial(self._prepare, scaling), learning_rate=self.settings.learning_rate,
                                prior=self.settings.prior)
@@ -121,10 +126,10 @@ class Trainer:
 
     @functools.cached_property
     def _draw_rows(self):
-        drawing = functools.partial(draw, batch=self.settings.batch, sampling=self.settings.sampling)
-        return jax.jit(jax.vmap(drawing, (None, 0, 0, None)))
+        draw_one = functools.partial(draw, batch=self.settings.batch, sampling=self.settings.sampling)
+        return jax.jit(jax.vmap(draw_one, (None, 0, 0, None)))
 
-    def gather(self, rows):
+    def gather(self, rows: np.ndarray) -> np.ndarray:
         """Inputs of the pool's rows [...], from the host."""
         out = np.empty((*rows.shape, *self.domains.domains[0].inputs.shape[1:]), self.domains.domains[0].inputs.dtype)
         for domain, start in zip(self.domains.domains, np.asarray(self.pool.starts), strict=True):
@@ -133,7 +138,7 @@ class Trainer:
         return out
 
 
-def make_pool(domains, seed, *, resident):
+def make_pool(domains: Domains, seed: int, *, resident: bool) -> Pool:
     """The Pool of these domains, shuffled by the seed; its inputs stay on the host unless resident."""
     sizes = np.array([len(domain) for domain in domains.domains])
     shuffle = lambda number, size: np.random.default_rng((seed, number)).permutation(size)

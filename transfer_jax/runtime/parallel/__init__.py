@@ -1,1 +1,1 @@
-"""Devices and hosts."""
+"""Devices and hosts: the mesh, shardings, the cores of this process."""

@@ -1,7 +1,7 @@
-"""How many cores this process may use; apart from all that imports JAX, for processes that do without it."""
+"""The number of cores of this process; a module of its own, for processes that do not import JAX."""
 import os
 
 
-def cores():
-    """At least 1; fewer than the machine has where the process is bound to some."""
+def cores() -> int:
+    """The number of cores that this process may use, which may be fewer than the machine has."""
     return len(os.sched_getaffinity(0))

@@ -1,6 +1,8 @@
 """Devices: the mesh (data x fsdp), one sharding rule for every tree, and batches from numpy to global arrays."""
 import os
 import platform
+from collections.abc import Sequence
+from typing import Any
 
 import jax
 import numpy as np
@@ -12,7 +14,7 @@ from transfer_jax.runtime.parallel.cores import cores
 AXES = ('data', 'fsdp')
 
 
-def initialize_distributed():
+def initialize_distributed() -> None:
     """Joins the cluster that the environment describes (a coordinator's address, SLURM, a TPU slice); without one, does nothing.
 
     Must run before anything else touches JAX.
@@ -23,12 +25,12 @@ def initialize_distributed():
         jax.distributed.initialize()
 
 
-def make_mesh(data=-1, fsdp=1, devices=None):
+def make_mesh(data: int = -1, fsdp: int = 1, devices: Sequence[jax.Device] | None = None) -> Mesh:
     """The mesh of data x fsdp devices, axes typed Auto.
 
     Args:
-      data: devices over which only the batch is split; -1 takes all that fsdp leaves.
-      fsdp: devices over which the batch, and parameters too, are split; -1 takes all that data leaves.
+      data: devices over which only the batch is split; -1: all devices over fsdp.
+      fsdp: devices over which batch and parameters are split; -1: all devices over data.
       devices: the devices to use, all of them by default.
 
     Raises:
@@ -45,15 +47,15 @@ def make_mesh(data=-1, fsdp=1, devices=None):
     return Mesh(np.asarray(devices).reshape(shape), AXES, axis_types=(AxisType.Auto,) * 2)
 
 
-def shard_tree(abstract, mesh, min_size=2**18):
-    """The sharding of a whole tree (parameters, optimizer state, averages): what init, step and restore all use.
+def shard_tree(abstract: Any, mesh: Mesh, min_size: int = 2**18) -> Any:
+    """The sharding of a whole tree (parameters, optimizer state, averages), the same for init, step and restore.
 
-    A leaf of at least min_size elements is split on its largest axis that the mesh's fsdp divides (the last one of equals); smaller
-    leaves, and those without such an axis, are whole on every device.
+    A leaf of at least min_size elements is split on its largest axis that the mesh's fsdp divides (of equal ones the last); smaller
+    leaves, and leaves without such an axis, are replicated.
 
     Args:
       abstract: any pytree whose leaves have a shape (arrays or jax.ShapeDtypeStruct).
-      mesh: what make_mesh returned.
+      mesh: of make_mesh.
 
     Returns:
       The same tree with a NamedSharding for each leaf.
@@ -69,17 +71,17 @@ def _spec(shape, parts, min_size):
     return PartitionSpec(*('fsdp' if axis == best else None for axis in range(best + 1)))
 
 
-def replicated(mesh):
-    """The sharding of what every device holds whole."""
+def replicated(mesh: Mesh) -> NamedSharding:
+    """The sharding of an array that every device holds whole."""
     return NamedSharding(mesh, PartitionSpec())
 
 
-def batch_sharding(mesh):
-    """The sharding of a batch: its leading axis over all devices, fsdp's as well."""
+def batch_sharding(mesh: Mesh) -> NamedSharding:
+    """The sharding of a batch: its leading axis over all devices, on both axes of the mesh."""
     return NamedSharding(mesh, PartitionSpec(AXES))
 
 
-def check_batch(size, mesh):
+def check_batch(size: int, mesh: Mesh) -> None:
     """Raises UserError where a global batch of this size does not divide over the mesh's devices."""
     if size % mesh.size:
         below = size - size % mesh.size
@@ -87,7 +89,7 @@ def check_batch(size, mesh):
         raise UserError(f'a batch of {size} does not divide over {mesh.size} devices; take {near}')
 
 
-def to_global(batch, mesh):
+def to_global(batch: Any, mesh: Mesh) -> Any:
     """The batch as global arrays, split by batch_sharding.
 
     Args:
@@ -102,7 +104,7 @@ def to_global(batch, mesh):
     return jax.tree.map(lambda rows: jax.make_array_from_process_local_data(sharding, np.asarray(rows)), batch)
 
 
-def machine_line():
+def machine_line() -> str:
     """Cores, devices and versions, in one line, for the figures of benchmarks."""
     return (f'{cores()} cores, {jax.device_count()} x {jax.devices()[0].device_kind}, Python {platform.python_version()}, '
             f'jax {jax.__version__}')

@@ -1,4 +1,4 @@
-"""Array files, written by the libraries that own the formats, come back equal; real ones are what their description says."""
+"""Array files, written by the libraries that own the formats, come back equal; real ones match their description."""
 import pathlib
 
 import cv2
@@ -47,7 +47,7 @@ def assert_whole(domains, names):
         assert_is(domain, X[D == number], [0, 1, 2] * 2)
 
 
-def test_an_npz_is_split_by_its_domains_and_what_is_not_asked_for_is_left_alone(tmp_path):
+def test_an_npz_is_split_by_its_domains_and_other_fields_are_ignored(tmp_path):
     np.savez(tmp_path / 'a.npz', x=X, y=Y, d=D, more=np.zeros((3, 3)))
     assert_whole(load(tmp_path / 'a.npz'), ('0', '1'))
     np.savez(tmp_path / 'b.npz', f=X.astype(np.float64), t=Y.astype(np.uint8), who=D, domains=['p', 'o'])
@@ -117,17 +117,17 @@ def test_digits_five_as_its_mat_files_lie_in_a_folder(tmp_path):
     digits = np.arange(10)
     colour, wide, grey = images(20, 28, 28, 3), images(20, 32, 32, 3), images(20, 28, 28)
     column = digits[:, None]
-    coded = {f'label_{split}': np.eye(10) for split in ('train', 'test')}
+    codes = {f'label_{split}': np.eye(10) for split in ('train', 'test')}
     usps = np.empty((2, 2), object)
     for row in range(2):
         usps[row, 0], usps[row, 1] = grey[10 * row:][:10, None] / 255, column
-    written = {'mnist_data': {'train_28': grey[:10, ..., None], 'test_28': grey[10:, ..., None], 'train_32': wide, **coded},
-               'mnistm_with_label': {'train': colour[:10], 'test': colour[10:], **coded},
+    save_file = {'mnist_data': {'train_28': grey[:10, ..., None], 'test_28': grey[10:, ..., None], 'train_32': wide, **codes},
+               'mnistm_with_label': {'train': colour[:10], 'test': colour[10:], **codes},
                'svhn_train_32x32': {'X': np.moveaxis(wide[:10], 0, 3), 'y': np.array([10, *digits[1:]])[:, None]},
                'svhn_test_32x32': {'X': np.moveaxis(wide[10:], 0, 3), 'y': np.array([10, *digits[1:]])[:, None]},
                'syn_number': {'train_data': wide[:10], 'test_data': wide[10:], 'train_label': column, 'test_label': column},
                'usps_28x28': {'dataset': usps}}
-    for stem, fields in written.items():
+    for stem, fields in save_file.items():
         scipy.io.savemat(tmp_path / f'{stem}.mat', fields)
     domains = load(tmp_path, image_size=28, channels=1)
     assert domains.names == ('mnist', 'mnistm', 'svhn', 'syn', 'usps') and domains.classes == tuple('0123456789')

@@ -17,7 +17,7 @@ X, Y, D = np.arange(12.0).reshape(6, 2), np.array([0, 1] * 3), np.repeat(['p', '
 GOOD = {'x': X, 'y': Y, 'd': D}
 
 
-def says(path, *words, **keys):
+def assert_refused(path, *words, **keys):
     """The one line that load answers with; every word is in it."""
     with pytest.raises(UserError) as error:
         load(path, **keys)
@@ -58,70 +58,70 @@ def npz(tmp_path):
     ({'x': np.array([None] * 6)}, ['a.npz cannot be read', 'restore it'], {}),
 ])
 def test_fields_of_a_file(npz, changed, words, keys):
-    says(npz(**changed), *words, **keys)
+    assert_refused(npz(**changed), *words, **keys)
 
 
 def test_classes_that_only_one_of_several_sources_has(tmp_path):
     for name, kinds in (('sketch', 'zebr'), ('real', 'zebra'), ('clipart', 'zebra')):
         np.savez(tmp_path / f'{name}.npz', x=X[:2], y=['ant', kinds])
-    says(tmp_path, "domain 'sketch' has the class 'zebr' that no other has", "domain 'sketch' has no class 'zebra'")
+    assert_refused(tmp_path, "domain 'sketch' has the class 'zebr' that no other has", "domain 'sketch' has no class 'zebra'")
 
 
-def test_files_that_are_not_what_their_names_say(tmp_path):
+def test_files_of_another_format_than_their_names(tmp_path):
     for suffix in ('npz', 'mat', 'parquet', 'svm'):
         path = tmp_path / f'a.{suffix}'
         path.write_text('this is no array file')
-        says(path, f'a.{suffix} cannot be read', 'restore it')
+        assert_refused(path, f'a.{suffix} cannot be read', 'restore it')
     np.savez(tmp_path / 'a.npz', **GOOD)
     (tmp_path / 'a.npz').write_bytes((tmp_path / 'a.npz').read_bytes()[:200])
-    says(tmp_path / 'a.npz', 'a.npz cannot be read')
+    assert_refused(tmp_path / 'a.npz', 'a.npz cannot be read')
 
 
-def test_a_matlab_7_3_file_is_told_how_to_be_converted(tmp_path):
+def test_the_message_about_a_matlab_7_3_file_says_how_to_convert_it(tmp_path):
     header = b'MATLAB 7.3 MAT-file, Platform: GLNXA64'.ljust(124) + struct.pack('<H', 0x0200) + b'IM'
     (tmp_path / 'a.mat').write_bytes(header + bytes(400))
-    says(tmp_path / 'a.mat', 'a.mat is a MATLAB 7.3 file', "'-v7'")
+    assert_refused(tmp_path / 'a.mat', 'a.mat is a MATLAB 7.3 file', "'-v7'")
 
 
 def test_parquet_with_ragged_or_missing_features(tmp_path):
     path = tmp_path / 'a.parquet'
     pa.parquet.write_table(pa.table({'x': [[1.0, 2.0], [3.0], [4.0, 5.0]], 'y': [0, 1, 0]}), path)
-    says(path, 'a.parquet: row 1 has 1 features, row 0 has 2', domain=None)
+    assert_refused(path, 'a.parquet: row 1 has 1 features, row 0 has 2', domain=None)
     pa.parquet.write_table(pa.table({'x1': [1.0, None, 2.0], 'y': [0, 1, 0]}), path)
-    says(path, 'a.parquet: 1 rows hold NaN or infinity, first row 1, feature 0', domain=None)
-    says(path, "no field 'q' (config.data.features); it has x1, y", domain=None, features='q')
+    assert_refused(path, 'a.parquet: 1 rows hold NaN or infinity, first row 1, feature 0', domain=None)
+    assert_refused(path, "no field 'q' (config.data.features); it has x1, y", domain=None, features='q')
     pa.parquet.write_table(pa.table({'x': [1.0, 2.0], 'y': ['a', None]}), path)
-    says(path, 'a.parquet: the label of row 1 is missing', domain=None)
+    assert_refused(path, 'a.parquet: the label of row 1 is missing', domain=None)
 
 
 def test_paths(tmp_path):
     np.savez(tmp_path / 'a.npz', **GOOD)
     (tmp_path / 'table.csv').write_text('1,2')
     (tmp_path / 'empty').mkdir()
-    says(tmp_path / 'none', 'config.data.path: there is no file or folder', 'none')
-    says(tmp_path / 'table.csv', "table.csv has the extension '.csv'; array files are .npz, .mat")
-    says(tmp_path / 'empty', 'empty', 'holds no folders of images and no array files')
-    says(f'a={tmp_path}/a.npz,b', "'b' is not name=path")
-    says(f'a={tmp_path}/a.npz,a={tmp_path}/a.npz', "names 'a' twice")
-    says(f'a={tmp_path}/a.npz,b={tmp_path}/empty', 'names files and folders')
-    says(f'a={tmp_path}/a.npz', "a.npz has a field 'd' (config.data.domain), and of several files each is one domain")
-    says(tmp_path / 'a.npz', "config.data.format = 'folders'", 'names array files', format='folders')
-    says(tmp_path / 'a.npz', "config.data.image_size = 'big'; allowed: an integer, at least 1, or None", image_size='big')
-    says(tmp_path / 'a.npz', 'config.data.channels = 2; allowed: 1 or 3, or None', channels=2)
-    says(tmp_path / 'a.npz', 'config.data.colour = 1: there is no such key', colour=1)
+    assert_refused(tmp_path / 'none', 'config.data.path: there is no file or folder', 'none')
+    assert_refused(tmp_path / 'table.csv', "table.csv has the extension '.csv'; array files are .npz, .mat")
+    assert_refused(tmp_path / 'empty', 'empty', 'holds no folders of images and no array files')
+    assert_refused(f'a={tmp_path}/a.npz,b', "'b' is not name=path")
+    assert_refused(f'a={tmp_path}/a.npz,a={tmp_path}/a.npz', "names 'a' twice")
+    assert_refused(f'a={tmp_path}/a.npz,b={tmp_path}/empty', 'names files and folders')
+    assert_refused(f'a={tmp_path}/a.npz', "a.npz has a field 'd' (config.data.domain), and of several files each is one domain")
+    assert_refused(tmp_path / 'a.npz', "config.data.format = 'folders'", 'names array files', format='folders')
+    assert_refused(tmp_path / 'a.npz', "config.data.image_size = 'big'; allowed: an integer, at least 1, or None", image_size='big')
+    assert_refused(tmp_path / 'a.npz', 'config.data.channels = 2; allowed: 1 or 3, or None', channels=2)
+    assert_refused(tmp_path / 'a.npz', 'config.data.colour = 1: there is no such key', colour=1)
 
 
 def test_domains_that_do_not_go_together(tmp_path):
     for name, width in (('a', 2), ('b', 3)):
         np.savez(tmp_path / f'{name}.npz', x=np.ones((4, width)), y=[0, 1] * 2)
-    says(tmp_path, "domain 'b' has inputs of shape (3,), domain 'a' of (2,)")
+    assert_refused(tmp_path, "domain 'b' has inputs of shape (3,), domain 'a' of (2,)")
     with pytest.raises(UserError, match="there is no domain 'c'; there are a"):
         load(f'a={tmp_path}/a.npz')['c']
     (tmp_path / 'a.mat').touch()
-    says(tmp_path, "two files of the name 'a'")
+    assert_refused(tmp_path, "two files of the name 'a'")
 
 
-def test_what_the_type_itself_refuses():
+def test_domains_refuse_bad_values():
     domain = lambda **changed: Domain(**{'name': 'a', 'inputs': np.ones((2, 3), np.float32), 'labels': np.array([0, 1])} | changed)
     for bad, word in ((domain(labels=np.array([0, 2])), 'the label of row 1 is 2; 2 classes are numbered 0 to 1'),
                       (domain(inputs=np.full((2, 3), np.nan, np.float32)), '2 rows hold NaN'), (domain(labels=np.zeros(0)), 'is empty')):
@@ -134,12 +134,12 @@ def test_cells_that_do_not_fit(tmp_path):
     cells[0] = np.ones((3, 2)), np.ones((4, 2))
     keys = {'features': 'X', 'labels': 'Y', 'task': 'regression'}
     scipy.io.savemat(tmp_path / 'a.mat', {'X': cells, 'Y': np.ones(2)})
-    says(tmp_path / 'a.mat', 'features are 2 cells and labels 2; give each task a cell in both', **keys)
+    assert_refused(tmp_path / 'a.mat', 'features are 2 cells and labels 2; give each task a cell in both', **keys)
     labels = cells.copy()
     labels[0] = np.ones((3, 1)), np.ones((3, 1))
     scipy.io.savemat(tmp_path / 'a.mat', {'X': cells, 'Y': labels})
-    says(tmp_path / 'a.mat', 'a.mat, task 2: 4 rows of features for 3 labels', **keys)
-    says(f'one={tmp_path}/a.mat', 'holds 2 cells, and each is a domain', **keys)
+    assert_refused(tmp_path / 'a.mat', 'a.mat, task 2: 4 rows of features for 3 labels', **keys)
+    assert_refused(f'one={tmp_path}/a.mat', 'holds 2 cells, and each is a domain', **keys)
 
 
 @pytest.fixture
@@ -157,30 +157,30 @@ def test_images_that_cannot_be_read(tree, tmp_path):
     keys = {'image_size': 4, 'channels': 3, 'cache': str(tmp_path / 'cache')}
     for k in range(2):
         (tree / 'b' / 'dog' / f'{k}.png').write_text('no image')
-    says(tree, "domain 'b': 1 or more of 8 images cannot be read", 'max_skipped_fraction = 0.1', 'dog/0.png: no image', **keys)
+    assert_refused(tree, "domain 'b': 1 or more of 8 images cannot be read", 'max_skipped_fraction = 0.1', 'dog/0.png: no image', **keys)
     allowed = load(tree, max_skipped_fraction=0.25, **keys)
     assert len(allowed['b']) == 6 and len(allowed.skipped) == 2
-    says(tree, "domain 'b': 2 or more of 8", **keys)  # out of the cache as well
+    assert_refused(tree, "domain 'b': 2 or more of 8", **keys)  # out of the cache as well
     for path in (tree / 'a').rglob('*.png'):
         path.write_bytes(b'')
-    says(tree, "domain 'a': none of its 8 images can be read", 'empty', **keys | {'max_skipped_fraction': 1.0})
+    assert_refused(tree, "domain 'a': none of its 8 images can be read", 'empty', **keys | {'max_skipped_fraction': 1.0})
 
 
 def test_folders_of_images(tree, tmp_path, monkeypatch):
     keys = {'image_size': 4, 'channels': 3, 'cache': str(tmp_path / 'cache')}
-    says(tree, 'config.data.image_size = None; image files need one', channels=3)
-    says(tree, 'config.data.channels = None', image_size=4)
-    says(tree, "config.data.task = 'regression', and folders of images have classes", task='regression', **keys)
-    says(f'a={tree}/a', "config.data.format = 'arrays'", 'names folders of images', format='arrays', **keys)
-    says(tree / 'a', "domain 'cat': ", 'holds no folders of classes with images in them', **keys)
+    assert_refused(tree, 'config.data.image_size = None; image files need one', channels=3)
+    assert_refused(tree, 'config.data.channels = None', image_size=4)
+    assert_refused(tree, "config.data.task = 'regression', and folders of images have classes", task='regression', **keys)
+    assert_refused(f'a={tree}/a', "config.data.format = 'arrays'", 'names folders of images', format='arrays', **keys)
+    assert_refused(tree / 'a', "domain 'cat': ", 'holds no folders of classes with images in them', **keys)
     (tree / 'empty').mkdir()
-    says(tree, "domain 'empty': ", 'holds no folders of classes', **keys)
+    assert_refused(tree, "domain 'empty': ", 'holds no folders of classes', **keys)
     (tree / 'empty').rmdir()
     monkeypatch.setattr(decode.shutil, 'disk_usage', lambda path: type('Usage', (), {'free': 100}))
-    says(tree, '8 decoded images of 4 x 4 take 0.0 GB', 'config.data.cache', **keys)
+    assert_refused(tree, '8 decoded images of 4 x 4 take 0.0 GB', 'config.data.cache', **keys)
     monkeypatch.undo()
     (tmp_path / 'file').touch()
-    says(tree, 'file', 'exists', **keys | {'cache': str(tmp_path / 'file')})
+    assert_refused(tree, 'file', 'exists', **keys | {'cache': str(tmp_path / 'file')})
 
 
 @pytest.mark.parametrize(('lines', 'words'), [
@@ -192,4 +192,4 @@ def test_folders_of_images(tree, tmp_path, monkeypatch):
 ])
 def test_lists_that_are_wrong(tree, tmp_path, lines, words):
     (tree / 'a_train.txt').write_text(lines)
-    says(tree, *words, image_size=4, channels=3, cache=str(tmp_path / 'cache'))
+    assert_refused(tree, *words, image_size=4, channels=3, cache=str(tmp_path / 'cache'))

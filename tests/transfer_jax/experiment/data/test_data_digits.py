@@ -49,7 +49,7 @@ def test_a_seed_gives_one_set_and_another_seed_another(digits):
 
 @pytest.mark.parametrize(('name', 'undo', 'rate'), [
     ('noisy', lambda x, y: (x, y), 0.8), ('inverted', lambda x, y: (255 - x, y), 0.95), ('swapped', lambda x, y: (x, (y - 1) % 10), 0.95)])
-def test_who_can_read_print_can_read_what_was_made_of_it(digits, name, undo, rate):
+def test_a_model_of_print_reads_its_variants(digits, name, undo, rate):
     images, labels = undo(digits[name].inputs, digits[name].labels)
     assert reader(digits['print'].inputs, digits['print'].labels).score(flat(images), labels) > rate
 
@@ -58,8 +58,8 @@ def test_turned_digits_are_turned(digits):
     """The spectrum of a picture turns with it, and does not mind where in the picture the digit is."""
     spectrum = lambda image: np.abs(np.fft.fft2(image.astype(float)))
     for digit in range(10):
-        upright, turned = (draw(np.random.default_rng(digit), digit, angle) for angle in (0, np.pi / 2))
-        assert np.corrcoef(spectrum(np.rot90(upright)).ravel(), spectrum(turned).ravel())[0, 1] > 0.95
+        upright, rotation = (draw(np.random.default_rng(digit), digit, angle) for angle in (0, np.pi / 2))
+        assert np.corrcoef(spectrum(np.rot90(upright)).ravel(), spectrum(rotation).ravel())[0, 1] > 0.95
     print_reader = reader(digits['print'].inputs, digits['print'].labels)
     assert 0.2 < print_reader.score(flat(digits['rotated'].inputs), digits['rotated'].labels) < 0.7
 
@@ -78,13 +78,13 @@ def test_print_helps_five_shots_of_scan_and_swapped_harms_them(digits):
             weights = np.repeat([1.0, 0.05], [50, len(more[1])])
             model = reader(images, np.concatenate([scan.labels[split.train], more[1]]), weights)
             scores.append(model.score(flat(scan.inputs[split.test]), scan.labels[split.test]))
-    alone, helped, harmed = (np.mean(scores) for scores in score.values())
-    assert helped > alone + 0.01 and harmed < alone - 0.05
+    alone, good, bad = (np.mean(scores) for scores in score.values())
+    assert good > alone + 0.01 and bad < alone - 0.05
 
 
-def test_they_are_what_a_config_without_a_path_gets(digits):
-    loaded = load(None, max_per_domain=200, image_size=8, channels=3)
-    assert loaded.names == NAMES and loaded.classes == digits.classes and all(d.inputs.shape == (200, 8, 8, 3) for d in loaded.domains)
+def test_a_config_without_a_path_gets_the_digits(digits):
+    few = load(None, max_per_domain=200, image_size=8, channels=3)
+    assert few.names == NAMES and few.classes == digits.classes and all(d.inputs.shape == (200, 8, 8, 3) for d in few.domains)
     whole = load(None)
     assert all(np.array_equal(a.inputs, b.inputs) and np.array_equal(a.labels, b.labels)
                for a, b in zip(whole.domains, digits.domains, strict=True))

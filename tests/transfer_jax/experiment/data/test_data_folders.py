@@ -1,4 +1,4 @@
-"""Folders of images as people have them, written by OpenCV: what is found, how it is decoded, and that it is decoded once."""
+"""Folders of images in their usual layouts, written by OpenCV: paths and classes, and images that are decoded once."""
 import os
 import shutil
 import struct
@@ -47,7 +47,7 @@ def read(root, **keys):
 
 
 @pytest.mark.parametrize(('between', 'suffix'), [('', 'png'), ('images', 'PNG'), ('train', 'bmp')])
-def test_domains_of_classes_of_files_become_what_opencv_reads(tmp_path, between, suffix):
+def test_images_equal_those_that_opencv_reads(tmp_path, between, suffix):
     root = tree(tmp_path / 'data', between, suffix)
     (root / 'README.txt').write_text('')
     (root / 'Art' / '.DS_Store').write_text('')
@@ -60,7 +60,7 @@ def test_domains_of_classes_of_files_become_what_opencv_reads(tmp_path, between,
         assert np.array_equal(domain.inputs, expected) and isinstance(domain.inputs, np.memmap)
 
 
-def test_train_and_test_folders_are_taken_together_and_names_may_be_given(tmp_path):
+def test_train_and_test_folders_are_joined_and_domains_can_be_named(tmp_path):
     tree(tmp_path / 'data', 'train', domains=['a'])
     tree(tmp_path / 'data', 'val', domains=['a'], each=2)
     tree(tmp_path / 'more', domains=['x'])
@@ -68,7 +68,7 @@ def test_train_and_test_folders_are_taken_together_and_names_may_be_given(tmp_pa
     assert domains.names == ('first', 'second') and [len(d) for d in domains.domains] == [10, 6]
 
 
-def test_lists_beside_the_domains_say_what_belongs(tmp_path):
+def test_lists_beside_the_domains_select_files(tmp_path):
     root = tree(tmp_path / 'data', domains=['real', 'real_big'])
     (root / 'real_train.txt').write_text('real/Bike/00002.png 7\n\nreal/Alarm_Clock/00000.png 3\n')
     (root / 'real_test.txt').write_text('real/Bike/00001.png 7\n')
@@ -89,7 +89,7 @@ def test_digits_with_files_of_labels(tmp_path):
     assert sorted(domains['usps'].labels.tolist()) == [0, 0, 1, 1, 2]
 
 
-def test_classes_that_differ_are_told_by_name_or_left_out_with_counts(tmp_path):
+def test_classes_that_differ_are_named_or_left_out_with_counts(tmp_path):
     root = tree(tmp_path / 'data', domains=['a', 'b', 'c'])
     shutil.move(root / 'b' / 'Bike', root / 'b' / 'Bkie')
     with pytest.raises(UserError) as error:
@@ -116,15 +116,15 @@ def test_a_second_run_decodes_nothing_and_another_size_or_file_does(tmp_path, mo
 
 def test_a_run_killed_half_way_leaves_nothing_that_passes_for_a_cache(tmp_path, monkeypatch):
     root = tree(tmp_path / 'data')
-    write_bad = decode._hold_threshold
+    write_bad = decode._check_threshold
     (root / 'Art' / 'Bike' / '00001.png').write_text('no image')
-    def interrupted(*arguments):
+    def interrupt(*arguments):
         raise KeyboardInterrupt  # at the first bad file
-    monkeypatch.setattr(decode, '_hold_threshold', interrupted)
+    monkeypatch.setattr(decode, '_check_threshold', interrupt)
     with pytest.raises(KeyboardInterrupt):
         read(root)
     assert list((tmp_path / 'data-cache').iterdir()) == []
-    monkeypatch.setattr(decode, '_hold_threshold', write_bad)
+    monkeypatch.setattr(decode, '_check_threshold', write_bad)
     assert len(read(root, max_skipped_fraction=0.5)['Art']) == 5
 
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from transfer_jax.experiment.data.splits import PARTS, Split, host_rng, k_shot, load_splits, save_splits, stratified
+from transfer_jax.experiment.data.splits import PARTS, Split, host_rng, k_shot, load_splits, save_splits, stratified_rows
 from transfer_jax.runtime.errors import UserError
 
 NAMES = ('ant', 'bee', 'cow', 'dog')
@@ -34,8 +34,8 @@ def test_every_class_has_its_shots_and_no_row_is_used_twice(counts, shots, valid
     assert len(set(rows.tolist())) == len(rows) and rows.min() >= 0 and rows.max() < len(labels)
     assert np.bincount(labels[split.train]).tolist() == [shots] * 4
     assert np.bincount(labels[split.validation], minlength=4).tolist() == [validation] * 4
-    left = len(labels) - 4 * (shots + validation)
-    assert len(split.test) == (left if test is None else min(test, left))
+    rest = len(labels) - 4 * (shots + validation)
+    assert len(split.test) == (rest if test is None else min(test, rest))
     assert all((np.diff(part) > 0).all() for part in parts(split))
 
 
@@ -43,7 +43,7 @@ def test_every_class_has_its_shots_and_no_row_is_used_twice(counts, shots, valid
 @given(st.lists(st.integers(1, 30), min_size=1, max_size=8), st.integers(0, 250))
 def test_a_stratified_draw_is_within_one_row_of_every_share(counts, size):
     labels = labels_of(counts)
-    rows = stratified(labels, size, np.random.default_rng(0))
+    rows = stratified_rows(labels, size, np.random.default_rng(0))
     size = min(size, len(labels))
     assert len(set(rows.tolist())) == len(rows) == size
     for kind, count in enumerate(counts):
@@ -60,11 +60,11 @@ def test_a_seed_gives_one_split_and_another_seed_another():
 
 def test_every_row_is_as_likely_to_be_drawn():
     labels = labels_of([10, 30])
-    drawn = np.zeros(40)
+    draws = np.zeros(40)
     for seed in range(300):
-        drawn[k_shot(labels, shots=5, validation=0, test=0, seed=seed, classes=NAMES[:2]).train] += 1
+        draws[k_shot(labels, shots=5, validation=0, test=0, seed=seed, classes=NAMES[:2]).train] += 1
     expected = np.where(labels == 0, 150, 50)
-    assert np.sum((drawn - expected)**2 / (expected * (1 - expected / 300))) < 38 + 4 * math.sqrt(2 * 38)  # chi-square, two constraints
+    assert np.sum((draws - expected)**2 / (expected * (1 - expected / 300))) < 38 + 4 * math.sqrt(2 * 38)  # chi-square, two constraints
 
 
 def test_a_regression_counts_rows_in_all():
@@ -77,15 +77,15 @@ def test_one_shot_without_validation_is_enough():
     assert [len(part) for part in parts(split)] == [4, 0, 4]
 
 
-@pytest.mark.parametrize(('labels', 'classes', 'says'), [
+@pytest.mark.parametrize(('labels', 'classes', 'message'), [
     (labels_of([9, 9, 3, 9]), NAMES, "class 'cow' of the target has 3 examples, and 3 to train on + 1 to validate on are wanted"),
     (labels_of([9, 9, 9]), NAMES, "class 'dog' of the target has 0 examples"),
     (np.zeros(1, np.int32), NAMES, "class 'ant' of the target has 1 examples"),
     (np.zeros(1, np.float32), None, 'the target has 1 examples, and 3 to train on'),
     (labels_of([4] * 4), NAMES, 'none is left to test on'),
 ])
-def test_a_target_that_is_too_small_is_told_by_name(labels, classes, says):
-    with pytest.raises(UserError, match=says.replace('+', r'\+')) as error:
+def test_a_target_that_is_too_small_is_named(labels, classes, message):
+    with pytest.raises(UserError, match=message.replace('+', r'\+')) as error:
         k_shot(labels, shots=3, validation=1, test=None, seed=0, classes=classes)
     assert '\n' not in str(error.value)
 

@@ -14,7 +14,7 @@ from transfer_jax.experiment.models.build import ModelConfig, build
 from transfer_jax.fisher import fisher_gram
 from transfer_jax.runtime.errors import UserError
 from transfer_jax.runtime.keys import stream_key
-from transfer_jax.runtime.trees import named_leaves
+from transfer_jax.runtime.tensors import named_leaves
 
 CASES = {  # config, shape of an input
     'linear': (ModelConfig(kind='linear'), (5,)),
@@ -29,7 +29,7 @@ EVERY = pytest.mark.parametrize('case', CASES)
 
 
 @functools.cache
-def made(case):
+def make_model(case):
     """(model of three outputs, compiled, trained away from where it starts, frozen, four inputs)."""
     config, shape = CASES[case]
     model = build(config, shape, 3)
@@ -41,7 +41,7 @@ def made(case):
 
 @EVERY
 def test_every_leaf_and_output_is_float32(case):
-    model, trained, frozen, x = made(case)
+    model, trained, frozen, x = make_model(case)
     y, features = model.apply(trained, frozen, x), model.features(trained, frozen, x)
     assert {leaf.dtype for leaf in jax.tree.leaves((trained, frozen, y, features))} == {jnp.dtype('float32')}
     assert y.shape == (4, 3) and features.ndim == 2 and np.isfinite(y).all()
@@ -49,24 +49,24 @@ def test_every_leaf_and_output_is_float32(case):
 
 @EVERY
 def test_the_head_is_linear_in_the_features(case):
-    model, trained, frozen, x = made(case)
+    model, trained, frozen, x = make_model(case)
     head = {**trained, **frozen}['head']
-    wanted = np.asarray(model.features(trained, frozen, x)) @ np.asarray(head['kernel']) + np.asarray(head['bias'])
-    np.testing.assert_allclose(model.apply(trained, frozen, x), wanted, rtol=1e-5, atol=1e-5)
+    reference = np.asarray(model.features(trained, frozen, x)) @ np.asarray(head['kernel']) + np.asarray(head['bias'])
+    np.testing.assert_allclose(model.apply(trained, frozen, x), reference, rtol=1e-5, atol=1e-5)
 
 
 @EVERY
 def test_no_row_has_a_say_in_another(case):
-    model, trained, frozen, x = made(case)
-    changed = np.where(np.arange(4).reshape(4, *[1] * (x.ndim - 1)) == 2, -3 * x, x)
-    y, other = (np.asarray(model.apply(trained, frozen, inputs)) for inputs in (x, changed))
+    model, trained, frozen, x = make_model(case)
+    variant = np.where(np.arange(4).reshape(4, *[1] * (x.ndim - 1)) == 2, -3 * x, x)
+    y, other = (np.asarray(model.apply(trained, frozen, inputs)) for inputs in (x, variant))
     np.testing.assert_array_equal(np.delete(y, 2, 0), np.delete(other, 2, 0))
     assert np.abs(y[2] - other[2]).max() > 1e-3
 
 
 @pytest.mark.parametrize('case', ['linear', 'mlp', 'convnet', 'head of an mlp'])
 def test_many_seeds_at_once_are_the_seeds_one_by_one(case):
-    model, _, _, x = made(case)
+    model, _, _, x = make_model(case)
     keys = jax.vmap(lambda s: stream_key(s, 'init'))(jnp.arange(3))
     many = jax.jit(jax.vmap(model.init))(keys)
     one = model.init(keys[2])
@@ -78,30 +78,30 @@ def test_many_seeds_at_once_are_the_seeds_one_by_one(case):
 
 @EVERY
 def test_every_trained_leaf_gets_a_gradient(case):
-    model, trained, frozen, x = made(case)
+    model, trained, frozen, x = make_model(case)
     grads = jax.jit(jax.grad(lambda p: jnp.sum(jnp.square(model.apply(p, frozen, x)))))(trained)
     assert min(np.abs(g).max() for g in jax.tree.leaves(grads)) > 0
 
 
-def test_the_head_alone_is_trained_where_that_is_asked():
-    _, trained, frozen, _ = made('head of an mlp')
+def test_the_head_alone_is_trained_if_trainable_is_head():
+    _, trained, frozen, _ = make_model('head of an mlp')
     assert trained.keys() == {'head'} and frozen.keys() == {'layers'}
 
 
 def test_a_linear_model_starts_at_zero_and_is_softmax_regression():
-    model, trained, frozen, x = made('linear')
+    model, trained, frozen, x = make_model('linear')
     start, _ = model.init(stream_key(1, 'init'))
     assert not any(np.any(leaf) for leaf in jax.tree.leaves(start)) and frozen == {}
     np.testing.assert_array_equal(model.features(trained, frozen, x), x)
     labels = np.array([0, 2, 1, 1])
     grad = jax.jit(jax.grad(lambda p: -jnp.sum(np.eye(3, dtype='f')[labels] * jax.nn.log_softmax(model.apply(p, frozen, x)))))(trained)
     p = np.exp(np.asarray(model.apply(trained, frozen, x)))
-    wanted = np.asarray(x).T @ (p / p.sum(1, keepdims=True) - np.eye(3)[labels])  # the score of softmax regression
-    np.testing.assert_allclose(grad['head']['kernel'], wanted, rtol=1e-5, atol=1e-5)
+    reference = np.asarray(x).T @ (p / p.sum(1, keepdims=True) - np.eye(3)[labels])  # the score of softmax regression
+    np.testing.assert_allclose(grad['head']['kernel'], reference, rtol=1e-5, atol=1e-5)
 
 
 def test_an_mlp_is_its_formula():
-    model, trained, frozen, x = made('mlp')
+    model, trained, frozen, x = make_model('mlp')
     y = np.asarray(x)
     for layer in (trained['layers'][0], trained['layers'][1]):
         y = y @ np.asarray(layer['kernel']) + np.asarray(layer['bias'])
@@ -110,16 +110,16 @@ def test_an_mlp_is_its_formula():
 
 
 def test_a_convnet_is_its_formula():
-    model, trained, frozen, x = made('convnet')
+    model, trained, frozen, x = make_model('convnet')
     y = x
     for i in range(3):
-        y = scipy_convolved(y, **trained['layers'][i])
+        y = scipy_convolution(y, **trained['layers'][i])
         b, h, w, c = y.shape
         y = np.maximum(y[:, :h // 2 * 2, :w // 2 * 2].reshape(b, h // 2, 2, w // 2, 2, c).max((2, 4)), 0)
     np.testing.assert_allclose(model.features(trained, frozen, x), y.reshape(4, -1), rtol=1e-4, atol=1e-4)
 
 
-def scipy_convolved(x, kernel, bias):
+def scipy_convolution(x, kernel, bias):
     """Images [B, H, W, C] correlated with a kernel [3, 3, C, O], zeros around."""
     pairs = itertools.product(range(kernel.shape[2]), range(kernel.shape[3]))
     y = np.zeros((*x.shape[:3], kernel.shape[3])) + bias
@@ -130,7 +130,7 @@ def scipy_convolved(x, kernel, bias):
 
 def test_parameter_counts():
     def count(case):
-        return sum(leaf.size for leaf in jax.tree.leaves(made(case)[1]))
+        return sum(leaf.size for leaf in jax.tree.leaves(make_model(case)[1]))
 
     assert count('mlp') == 5 * 7 + 7 + 7 * 6 + 6 + 6 * 3 + 3
     assert count('convnet') == sum(9 * i * o + o for i, o in itertools.pairwise((2, 4, 5, 6))) + 2 * 1 * 6 * 3 + 3
@@ -138,7 +138,7 @@ def test_parameter_counts():
 
 @pytest.mark.parametrize('case', ['mlp', 'convnet', 'head of an mlp'])
 def test_fisher_products_go_through(case):
-    model, trained, frozen, x = made(case)
+    model, trained, frozen, x = make_model(case)
     deltas = jax.tree.map(lambda p: np.stack([p, -2 * p]), trained)
     gram = fisher_gram(lambda p, x: model.apply(p, frozen, x[None])[0], trained, deltas, x)
     gram = np.asarray(gram)
@@ -146,7 +146,7 @@ def test_fisher_products_go_through(case):
     assert gram[0, 0] > 0
 
 
-@pytest.mark.parametrize('changes, said', [
+@pytest.mark.parametrize('changes, message', [
     ({'kind': 'forest'}, r"model.kind is 'forest'; choose one of linear, mlp"),
     ({'trainable': 'none'}, "model.trainable is 'none'"),
     ({'dtype': 'float16'}, "model.dtype is 'float16'"),
@@ -157,18 +157,18 @@ def test_fisher_products_go_through(case):
     ({'kind': 'convnet', 'hidden': (8, 8)}, 'three numbers of channels'),
     ({'kind': 'linear', 'hidden': (), 'dtype': 'bfloat16'}, 'model.dtype is bfloat16'),
 ])
-def test_a_config_that_cannot_be_is_one_line(changes, said):
-    with pytest.raises(UserError, match=said):
+def test_a_config_that_cannot_be_is_one_line(changes, message):
+    with pytest.raises(UserError, match=message):
         ModelConfig(**{'kind': 'mlp', 'hidden': (4,), **changes})
 
 
-@pytest.mark.parametrize('case, shape, outputs, said', [
+@pytest.mark.parametrize('case, shape, outputs, message', [
     ('mlp', (5,), 0, 'a model of 0 outputs'),
     ('mlp', (5, 5), 3, r'inputs have shape \(5, 5\)'),
     ('mlp', (0,), 3, r'inputs have shape \(0,\)'),
     ('convnet', (64,), 3, "model.kind 'convnet' wants images"),
     ('convnet', (16, 6, 1), 3, 'needs 8 x 8 pixels, not 16 x 6'),
 ])
-def test_what_does_not_go_together_is_one_line(case, shape, outputs, said):
-    with pytest.raises(UserError, match=said):
+def test_a_conflict_is_one_line(case, shape, outputs, message):
+    with pytest.raises(UserError, match=message):
         build(CASES[case][0], shape, outputs)

@@ -60,13 +60,13 @@ def assert_same(model, module, ends, shape):
     A gradient jumps where rounding turns a ReLU or a maximum the other way, which one input in many meets; a wrong layout shows in all.
     """
     inputs = [np.random.default_rng(seed).normal(size=(2, *shape)).astype('f') for seed in range(3)]
-    apart = [compared(model, module, ends, x) for x in inputs]
+    apart = [compare(model, module, ends, x) for x in inputs]
     assert max(outputs for outputs, _ in apart) < 1e-5
     for name in ends:
         assert min(gradients[name] for _, gradients in apart) < 1e-4, (name, apart)
 
 
-def compared(model, module, ends, x):
+def compare(model, module, ends, x):
     """(relative distance of the outputs, {end: that of its gradient}) on inputs x."""
     import torch
 
@@ -80,9 +80,9 @@ def compared(model, module, ends, x):
         return jnp.mean(jnp.square(outputs)), outputs
 
     grads, ours = jax.jit(jax.grad(loss, has_aux=True))(trained)
-    wanted = {name: layer.weight.grad.numpy() for name, layer in ends.items()}
-    turned = lambda grad: grad.T if grad.ndim == 2 else grad.transpose(2, 3, 1, 0)
-    gradients = {name: relative(grads[name]['kernel'], turned(grad)) for name, grad in wanted.items()}
+    reference = {name: layer.weight.grad.numpy() for name, layer in ends.items()}
+    nhwc = lambda grad: grad.T if grad.ndim == 2 else grad.transpose(2, 3, 1, 0)
+    gradients = {name: relative(grads[name]['kernel'], nhwc(grad)) for name, grad in reference.items()}
     return relative(ours, theirs.detach().numpy()), gradients
 
 

@@ -1,4 +1,4 @@
-"""Files of weights: both layouts give one model, heads and grids of another size are said, and whatever does not match is one line."""
+"""Files of weights: both layouts give one model, heads and grids of another size give a note, and any mismatch is one line."""
 import functools
 
 import numpy as np
@@ -21,9 +21,9 @@ def vit(outputs=5, grid=GRID):
     return functools.partial(ViT, ViTSizes(dim=12, depth=2, heads=3), (16 * grid[0], 16 * grid[1], 3), outputs, dtype='float32')
 
 
-def refused(state, tmp_path, said):
+def assert_refused(state, tmp_path, message):
     path = saved(state, tmp_path / 'w.npz')
-    with pytest.raises(UserError, match=said) as error:
+    with pytest.raises(UserError, match=message) as error:
         load(path, shapes(vit()), GRID)
     assert path in str(error.value) and '\n' not in str(error.value)
 
@@ -32,10 +32,10 @@ def refused(state, tmp_path, said):
 @pytest.mark.parametrize('layout', ['torchvision', 'published'])
 def test_both_layouts_give_the_same_arrays(layout, suffix, tmp_path):
     state = timm_vit()
-    wanted, notes = load(saved(state, tmp_path / 'timm.npz'), shapes(vit()), GRID)
+    reference, notes = load(saved(state, tmp_path / 'timm.npz'), shapes(vit()), GRID)
     arrays, _ = load(saved(torchvision_vit(state, layout == 'published'), tmp_path / f'tv.{suffix}'), shapes(vit()), GRID)
-    assert notes == () and arrays.keys() == wanted.keys() == shapes(vit()).keys()
-    for path, array in wanted.items():
+    assert notes == () and arrays.keys() == reference.keys() == shapes(vit()).keys()
+    for path, array in reference.items():
         np.testing.assert_array_equal(arrays[path], array)
         assert array.dtype == np.float32
 
@@ -55,11 +55,11 @@ def test_half_precision_is_read(tmp_path):
     np.testing.assert_array_equal(arrays['head', 'kernel'], state['head.weight'].T.astype('f'))
 
 
-@pytest.mark.parametrize('missing, said', [(False, 'its head of 5 outputs was left out'), (True, 'it has no head')])
-def test_a_head_that_does_not_fit_starts_afresh_and_that_is_said(missing, said, tmp_path):
+@pytest.mark.parametrize('missing, message', [(False, 'its head of 5 outputs was left out'), (True, 'it has no head')])
+def test_a_head_that_does_not_fit_starts_afresh_with_a_note(missing, message, tmp_path):
     state = {name: array for name, array in timm_vit().items() if not (missing and name.startswith('head'))}
     arrays, (note,) = load(saved(state, tmp_path / 'w.npz'), shapes(vit(7)), GRID)
-    assert said in note and 'of 7, starts afresh' in note and not any(path[0] == 'head' for path in arrays)
+    assert message in note and 'of 7, starts afresh' in note and not any(path[0] == 'head' for path in arrays)
     trained, frozen = model_of(vit(7), trainable='head', arrays=arrays).init(stream_key(0, 'init'))
     assert trained['head']['kernel'].shape == (12, 7) and np.any(trained['head']['kernel'])
     np.testing.assert_array_equal(frozen['cls_token'], state['cls_token'])
@@ -96,42 +96,42 @@ def test_a_missing_tensor_is_named(tmp_path):
     state = timm_vit()
     for name in ('blocks.1.attn.qkv.bias', 'norm.weight', 'norm.bias', 'cls_token'):
         del state[name]
-    refused(state, tmp_path, r'lacks 4 tensors, such as blocks\.1\.attn\.qkv\.bias, cls_token, norm\.bias; choose the model.kind')
+    assert_refused(state, tmp_path, r'lacks 4 tensors, such as blocks\.1\.attn\.qkv\.bias, cls_token, norm\.bias; choose the model.kind')
 
 
 def test_half_a_head_is_a_missing_tensor(tmp_path):
     state = timm_vit()
     del state['head.bias']
-    refused(state, tmp_path, r'lacks 1 tensor, such as head\.bias')
+    assert_refused(state, tmp_path, r'lacks 1 tensor, such as head\.bias')
 
 
 def test_missing_tensors_have_the_names_of_the_files_layout(tmp_path):
     state = torchvision_vit(timm_vit())
     del state['encoder.layers.encoder_layer_0.mlp.3.weight']
-    refused(state, tmp_path, r'such as encoder\.layers\.encoder_layer_0\.mlp\.3\.weight;')
+    assert_refused(state, tmp_path, r'such as encoder\.layers\.encoder_layer_0\.mlp\.3\.weight;')
 
 
 def test_a_superfluous_tensor_is_named(tmp_path):
     state = timm_vit() | {'dist_token': np.zeros((1, 1, 12), 'f')}
-    refused(state, tmp_path, 'has, beyond what the model takes, 1 tensor, such as dist_token')
+    assert_refused(state, tmp_path, 'has, beyond what the model takes, 1 tensor, such as dist_token')
 
 
 def test_deeper_blocks_are_superfluous(tmp_path):
-    refused(timm_vit(depth=3), tmp_path, r'has, beyond what the model takes, 12 tensors, such as blocks\.2\.attn')
+    assert_refused(timm_vit(depth=3), tmp_path, r'has, beyond what the model takes, 12 tensors, such as blocks\.2\.attn')
 
 
 def test_a_misshapen_tensor_is_named_with_both_shapes(tmp_path):
     state = timm_vit() | {'blocks.0.mlp.fc1.weight': np.zeros((12, 12), 'f')}
-    refused(state, tmp_path, r'blocks\.0\.mlp\.fc1\.weight has shape \[12, 12\], the model wants \[48, 12\]')
+    assert_refused(state, tmp_path, r'blocks\.0\.mlp\.fc1\.weight has shape \[12, 12\], the model wants \[48, 12\]')
 
 
 def test_a_tensor_that_is_not_finite_is_named(tmp_path):
     state = timm_vit()
     state['norm.bias'][3] = np.nan
-    refused(state, tmp_path, r'norm\.bias holds NaN or infinity')
+    assert_refused(state, tmp_path, r'norm\.bias holds NaN or infinity')
 
 
-@pytest.mark.parametrize('name, content, said', [
+@pytest.mark.parametrize('name, content, message', [
     ('w.safetensors', b'not at all', 'cannot be read'),
     ('w.npz', b'not at all', 'cannot be read'),
     ('w.npz', b'', 'cannot be read'),
@@ -139,10 +139,10 @@ def test_a_tensor_that_is_not_finite_is_named(tmp_path):
     ('w.npz', None, 'there is no file'),
     ('w.pth', b'', 'give a .safetensors or .npz file'),
 ])
-def test_a_file_that_cannot_be_read_is_one_line(name, content, said, tmp_path):
+def test_a_file_that_cannot_be_read_is_one_line(name, content, message, tmp_path):
     if content is not None:
         (tmp_path / name).write_bytes(content)
-    with pytest.raises(UserError, match=said) as error:
+    with pytest.raises(UserError, match=message) as error:
         build(ModelConfig(kind='vit_s16', weights=str(tmp_path / name)), (32, 32, 3), 2)
     assert str(tmp_path / name) in str(error.value) and '\n' not in str(error.value)
 

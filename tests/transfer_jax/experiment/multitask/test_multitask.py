@@ -45,14 +45,14 @@ def weighted_fit(weights, inputs, labels):
     return np.linalg.solve(np.einsum('tk,kij->tij', weights, second), (weights @ first)[..., None])[..., 0]
 
 
-def test_a_missing_label_has_no_gradient_and_what_stands_behind_it_no_effect():
+def test_a_missing_label_has_no_gradient_and_its_value_no_effect():
     rng = np.random.default_rng(0)
-    inputs, known = rng.standard_normal((3, 5, 2)).astype(np.float32), rng.random((3, 5)) < 0.6
+    inputs, has_label = rng.standard_normal((3, 5, 2)).astype(np.float32), rng.random((3, 5)) < 0.6
     params = network.init_params(jax.random.key(1), 2, (4,), 3, 1)
     for losses in (network.own_losses, lambda *args: jnp.sum(network.cross_losses(*args), 1)):
-        total = lambda labels, losses=losses: jnp.sum(losses(params, jnp.asarray(inputs), labels, jnp.asarray(known)))
+        total = lambda labels, losses=losses: jnp.sum(losses(params, jnp.asarray(inputs), labels, jnp.asarray(has_label)))
         slope = jax.grad(total)(jnp.asarray(rng.standard_normal((3, 5)), jnp.float32))
-        assert (np.asarray(slope)[~known] == 0).all() and (np.asarray(slope)[known] != 0).all()
+        assert (np.asarray(slope)[~has_label] == 0).all() and (np.asarray(slope)[has_label] != 0).all()
 
 
 def test_nan_behind_a_mask_never_leaks():
@@ -62,10 +62,10 @@ def test_nan_behind_a_mask_never_leaks():
     tasks = from_labels(rng.standard_normal((60, 4)), labels, 'abc')
     other = dataclasses.replace(tasks, labels=np.where(tasks.mask, tasks.labels, 1e9).astype(np.float32))
     section = ConfigDict(SECTION | {'methods': ('pooled',), 'steps': 10})
-    found = multitask(section, tasks)['methods']
-    assert np.isfinite([found[name][key] for name in found for key in ('test', 'test_by_task', 'validation')]).all()
+    result = multitask(section, tasks)['methods']
+    assert np.isfinite([result[name][key] for name in result for key in ('test', 'test_by_task', 'validation')]).all()
     clean = lambda results: {name: {key: x for key, x in entry.items() if key != 'seconds'} for name, entry in results.items()}
-    assert clean(found) == clean(multitask(section, other)['methods'])
+    assert clean(result) == clean(multitask(section, other)['methods'])
 
 
 def test_domains_become_tasks_with_one_label_a_row():
@@ -87,43 +87,43 @@ def test_splits_are_disjoint_cut_every_task_alike_and_differ_by_seed():
 
 def test_cross_losses_are_every_heads_own_on_every_task():
     rng = np.random.default_rng(2)
-    inputs, known = jnp.asarray(rng.standard_normal((3, 6, 2)), jnp.float32), jnp.asarray(rng.random((3, 6)) < 0.7)
+    inputs, has_label = jnp.asarray(rng.standard_normal((3, 6, 2)), jnp.float32), jnp.asarray(rng.random((3, 6)) < 0.7)
     for outputs, labels in ((1, rng.standard_normal((3, 6)).astype(np.float32)), (4, rng.integers(0, 4, (3, 6)).astype(np.int32))):
         params = network.init_params(jax.random.key(3), 2, (5,), 3, outputs)
         params['heads'] = jnp.asarray(rng.standard_normal(params['heads'].shape), jnp.float32)
-        found = network.cross_losses(params, inputs, jnp.asarray(labels), known)
+        result = network.cross_losses(params, inputs, jnp.asarray(labels), has_label)
         for head in range(3):
             same = params | {'heads': jnp.broadcast_to(params['heads'][head], params['heads'].shape)}
-            np.testing.assert_allclose(found[head], network.own_losses(same, inputs, jnp.asarray(labels), known), rtol=1e-4, atol=1e-5)
+            np.testing.assert_allclose(result[head], network.own_losses(same, inputs, jnp.asarray(labels), has_label), rtol=1e-4, atol=1e-5)
 
 
 def test_the_quadratic_of_classes_has_the_likelihoods_slope_and_curvature():
     rng = np.random.default_rng(4)
     inputs, labels = jnp.asarray(rng.standard_normal((1, 7, 2)), jnp.float32), jnp.asarray(rng.integers(0, 3, (1, 7)), jnp.int32)
     heads = jnp.asarray(rng.standard_normal((1, 3, 3)), jnp.float32)
-    found = quadratics({'trunk': [], 'heads': heads}, inputs, labels, jnp.ones((1, 7), bool))
+    result = quadratics({'trunk': [], 'heads': heads}, inputs, labels, jnp.ones((1, 7), bool))
     total = lambda flat: 7 * network.task_loss([], flat.reshape(3, 3), inputs[0], labels[0], jnp.ones(7, bool))
-    np.testing.assert_allclose(found.second[0], jax.hessian(total)(heads.ravel()), atol=1e-4)
-    np.testing.assert_allclose(found.second[0] @ heads.ravel() - found.first[0], jax.grad(total)(heads.ravel()), atol=1e-4)
+    np.testing.assert_allclose(result.second[0], jax.hessian(total)(heads.ravel()), atol=1e-4)
+    np.testing.assert_allclose(result.second[0] @ heads.ravel() - result.first[0], jax.grad(total)(heads.ravel()), atol=1e-4)
 
 
 def test_the_shared_prior_is_that_which_the_tasks_were_drawn_from():
     rng = np.random.default_rng(5)
     heads = 0.3 * rng.standard_normal((400, 6))
     _, _, likelihoods = linear(heads, 20, 0.8)
-    found = estimates(likelihoods)
-    assert abs(found.variance / 0.64 - 1) < 0.06  # 4 standard errors: sqrt(2 / (400 (20 - 6)))
-    assert abs(found.spread * 7 / (6 * 0.09) - 1) < 0.15  # of the d = 7 numbers of a head one, the bias, has no spread
+    result = estimates(likelihoods)
+    assert abs(result.variance / 0.64 - 1) < 0.06  # 4 standard errors: sqrt(2 / (400 (20 - 6)))
+    assert abs(result.spread * 7 / (6 * 0.09) - 1) < 0.15  # of the d = 7 numbers of a head one, the bias, has no spread
     root = np.linalg.cholesky(np.asarray(likelihoods.second, float).sum(0)[:6, :6] / 8000)
-    error = np.sum((np.asarray(found.z)[:, :6] - (heads - heads.mean(0)) @ root) ** 2, 1) / 7
-    assert abs(np.mean(error) / np.mean(found.noise) - 1) < 0.25
+    error = np.sum((np.asarray(result.z)[:, :6] - (heads - heads.mean(0)) @ root) ** 2, 1) / 7
+    assert abs(np.mean(error) / np.mean(result.noise) - 1) < 0.25
 
 
 def test_weights_of_two_tasks_are_the_closed_form():
     _, _, likelihoods = linear(np.array([[1.0, 0.0], [0.4, 0.3]]), 30, 0.5)
-    found, weights = estimates(likelihoods), task_weights(likelihoods, 0.0)
-    wanted = 1 / (1 + 30 / found.variance * 2 * found.spread)  # w = 1 / (1 + N G), N = n / sigma^2, G = 2 spread
-    np.testing.assert_allclose(weights, [[1, wanted], [wanted, 1]], rtol=1e-4)
+    result, weights = estimates(likelihoods), task_weights(likelihoods, 0.0)
+    reference = 1 / (1 + 30 / result.variance * 2 * result.spread)  # w = 1 / (1 + N G), N = n / sigma^2, G = 2 spread
+    np.testing.assert_allclose(weights, [[1, reference], [reference, 1]], rtol=1e-4)
 
 
 def test_tasks_with_the_same_data_weigh_one_and_with_the_same_truth_are_pooled():
@@ -133,8 +133,8 @@ def test_tasks_with_the_same_data_weigh_one_and_with_the_same_truth_are_pooled()
     weights = [np.asarray(SOLVE(likelihoods, detail), float) for detail in (0.0, 1.0)]
     error = lambda weights: np.mean(np.sum((weighted_fit(weights, inputs, labels) - heads) ** 2, 1))
     assert error(np.ones((12, 12))) < 0.2 * error(np.eye(12))
-    for found, detail in zip(weights, (0.0, 1.0), strict=True):
-        assert (np.diagonal(found) == 1).all() and error(found) < (1.6 if detail else 1.1) * error(np.ones((12, 12)))
+    for result, detail in zip(weights, (0.0, 1.0), strict=True):
+        assert (np.diagonal(result) == 1).all() and error(result) < (1.6 if detail else 1.1) * error(np.ones((12, 12)))
         assert np.min(SOLVE(alike, detail)) > 0.9
 
 
@@ -168,7 +168,7 @@ def test_without_a_trunk_pooled_and_single_are_least_squares_and_gradient_method
     domains = synthetic.clustered(seed=1)
     section = SECTION | {'methods': ('single', 'pooled', 'pcgrad'), 'seeds': (0,), 'hidden': (), 'steps': 600, 'decay': (0.0,),
                          'learning_rate': 0.1}
-    found = multitask(ConfigDict(section), domains)['methods']
+    result = multitask(ConfigDict(section), domains)['methods']
     parts = splits.split(from_domains(domains), (0,), 0.6, 0.25)
     tasks = from_domains(domains)
     fits = {'single': np.eye(12), 'pooled': np.ones((12, 12)), 'pcgrad': np.eye(12)}
@@ -177,11 +177,11 @@ def test_without_a_trunk_pooled_and_single_are_least_squares_and_gradient_method
     inputs, labels = own(parts['test'])
     for name, weights in fits.items():
         errors = np.einsum('tni,ti->tn', inputs, weighted_fit(weights, *own(parts['train']))) - labels
-        assert abs(1 - np.mean(errors**2) / labels.var() - found[name]['test'][0]) < 0.01
-    np.testing.assert_allclose(found['pcgrad']['test'], found['single']['test'], rtol=1e-5)
+        assert abs(1 - np.mean(errors**2) / labels.var() - result[name]['test'][0]) < 0.01
+    np.testing.assert_allclose(result['pcgrad']['test'], result['single']['test'], rtol=1e-5)
 
 
-def test_classes_are_learned_and_uowq_knows_who_is_alike():
+def test_classes_are_learned_and_uowq_pools_tasks_that_are_alike():
     rng, domains = np.random.default_rng(9), []
     for number in range(4):
         inputs = rng.standard_normal((80, 3)).astype(np.float32)
@@ -189,9 +189,9 @@ def test_classes_are_learned_and_uowq_knows_who_is_alike():
         domains.append(Domain(name=f'{number}', inputs=inputs, labels=np.argmax(logits, 1).astype(np.int32)))
     domains = Domains(domains=tuple(domains), classes=('a', 'b', 'c'))
     section = SECTION | {'methods': ('uowq',), 'hidden': (), 'steps': 60, 'learning_rate': 0.1, 'train': 0.5}
-    found = multitask(ConfigDict(section), domains)
-    assert found['measure'] == 'accuracy' and min(found['methods']['uowq']['test']) > 0.8
-    weights = np.array(found['methods']['uowq']['weights'])
+    result = multitask(ConfigDict(section), domains)
+    assert result['measure'] == 'accuracy' and min(result['methods']['uowq']['test']) > 0.8
+    weights = np.array(result['methods']['uowq']['weights'])
     assert weights[0, 1:3].min() > 5 * weights[0, 3]
 
 
@@ -200,7 +200,7 @@ def test_bad_tasks_are_refused_with_task_row_and_value():
     mask = np.ones((4, 2), bool)
     with pytest.raises(UserError, match="task 'x': the label of row 2 is 2; it must be a class from 0 to 1"):
         Tasks(inputs=inputs, labels=labels, mask=mask, names=('x', 'y'), classes=('no', 'yes'))
-    with pytest.raises(UserError, match="task 'y' has no known label"):
+    with pytest.raises(UserError, match="task 'y' has no label"):
         Tasks(inputs=inputs, labels=labels, mask=mask & [True, False], names=('x', 'y'), classes=None)
     with pytest.raises(UserError, match='needs 2 tasks or more'):
         multitask(ConfigDict(SECTION), Domains(domains=synthetic.clustered().domains[:1], classes=None))

@@ -28,8 +28,8 @@ def gradients(tasks, d, seed=0):
 def direction(method, losses, grads, state=None):
     """The trunk's direction after one call; None stands for weights @ grads."""
     state = method.init(len(losses)) if state is None else state
-    found, weights, _ = method.combine(state, losses, grads if method.gradients else None, KEY)
-    return weights @ grads if found is None else found
+    result, weights, _ = method.combine(state, losses, grads if method.gradients else None, KEY)
+    return weights @ grads if result is None else result
 
 
 def test_mgda_of_two_tasks_is_the_closed_form():
@@ -49,11 +49,11 @@ def test_mgda_agrees_with_an_interior_point(tasks):
     constraints = scipy.sparse.csc_matrix(np.vstack([np.ones(tasks), -np.eye(tasks)]))
     settings = clarabel.DefaultSettings()
     settings.verbose = False
-    wanted = clarabel.DefaultSolver(scipy.sparse.csc_matrix(np.triu(gram)), np.zeros(tasks), constraints, np.append(1.0, np.zeros(tasks)),
+    truth = clarabel.DefaultSolver(scipy.sparse.csc_matrix(np.triu(gram)), np.zeros(tasks), constraints, np.append(1.0, np.zeros(tasks)),
                                     [clarabel.ZeroConeT(1), clarabel.NonnegativeConeT(tasks)], settings).solve()
     v, _ = min_norm(jnp.asarray(gram, jnp.float32))
     assert abs(np.sum(v) - 1) < 1e-5 and np.min(v) >= 0
-    assert v @ gram @ np.asarray(v) <= 2 * wanted.obj_val * (1 + 1e-4) + 1e-5 * np.max(gram)
+    assert v @ gram @ np.asarray(v) <= 2 * truth.obj_val * (1 + 1e-4) + 1e-5 * np.max(gram)
 
 
 @pytest.mark.parametrize('tasks', [2, 5, 30])
@@ -84,9 +84,9 @@ def test_cagrads_dual_is_the_least_on_the_simplex(tasks, points, c):
 def test_pcgrad_of_two_conflicting_gradients_is_the_closed_form_and_symmetric():
     one, other = grads = jnp.asarray([[1.0, 0.0], [-1.0, 1.0]])
     dot = one @ other
-    wanted = one - dot / (other @ other) * other + other - dot / (one @ one) * one
-    np.testing.assert_allclose(direction(pcgrad(), jnp.ones(2), grads), wanted, atol=1e-6)
-    np.testing.assert_allclose(direction(pcgrad(), jnp.ones(2), grads[::-1]), wanted, atol=1e-6)
+    truth = one - dot / (other @ other) * other + other - dot / (one @ one) * one
+    np.testing.assert_allclose(direction(pcgrad(), jnp.ones(2), grads), truth, atol=1e-6)
+    np.testing.assert_allclose(direction(pcgrad(), jnp.ones(2), grads[::-1]), truth, atol=1e-6)
     agreeing = jnp.asarray([[1.0, 0.2], [0.3, 1.0]])
     np.testing.assert_allclose(direction(pcgrad(), jnp.ones(2), agreeing), agreeing.sum(0), atol=1e-6)
 
@@ -94,15 +94,15 @@ def test_pcgrad_of_two_conflicting_gradients_is_the_closed_form_and_symmetric():
 def test_pcgrad_of_three_gradients_is_one_of_the_orders():
     grads = np.asarray(gradients(3, 2, 3), float)
 
-    def left(i, order):
+    def rest(i, order):
         g = grads[i].copy()
         for j in order:
             g -= min(g @ grads[j], 0) / (grads[j] @ grads[j]) * grads[j]
         return g
-    choices = [[left(i, order) for order in itertools.permutations([j for j in range(3) if j != i])] for i in range(3)]
+    choices = [[rest(i, order) for order in itertools.permutations([j for j in range(3) if j != i])] for i in range(3)]
     sums = np.array([sum(parts) for parts in itertools.product(*choices)])
-    found = direction(pcgrad(), jnp.ones(3), jnp.asarray(grads, jnp.float32))
-    assert np.abs(sums - np.asarray(found)).max(1).min() < 1e-5
+    result = direction(pcgrad(), jnp.ones(3), jnp.asarray(grads, jnp.float32))
+    assert np.abs(sums - np.asarray(result)).max(1).min() < 1e-5
 
 
 def test_gradnorm_brings_gradients_to_one_length():
@@ -140,10 +140,10 @@ def test_no_two_methods_coincide_by_accident():
     losses, grads = jnp.asarray([0.5, 1.0, 3.0, 0.8]), gradients(4, 6)
     later = {'uncertainty': jnp.asarray([0.3, -0.2, 0.5, 0.0])}
     methods = {name: next(iter(variants.values())) for name, variants in METHODS.items()} | {'cagrad c 0.6': cagrad(0.6)}
-    found = {name: direction(method, losses, grads, later.get(name)) for name, method in methods.items()}
+    result = {name: direction(method, losses, grads, later.get(name)) for name, method in methods.items()}
     gradnorm_state = methods['gradnorm'].combine(methods['gradnorm'].init(4), losses, grads, KEY)[2]
-    found['gradnorm'] = direction(methods['gradnorm'], losses, grads, gradnorm_state)  # its first step is equal's
-    unit = {name: np.asarray(d) / np.linalg.norm(d) for name, d in found.items()}
+    result['gradnorm'] = direction(methods['gradnorm'], losses, grads, gradnorm_state)  # its first step is equal's
+    unit = {name: np.asarray(d) / np.linalg.norm(d) for name, d in result.items()}
     same = {'equal', 'single', 'pooled', 'uowq', 'uowq_static'}
     for one, other in itertools.combinations(unit, 2):
         assert (np.abs(unit[one] - unit[other]).max() < 1e-6) == ({one, other} <= same), (one, other)
@@ -152,8 +152,8 @@ def test_no_two_methods_coincide_by_accident():
 @pytest.mark.parametrize('name', sorted(METHODS))
 def test_without_shared_parameters_every_method_is_finite(name):
     for method in METHODS[name].values():
-        found, weights, _ = method.combine(method.init(3), jnp.ones(3), jnp.zeros((3, 0)) if method.gradients else None, KEY)
-        assert found is None or found.shape == (0,)
+        result, weights, _ = method.combine(method.init(3), jnp.ones(3), jnp.zeros((3, 0)) if method.gradients else None, KEY)
+        assert result is None or result.shape == (0,)
         assert np.isfinite(weights).all() and np.min(weights) > 0
 
 

@@ -38,32 +38,32 @@ def school(path):
 
 
 @pytest.fixture(scope='module')
-def finished(tmp_path_factory):
+def run_folder(tmp_path_factory):
     workdir = tmp_path_factory.mktemp('multitask')
     program.multitask(small(), workdir)
     return workdir
 
 
-def test_a_run_leaves_results_and_a_report(finished):
-    results = json.loads((finished / 'results.json').read_text())
+def test_a_run_leaves_results_and_a_report(run_folder):
+    results = json.loads((run_folder / 'results.json').read_text())
     assert list(results['methods']) == ['single', 'uowq_static'] and len(results['names']) == 12
     assert results['measure'] == 'explained variance' and len(results['methods']['uowq_static']['test']) == 2
     weights = np.array(results['methods']['uowq_static']['weights'])
     assert weights.shape == (12, 12) and np.all(np.diag(weights) == 1) and results['methods']['single']['weights'] is None
-    page = (finished / 'report.html').read_text()
+    page = (run_folder / 'report.html').read_text()
     assert 'uowq_static' in page and page.count('<svg') == 1
 
 
-def test_what_is_done_is_not_done_again(finished, monkeypatch):
-    before = (finished / 'results.json').read_text()
+def test_a_finished_method_is_not_trained_again(run_folder, monkeypatch):
+    before = (run_folder / 'results.json').read_text()
     monkeypatch.setattr(job, 'multitask', lambda *arguments: pytest.fail('a finished method was trained again'))
-    program.multitask(small(), finished)
-    assert json.loads((finished / 'results.json').read_text())['methods'] == json.loads(before)['methods']
+    program.multitask(small(), run_folder)
+    assert json.loads((run_folder / 'results.json').read_text())['methods'] == json.loads(before)['methods']
 
 
-def test_another_config_is_refused(finished):
+def test_another_config_is_refused(run_folder):
     with pytest.raises(UserError, match=r'multitask\.steps: 20 -> 30'):
-        program.multitask(small(multitask__steps=30), finished)
+        program.multitask(small(multitask__steps=30), run_folder)
 
 
 def test_tasks_from_a_file(tmp_path):

@@ -19,7 +19,7 @@ def regression(seed, count=6):
 
 def run_steps(inputs, labels, weight, start, *, total=20.0, last=6, prior=3.0):
     params = {'kernel': jnp.asarray(start)}
-    state = step.fresh(params)
+    state = step.first_state(params)
     for x, y, w in zip(inputs, labels, weight, strict=True):
         batch = {'inputs': jnp.asarray(x), 'labels': jnp.asarray(y), 'weight': jnp.asarray(w), 'rows': jnp.arange(len(y))}
         state, value = one_step(state, batch, params, jnp.float32(total), jnp.int32(last), prior)
@@ -38,13 +38,13 @@ def test_a_step_is_adams_on_the_penalised_weighted_loss():
     adam = optax.adam(optax.cosine_decay_schedule(0.1, 6))
     theta, moments = jnp.asarray(start), adam.init(jnp.asarray(start))
     for x, y, w in zip(inputs, labels, weight, strict=True):
-        left = x @ np.asarray(theta) - y[:, None]
-        loss = np.mean(w * left[:, 0] ** 2 / 2) + 3 / 40 * np.sum((np.asarray(theta) - start) ** 2)
-        gradient = x.T @ (w[:, None] * left) / 8 + 3 / 20 * (np.asarray(theta) - start)
+        rest = x @ np.asarray(theta) - y[:, None]
+        loss = np.mean(w * rest[:, 0] ** 2 / 2) + 3 / 40 * np.sum((np.asarray(theta) - start) ** 2)
+        gradient = x.T @ (w[:, None] * rest) / 8 + 3 / 20 * (np.asarray(theta) - start)
         with jax.numpy_dtype_promotion('standard'):  # optax counts in int32 and decays in float32
             update, moments = adam.update(jnp.asarray(gradient, jnp.float32), moments)
         theta = theta + update
-    np.testing.assert_allclose(state.params['kernel'], theta, rtol=2e-5)
+    np.testing.assert_allclose(state.trained['kernel'], theta, rtol=2e-5)
     np.testing.assert_allclose(value, loss, rtol=2e-5)
     assert not np.allclose(theta, start, atol=0.1)
 
@@ -59,8 +59,8 @@ def test_a_replica_past_its_steps_stays_bit_for_bit():
 
 def test_losses_by_hand():
     outputs, labels = jnp.asarray([[1.0, 2.0, 0.5], [0.0, 0.0, 3.0]]), jnp.asarray([1, 0])
-    wanted = [-np.log(np.exp(2) / np.exp([1, 2, 0.5]).sum()), -np.log(1 / (2 + np.exp(3)))]
-    np.testing.assert_allclose(step.softmax_loss(outputs, labels), wanted, rtol=1e-6)
+    reference = [-np.log(np.exp(2) / np.exp([1, 2, 0.5]).sum()), -np.log(1 / (2 + np.exp(3)))]
+    np.testing.assert_allclose(step.softmax_loss(outputs, labels), reference, rtol=1e-6)
     np.testing.assert_allclose(step.squared_loss(jnp.asarray([[3.0], [-1.0]]), jnp.asarray([1.0, 1.0])), [2, 2])
 
 
@@ -103,15 +103,15 @@ def test_a_crop_only_shifts_and_is_a_function_of_its_key():
     images = jnp.asarray(np.random.default_rng(0).normal(size=(40, 8, 8, 2)), jnp.float32)
     keys = jax.random.split(jax.random.key(0), 40)
     out, again = (np.asarray(prepare.augment(images, keys, 'crop')) for _ in range(2))
-    flipped = np.asarray(prepare.augment(images, keys, 'crop_flip'))
+    flips = np.asarray(prepare.augment(images, keys, 'crop_flip'))
     np.testing.assert_array_equal(out, again)
     assert out.shape == images.shape
-    found, mirrored = set(), 0
-    for image, moved, maybe in zip(np.asarray(images), out, flipped, strict=True):
+    matches, mirror = set(), 0
+    for image, shift, maybe in zip(np.asarray(images), out, flips, strict=True):
         wide = np.pad(image, ((1, 1), (1, 1), (0, 0)), mode='edge')
-        shifts = [(i, j) for i in range(3) for j in range(3) if np.array_equal(wide[i:i + 8, j:j + 8], moved)]
+        shifts = [(i, j) for i in range(3) for j in range(3) if np.array_equal(wide[i:i + 8, j:j + 8], shift)]
         assert len(shifts) == 1
-        found.add(shifts[0])
-        assert np.array_equal(maybe, moved) or np.array_equal(maybe, moved[:, ::-1])
-        mirrored += not np.array_equal(maybe, moved)
-    assert len(found) == 9 and 8 < mirrored < 32
+        matches.add(shifts[0])
+        assert np.array_equal(maybe, shift) or np.array_equal(maybe, shift[:, ::-1])
+        mirror += not np.array_equal(maybe, shift)
+    assert len(matches) == 9 and 8 < mirror < 32

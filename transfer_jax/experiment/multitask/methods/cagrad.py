@@ -9,7 +9,7 @@ ROUNDS = 100
 
 
 @jax.jit
-def worst_mixture(gram, c):
+def worst_mixture(gram: jax.Array, c: float) -> jax.Array:
     """w [T] on the simplex that minimises w' gram 1 / T + c |g_0| sqrt(w' gram w), g_0 the mean gradient: the dual problem.
 
     Projected gradient steps with a length that halves where the quadratic bound fails; convex, so there is one minimum.
@@ -33,11 +33,11 @@ def worst_mixture(gram, c):
     return jax.lax.fori_loop(0, ROUNDS, step, (start, jnp.ones((), gram.dtype)))[0]
 
 
-def cagrad(c=0.4):
+def cagrad(c: float = 0.4) -> Method:
     """T (g_0 + c |g_0| g_w / |g_w|); heads follow their own gradient. c = 0 is equal weights, a large c MGDA's direction."""
     def combine(state, losses, grads, key):
-        mixed = worst_mixture(grads @ grads.T, c) @ grads
+        worst = worst_mixture(grads @ grads.T, c) @ grads
         mean = jnp.mean(grads, 0)
-        along = c * jnp.linalg.norm(mean) / jnp.maximum(jnp.linalg.norm(mixed), 1e-12)
-        return len(losses) * (mean + along * mixed), jnp.ones_like(losses), state
+        along = c * jnp.linalg.norm(mean) / jnp.maximum(jnp.linalg.norm(worst), 1e-12)
+        return len(losses) * (mean + along * worst), jnp.ones_like(losses), state
     return Method(combine=combine, gradients=True)

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 from transfer_jax.experiment.multitask.methods.method import Method
 
 
-def famo(rate=0.025, decay=0.001):
+def famo(rate: float = 0.025, decay: float = 0.001) -> Method:
     """weights z_t / L_t over their sum, z = softmax(xi); xi follows how much less each log L_t fell: xi -= rate (delta + decay xi),
 
     delta = (dz/dxi)' (log L before - log L after). The losses of the next call stand for those after the step: exact for whole batches.

@@ -4,8 +4,8 @@ import jax.numpy as jnp
 from transfer_jax.experiment.multitask.methods.method import Method
 
 
-def gradnorm(alpha=1.5, rate=0.025):
-    """One gradient step of `rate` on sum_t | w_t |g_t| - mean_k(w_k |g_k|) r_t^alpha |, the target held fixed, then sum w = T.
+def gradnorm(alpha: float = 1.5, rate: float = 0.025) -> Method:
+    """One gradient step of `rate` on sum_t | w_t |g_t| - mean_k(w_k |g_k|) r_t^alpha |, the target a constant, then sum w = T.
 
     r_t is the loss over that of the first step, relative to the tasks' mean: slow tasks get longer gradients. g_t: of the whole trunk.
     The step is taken with |g| over its mean, so that `rate` has no unit.

@@ -1,4 +1,5 @@
 """MGDA: the shortest vector in the gradients' convex hull (Sener and Koltun 2018, arXiv:1810.04650)."""
+import jax
 import jax.numpy as jnp
 
 from transfer_jax.experiment.multitask.methods.method import Method
@@ -7,7 +8,7 @@ from transfer_jax.weights import source_weights
 RIDGE = 1e-6  # of the largest squared norm
 
 
-def min_norm(gram):
+def min_norm(gram: jax.Array) -> tuple[jax.Array, jax.Array]:
     """(v [T] on the simplex that minimises v' gram v, residual): the problem of the sources' weights with equal, tiny variances.
 
     argmin over the simplex is u / sum u of u = argmin_{u >= 0} u' (gram + ridge I) u / 2 - 1'u, which source_weights solves by pivoting,
@@ -20,7 +21,7 @@ def min_norm(gram):
     return u / jnp.sum(u), solution.residual
 
 
-def mgda():
+def mgda() -> Method:
     """T times the min-norm point as the trunk's direction, so that its length is a sum's; heads follow their own gradient."""
     def combine(state, losses, grads, key):
         return len(losses) * min_norm(grads @ grads.T)[0] @ grads, jnp.ones_like(losses), state

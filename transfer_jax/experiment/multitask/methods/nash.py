@@ -9,11 +9,11 @@ RIDGE = 1e-6  # of the mean squared norm: without it opposed gradients would hav
 
 
 @jax.jit
-def bargain(gram, start):
+def bargain(gram: jax.Array, start: jax.Array) -> jax.Array:
     """alpha [T] > 0 with gram alpha = 1 / alpha, gram [T, T] of mean diagonal near 1, from a positive start.
 
-    The minimum of alpha' gram alpha / 2 - sum log alpha, self-concordant: Newton's method damped by 1 / (1 + its decrement) comes there
-    from anywhere.
+    The minimum of alpha' gram alpha / 2 - sum log alpha, self-concordant: Newton's method damped by 1 / (1 + its decrement) converges
+    from any start.
     """
     gram = gram + RIDGE * jnp.eye(len(gram), dtype=gram.dtype)
 
@@ -26,7 +26,7 @@ def bargain(gram, start):
     return jax.lax.fori_loop(0, ROUNDS, newton, start)
 
 
-def nash():
+def nash() -> Method:
     """alpha @ grads for the trunk; heads weigh alpha over its mean. Each step starts at the last one's alpha."""
     def combine(state, losses, grads, key):
         gram = grads @ grads.T

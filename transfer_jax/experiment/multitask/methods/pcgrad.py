@@ -6,12 +6,12 @@ from transfer_jax.experiment.multitask.methods.method import Method
 
 
 @jax.jit
-def project(gram, key):
-    """How much of each gradient is left in the sum, [T], of gram [T, T] = grads grads'.
+def project(gram: jax.Array, key: jax.Array) -> jax.Array:
+    """The coefficient [T] of each gradient in the sum after projection; gram [T, T] = grads grads'.
 
-    Row i of the mixture holds what gradient i becomes as a combination of all gradients: where its product with gradient j is negative, its
-    part along j is removed, for each j in a random order of i's own. Only products are needed: the cost does not grow with the
-    number of parameters.
+    Row i of the mixture is gradient i after projection, as a combination of all gradients: where its product with gradient j is negative,
+    its part along j is removed, for each j in a random order of i's own. Only products are needed: the cost does not grow with the number
+    of parameters.
     """
     tasks = len(gram)
     order = jnp.argsort(jax.random.uniform(key, (tasks, tasks)), axis=1)
@@ -27,7 +27,7 @@ def project(gram, key):
     return jnp.sum(mixture, 0)
 
 
-def pcgrad():
+def pcgrad() -> Method:
     """The sum of the gradients after projection; heads follow their own gradient."""
     def combine(state, losses, grads, key):
         return project(grads @ grads.T, key) @ grads, jnp.ones_like(losses), state

@@ -4,7 +4,7 @@ import jax.numpy as jnp
 from transfer_jax.experiment.multitask.methods.method import Method
 
 
-def uncertainty(rate=0.025):
+def uncertainty(rate: float = 0.025) -> Method:
     """Minimises sum_t (exp(-s_t) L_t + s_t) / 2 over the log-variances s too, by gradient steps of `rate`; weights exp(-s_t).
 
     At its optimum s_t = log L_t: every task then weighs the same in relative terms.

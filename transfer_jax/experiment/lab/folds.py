@@ -1,4 +1,4 @@
-"""Folds: fits without a part of the target's training rows, from which noise and shortfall are measured."""
+"""Folds: fits that each leave out a part of the target's training rows; they measure noise and shortfall."""
 import dataclasses
 import functools
 from typing import Any
@@ -7,38 +7,39 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from transfer_jax.experiment.measure import NO_SOURCES, SHORTFALLS
+from transfer_jax.experiment.lab.measure import NO_SOURCES, SHORTFALLS
+from transfer_jax.experiment.training.fit import Fit
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Folds:
     """The F fits of every seed of a Lab, each without one fold. fold [S, N0]: the fold of every training row of the target."""
-    lab: Any
+    lab: Any  # the Lab, whose module imports this one
     fold: np.ndarray
 
     @property
-    def count(self):
+    def count(self) -> int:
         """F."""
         return self.fold.max() + 1
 
     @functools.cached_property
-    def rows(self):
+    def rows(self) -> list[list[np.ndarray]]:
         """[S][F] arrays: the training rows outside each fold."""
-        return [[rows[fold != out] for out in range(self.count)] for rows, fold in zip(self.lab.train, self.fold, strict=True)]
+        return [[rows[fold != number] for number in range(self.count)] for rows, fold in zip(self.lab.train, self.fold, strict=True)]
 
-    def fit(self, name, weights):
+    def fit(self, name: str, weights: Any) -> Fit:
         """The Fit [S F] to the target without a fold, and to the sources at weights [S, K]."""
         rows = [row for of_seed in self.rows for row in of_seed]
         fit_rows = np.stack([np.pad(row, (0, self.lab.target_size - len(row)), mode='edge') for row in rows])
         policy = jax.tree.map(lambda x: jnp.repeat(x, self.count, 0), self.lab.policy(weights))
-        many = jnp.asarray([len(row) for row in rows], jnp.float32)
-        return self.lab.fit(name, policy.replace(quantities=policy.quantities.at[:, self.lab.target].set(many)), rows=fit_rows)
+        counts = jnp.asarray([len(row) for row in rows], jnp.float32)
+        return self.lab.fit(name, policy.replace(quantities=policy.quantities.at[:, self.lab.target].set(counts)), rows=fit_rows)
 
-    def fit_alone(self):
+    def fit_alone(self) -> Fit:
         """The Fit without sources."""
         return self.lab.once('folds', lambda: self.fit('folds', 0))
 
-    def fit_trials(self):
+    def fit_trials(self) -> dict[float, Fit]:
         """{tau: Fit}: the sources at the weights that the shortfall tau gives them."""
         return {tau: self.lab.once(f'trial_{tau:g}', functools.partial(self._fit_trial, tau)) for tau in SHORTFALLS}
 
@@ -46,33 +47,33 @@ class Folds:
         measurement = self.lab.measure_middle().replace(shortfall=jnp.full(len(self.fold), tau))
         return self.fit(f'trial_{tau:g}', measurement.weights().weights)
 
-    def measure_shortfall(self):
-        """tau [S], of SHORTFALLS or NO_SOURCES: the one whose fits have the smallest loss on the folds they were not trained on."""
+    def measure_shortfall(self) -> jax.Array:
+        """tau [S], of SHORTFALLS or NO_SOURCES: the one whose fits have the smallest loss on the folds that they left out."""
         losses = {tau: self.loss(fold_fits) for tau, fold_fits in {NO_SOURCES: self.fit_alone(), **self.fit_trials()}.items()}
         return jnp.asarray(list(losses))[jnp.argmin(jnp.stack(list(losses.values())), 0)]
 
-    def loss(self, fold_fits):
-        """Mean loss [S] of a Fit [S F] on the target's training rows, each row by the replica that was not trained on it."""
-        outputs = self._outputs(self.lab.by_seed(fold_fits.params), self.lab.inputs(self.lab.train))
+    def loss(self, fold_fits: Fit) -> jax.Array:
+        """Mean loss [S] of a Fit [S F] on the target's training rows, each row by the replica that left it out."""
+        outputs = self._outputs(self.lab.by_seed(fold_fits.params), self.lab.trainer.frozen, self.lab.inputs(self.lab.train))
         held_out = jnp.take_along_axis(outputs, jnp.asarray(self.fold)[:, None, :, None], 1)[:, 0]
         return jnp.mean(jax.vmap(self.lab.trainer.loss)(held_out, jnp.asarray(self.lab.labels[self.lab.train])), 1)
 
     @functools.cached_property
     def _outputs(self):
-        return jax.jit(jax.vmap(jax.vmap(self.lab.apply, (0, None)), (0, 0)))
+        return jax.jit(jax.vmap(jax.vmap(self.lab.trainer.model.apply, (0, None, None)), (0, None, 0)))
 
 
-def assign(labels, max_folds, stratified):
+def assign(labels: np.ndarray, max_folds: int, stratified: bool) -> np.ndarray | None:
     """The fold of every row [S, N0], evenly within every class, of labels [S, N0] (regression: [S, N0, T], not stratified).
 
-    There are max_folds folds, or as many as the rarest class has rows; None where that leaves not two.
+    There are max_folds folds, or as many as the rarest class has rows; None where that is fewer than two.
     """
     count = min(max_folds, min(np.unique(row, return_counts=True)[1].min() for row in labels) if stratified else labels.shape[1])
     return None if count < 2 else np.stack([_number_in_class(row) if stratified else np.arange(len(row)) for row in labels]) % count
 
 
 def _number_in_class(labels):
-    """How many rows of its class come before every row [n]."""
+    """The number of rows of the same class before every row [n]."""
     number = np.zeros(len(labels), int)
     for label in np.unique(labels):
         number[labels == label] = np.arange(np.count_nonzero(labels == label))

@@ -1,11 +1,13 @@
-"""What the sources are worth to a target, measured from fits: G in units of the fits' own noise, and how much the target alone falls short.
+"""Measurement: the worth of sources to a target, measured from fits: G in units of the fits' noise, and the target's shortfall.
 
-This module settles three points that the papers leave open. Noise: a regularised fit of n samples has variance c d/n and not d/n; c is
+This module decides three points that the papers leave open. Noise: a regularised fit of n samples has variance c d/n and not d/n; c is
 measured by the jackknife, from fits that each leave out one fold of the target. Bias of G: debias_gram. Shortfall: the error of a target
 with five labels a class is larger than its variance, since regularisation adds bias; the factor tau on its error is the one whose weights
 give fits with the smallest loss on held-out folds of the training rows; where no factor beats the target alone, the sources get no weight.
 """
 import functools
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -14,10 +16,11 @@ from flax import struct
 from transfer_jax.budget import budgeted_weights
 from transfer_jax.fisher import fisher_products, gram_of_products
 from transfer_jax.quantities import transfer_quantities
+from transfer_jax.solver.solution import Solution
 from transfer_jax.weights import source_weights
 
 SHORTFALLS = (1.0, 4.0, 16.0)
-NO_SOURCES = 0.0  # the shortfall with this value means: use no sources
+NO_SOURCES = 0.0  # this value of the shortfall means: use no sources
 
 
 @struct.dataclass
@@ -33,12 +36,12 @@ class Measurement:
     target_size: jax.Array
     source_sizes: jax.Array
 
-    def weights(self):
+    def weights(self) -> Solution:
         """The Solution of UOWQ: weights [S, K] of a source's sample relative to a target's, which counts as 1 / tau of one."""
         solution = source_weights(self.target_size / self._factor, self.source_sizes, self.gram)
         return solution.replace(weights=solution.weights * self.shortfall[:, None])
 
-    def amounts(self):
+    def amounts(self) -> Solution:
         """The Solution of OTQMS: quantities [S, K] that minimise (tau N0 + s + n'G n) / (N0 + s)^2, s = sum n.
 
         With v0 = N0 / (N0 + s) and 1'v = 1 - v0 that is, but for a constant, (2 tau - 1) times the problem whose gram is
@@ -49,15 +52,15 @@ class Measurement:
                                        integer=True)
         return solution.replace(quantities=jnp.where(self.shortfall[:, None] == NO_SOURCES, 0, solution.quantities))
 
-    def within(self, budget, costs):
-        """The Solution of UOWQ with quantities that cost at most `budget` [] of what all samples cost, at costs [K]; whole samples."""
+    def within(self, budget: float, costs: Sequence[float]) -> Solution:
+        """The Solution of UOWQ in whole samples that cost at most the part `budget` [] of all samples' cost; costs [K] of one sample."""
         wide = lambda x: jnp.broadcast_to(x, (len(self.shortfall), len(costs)))
         sizes, costs = wide(self.source_sizes), wide(jnp.asarray(costs, jnp.float32))
         solution = budgeted_weights(self.target_size / self._factor, sizes, self.gram, budget * jnp.sum(costs * sizes, -1), costs)
         quantities = jnp.where(self.shortfall[:, None] == NO_SOURCES, 0, jnp.floor(solution.quantities))
         return solution.replace(weights=solution.weights * self.shortfall[:, None], quantities=quantities)
 
-    def error(self, weights, quantities):
+    def error(self, weights: jax.Array, quantities: jax.Array) -> jax.Array:
         """F [S] = (tau N0 + sum w^2 n + u'G u) / (N0 + sum u)^2 of weights and quantities [S, K], u = w n."""
         u = weights * quantities
         bias = jnp.einsum('sk,skl,sl->s', u, self.gram, u, precision='highest')
@@ -70,24 +73,25 @@ class Measurement:
 
 
 @functools.partial(jax.jit, static_argnames=('apply', 'kind'))
-def raw_gram(apply, at, target, sources, folds, inputs, *, kind, target_size, d):
+def raw_gram(apply: Callable[[Any, Any, jax.Array], jax.Array], frozen: Any, at: Any, target: Any, sources: Any, folds: Any,
+             inputs: jax.Array, *, kind: str, target_size: int, d: int) -> tuple[jax.Array, jax.Array]:
     """(G / c [S, K, K], c [S]): the gram of sources - target and the noise of one sample, in the metric of the model `at`.
 
-    apply(params, inputs [n, ...]) -> outputs. at, target: parameters [S, ...] of where J is taken, and of the target's own fit; sources [S,
-    K, ...]; folds [S, F, ...] that left a fold out each, or None: then c = 1, which is right for unregularised fits. inputs [S, n, ...].
-    By the jackknife c d / N0 = (F - 1) / F sum_f |theta_f - mean|^2_J.
+    apply(params, frozen, inputs [n, ...]) -> outputs. at, target: parameters [S, ...] of where J is taken, and of the target's own fit;
+    sources [S, K, ...]; folds [S, F, ...], each without one fold, or None: then c = 1, which is right for unregularised fits. inputs [S,
+    n, ...]. By the jackknife c d / N0 = (F - 1) / F sum_f |theta_f - mean|^2_J.
     """
-    function = lambda params, x: apply(params, x[None])[0]
+    function = lambda params, x: apply(params, frozen, x[None])[0]
 
     def one(problem):
         at, target, sources, folds, inputs = problem
         deltas = jax.tree.map(lambda theirs, ours: theirs - ours[None], sources, target)
         count = len(jax.tree.leaves(sources)[0])
         if folds is not None:
-            apart = jax.tree.map(lambda x: x - jnp.mean(x, 0, keepdims=True), folds)
-            deltas = jax.tree.map(lambda a, b: jnp.concatenate([a, b]), deltas, apart)
+            deviations = jax.tree.map(lambda x: x - jnp.mean(x, 0, keepdims=True), folds)
+            deltas = jax.tree.map(lambda a, b: jnp.concatenate([a, b]), deltas, deviations)
         gram = gram_of_products(fisher_products(function, at, deltas, inputs, kind=kind), d)
-        many = len(gram) - count
-        noise = jnp.trace(gram[count:, count:]) * (many - 1) / many * target_size if many else jnp.float32(1)
+        fold_count = len(gram) - count
+        noise = (jnp.trace(gram[count:, count:]) * (fold_count - 1) / fold_count * target_size if fold_count else jnp.float32(1))
         return gram[:count, :count] / noise, noise
     return jax.lax.map(one, (at, target, sources, folds, inputs))

@@ -80,10 +80,12 @@ def _main_module(module):
 
 
 def _read_flags(main, flags_parser=flags.FLAGS):
-    if flags_parser is flags.FLAGS and flags.FLAGS(sys.argv)[1:]:
-        raise ValueError(f'{sys.argv} has words that are no flags')
-    if flags_parser is not flags.FLAGS:
-        flags_parser(sys.argv)
+    try:
+        rest = flags_parser(sys.argv)
+    except flags.Error as error:
+        raise ValueError(str(error)) from error
+    if flags_parser is flags.FLAGS and rest[1:]:
+        raise ValueError(f'{rest[1]} is no flag')
     raise Parsed
 
 

@@ -18,6 +18,7 @@ ROOT = pathlib.Path(__file__).parents[2]
 PAGES = {path.relative_to(ROOT).as_posix(): path.read_text() for path in sorted(
     [ROOT / 'README.md', ROOT / 'ARCHITECTURE.md', *(ROOT / 'docs').glob('*.md'), *(ROOT / 'docs/results').glob('*.md'),
      *(ROOT / 'docs/api').glob('*.md'), *(ROOT / 'benchmarks/results').glob('*.md')])}
+TASKS = ('data', 'laws', 'training', 'scoring', 'importing', 'transfer', 'scaling', 'extending')
 COMMANDS = sorted({command for text in PAGES.values() for command in commands(text)})
 
 SMALL = [f'--config.{key}={value}' for key, value in small.SMALL.items() if key != 'data.rendered_clips']
@@ -123,8 +124,8 @@ def test_a_command_is_right(command, monkeypatch):
 
 
 @pytest.mark.parametrize('wrong', ['tqd_jax.main --config=configs/video.py --config.train.stpes=5', 'tqd_jax.score --clisp=FOLDER',
-                                   'tqd_jax.main --config=configs/video.py --config.train.steps=0', 'benchmarks.fisher --round 5',
-                                   'benchmarks.studies --config=configs/study_table.py --config.size=huge', 'tqd_jax.score FOLDER'])
+                                   'tqd_jax.main --config=configs/video.py --config.train.steps=0', 'benchmarks.fisher --cycles 5',
+                                   'benchmarks.studies --config=configs/study_table.py --config.seeds=many', 'tqd_jax.score FOLDER'])
 @pytest.mark.filterwarnings('ignore:the load_module:DeprecationWarning')
 def test_a_wrong_command_is_seen(wrong, monkeypatch):
     monkeypatch.chdir(ROOT)
@@ -154,6 +155,22 @@ def test_links_lead_somewhere(page):
         target = (ROOT / page).parent / path if path else ROOT / page
         assert target.exists(), f'{page}: there is no {link}'
         assert not anchor or anchor in anchors(target.read_text()), f'{page}: there is no {link}'
+
+
+@pytest.mark.parametrize('page', ['README.md', 'ARCHITECTURE.md', 'CHANGELOG.md', *(f'docs/{name}.md' for name in TASKS)])
+def test_files_and_functions_are_where_a_page_says(page):
+    for path, name in re.findall(r'`((?:\w+/)+\w+\.py)(?:: (\w+))?', (ROOT / page).read_text()):
+        files = [file for file in (ROOT / path, ROOT / 'tqd_jax' / path, ROOT / 'transfer_jax' / path) if file.exists()]
+        assert files or 'NAME' in path, f'{page}: there is no {path}'
+        assert not name or re.search(rf'^(def|class) {name}\b|^{name} =', ''.join(file.read_text() for file in files), re.MULTILINE), \
+            f'{page}: {path} has no {name}'
+
+
+def test_the_new_names_of_modules_exist():
+    for new in re.findall(r'^\| `[\w.{}, ]+` \| `((?:tqd_jax|transfer_jax|benchmarks)\.[\w.*]+)` \|$', (ROOT / 'CHANGELOG.md').read_text(),
+                          re.MULTILINE):
+        path = ROOT.joinpath(*new.removesuffix('.*').split('.'))
+        assert path.is_dir() or path.with_suffix('.py').exists(), new
 
 
 def test_the_list_of_files_is_current():

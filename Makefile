@@ -8,7 +8,7 @@ BIN := .venv/bin
 # huge pages for large arrays: on a CPU every step's temporaries are fresh memory
 export GLIBC_TUNABLES ?= glibc.malloc.hugetlb=1
 
-.PHONY: demo transfer test lint parity pretrain bench
+.PHONY: demo transfer test lint parity pretrain bench files docs
 .DEFAULT_GOAL := demo
 
 .venv/ready: setup.py
@@ -39,6 +39,16 @@ parity: .venv/parity
 pretrain: .venv/ready
 	$(BIN)/python -m tqd_jax.main --config=configs/pretrain.py --workdir=runs/pretrain
 	$(BIN)/python -m tqd_jax.models.publish runs/pretrain tiny
+
+files: .venv/ready
+	$(BIN)/python docs/file_list.py
+
+.venv/docs: .venv/ready
+	$(BIN)/pip install --quiet --disable-pip-version-check -e '.[test,docs]'
+	touch $@
+
+docs: .venv/docs
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet
 
 .venv/bench: .venv/parity
 	$(BIN)/pip install --quiet --disable-pip-version-check -e '.[bench]'

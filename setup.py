@@ -38,6 +38,7 @@ setup(
         'parity': ['torch==2.13.0', 'diffusers==0.42.1', 'transformers==5.23.0'],
         'beam': ['apache-beam>=2.60'],
         'cloud': ['gcsfs>=2024.6', 's3fs>=2024.6', 'aiohttp>=3', 'requests>=2'],
+        'docs': ['mkdocs>=1.6,<2', 'mkdocs-material>=9.5,<10'],
         'gpu': ['jax[cuda13]>=0.10.2,<0.13'],
         'tpu': ['jax[tpu]>=0.10.2,<0.13'],
     },

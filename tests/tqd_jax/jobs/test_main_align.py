@@ -100,3 +100,10 @@ def test_unknown_cosines_are_gaps_and_a_missing_file_a_sentence(tmp_path):
     cosines('title', t, {'visual': (unknown, unknown - 0.1, unknown + 0.1)}, [0.5])
     differences('title', ['all', 'output'], np.array([[np.nan, 0.1], [0.2, -0.1]]), np.array([[0, 1], [0, 0]]))
     assert 'Not compared yet: there is no alignment.json' in write_report(tmp_path).read_text()
+
+
+def test_files_of_an_earlier_version_are_a_sentence_each(tmp_path):
+    (tmp_path / 'alignment.json').write_text('{"step": 0, "said": {}, "groups": ["all"]}')
+    (tmp_path / 'law.json').write_text('{"step": 0, "kinds": ["golden"], "weight": [[1.0]]}')
+    page = write_report(tmp_path).read_text()
+    assert all(f'{name}.json was written by an earlier version' in page for name in ('alignment', 'law'))

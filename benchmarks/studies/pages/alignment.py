@@ -3,7 +3,7 @@ import numpy as np
 from matplotlib import rc_context
 from matplotlib.figure import Figure
 
-from benchmarks.studies.pages import page
+from benchmarks.studies.pages import figures, files, page
 from tqd_jax.report.plots import STYLE
 
 LINES = {'slow': 'worse motion', 'look': 'worse look'}
@@ -30,10 +30,16 @@ motion to look; *above everywhere*, *below everywhere*: all of them say look, or
 
 def write_page(folder, results):
     """Writes alignment_SIZE.json with pictures, and alignment.md from all such files in the folder; returns the page's path."""
-    def drawn(found, *_):
-        draw_pictures(folder, found)
-        return section(found)
-    return page.collected(folder, 'alignment', results['size'], results, 'alignment.md', INTRO, drawn)
+    files.write_results(folder / f'alignment_{results["size"]}.json', results)
+    return rewrite(folder)
+
+
+def rewrite(folder):
+    """Writes alignment.md and its pictures from the JSON files in the folder; returns the page's path."""
+    def section_of(results, *_):
+        draw_pictures(folder, results)
+        return section(results)
+    return files.write_page(folder, 'alignment', 'alignment.md', INTRO, section_of)
 
 
 def section(results):
@@ -103,19 +109,19 @@ def _cell(mean, known):
 def draw_pictures(folder, results):
     """The pictures that `section` names."""
     for name in COSINES:
-        page.save(lines_figure(results, name), folder / f'alignment_{results["size"]}_{name}.png')
-    page.save(groups_figure(results), folder / f'alignment_{results["size"]}_groups.png')
+        figures.save(lines_figure(results, name), folder / f'alignment_{results["size"]}_{name}.png')
+    figures.save(groups_figure(results), folder / f'alignment_{results["size"]}_groups.png')
 
 
 @rc_context(STYLE)
 def lines_figure(results, name):
     """A panel a moment: both curves with their bands, seeds as thin lines."""
     moments = results['moments']
-    figure = Figure(figsize=(page.WIDTH, 2.6), layout='constrained')
+    figure = Figure(figsize=(figures.WIDTH, 2.6), layout='constrained')
     panels = figure.subplots(1, len(moments), sharey=True, squeeze=False)[0]
     panels[0].set_ylabel(f'{name} cosine')
     for axes, (step, records) in zip(panels, moments.items(), strict=True):
-        for colour, (kind, label) in zip((page.COLOURS[0], page.COLOURS[3]), LINES.items(), strict=True):
+        for colour, (kind, label) in zip((figures.COLOURS[0], figures.COLOURS[3]), LINES.items(), strict=True):
             own, low, high = (curve(results, step, name, kind, key) for key in ('cosine', 'low', 'high'))
             axes.plot(records[0]['t'], own.T, color=colour, linewidth=0.4, alpha=0.6)
             axes.plot(records[0]['t'], means(own), color=colour, marker='o', markersize=3, label=label)
@@ -131,7 +137,7 @@ def groups_figure(results):
     record = list(results['moments'].values())[-1][0]
     first = lambda key: np.array([[group[0] for group in bucket] for bucket in record['matched']['difference'][key]], float)
     difference, sign = first('cosine'), first('sign')
-    figure = Figure(figsize=(page.WIDTH, 0.9 + 0.22 * len(record['groups'])), layout='constrained')
+    figure = Figure(figsize=(figures.WIDTH, 0.9 + 0.22 * len(record['groups'])), layout='constrained')
     axes, most = figure.subplots(), np.nanmax(np.abs(difference))
     drawn = axes.pcolormesh(np.linspace(0, 1, len(difference) + 1), np.arange(len(record['groups']) + 1), difference.T, cmap='PuOr',
                             vmin=-most, vmax=most)

@@ -1,7 +1,7 @@
 """The page of study 3, docs/results/learned_law.md: the learned laws and what they bring, for every JSON that lies beside it."""
 import numpy as np
 
-from benchmarks.studies.pages import page
+from benchmarks.studies.pages import figures, files, page
 from benchmarks.studies.pages.statistics import paired, verdict
 from benchmarks.studies.pages.tqd import differences, main_table
 from benchmarks.studies.pages.tqd_values import MEASURES, SHORT, values
@@ -29,10 +29,16 @@ lies between clips, the rest being noise of one clip.
 
 def write_page(folder, results):
     """Writes learned_SIZE_WORLD.json with pictures, and learned_law.md from all such files in the folder; returns the page's path."""
-    def drawn(found, stem, _):
-        page.save(page.curves(*weights(found)), folder / f'{stem}.png')
-        return section(found, stem)
-    return page.collected(folder, 'learned', f'{results["size"]}_{results["world"]}', results, 'learned_law.md', INTRO, drawn)
+    files.write_results(folder / f'learned_{results["size"]}_{results["world"]}.json', results)
+    return rewrite(folder)
+
+
+def rewrite(folder):
+    """Writes learned_law.md and its pictures from the JSON files in the folder; returns the page's path."""
+    def section_of(results, stem, _):
+        figures.save(figures.curves(*weights(results)), folder / f'{stem}.png')
+        return section(results, stem)
+    return files.write_page(folder, 'learned', 'learned_law.md', INTRO, section_of)
 
 
 def weights(results):

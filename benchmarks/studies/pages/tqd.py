@@ -1,9 +1,9 @@
 """The page of study 1, docs/results/tqd.md: claims and tables of every size whose JSON lies beside it; each number is from there."""
 import numpy as np
 
-from benchmarks.studies.pages import page
+from benchmarks.studies.pages import files, page
 from benchmarks.studies.pages.statistics import estimate, paired, verdict
-from benchmarks.studies.pages.tqd_pictures import draw_pictures, pictures
+from benchmarks.studies.pages.tqd_pictures import draw_pictures, draw_samples, pictures
 from benchmarks.studies.pages.tqd_values import MEASURES, SHORT, at, drawn, values
 from benchmarks.studies.training.arms import ARMS
 
@@ -52,9 +52,17 @@ def write_page(folder, results, samples):
 
     results: as table.main has them. samples: {(regime, arm): uint8 [n, F, H, W, 3]}.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    draw_pictures(folder, results, samples)
-    return page.collected(folder, 'tqd', results['size'], results, 'tqd.md', INTRO, lambda found, _, all_sizes: section(found, all_sizes))
+    files.write_results(folder / f'tqd_{results["size"]}.json', results)
+    draw_samples(folder, results, samples)
+    return rewrite(folder)
+
+
+def rewrite(folder):
+    """Writes tqd.md and its pictures, but for samples, from the JSON files in the folder; returns the page's path."""
+    def section_of(results, stem, others):
+        draw_pictures(folder, results)
+        return section(results, others)
+    return files.write_page(folder, 'tqd', 'tqd.md', INTRO, section_of)
 
 
 def section(results, others):

@@ -3,8 +3,6 @@
     python -m benchmarks.studies --config=configs/study_theory.py --workdir=runs/theory
 """
 import functools
-import json
-import os
 import pathlib
 import time
 
@@ -12,8 +10,7 @@ import jax
 
 from benchmarks.studies.theory.cases import growth, orders, predicted_orders, threshold
 from benchmarks.studies.theory.debiased import SCENARIOS, debiasing
-from benchmarks.studies.theory.page import page
-from benchmarks.studies.theory.pictures import pictures
+from benchmarks.studies.theory.results import write
 from benchmarks.studies.theory.worlds import MODELS
 from transfer_jax.runtime.config import check, choice, differences, integer, sequence, text, to_json
 from transfer_jax.runtime.errors import UserError
@@ -46,7 +43,9 @@ def main(config, workdir, asked=None):
     if not run_missing(store, todo):
         print('stopped and saved; the same command goes on from there')
         return
-    write(config, settings, asked or {}, {name: store.record(name) for name in todo})
+    records = {name: store.record(name) for name in todo}
+    path = write(pathlib.Path(config.results), pathlib.Path(config.images), settings, asked or {}, records)
+    print(f'page: {path}')
 
 
 def run_missing(store, todo):
@@ -88,18 +87,3 @@ def jobs(config):
             for scenario in SCENARIOS:
                 add('debiasing', debiasing, model, d, scenario, max(20, theory.runs // part))
     return functions
-
-
-def write(config, settings, asked, records):
-    """The page, the JSON beside it, and the pictures."""
-    results, images = pathlib.Path(config.results), pathlib.Path(config.images)
-    for folder in (results, images):
-        folder.mkdir(parents=True, exist_ok=True)
-    links = {}
-    for name, figure in pictures(records).items():
-        figure.savefig(images / f'theory_{name}.png', dpi=110, metadata={'Software': None})
-        links[name] = os.path.relpath(images / f'theory_{name}.png', results)
-    lines = ',\n'.join(f'{json.dumps(name)}: {json.dumps(record)}' for name, record in records.items())
-    (results / 'theory.json').write_text(f'{{"settings": {json.dumps(settings)}, "cases": {{\n{lines}\n}}}}\n')
-    (results / 'theory.md').write_text('\n'.join(page(settings, records, links, asked)) + '\n')
-    print(f'page: {results / "theory.md"}')

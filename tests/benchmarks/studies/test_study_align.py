@@ -8,8 +8,8 @@ import pytest
 from benchmarks.studies.claims import alignment as align
 from benchmarks.studies.claims import learned
 from benchmarks.studies.pages import alignment as align_page
+from benchmarks.studies.pages import files, page
 from benchmarks.studies.pages import learned as learned_page
-from benchmarks.studies.pages import page
 from benchmarks.studies.world.world import World
 from configs import study_align, study_learned
 from tqd_jax.gradients.align import described
@@ -153,5 +153,5 @@ def test_the_command_of_a_page_has_all_that_was_given():
 
 
 def test_results_keep_seven_digits_and_all_else():
-    found = page.rounded({'a': [1.23456789e-9, None, 3, True, 'x'], 'b': {'c': (1 / 3,)}})
+    found = files.rounded({'a': [1.23456789e-9, None, 3, True, 'x'], 'b': {'c': (1 / 3,)}})
     assert found == {'a': [1.234568e-9, None, 3, True, 'x'], 'b': {'c': [0.3333333]}} and found['a'][3] is True

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 
 from benchmarks.studies import __main__ as program
 from benchmarks.studies.claims import tqd as table
-from benchmarks.studies.pages import page
+from benchmarks.studies.pages import figures, page
 from benchmarks.studies.pages import tqd as table_page
 from benchmarks.studies.pages.statistics import Estimate
 from benchmarks.studies.pages.tqd_values import MEASURES
@@ -303,17 +303,17 @@ def test_cells_and_sheets():
     assert page.student(known) == '[+0.000, +0.200]' and page.student(dataclasses.replace(known, t_low=np.nan)) == '—'
     assert page.table(['a', 'b'], [['1', '2']]) == ['| a | b |', '|---|---|', '| 1 | 2 |']
     clips = np.arange(2 * 8 * 2 * 3, dtype=np.uint8).reshape(2, 8, 2, 3, 1).repeat(3, -1)
-    picture = page.sheet({'one': clips, 'two': clips}, frames=4, scale=1)
+    picture = figures.sheet({'one': clips, 'two': clips}, frames=4, scale=1)
     assert picture.shape == (2 * (2 + 2), 2 * (4 * 3 + 2), 3)
     np.testing.assert_array_equal(picture[:2, 3:6], clips[0, 2])  # frames 0, 2, 5, 7
-    assert isinstance(page.intervals(['a'], {'one': [dataclasses.replace(known, low=np.nan, high=np.nan)]}), Figure)
+    assert isinstance(figures.intervals(['a'], {'one': [dataclasses.replace(known, low=np.nan, high=np.nan)]}), Figure)
 
 
 def test_pictures_cut_nothing_off_and_name_every_line():
-    for axes in page.histograms({'flat': [5] * 20, 'steep': [0] * 19 + [5]}).axes[:2]:
+    for axes in figures.histograms({'flat': [5] * 20, 'steep': [0] * 19 + [5]}).axes[:2]:
         assert axes.get_ylim() == (0, 21)  # the density of all draws in a twentieth is 20
     x, named = [0.0, 1.0], lambda *names: {name: [[1, 2], [3, 4]] for name in names}
     legends = lambda panels: [axes.get_legend() and [text.get_text() for text in axes.get_legend().get_texts()]
-                              for axes in page.curves(x, panels, 't').axes]
+                              for axes in figures.curves(x, panels, 't').axes]
     assert legends({'one': named('a', 'b'), 'two': named('c', 'd')}) == [['a', 'b'], ['c', 'd']]
     assert legends({'one': named('a', 'b'), 'two': named('a', 'b')}) == [None, ['a', 'b']]

@@ -10,9 +10,12 @@ import numpy as np
 from benchmarks.studies.claims import tqd as table
 from benchmarks.studies.pages.alignment import write_page
 from benchmarks.studies.training.build import SIZE_RULES, build
-from benchmarks.studies.training.jobs import Stopped, kept_step, pretrained
+from benchmarks.studies.training.rows import Stopped
+from benchmarks.studies.training.weights import load_weights, saved_step
+from benchmarks.studies.world.clips import golden_indices
 from benchmarks.studies.world.degradations import DEGRADATIONS, KNOWN, degrade_look
-from benchmarks.studies.world.world import COMPARED, TEXT_LEN, VOCAB, golden_indices, pristine, scene, slowed
+from benchmarks.studies.world.render import pristine, scene, slowed
+from benchmarks.studies.world.world import COMPARED, TEXT_LEN, VOCAB
 from tqd_jax.gradients.align import measured
 from tqd_jax.gradients.products import copy_chunks
 from tqd_jax.text.words import tokenize
@@ -59,7 +62,7 @@ def check(config):
 
 def steps_of(size, moments):
     """The steps of pre-training that the shares mean, in order."""
-    return sorted({kept_step(size, share) for share in moments})
+    return sorted({saved_step(size, share) for share in moments})
 
 
 def compare(study, config, stop):
@@ -70,7 +73,7 @@ def compare(study, config, stop):
             name = _name(config, seed, step)
             if study.store.record(name) is None:
                 copies = copies or worse_copies(study.world, config)
-                params = pretrained(study, seed, step)
+                params = load_weights(study, seed, step)
                 chunks = copy_chunks(config.clips, len(KINDS), config.chunks, config.draws)
                 print(f'gradients of seed {seed} at step {step}', flush=True)
                 kept = Store(study.store.directory / f'{name}.buckets')

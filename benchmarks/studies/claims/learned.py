@@ -12,11 +12,13 @@ from benchmarks.studies.claims import tqd as table
 from benchmarks.studies.pages.learned import write_page
 from benchmarks.studies.training.arms import ARMS, plan
 from benchmarks.studies.training.build import SIZE_RULES, build
-from benchmarks.studies.training.jobs import Row, Stopped, kept_step, pretrained
 from benchmarks.studies.training.kinds import kinds_of, learned_plan
+from benchmarks.studies.training.rows import Row, Stopped
+from benchmarks.studies.training.weights import load_weights, saved_step
+from benchmarks.studies.world.clips import golden_clips
 from benchmarks.studies.world.degradations import DEGRADATIONS, KNOWN
 from benchmarks.studies.world.library import library
-from benchmarks.studies.world.world import TARGET, golden_clips
+from benchmarks.studies.world.world import TARGET
 from tqd_jax.gradients.probe import LEAST, measured, pilot_chunks, quantities, shares, shares_error
 from tqd_jax.timesteps.law import BINS
 from transfer_jax.runtime.config import Each, choice, integer, number, sequence, text, to_json
@@ -92,11 +94,11 @@ def learned_law(study, config, seed, stop):
     a dict of q [B, K] from 'gram' and from 'plug_in'. Clips, noise and target are the seed's own, as the weights are. Raises Stopped."""
     name = f'laws/{_key(config):08x}/seed{seed}'
     if study.store.record(name) is None:
-        step = kept_step(study.size, config.pilot)
+        step = saved_step(study.size, config.pilot)
         names, labels = kinds_of(study.clips, config.chunks * config.chunk)
         counts = np.bincount(labels)
         kept = Store(study.store.directory / f'{name}.buckets')
-        found = pilot(study, config, pretrained(study, seed, step), labels, seed, kept)
+        found = pilot(study, config, load_weights(study, seed, step), labels, seed, kept)
         q = {key: shares(getattr(found, key), found.rho, counts).tolist() for key in LEARNED.values()}
         study.store.save(name, None, {'kinds': names, 'counts': counts.tolist(), 'rho': found.rho.tolist(), 'gram': found.gram.tolist(),
                                       'shares': q, 'error': shares_error(found, counts).tolist(), 'step': step})

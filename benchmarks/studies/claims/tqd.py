@@ -9,11 +9,13 @@ import jax
 import numpy as np
 
 from benchmarks.studies.measures import features
-from benchmarks.studies.measures.measures import distances, make_reference, measure
+from benchmarks.studies.measures.measures import distances, measure
+from benchmarks.studies.measures.reference import make_reference
 from benchmarks.studies.pages.tqd import write_page
 from benchmarks.studies.training.arms import ARMS, plan
 from benchmarks.studies.training.build import SIZE_RULES, build, check_size
-from benchmarks.studies.training.jobs import KEPT, Row, Stopped, finite, golden_loss, run_all
+from benchmarks.studies.training.jobs import KEPT, finite, golden_loss, run_all
+from benchmarks.studies.training.rows import Row, Stopped
 from transfer_jax.runtime.config import Each, choice, integer, optional, sequence, text, to_json
 from transfer_jax.runtime.errors import UserError
 from transfer_jax.runtime.parallel.mesh import machine_line

@@ -16,7 +16,8 @@ import numpy as np
 import optax
 
 from benchmarks.studies.measures.track import averaged
-from benchmarks.studies.world.world import World, golden_clips
+from benchmarks.studies.world.clips import golden_clips
+from benchmarks.studies.world.world import World
 from tqd_jax.clips import scenes
 from transfer_jax.runtime.checkpoint import save_weights
 from transfer_jax.runtime.keys import stream_key

@@ -3,7 +3,7 @@ import functools
 
 import numpy as np
 
-from benchmarks.studies.world.world import FINEST
+from benchmarks.studies.world.render import FINEST
 from tqd_jax.clips import scenes
 
 COLOURS = np.array(list(scenes.COLOURS.values()), np.float32)  # [6, 3]

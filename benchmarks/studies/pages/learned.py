@@ -3,7 +3,7 @@ import numpy as np
 
 from benchmarks.studies.pages import figures, files, page
 from benchmarks.studies.pages.statistics import paired, verdict
-from benchmarks.studies.pages.tqd import differences, main_table
+from benchmarks.studies.pages.tqd_tables import differences, main_table
 from benchmarks.studies.pages.tqd_values import MEASURES, SHORT, values
 from tqd_jax.timesteps import learned as learned_law
 

@@ -1,5 +1,9 @@
 """The theory study's page, from its records alone: what was run, claims with verdicts, then the tables."""
-from benchmarks.studies.theory.sections import debiasing, growth, orders, table, threshold
+from benchmarks.studies.theory.sections.common import table
+from benchmarks.studies.theory.sections.debiasing import debiasing
+from benchmarks.studies.theory.sections.growth import growth
+from benchmarks.studies.theory.sections.orders import orders
+from benchmarks.studies.theory.sections.threshold import threshold
 
 SECTIONS = {'growth': growth, 'threshold': threshold, 'debiasing': debiasing, 'orders': orders}
 METHOD = """Target and sources are drawn, models fitted by weighted maximum likelihood, KL(true target law || fit) is averaged over refits

@@ -13,8 +13,9 @@ from ml_collections import ConfigDict
 from benchmarks.studies.training.arms import levels, stack
 from benchmarks.studies.training.precondition import patch_statistics, precondition_patches
 from benchmarks.studies.training.runs import Material, Runs, Sampling, Trainer, trainer
+from benchmarks.studies.world.clips import golden_clips
 from benchmarks.studies.world.library import library
-from benchmarks.studies.world.world import HELD_OUT, TEXT_LEN, VOCAB, Clips, World, golden_clips
+from benchmarks.studies.world.world import HELD_OUT, TEXT_LEN, VOCAB, Clips, World
 from tqd_jax.diffusion.objective import Objective
 from tqd_jax.diffusion.path import Path
 from tqd_jax.diffusion.sampler import SOLVERS

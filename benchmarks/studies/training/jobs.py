@@ -10,33 +10,13 @@ import zlib
 import jax
 import numpy as np
 
+from benchmarks.studies.training.rows import Stopped
+from benchmarks.studies.training.weights import load_weights, save_weights
 from transfer_jax.runtime.errors import UserError
 from transfer_jax.runtime.parallel.cores import cores
 
 SAVE_EVERY = 60.0  # seconds between two checkpoints of a group
 KEPT = 8  # samples of a run that are kept
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Row:
-    """One run: its regime ('pretrain', 'finetune' or 'scratch'), its arm, the arm's place in the Material, its seed.
-
-    follow: samples are measured at every `every` steps, not only at the end.
-    """
-    regime: str
-    arm: str
-    plan: int
-    seed: int
-    follow: bool = False
-
-    @property
-    def name(self):
-        """Of its record in the store."""
-        return f'{self.regime}/{self.arm.replace(" ", "_")}/seed{self.seed}'
-
-
-class Stopped(Exception):
-    """The user asked to stop; what was done is saved."""
 
 
 def run_all(study, rows, material, evaluate, stop, progress):
@@ -72,16 +52,6 @@ def _padded(study, group):
 
 def _name(group):
     return f'group{zlib.crc32(json.dumps([row.name for row in group]).encode()):08x}'
-
-
-def kept_step(size, share):
-    """The step of pre-training nearest to a share of it of which weights are kept: a multiple of size.every, at least one of them."""
-    return size.every * max(1, round(share * size.pretrain / size.every))
-
-
-def pretrained(study, seed, step):
-    """The averaged weights of a seed's pre-training after `step` updates, a multiple of `every`, once 'pretrain' rows have been run."""
-    return study.store.load(_moment(seed, step), study.abstract_params)
 
 
 def _train(study, group, material, evaluate, stop, progress):
@@ -129,7 +99,7 @@ def _begin(study, padded, runs, checkpoints):
 def _first(study, padded, runs):
     if padded[0].regime != 'finetune':
         return study.trainer.init(runs.seed)
-    own = {seed: pretrained(study, seed, study.size.pretrain) for seed in {row.seed for row in padded}}
+    own = {seed: load_weights(study, seed, study.size.pretrain) for seed in {row.seed for row in padded}}
     return study.shard(jax.tree.map(lambda *leaves: np.stack(leaves), *(own[row.seed] for row in padded)))
 
 
@@ -143,7 +113,7 @@ def _point(study, group, step, carry, loss, runs, evaluate, last):
     point, frames = {'step': step, 'train': loss.tolist(), 'loss': golden_loss(study, ema).tolist()}, None
     if group[0].regime == 'pretrain':
         for number, row in enumerate(group):
-            study.store.save(_moment(row.seed, step), jax.tree.map(lambda x, i=number: x[i], jax.device_get(ema)), {'step': step})
+            save_weights(study, row.seed, step, jax.tree.map(lambda x, i=number: x[i], jax.device_get(ema)))
     if last or group[0].follow:
         frames = np.asarray(study.trainer.draw(study.held_out.tokens[:study.size.samples], ema, runs.seed))[:len(group)]
         with concurrent.futures.ThreadPoolExecutor(cores()) as pool:
@@ -165,10 +135,6 @@ def _keep(study, group, curve, frames, drawn):
         seconds = sum(point['seconds'] for point in own)
         record = dataclasses.asdict(row) | {'curve': own, 'drawn': drawn[number].tolist(), 'seconds': seconds}
         study.store.save(row.name, {'samples': frames[number, :KEPT]}, record)
-
-
-def _moment(seed, step):
-    return f'weights/seed{seed}/step{step}'
 
 
 def finite(measures):

@@ -9,7 +9,8 @@ import zlib
 
 import numpy as np
 
-from benchmarks.studies.world.world import Clips, make_clips
+from benchmarks.studies.world.clips import make_clips
+from benchmarks.studies.world.world import Clips
 from transfer_jax.runtime.parallel.cores import cores
 
 ALONE = 256  # clips up to which processes would take longer to start than to render

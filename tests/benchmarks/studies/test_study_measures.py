@@ -6,15 +6,18 @@ import pytest
 from worlds import SIZES
 
 from benchmarks.studies.measures import measures
+from benchmarks.studies.measures.raw import sprites_of
+from benchmarks.studies.measures.reference import make_reference
+from benchmarks.studies.world.clips import golden_clips
 from benchmarks.studies.world.degradations import degrade_look, degrade_motion
-from benchmarks.studies.world.world import World, golden_clips
+from benchmarks.studies.world.world import World
 
 COUNT = 64
 
 
 @pytest.fixture(scope='module')
 def reference():
-    return measures.make_reference(World(), 128)
+    return make_reference(World(), 128)
 
 
 @pytest.fixture(scope='module')
@@ -101,13 +104,13 @@ def test_distances_see_what_is_worse(clips, golden, reference):
 
 
 def test_captions_name_sprites_or_are_refused():
-    shape, colour = measures.sprites_of(['a red disc', 'a white star and a blue ring'])
+    shape, colour = sprites_of(['a red disc', 'a white star and a blue ring'])
     assert shape.tolist() == [[0, -1], [4, 1]] and colour.tolist() == [[0, -1], [5, 2]]
     for caption in ('', 'a red cube', 'a red disc and a red disc and a red disc'):
         with pytest.raises(ValueError, match='a caption is like'):
-            measures.sprites_of([caption])
+            sprites_of([caption])
 
 
 def test_a_reference_of_one_number_of_sprites_serves_both():
-    bars = measures.make_reference(World(sprites=(1, 1)), 40).slowest
+    bars = make_reference(World(sprites=(1, 1)), 40).slowest
     assert bars[0] == bars[1]

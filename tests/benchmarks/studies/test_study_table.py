@@ -13,12 +13,14 @@ from matplotlib.figure import Figure
 
 from benchmarks.studies import __main__ as program
 from benchmarks.studies.claims import tqd as table
-from benchmarks.studies.pages import figures, page
+from benchmarks.studies.pages import figures, page, tqd_tables
 from benchmarks.studies.pages import tqd as table_page
 from benchmarks.studies.pages.statistics import Estimate
 from benchmarks.studies.pages.tqd_values import MEASURES
 from benchmarks.studies.training.build import build
-from benchmarks.studies.training.jobs import Row, Stopped, _first, golden_loss, pretrained
+from benchmarks.studies.training.jobs import _first, golden_loss
+from benchmarks.studies.training.rows import Row, Stopped
+from benchmarks.studies.training.weights import load_weights
 from configs import study_table
 from transfer_jax.runtime.config import check as check_config
 from transfer_jax.runtime.errors import UserError
@@ -108,8 +110,8 @@ def test_the_command_on_the_page_asks_for_what_was_run(finished):
 
 
 def test_fine_tuning_starts_from_the_seeds_pretrained_weights(study, finished):
-    early, late = (pretrained(study, 1, step) for step in (4, 8))
-    other = pretrained(study, 2, 8)
+    early, late = (load_weights(study, 1, step) for step in (4, 8))
+    other = load_weights(study, 2, 8)
     assert jax.tree.structure(late) == jax.tree.structure(study.abstract_params)
     assert np.abs(late['patch_out']['kernel'] - early['patch_out']['kernel']).max() > 0
     assert np.abs(late['patch_in']['kernel'] - other['patch_in']['kernel']).max() > 0.01
@@ -272,13 +274,13 @@ def made_up(effect):
 
 @pytest.mark.parametrize(('effect', 'expected'), [(0.1, 'holds'), (-0.1, 'is refuted')])
 def test_claims_are_decided_by_paired_differences(effect, expected):
-    lines = table_page.claims(made_up(effect), 'scratch')
+    lines = tqd_tables.claims(made_up(effect), 'scratch')
     rows = [line.strip('| ').split(' | ') for line in lines if '(B) beats uniform training on all' in line]
     verdicts = {row[1]: row[-1] for row in rows}
     assert verdicts['moves right'] == expected and verdicts['both right'] == 'undecided'
-    row = next(line for line in table_page.differences(made_up(effect), 'scratch') if line.startswith('| B tqd'))
+    row = next(line for line in tqd_tables.differences(made_up(effect), 'scratch') if line.startswith('| B tqd'))
     assert abs(float(row.split(' | ')[1].split(' ')[0])) < 2e-3  # both right: no effect
-    assert table_page.coverage(made_up(effect), 'scratch', 'B tqd') == '12, 50, 38 %'
+    assert tqd_tables.coverage(made_up(effect), 'scratch', 'B tqd') == '12, 50, 38 %'
 
 
 def test_the_same_arms_later_are_set_beside_those_with_as_many_steps():
@@ -288,12 +290,12 @@ def test_the_same_arms_later_are_set_beside_those_with_as_many_steps():
     for run in late['runs']:
         run['regime'] = 'finetune'
         run['curve'][-1]['measures']['motion'] += 0.1
-    lines = table_page.late_start(early, [early, late])
+    lines = tqd_tables.late_start(early, [early, late])
     assert '4000 uniform steps on A and then 1000 of the arm (size late) against 5000 of the arm' in lines[2]
     verdicts = {tuple(line.strip('| ').split(' | ')[i] for i in (0, 1)): line.strip('| ').split(' | ')[-1] for line in lines[6:-1]}
     assert len(verdicts) == 8 and verdicts['B tqd', 'motion'] == 'holds' and verdicts['A uniform', 'texture'] == 'undecided'
     other = late | {'config': late['config'] | {'batch': 8}}
-    assert table_page.late_start(early, [early, other]) == table_page.late_start(late, [early, late]) == []
+    assert tqd_tables.late_start(early, [early, other]) == tqd_tables.late_start(late, [early, late]) == []
 
 
 def test_cells_and_sheets():

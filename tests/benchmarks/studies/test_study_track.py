@@ -7,7 +7,8 @@ from worlds import SIZES
 
 from benchmarks.studies.measures import templates, track
 from benchmarks.studies.measures.paths import fit_paths
-from benchmarks.studies.world.world import golden_clips, render
+from benchmarks.studies.world.clips import golden_clips
+from benchmarks.studies.world.render import render
 from tqd_jax.clips import scenes
 
 

@@ -13,8 +13,8 @@ from benchmarks.studies.training.build import SIZE_RULES, build
 from benchmarks.studies.training.rows import Stopped
 from benchmarks.studies.training.weights import load_weights, saved_step
 from benchmarks.studies.world.clips import golden_indices
-from benchmarks.studies.world.degradations import DEGRADATIONS, KNOWN, degrade_look
-from benchmarks.studies.world.render import pristine, scene, slowed
+from benchmarks.studies.world.degradations import DEGRADATIONS, DETAIL, degrade_visual
+from benchmarks.studies.world.render import render_pristine, render_slow, scene
 from benchmarks.studies.world.world import COMPARED, TEXT_LEN, VOCAB
 from tqd_jax.gradients.align import measured
 from tqd_jax.gradients.products import copy_chunks
@@ -25,7 +25,7 @@ from transfer_jax.runtime.parallel.mesh import machine_line
 from transfer_jax.runtime.progress import StopRequest
 from transfer_jax.runtime.store import Store
 
-KINDS = ('golden', 'slow', 'look', *DEGRADATIONS)  # 'look': one of KNOWN for every clip in turn, as in the library
+KINDS = ('golden', 'slow', 'look', *DEGRADATIONS)  # 'look': one of DETAIL for every clip in turn, as in the library
 _ONE = integer(at_least=1)
 RULES = {'study': choice('align'), 'size': text(), 'seeds': sequence(integer(at_least=0)), 'results': text(),
          'moments': sequence(number(above=0, at_most=1)), 'clips': integer(at_least=3), 'chunks': integer(at_least=3),
@@ -102,9 +102,9 @@ def worse_copies(world, config):
     world = dataclasses.replace(world, seed=COMPARED)
     rows = golden_indices(world, config.clips)
     clips, slow = (np.stack([render(index) for index in rows]) for render in (
-        lambda index: pristine(world, index), lambda index: slowed(world, index, config.speed)))
-    worse = lambda kind_of: np.stack([degrade_look(clip, kind_of(place), config.severity, np.random.default_rng([COMPARED, place]))
+        lambda index: render_pristine(world, index), lambda index: render_slow(world, index, config.speed)))
+    worse = lambda kind_of: np.stack([degrade_visual(clip, kind_of(place), config.severity, np.random.default_rng([COMPARED, place]))
                                       for place, clip in enumerate(clips)])
-    looks = [worse(lambda place: KNOWN[place % len(KNOWN)]), *(worse(lambda place, kind=kind: kind) for kind in DEGRADATIONS)]
+    looks = [worse(lambda place: DETAIL[place % len(DETAIL)]), *(worse(lambda place, kind=kind: kind) for kind in DEGRADATIONS)]
     tokens = np.stack([tokenize(scene(world, index).caption, TEXT_LEN, VOCAB) for index in rows])
     return np.concatenate([clips, slow, *looks]), np.tile(tokens, (len(KINDS), 1))

@@ -12,11 +12,11 @@ from benchmarks.studies.claims import tqd as table
 from benchmarks.studies.pages.learned import write_page
 from benchmarks.studies.training.arms import ARMS, plan
 from benchmarks.studies.training.build import SIZE_RULES, build
-from benchmarks.studies.training.kinds import kinds_of, learned_plan
+from benchmarks.studies.training.groups import clip_groups, learned_plan
 from benchmarks.studies.training.rows import Row, Stopped
 from benchmarks.studies.training.weights import load_weights, saved_step
 from benchmarks.studies.world.clips import golden_clips
-from benchmarks.studies.world.degradations import DEGRADATIONS, KNOWN
+from benchmarks.studies.world.degradations import DEGRADATIONS, DETAIL
 from benchmarks.studies.world.library import library
 from benchmarks.studies.world.world import TARGET
 from tqd_jax.gradients.probe import LEAST, measured, pilot_chunks, quantities, shares, shares_error
@@ -27,7 +27,7 @@ from transfer_jax.runtime.parallel.mesh import machine_line
 from transfer_jax.runtime.progress import StopRequest
 from transfer_jax.runtime.store import Store
 
-WORLDS = {'known': KNOWN, 'all': DEGRADATIONS}
+WORLDS = {'known': DETAIL, 'all': DEGRADATIONS}
 VERSION = 2  # of how laws are found: another one finds them anew. 1 had one pilot's clips and noise for all seeds
 APART = 10_000  # between worlds of targets, whose seeds must be no other clips' (benchmarks/studies/world/world.py)
 LEARNED = {'learned': 'gram', 'learned, plug-in': 'plug_in'}  # arms, and which Gram matrix their law is solved from
@@ -74,7 +74,7 @@ def check(config):
 
 def check_kinds(clips, config):
     """Raises UserError where a kind of the library's clips is too small for the pilot's chunks: hours before the pilot would."""
-    names, labels = kinds_of(clips, config.chunks * config.chunk)
+    names, labels = clip_groups(clips, config.chunks * config.chunk)
     kind = int(np.argmin(np.bincount(labels)))
     if np.bincount(labels)[kind] < config.chunks * config.chunk:
         raise UserError(f'the library has {np.bincount(labels)[kind]} clips of the kind {names[kind]}, fewer than config.chunks x '
@@ -95,7 +95,7 @@ def learned_law(study, config, seed, stop):
     name = f'laws/{_key(config):08x}/seed{seed}'
     if study.store.record(name) is None:
         step = saved_step(study.size, config.pilot)
-        names, labels = kinds_of(study.clips, config.chunks * config.chunk)
+        names, labels = clip_groups(study.clips, config.chunks * config.chunk)
         counts = np.bincount(labels)
         kept = Store(study.store.directory / f'{name}.buckets')
         found = pilot(study, config, load_weights(study, seed, step), labels, seed, kept)
@@ -120,7 +120,7 @@ def pilot(study, config, params, labels, seed, kept):
 def train(study, config, laws, evaluate, stop):
     """Records of the arms set by hand and of the learned ones, whose plan is another one for every seed; arms are named as in LEARNED."""
     hand = [plan(ARMS[arm], study.clips) for arm in config.arms]
-    names, labels = kinds_of(study.clips, config.chunks * config.chunk)
+    names, labels = clip_groups(study.clips, config.chunks * config.chunk)
     plans = hand + [learned_plan(np.array(law['shares'][key]), names, labels) for key in LEARNED.values() for law in laws]
     rows = {}
     for regime in config.regimes:

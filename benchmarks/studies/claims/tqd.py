@@ -107,7 +107,7 @@ def evaluator(study):
 def truth(study, evaluate):
     """What clips themselves measure, as many as there are samples of a run: golden ones of another seed, and the library's kinds."""
     count, clips = study.size.samples, study.clips
-    kinds = {kind: clips.take(np.flatnonzero(getattr(clips, kind))[:count]) for kind in ('golden', 'motion_only', 'look_only', 'poor')}
+    kinds = {kind: clips.take(np.flatnonzero(getattr(clips, kind))[:count]) for kind in ('golden', 'motion_only', 'visual_only', 'poor')}
     few = [f'{len(own)} {kind}' for kind, own in kinds.items() if len(own) < 2]
     if few:
         raise UserError(f'the library has {" and ".join(few)} of {len(clips)} clips: give this size more (config.sizes.NAME.clips)')
@@ -140,7 +140,7 @@ def samples(study, results):
 
 def described(clips):
     """The shares of the library's kinds, and the correlation of motion and look."""
-    shares = {kind: float(np.mean(getattr(clips, kind))) for kind in ('golden', 'motion_only', 'look_only', 'poor')}
+    shares = {kind: float(np.mean(getattr(clips, kind))) for kind in ('golden', 'motion_only', 'visual_only', 'poor')}
     return {'library': shares, 'correlation': float(np.corrcoef(clips.mq, clips.vq)[0, 1])}
 
 

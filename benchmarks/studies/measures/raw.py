@@ -1,15 +1,15 @@
 """Measures of captioned sprites that need no reference: speed, straightness, sharpness, texture, identity."""
 import numpy as np
 
-from benchmarks.studies.measures.look import look
 from benchmarks.studies.measures.paths import fit_paths
 from benchmarks.studies.measures.templates import RADIUS
 from benchmarks.studies.measures.track import track
+from benchmarks.studies.measures.visual import visual_quality
 from tqd_jax.clips import scenes
 
-JOINED = {'speed': np.mean, 'straight': np.min, 'sharp': np.max, 'texture': np.max, 'identity': np.min}  # over a clip's sprites
+OVER_SPRITES = {'speed': np.mean, 'straight': np.min, 'sharp': np.max, 'texture': np.max, 'identity': np.min}  # of a clip with two
 CHUNK = 32  # sprites at a time
-FOUND = 0.45  # the correlation from which a sprite is there: noise has about 0.3
+MIN_CORRELATION = 0.45  # from which a sprite is there: noise has about 0.3
 
 
 def sprites_of(captions):
@@ -29,28 +29,28 @@ def raw_measures(frames, shape, colour, fps):
     row, place = np.nonzero(shape >= 0)
     padded = np.arange(-(-len(row) // CHUNK) * CHUNK) % len(row)  # all chunks have one size, so one program serves them
     parts = [(row[part], shape[row[part], place[part]], colour[row[part], place[part]]) for part in padded.reshape(-1, CHUNK)]
-    chunks = [_each(frames[rows], *kinds, fps) for rows, *kinds in parts]
-    each = {name: np.concatenate([chunk[name] for chunk in chunks])[:len(row)] for name in JOINED}
-    return {name: _joined(each[name], row, place, len(frames), how) for name, how in JOINED.items()}
+    chunks = [_of_sprites(frames[rows], *sprites, fps) for rows, *sprites in parts]
+    each = {name: np.concatenate([chunk[name] for chunk in chunks])[:len(row)] for name in OVER_SPRITES}
+    return {name: _over_sprites(each[name], row, place, len(frames), how) for name, how in OVER_SPRITES.items()}
 
 
-def _each(frames, shape, colour, fps):
+def _of_sprites(frames, shape, colour, fps):
     """The measures of one sprite in each clip."""
-    found = track(frames, shape, colour)
-    weight = np.clip(found.score, 0.01, 1).astype(np.float32) ** 4  # where another object hides this one, it counts little
-    velocity, paths = (np.asarray(x, np.float64) for x in fit_paths(found.positions, weight, found.radius, fps))
-    away = (np.linalg.norm(paths - found.positions, axis=-1) * weight).sum(-1) / weight.sum(-1)
-    texture, sharp = look(frames, found, shape, colour)
+    tracks = track(frames, shape, colour)
+    weight = np.clip(tracks.score, 0.01, 1).astype(np.float32) ** 4  # where another object hides this one, it counts little
+    velocity, paths = (np.asarray(x, np.float64) for x in fit_paths(tracks.positions, weight, tracks.radius, fps))
+    away = (np.linalg.norm(paths - tracks.positions, axis=-1) * weight).sum(-1) / weight.sum(-1)
+    texture, sharp = visual_quality(frames, tracks, shape, colour)
     return {'speed': np.hypot(*velocity.T) / np.sqrt(2), 'straight': np.maximum(1 - away / RADIUS, 0), 'sharp': sharp, 'texture': texture,
-            'identity': _identity(found.scores, shape * len(scenes.COLOURS) + colour)}
+            'identity': _identity(tracks.scores, shape * len(scenes.COLOURS) + colour)}
 
 
 def _identity(scores, sprite):
-    """1.0 where scores [N, 30] are highest at `sprite` [N], and high enough that something is there at all."""
-    return ((scores.argmax(-1) == sprite) & (scores.max(-1) >= FOUND)).astype(np.float64)
+    """1.0 where scores [N, 30] are highest at `sprite` [N] and high enough that something is there at all."""
+    return ((scores.argmax(-1) == sprite) & (scores.max(-1) >= MIN_CORRELATION)).astype(np.float64)
 
 
-def _joined(values, row, place, count, how):
+def _over_sprites(values, row, place, count, how):
     """[count]: `how` over the sprites of each clip of values, one for each of the rows and places."""
     table = np.ma.masked_all((count, 2))
     table[row, place] = values

@@ -52,11 +52,11 @@ ARMS = {arm.name: arm for arm in (
 
 
 def plan(arm, clips):
-    """The Plan of an Arm for clips with mq, vq (float [N] in [0, 1]) and golden, motion_only, look_only (bool [N]).
+    """The Plan of an Arm for clips with mq, vq (float [N] in [0, 1]) and golden, motion_only, visual_only (bool [N]).
 
     Raises ValueError where no clip is a member, or none is ever drawn.
     """
-    member = {'all': np.ones(len(clips.mq), bool), 'imbalanced': clips.motion_only | clips.look_only, 'golden': clips.golden}[arm.members]
+    member = {'all': np.ones(len(clips.mq), bool), 'imbalanced': clips.motion_only | clips.visual_only, 'golden': clips.golden}[arm.members]
     mq, vq = (clips.vq, clips.mq) if arm.reversed else (clips.mq, clips.vq)
     keep = np.where(member, acceptance_probability(mq, vq) if arm.dropout else 1.0, 0.0)
     if not keep.any():

@@ -3,14 +3,14 @@ import itertools
 
 import numpy as np
 
-from benchmarks.studies.world.degradations import DEGRADATIONS, degrade_look
+from benchmarks.studies.world.degradations import DEGRADATIONS, degrade_visual
 from benchmarks.studies.world.quality import quality, threshold
 from benchmarks.studies.world.render import render, scene
 from benchmarks.studies.world.world import TEXT_LEN, VOCAB, Clips
 from tqd_jax.clips import scenes
 from tqd_jax.text.words import tokenize
 
-SEVERITY = {True: (0.1, 0.0), False: (1.0, 0.5)}  # of good and of poor look, from the lowest vq to the highest
+SEVERITY = {True: (0.1, 0.0), False: (1.0, 0.5)}  # of good and of poor visual quality, from the lowest vq to the highest
 
 
 def make_clips(world, indices=None):
@@ -20,7 +20,7 @@ def make_clips(world, indices=None):
 
 
 def golden_indices(world, count):
-    """The first `count` indices of golden clips of a World, however far that goes."""
+    """The first `count` indices of golden clips of a World; the search has no end."""
     bar = threshold(world)
     return list(itertools.islice((index for index in itertools.count() if min(quality(world, index)) > bar), count))
 
@@ -36,15 +36,16 @@ def _clip(world, index):
     place = (vq - bar) / (1 - bar) if vq > bar else vq / bar
     worst, best = SEVERITY[vq > bar]
     severity, rng = worst + (best - worst) * place, np.random.default_rng([world.seed, 12, index])
-    kind = str(rng.choice(world.degradations))
-    row = {'frames': degrade_look(render(world, scene_), kind, severity, rng), 'tokens': tokenize(scene_.caption, TEXT_LEN, VOCAB),
+    degradation = str(rng.choice(world.degradations))
+    row = {'frames': degrade_visual(render(world, scene_), degradation, severity, rng), 'tokens': tokenize(scene_.caption, TEXT_LEN, VOCAB),
            'captions': np.array(scene_.caption), 'mq': np.float64(mq), 'vq': np.float64(vq), 'speed': np.float64(scene_.motion),
-           'severity': np.float64(severity), 'degradation': np.int32(DEGRADATIONS.index(kind))}
-    kinds = {'golden': 'golden', 'motion': 'motion_only', 'look': 'look_only', 'poor': 'poor'}
-    return row | {name: np.bool_(scene_.kind == kind_) for kind_, name in kinds.items()} | _places(world, scene_)
+           'severity': np.float64(severity), 'degradation': np.int32(DEGRADATIONS.index(degradation))}
+    columns = {'golden': 'golden', 'motion': 'motion_only', 'look': 'visual_only', 'poor': 'poor'}
+    return row | {name: np.bool_(scene_.kind == kind) for kind, name in columns.items()} | _sprites(world, scene_)
 
 
-def _places(world, scene_):
+def _sprites(world, scene_):
+    """The fields of Clips that tell the sprites, of one clip."""
     shape, colour, radius = np.full(2, -1, np.int32), np.full(2, -1, np.int32), np.full(2, np.nan)
     places, times = np.full((world.frames, 2, 2), np.nan), np.arange(world.frames) / world.fps
     for k, sprite in enumerate(scene_.sprites):

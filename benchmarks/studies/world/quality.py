@@ -7,18 +7,18 @@ from scipy import optimize, stats
 
 
 def threshold(world):
-    """Above which mq and vq are good: P(both above) is world.golden, under the world's copula."""
+    """The bar above which mq and vq are good: P(both above it) is world.golden under the world's copula."""
     return _threshold(world.correlation, world.golden)
 
 
 @functools.cache
 def _threshold(correlation, golden):
-    law = stats.multivariate_normal(cov=[[1, _rho(correlation)], [_rho(correlation), 1]])
-    return float(stats.norm.cdf(optimize.brentq(lambda z: law.cdf([-z, -z]) - golden, -6, 6, xtol=1e-6)))
+    copula = stats.multivariate_normal(cov=[[1, _rho(correlation)], [_rho(correlation), 1]])
+    return float(stats.norm.cdf(optimize.brentq(lambda z: copula.cdf([-z, -z]) - golden, -6, 6, xtol=1e-6)))
 
 
 def _rho(correlation):
-    """Of the Gaussian copula whose uniform marginals have this Pearson correlation: r = (6 / pi) asin(rho / 2)."""
+    """The correlation rho of the Gaussian copula whose uniform marginals have Pearson's r = (6 / pi) asin(rho / 2)."""
     return 2 * math.sin(math.pi * correlation / 6)
 
 

@@ -8,7 +8,7 @@ from benchmarks.studies.world.quality import quality, threshold
 from tqd_jax.clips import scenes
 
 FINEST = 64  # smaller frames are rendered at about this size and averaged: stripes and weave would alias
-MORE = 0.25  # probability of each sprite beyond the least
+MORE = 0.25  # probability of each sprite beyond the minimum
 
 
 def scene(world, index, *, moving=False):
@@ -42,13 +42,13 @@ def render(world, scene_):
     return np.rint(cells).astype(np.uint8)
 
 
-def pristine(world, index):
-    """Clip `index` as it would be if it were golden, undegraded and moving at a good speed: uint8 [F, H, W, 3]."""
+def render_pristine(world, index):
+    """Clip `index` as if it were golden, without degradation and at a good speed: uint8 [F, H, W, 3]."""
     return render(world, scene(world, index, moving=True))
 
 
-def slowed(world, index, factor):
-    """pristine(world, index) with all speeds times `factor`, rendered smoothly: the same look, another motion."""
+def render_slow(world, index, factor):
+    """render_pristine(world, index) with all speeds times `factor`, rendered smoothly: the same visual quality, another motion."""
     whole = scene(world, index, moving=True)
     slow = (dataclasses.replace(sprite, velocity=tuple(factor * v for v in sprite.velocity)) for sprite in whole.sprites)
     return render(world, dataclasses.replace(whole, sprites=tuple(slow)))

@@ -3,7 +3,7 @@ import dataclasses
 
 import numpy as np
 
-from benchmarks.studies.world.degradations import DEGRADATIONS, KNOWN
+from benchmarks.studies.world.degradations import DEGRADATIONS, DETAIL
 
 TEXT_LEN, VOCAB = 8, 512  # of captions, as in configs/video.py; no two words of this world share a token
 HELD_OUT, TARGET, COMPARED = 2000, 3000, 4000  # seeds of worlds beside the library's: for validation, for learning laws, for gradients
@@ -14,9 +14,9 @@ class World:
     """What a benchmark's clips are.
 
     size, frames, fps: a clip is uint8 [frames, size, size, 3] at fps frames a second. clips: how many. seed: of everything.
-    sprites: the least and the most objects of a scene; each beyond the least is there with probability 1/4.
+    sprites: the minimum and the maximum of objects in a scene; each beyond the minimum is there with probability 1/4.
     correlation: Pearson's, of mq and vq over the library. golden: the share of clips that are good at both.
-    degradations: of look, drawn uniformly; from study.degradations.DEGRADATIONS. Raises ValueError for impossible settings.
+    degradations: of visual quality, drawn uniformly; some of world.degradations.DEGRADATIONS. Raises ValueError for impossible settings.
     """
 
     size: int = 16
@@ -27,7 +27,7 @@ class World:
     sprites: tuple[int, int] = (1, 2)
     correlation: float = -0.24
     golden: float = 0.219
-    degradations: tuple[str, ...] = KNOWN
+    degradations: tuple[str, ...] = DETAIL
 
     def __post_init__(self):
         if self.size < 16 or self.size % 8 or self.frames < 2 or self.fps < 1 or self.clips < 1 or self.seed < 0:
@@ -44,10 +44,11 @@ class World:
 class Clips:
     """N clips and their truth; S = 2 places for sprites, the second empty where there is one only.
 
-    frames: uint8 [N, F, H, W, 3]. tokens: int32 [N, 8]. captions: str [N]. mq, vq: [N] in [0, 1], the share of the library that is slower
-    or looks worse. golden, motion_only, look_only, poor: bool [N], one of them true. speed: [N], frame diagonals a second. severity: [N]
-    in [0, 1]. degradation: int [N], into DEGRADATIONS. shape, colour: int [N, S], into scenes.SHAPES and list(scenes.COLOURS), -1 where
-    empty. radius: [N, S] and positions: [N, F, S, 2] as (x, y), in frame widths, NaN where empty.
+    frames: uint8 [N, F, H, W, 3]. tokens: int32 [N, 8]. captions: str [N]. mq, vq: [N] in [0, 1], the share of the library that has
+    less motion or less visual quality. golden, motion_only, visual_only, poor: bool [N], one of them true. speed: [N], frame
+    diagonals a second. severity: [N] in [0, 1]. degradation: int [N], into DEGRADATIONS. shape, colour: int [N, S], into
+    scenes.SHAPES and list(scenes.COLOURS), -1 where empty. radius: [N, S] and positions: [N, F, S, 2] as (x, y), in frame
+    widths, NaN where empty.
     """
 
     frames: np.ndarray
@@ -57,7 +58,7 @@ class Clips:
     vq: np.ndarray
     golden: np.ndarray
     motion_only: np.ndarray
-    look_only: np.ndarray
+    visual_only: np.ndarray
     poor: np.ndarray
     speed: np.ndarray
     severity: np.ndarray

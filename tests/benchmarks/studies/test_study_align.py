@@ -50,7 +50,7 @@ def test_every_learned_run_has_the_law_of_its_own_seed_and_gram(monkeypatch):
     labels, kept, asked = np.array([0, 0, 1, 1, 2, 2, 3, 3]), {}, config(study_learned, seeds=(5, 6), arms=('A uniform', 'C uniform'))
     laws = [{'shares': {key: np.eye(4)[[2 * place + number]].repeat(10, 0).tolist() for number, key in enumerate(('gram', 'plug_in'))}}
             for place in range(2)]
-    monkeypatch.setattr(learned, 'kinds_of', lambda clips, least: (['a', 'b', 'c', 'd'], labels))
+    monkeypatch.setattr(learned, 'clip_groups', lambda clips, least: (['a', 'b', 'c', 'd'], labels))
     monkeypatch.setattr(learned, 'plan', lambda arm, clips: arm)
     monkeypatch.setattr(learned.table, 'run_calls', lambda study, calls, plans, *_: kept.update(calls=calls, plans=plans))
     study = types.SimpleNamespace(clips=None, material=lambda plans: plans, store=types.SimpleNamespace(record=lambda name: {'name': name}))

@@ -20,7 +20,7 @@ SAMPLE = jax.jit(sample_timesteps)
 def clips():
     mq, vq = RNG.random(N), RNG.random(N)
     good = mq > 0.5, vq > 0.5
-    return SimpleNamespace(mq=mq, vq=vq, golden=good[0] & good[1], motion_only=good[0] & ~good[1], look_only=~good[0] & good[1])
+    return SimpleNamespace(mq=mq, vq=vq, golden=good[0] & good[1], motion_only=good[0] & ~good[1], visual_only=~good[0] & good[1])
 
 
 def quantiles(made, level):
@@ -40,7 +40,7 @@ def test_the_arms_that_the_study_promises():
 def test_only_members_are_drawn_as_often_as_dropout_says(name):
     arm, world = ARMS[name], clips()
     keep = plan(arm, world).keep
-    member = {'all': np.full(N, True), 'imbalanced': world.motion_only | world.look_only, 'golden': world.golden}[arm.members]
+    member = {'all': np.full(N, True), 'imbalanced': world.motion_only | world.visual_only, 'golden': world.golden}[arm.members]
     expected = np.maximum(world.mq, world.vq) if arm.dropout else np.ones(N)
     np.testing.assert_allclose(keep, np.where(member, expected, 0), rtol=1e-6)
 
@@ -57,7 +57,7 @@ def test_the_other_laws_in_closed_form():
     world = clips()
     np.testing.assert_allclose(quantiles(plan(ARMS['C uniform'], world), 0.3), 0.3, rtol=1e-6)
     np.testing.assert_allclose(quantiles(plan(ARMS['A min noise'], world), 0.5), (1 + 0.5 * (1 - world.vq)) / 2, rtol=1e-5)
-    moved = 1 / (1 + np.exp(-(math.log(0.3 / 0.7) + 1.1 * (1.0 * world.motion_only - world.look_only))))
+    moved = 1 / (1 + np.exp(-(math.log(0.3 / 0.7) + 1.1 * (1.0 * world.motion_only - world.visual_only))))
     np.testing.assert_allclose(quantiles(plan(ARMS['A offset'], world), 0.3), moved, rtol=1e-5)
 
 
@@ -81,7 +81,7 @@ def test_impossible_arms():
     with pytest.raises(ValueError, match="got 'good'"):
         Arm(name='x', members='good')
     nothing = np.zeros(3)
-    poor = SimpleNamespace(mq=nothing, vq=nothing, golden=nothing > 0, motion_only=nothing > 0, look_only=nothing > 0)
+    poor = SimpleNamespace(mq=nothing, vq=nothing, golden=nothing > 0, motion_only=nothing > 0, visual_only=nothing > 0)
     for arm in (ARMS['C uniform'], Arm(name='A dropped', law=LawConfig(), dropout=True)):
         with pytest.raises(ValueError, match=f'no clip can be drawn in the arm .{arm.name}'):
             plan(arm, poor)

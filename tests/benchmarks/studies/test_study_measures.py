@@ -9,7 +9,7 @@ from benchmarks.studies.measures import measures
 from benchmarks.studies.measures.raw import sprites_of
 from benchmarks.studies.measures.reference import make_reference
 from benchmarks.studies.world.clips import golden_clips
-from benchmarks.studies.world.degradations import degrade_look, degrade_motion
+from benchmarks.studies.world.degradations import degrade_motion, degrade_visual
 from benchmarks.studies.world.world import World
 
 COUNT = 64
@@ -41,9 +41,9 @@ def worse(clips, how):
     rng = np.random.default_rng(0)
     copies = {'frozen': lambda f: degrade_motion(f, 'held', 1.0), 'held': lambda f: degrade_motion(f, 'held', 0.25),
               'shuffled': lambda f: f[rng.permutation(len(f))], 'random': lambda f: rng.integers(0, 256, f.shape).astype(np.uint8),
-              'black': np.zeros_like, 'blur': lambda f: degrade_look(f, 'blur', 1.0, rng),
-              'noise': lambda f: degrade_look(f, 'noise', 1.0, rng),
-              'coarse': lambda f: degrade_look(f, 'resolution', 0.6, rng), 'half noise': lambda f: degrade_look(f, 'noise', 0.5, rng)}
+              'black': np.zeros_like, 'blur': lambda f: degrade_visual(f, 'blur', 1.0, rng),
+              'noise': lambda f: degrade_visual(f, 'noise', 1.0, rng),
+              'coarse': lambda f: degrade_visual(f, 'resolution', 0.6, rng), 'half noise': lambda f: degrade_visual(f, 'noise', 0.5, rng)}
     return np.stack([copies[how](frames) for frames in clips.frames])
 
 
@@ -91,7 +91,7 @@ def test_large_clips_show_their_speed_to_three_percent_and_their_stripes(referen
     large = dataclasses.replace(reference, fps=world.fps)
     found = measures.measure(clips.frames, clips.captions, large)
     assert np.abs(found['speed'] / clips.speed - 1).max() < 0.03 and found['sharp'].min() > 0.6
-    soft = np.stack([degrade_look(frames, 'blur', 0.4, None) for frames in clips.frames])
+    soft = np.stack([degrade_visual(frames, 'blur', 0.4, None) for frames in clips.frames])
     assert (measures.measure(soft, clips.captions, large)['sharp'] < 0.7 * found['sharp']).all()
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from benchmarks.studies.world import render as rendering
 from benchmarks.studies.world.clips import make_clips
-from benchmarks.studies.world.degradations import DEGRADATIONS, MOTIONS, degrade_look, degrade_motion
+from benchmarks.studies.world.degradations import DEGRADATIONS, MOTIONS, degrade_motion, degrade_visual
 from benchmarks.studies.world.quality import quality, threshold
 from benchmarks.studies.world.world import VOCAB, World
 from tqd_jax.clips import scenes
@@ -44,9 +44,9 @@ def test_half_of_a_world_without_correlation_is_good_where_a_quarter_is_golden()
 
 
 def test_every_clip_is_of_one_kind_and_speed_and_severity_follow_its_quality(clips):
-    assert (clips.golden.astype(int) + clips.motion_only + clips.look_only + clips.poor == 1).all()
+    assert (clips.golden.astype(int) + clips.motion_only + clips.visual_only + clips.poor == 1).all()
     assert (np.diff(clips.speed[np.argsort(clips.mq)]) > 0).all() and (np.diff(clips.severity[np.argsort(clips.vq)]) < 0).all()
-    moving, fine = clips.golden | clips.motion_only, clips.golden | clips.look_only
+    moving, fine = clips.golden | clips.motion_only, clips.golden | clips.visual_only
     assert clips.speed[moving].min() >= 0.35 and clips.speed[~moving].max() <= 0.05
     assert clips.severity[fine].max() <= 0.1 and clips.severity[~fine].min() >= 0.5
 
@@ -67,7 +67,7 @@ def test_no_two_words_share_a_token():
 
 def test_the_brightest_pixels_are_where_the_truth_says(clips):
     for row in np.flatnonzero(clips.golden & (clips.shape[:, 1] < 0) & (clips.shape[:, 0] == 0))[:4]:
-        light = rendering.pristine(SMALL, row).max(-1).astype(float)
+        light = rendering.render_pristine(SMALL, row).max(-1).astype(float)
         light = np.maximum(light - 130, 0)
         grid = (np.arange(16) + 0.5) / 16
         centre = [(light * axis).sum((1, 2)) / light.sum((1, 2)) for axis in (grid, grid[:, None])]
@@ -76,10 +76,10 @@ def test_the_brightest_pixels_are_where_the_truth_says(clips):
 
 def test_pristine_and_slowed_copies_show_the_same_scene():
     index = next(i for i in range(60) if rendering.scene(SMALL, i).kind == 'poor')
-    moving, still = rendering.pristine(SMALL, index), rendering.slowed(SMALL, index, 0.0)
+    moving, still = rendering.render_pristine(SMALL, index), rendering.render_slow(SMALL, index, 0.0)
     np.testing.assert_array_equal(moving[0], still[0])
     np.testing.assert_array_equal(still[0], still[-1])
-    np.testing.assert_array_equal(rendering.slowed(SMALL, index, 1.0), moving)
+    np.testing.assert_array_equal(rendering.render_slow(SMALL, index, 1.0), moving)
     assert rendering.scene(SMALL, index, moving=True).motion >= 0.35
 
 
@@ -91,19 +91,19 @@ def test_larger_frames_average_to_smaller_ones():
 
 @pytest.mark.parametrize('kind', DEGRADATIONS)
 def test_look_worsens_with_severity_and_not_at_all_at_none(kind):
-    frames, rng = rendering.pristine(SMALL, 1), np.random.default_rng
-    np.testing.assert_array_equal(degrade_look(frames, kind, 0.0, rng(0)), frames)
-    away = [np.abs(degrade_look(frames, kind, s, rng(0)).astype(float) - frames).mean() for s in (0.1, 0.5, 1.0)]
+    frames, rng = rendering.render_pristine(SMALL, 1), np.random.default_rng
+    np.testing.assert_array_equal(degrade_visual(frames, kind, 0.0, rng(0)), frames)
+    away = [np.abs(degrade_visual(frames, kind, s, rng(0)).astype(float) - frames).mean() for s in (0.1, 0.5, 1.0)]
     assert away[0] < away[1] < away[2] and away[0] < away[2] / 2
     if kind == 'colour':
         grey = np.full((2, 16, 16, 3), 77, np.uint8)
-        np.testing.assert_array_equal(degrade_look(grey, kind, 1.0, rng(0)), grey)
-        np.testing.assert_allclose(degrade_look(frames, kind, 1.0, rng(0)), frames[..., [2, 0, 1]], atol=1)
+        np.testing.assert_array_equal(degrade_visual(grey, kind, 1.0, rng(0)), grey)
+        np.testing.assert_allclose(degrade_visual(frames, kind, 1.0, rng(0)), frames[..., [2, 0, 1]], atol=1)
 
 
 @pytest.mark.parametrize('kind', MOTIONS)
 def test_motion_worsens_until_the_clip_is_frozen(kind):
-    frames = rendering.pristine(SMALL, 1)
+    frames = rendering.render_pristine(SMALL, 1)
     np.testing.assert_array_equal(degrade_motion(frames, kind, 0.0), frames)
     np.testing.assert_array_equal(degrade_motion(frames, kind, 1.0), np.repeat(frames[:1], 8, 0))
     assert {frame.tobytes() for frame in degrade_motion(frames, kind, 0.5)} < {frame.tobytes() for frame in frames}
@@ -117,7 +117,7 @@ def test_impossible_worlds_are_refused(wrong, message):
 
 
 def test_unknown_degradations_are_refused():
-    for degrade in (lambda: degrade_look(np.zeros((2, 16, 16, 3), np.uint8), 'rain', 0.5, None),
+    for degrade in (lambda: degrade_visual(np.zeros((2, 16, 16, 3), np.uint8), 'rain', 0.5, None),
                     lambda: degrade_motion(np.zeros((2, 16, 16, 3), np.uint8), 'slow', 1.5)):
         with pytest.raises(ValueError, match='it must be one of'):
             degrade()

@@ -6,13 +6,13 @@ from benchmarks.studies.world.degradations import DEGRADATIONS
 from tqd_jax.timesteps.learned import LearnedLaw, weights
 
 
-def kinds_of(clips, least=1):
+def clip_groups(clips, least=1):
     """(names [K], label int [N]): golden, slow (of good look), and each degradation, of clips that move well and of poor ones.
 
     Where a degradation has fewer than `least` clips, all of that speed are one kind, 'degraded' or 'slow degraded'. Severities and speeds
     within a kind are not told apart, and neither mq nor vq is looked at.
     """
-    names = np.where(clips.golden, 'golden', np.where(clips.look_only, 'slow', np.asarray(DEGRADATIONS)[clips.degradation])).astype('U20')
+    names = np.where(clips.golden, 'golden', np.where(clips.visual_only, 'slow', np.asarray(DEGRADATIONS)[clips.degradation])).astype('U20')
     for mine, prefix in ((clips.motion_only, ''), (clips.poor, 'slow ')):
         few = mine.any() and np.unique(names[mine], return_counts=True)[1].min() < least
         names[mine] = np.char.add(prefix, 'degraded' if few else names[mine])

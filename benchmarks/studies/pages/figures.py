@@ -12,7 +12,7 @@ WIDTH = 7.5  # inches
 
 
 def save(figure, path):
-    """Writes a figure as PNG, without the date: the same numbers give the same file."""
+    """Writes a figure as PNG, without the date, so that the same numbers give the same file."""
     figure.savefig(path, dpi=110, metadata={'Software': None})
 
 
@@ -22,9 +22,10 @@ def intervals(names, panels, marks=None):
     figure = Figure(figsize=(WIDTH, 0.9 + 0.17 * len(names)), layout='constrained')
     axes = figure.subplots(1, len(panels), sharey=True, squeeze=False)[0]
     places = np.arange(len(names))[::-1]
-    for one, (title, found) in zip(axes, panels.items(), strict=True):
-        mean = np.array([e.mean for e in found])
-        low, high = (np.array([getattr(e, end) if math.isfinite(getattr(e, end)) else e.mean for e in found]) for end in ('low', 'high'))
+    for one, (title, estimates) in zip(axes, panels.items(), strict=True):
+        mean = np.array([e.mean for e in estimates])
+        bound = lambda e, end: getattr(e, end) if math.isfinite(getattr(e, end)) else e.mean
+        low, high = (np.array([bound(e, end) for e in estimates]) for end in ('low', 'high'))
         one.errorbar(mean, places, xerr=[mean - low, high - mean], fmt='o', markersize=3.5, linewidth=1.1, color=COLOURS[0])
         one.set(title=title)
         one.locator_params(axis='x', nbins=4)
@@ -36,7 +37,7 @@ def intervals(names, panels, marks=None):
 
 @rc_context(STYLE)
 def curves(x, panels, xlabel):
-    """Lines over x [n], a panel each: panels {title: {label: [seeds, n] or [n]}}; a band from the least to the greatest of the seeds."""
+    """Lines over x [n], a panel each: panels {title: {label: [seeds, n] or [n]}}; a band from the lowest to the highest of the seeds."""
     figure = Figure(figsize=(WIDTH, 2.4), layout='constrained')
     axes = figure.subplots(1, len(panels), squeeze=False)[0]
     for one, (title, lines) in zip(axes, panels.items(), strict=True):
@@ -76,9 +77,9 @@ def sheet(clips, frames=4, scale=2):
     """One picture, uint8 [height, width, 3]: a row for each {name: uint8 [n, F, H, W, 3]}, of each clip a few frames side by side."""
     rows = []
     for own in clips.values():
-        shown = own[:, np.linspace(0, own.shape[1] - 1, min(frames, own.shape[1])).round().astype(int)]
-        gap = np.full((shown.shape[2], 2, 3), 255, np.uint8)
-        rows.append(np.concatenate([part for clip in shown for part in (*clip, gap)], 1))
+        chosen = own[:, np.linspace(0, own.shape[1] - 1, min(frames, own.shape[1])).round().astype(int)]
+        gap = np.full((chosen.shape[2], 2, 3), 255, np.uint8)
+        rows.append(np.concatenate([part for clip in chosen for part in (*clip, gap)], 1))
         rows.append(np.full((2, rows[-1].shape[1], 3), 255, np.uint8))
     return np.concatenate(rows).repeat(scale, 0).repeat(scale, 1)
 

@@ -1,4 +1,4 @@
-"""What the studies' pages are made of: Markdown tables, commands and cells of numbers."""
+"""Markdown of the studies' pages: tables, commands, and cells of numbers."""
 import math
 
 
@@ -8,9 +8,9 @@ def table(header, rows):
     return [line(header), f'|{"---|" * len(header)}', *map(line, rows)]
 
 
-def command(config, results, known):
-    """The command that made the results, but for its folders: configs/CONFIG.py, the keys `known`, and all others that were given."""
-    flags = (f'--config.{key}={value}' for key, value in (results.get('asked', {}) | known).items())
+def command(config, results, named):
+    """The command that made the results, but for its folders: configs/CONFIG.py, the keys `named`, and the flags of the results."""
+    flags = (f'--config.{key}={value}' for key, value in (results.get('flags', {}) | named).items())
     quoted = (f'"{flag}"' if set(flag) & set(' ()') else flag for flag in flags)
     return ' '.join((f'python -m benchmarks.studies --config=configs/{config}.py', *quoted))
 

@@ -1,4 +1,4 @@
-"""The page of study 1, docs/results/tqd.md: claims and tables of every size whose JSON lies beside it; each number is from there."""
+"""The page of study 1, docs/results/tqd.md: claims and tables of every size, from the JSON files beside it."""
 from benchmarks.studies.pages import files, page
 from benchmarks.studies.pages.tqd_pictures import draw_pictures, draw_samples, pictures
 from benchmarks.studies.pages.tqd_tables import claims, convergence, differences, late_start, main_table, true_table
@@ -6,12 +6,11 @@ from benchmarks.studies.training.arms import ARMS
 
 INTRO = """# Timestep-aware quality decoupling, arm by arm
 
-Clips of a rendered world whose truth is known (`benchmarks/studies/world/world.py`): sprites over textured ground; a clip moves well or
+Clips of a rendered world with a known truth (`benchmarks/studies/world/world.py`): sprites over textured ground; a clip moves well or
 hardly, looks well or is blurred, noisy, coarse or blocky, and the two correlate negatively. Sets: A all clips, B those good at one thing
 only, C those good at both. Arms train for equal steps on equal numbers of clips. tqd is adaptive t with dropout (arXiv 2603.25527,
-kappa_max 8); reversed takes motion for look and look for motion, a control; offset moves logit(t) by 1.1 (arXiv 2607.21553), min noise
-bounds t from below (arXiv 2506.10038). finetune: every arm goes on from one uniform pre-training on A for its seed; scratch: from fresh
-weights.
+kappa_max 8); reversed swaps motion and visual quality, a control; offset moves logit(t) by 1.1 (arXiv 2607.21553), min noise bounds t
+from below (arXiv 2506.10038). finetune: every arm goes on from one uniform pre-training on A for its seed; scratch: from fresh weights.
 
 Samples of the captions of held-out golden clips are measured against the truth (`benchmarks/studies/measures/measures.py`): *moves right*
 and *looks right* are shares of samples as true golden clips are (95 % of these pass each), *both* of those right in both. The tracked
@@ -34,7 +33,7 @@ rounding differs, and a training follows it: expect differences within the inter
 def write_page(folder, results, samples):
     """Writes tqd_SIZE.json, its pictures, and tqd.md of all sizes in the folder; returns the page's path.
 
-    results: as table.main has them. samples: {(regime, arm): uint8 [n, F, H, W, 3]}.
+    results: those of claims.tqd.main. samples: {(regime, arm): uint8 [n, F, H, W, 3]}.
     """
     files.write_results(folder / f'tqd_{results["size"]}.json', results)
     draw_samples(folder, results, samples)
@@ -50,14 +49,15 @@ def rewrite(folder):
 
 
 def section(results, others):
-    """Lines of one size; others: what all sizes found, to set it beside."""
+    """Lines of one size; others: results of all sizes, to compare with."""
     size, runs = results['config'], results['runs']
-    kinds = ', '.join(f'{100 * share:.1f} % {kind.replace("_", " ")}' for kind, share in results['library'].items())
+    quadrants = ', '.join(f'{100 * share:.1f} % {name.replace("_", " ")}' for name, share in results['library'].items())
     lines = ['', f'# Size {results["size"]}', '',
              f'`{command(results)}`', '',
              f'{results["machine"]}; {sum(run["seconds"] for run in runs) / 60:.0f} minutes of training and measuring. '
-             f'{size["clips"]} clips of {size["frames"]} frames, {size["size"]} x {size["size"]}: {kinds}; correlation of motion and look '
-             f'{results["correlation"]:.2f}. {size["layers"]} layers, {size["heads"]} heads of {size["head_dim"]}, {size["batch"]} clips a '
+             f'{size["clips"]} clips of {size["frames"]} frames, {size["size"]} x {size["size"]}: {quadrants}; '
+             f'correlation of motion and visual quality {results["correlation"]:.2f}. '
+             f'{size["layers"]} layers, {size["heads"]} heads of {size["head_dim"]}, {size["batch"]} clips a '
              f'step; steps: {steps_of(results)}. '
              f'{len(results["seeds"])} seeds, {size["samples"]} samples each.']
     for regime in results['regimes']:
@@ -68,13 +68,13 @@ def section(results, others):
 
 def command(results):
     """The command that makes the results, but for the work directory."""
-    known = {'size': results['size'], 'regimes': tuple(results['regimes']), 'seeds': tuple(results['seeds'])} | (
+    named = {'size': results['size'], 'regimes': tuple(results['regimes']), 'seeds': tuple(results['seeds'])} | (
         {} if set(results['arms']) == set(ARMS) else {'arms': tuple(results['arms'])})
-    return page.command('study_table', results, known)
+    return page.command('study_table', results, named)
 
 
 def steps_of(results):
-    """'fine-tuning 4000 after pre-training 16000, from scratch 2000', as far as they were run."""
+    """'fine-tuning 4000 after pre-training 16000, from scratch 2000', of the regimes that ran."""
     size = results['config']
     texts = {'finetune': f'fine-tuning {size["finetune"]} after pre-training {size["pretrain"]}',
              'scratch': f'from scratch {size["scratch"]}'}

@@ -16,9 +16,9 @@ class Row:
 
     @property
     def name(self):
-        """Of its record in the store."""
+        """The name of its record in the store."""
         return f'{self.regime}/{self.arm.replace(" ", "_")}/seed{self.seed}'
 
 
 class Stopped(Exception):
-    """The user asked to stop; what was done is saved."""
+    """The user wants the study to stop; finished work is saved."""

@@ -52,7 +52,7 @@ def study(tmp_path_factory):
 def finished(study, tmp_path_factory):
     """(folder, results) of a whole run of the program's main."""
     folder = tmp_path_factory.mktemp('results')
-    with mock.patch.object(table, 'build', lambda *_, **__: study), mock.patch.object(table, 'evaluator', lambda study: cheap):
+    with mock.patch.object(table, 'build', lambda *_, **__: study), mock.patch.object(table, 'make_evaluator', lambda study: cheap):
         table.main(config(results=str(folder)), folder / 'work')
     return folder, json.loads((folder / 'tqd_smoke.json').read_text())
 
@@ -72,7 +72,7 @@ def test_every_arm_seed_and_regime_is_in_the_json(finished):
     size = study_table.get_config().sizes.smoke
     for (regime, arm, _), run in runs.items():
         assert [point['step'] for point in run['curve']] == list(range(size.every, size[regime] + 1, size.every))
-        assert sum(run['drawn']) == size[regime] * size.batch
+        assert sum(run['t_histogram']) == size[regime] * size.batch
         assert all(len(point['loss']) == 10 and np.isfinite(point['loss']).all() for point in run['curve'])
         measured = ['measures' in point for point in run['curve']]
         assert measured[-1] and all(measured) == (arm == 'C uniform' or regime == 'pretrain' or len(measured) == 1)
@@ -255,7 +255,7 @@ def test_every_size_of_the_config_fits():
     assert len(folders) == 1 and str(table.folder(other, 'w')) not in folders
     other = config()
     with other.unlocked(), other.ignore_type():
-        other.sizes.smoke.lanes = 3  # how many at once changes no result
+        other.sizes.smoke.replicas = 3  # how many at once changes no result
     assert str(table.folder(other, 'w')) in folders
 
 
@@ -267,7 +267,7 @@ def made_up(effect):
         for arm in ('A uniform', 'B tqd'):
             measures = {key: shared + 1e-3 * rng.standard_normal() for key in MEASURES if key != 'loss'}
             measures['moves_right'] = shared + (arm == 'B tqd') * effect + 1e-3 * rng.standard_normal()
-            runs.append({'regime': 'scratch', 'arm': arm, 'seed': seed, 'drawn': [5] * 10 + [15] * 10,
+            runs.append({'regime': 'scratch', 'arm': arm, 'seed': seed, 't_histogram': [5] * 10 + [15] * 10,
                          'curve': [{'loss': [1.0] * 10, 'measures': measures}]})
     return {'seeds': list(range(5)), 'arms': {'A uniform': {}, 'B tqd': {}}, 'runs': runs}
 

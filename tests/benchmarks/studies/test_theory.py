@@ -13,7 +13,7 @@ from scipy import optimize, stats
 
 from benchmarks.studies.theory import study
 from benchmarks.studies.theory.cases import WAYS, growth, predicted_orders, threshold
-from benchmarks.studies.theory.debiased import debiasing, thinned
+from benchmarks.studies.theory.debiased import debiasing, subsample
 from benchmarks.studies.theory.estimates import Draws
 from benchmarks.studies.theory.refits import errors, expected_linear, fit
 from benchmarks.studies.theory.worlds import World, divergence, information, make_world, probabilities, statistics
@@ -123,10 +123,10 @@ def test_thinning_keeps_the_law_of_a_smaller_sample():
     rng, runs = np.random.default_rng(0), 20000
     sizes, n = np.full((runs, 1), 50.0), np.full((runs, 1), 20.0)
     sums = 50 * 0.3 + 50**0.5 * rng.standard_normal((runs, 1, 1, 1))
-    part = thinned(rng, sums, sizes, n, regression=False)
+    part = subsample(rng, sums, sizes, n, regression=False)
     assert abs(part.mean() - 6) < 0.15 and abs(part.var() - 20) < 1
     counts = rng.multinomial(50, [0.2, 0.3, 0.5], (40, 1)).reshape(40, 1, 3, 1).astype(float)
-    part = thinned(rng, counts, sizes[:40], n[:40], regression=True)
+    part = subsample(rng, counts, sizes[:40], n[:40], regression=True)
     assert (part.sum((2, 3)) == 20).all() and (part <= counts).all()
 
 
@@ -171,7 +171,7 @@ def test_the_study_goes_on_where_it_was_stopped_and_writes_what_it_keeps(tmp_pat
         name: functools.partial(watched, name, job) for name, job in few(config).items()})
     study.main(config, tmp_path / 'work')
     assert len(measured) == 3 and not (tmp_path / 'results').exists()
-    study.main(config, tmp_path / 'work', asked={'theory.ratios': '(10, 40)'})
+    study.main(config, tmp_path / 'work', flags={'theory.ratios': '(10, 40)'})
     assert len(measured) == len(set(measured)) == len(few(config))
     kept = json.loads((tmp_path / 'results/theory.json').read_text())['cases']
     assert [*kept] == [*few(config)]

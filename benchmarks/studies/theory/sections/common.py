@@ -10,8 +10,8 @@ def percent(value, error=None, digits=1):
 
 def off(record, way):
     """(realised / predicted - 1, standard error)."""
-    found = record['ways'][way]
-    return found['kl'][0] / found['predicted'] - 1, found['kl'][1] / found['predicted']
+    own = record['ways'][way]
+    return own['kl'][0] / own['predicted'] - 1, own['kl'][1] / own['predicted']
 
 
 def table(head, rows):

@@ -14,11 +14,11 @@ def debiasing(records):
             for r in cases]
     case = lambda r: f'{NAMES[r["model"]]}, d {r["d"]}, {r["scenario"]}'
     for method in ('UOWQ', 'OTQMS'):
-        raw, found = (np.array([r['over oracle'][f'{method} {gram}'][0] for r in cases]) for gram in ('raw', 'debiased'))
-        worse = [f'{case(r)} ({a:.3f}, raw {b:.3f})' for r, a, b in zip(cases, found, raw, strict=True) if a >= b]
+        raw, debiased = (np.array([r['over oracle'][f'{method} {gram}'][0] for r in cases]) for gram in ('raw', 'debiased'))
+        worse = [f'{case(r)} ({a:.3f}, raw {b:.3f})' for r, a, b in zip(cases, debiased, raw, strict=True) if a >= b]
         claims.append((f'debiasing G brings {method} nearer to the oracle', f'in {len(cases) - len(worse)} of {len(cases)}',
                        f'KL over the oracle\'s: raw {np.median(raw):.2f} (median; at most {raw.max():.2f}), debiased '
-                       f'{np.median(found):.2f} (at most {found.max():.2f}); not: {"; ".join(worse) or "none"}'))
+                       f'{np.median(debiased):.2f} (at most {debiased.max():.2f}); not: {"; ".join(worse) or "none"}'))
         over = [r['over none'][f'{method} debiased'] for r in cases]
         bad = [case(r) for r, (mean, error) in zip(cases, over, strict=True) if mean > 1 + CLEAR * error]
         claims.append((f'{method} with the debiased G is no worse than target only',

@@ -4,23 +4,23 @@ import numpy as np
 from benchmarks.studies.theory.pictures import NAMES, of
 from benchmarks.studies.theory.sections.common import CLEAR, off, percent, table
 
-SHOWN = ('UOWQ', 'OTQMS', 'none', 'all')
+TABLE_WAYS = ('UOWQ', 'OTQMS', 'none', 'all')
 
 
 def growth(records):
-    """Realised over predicted KL as N0 / d grows, and whether UOWQ's weights are where it is least."""
+    """Realised over predicted KL as N0 / d grows, and whether it is smallest at UOWQ's weights."""
     cases = of(records, 'growth')
     ratios = sorted({record['ratio'] for record in cases})
     lines = ['## Realised over predicted KL as N grows', '',
              'Per cent above the prediction; 3 sources of 4 N0 samples, N0 G_kk = 0.1, 0.63, 4. '
              'Where (n) follows, n refits of target only had no fit, since its classes could be separated: they are left out.', '']
-    for way in SHOWN:
+    for way in TABLE_WAYS:
         lines += [f'### {way}', '', *table(('model', 'd', *(f'N0 = {ratio} d' for ratio in ratios)), growth_rows(cases, way, ratios))]
     study_ratios = {record['ratio'] for record in cases if record['sources'] != 3}
-    rows = [(NAMES[r['model']], r['sources'], r['ratio'], *(percent(*off(r, way)) for way in SHOWN)) for r in cases
+    rows = [(NAMES[r['model']], r['sources'], r['ratio'], *(percent(*off(r, way)) for way in TABLE_WAYS)) for r in cases
             if r['d'] == 20 and r['ratio'] in study_ratios]
-    lines += ['### Other numbers of sources, d = 20', '', *table(('model', 'K', 'N0 / d', *SHOWN), rows)]
-    return [*limit_claims(cases, ratios), slope_claim(cases), least_claim(cases)], lines
+    lines += ['### Other numbers of sources, d = 20', '', *table(('model', 'K', 'N0 / d', *TABLE_WAYS), rows)]
+    return [*limit_claims(cases, ratios), slope_claim(cases), minimum_claim(cases)], lines
 
 
 def growth_rows(cases, way, ratios):
@@ -37,11 +37,11 @@ def limit_claims(cases, ratios):
         return max(abs(off(r, way)[0]) for r in regressions if r['ratio'] == ratio)
     def numbers(ratio):
         return 'K = ' + ', '.join(str(k) for k in sorted({r['sources'] for r in regressions if r['ratio'] == ratio}))
-    exact = [off(r, way) for r in cases if r['model'] == 'mean' for way in SHOWN]
+    exact = [off(r, way) for r in cases if r['model'] == 'mean' for way in TABLE_WAYS]
     regressions = [r for r in cases if r['model'] != 'mean']
     if regressions:
-        error_text = ', '.join(f'{100 * worst(ratios[-1], way):.1f} % {way}' for way in SHOWN)
-        before = ', '.join(f'{100 * worst(ratios[0], way):.0f} % {way}' for way in SHOWN)
+        error_text = ', '.join(f'{100 * worst(ratios[-1], way):.1f} % {way}' for way in TABLE_WAYS)
+        before = ', '.join(f'{100 * worst(ratios[0], way):.0f} % {way}' for way in TABLE_WAYS)
         close = max(worst(ratios[-1], way) for way in ('UOWQ', 'OTQMS')) < 0.05
         yield ('realised KL at UOWQ\'s weights and OTQMS\' quantities tends to d/2 F', 'holds within 5 %' if close else 'not within 5 %',
                f'regressions at N0 = {ratios[-1]} d ({numbers(ratios[-1])}) are off by at most {error_text}; '
@@ -67,7 +67,7 @@ def slope_claim(cases, min_ratio=20):
             f'slopes {min(slopes):.2f} to {max(slopes):.2f} over {len(slopes)} lines, median {np.median(slopes):.2f}')
 
 
-def least_claim(cases):
+def minimum_claim(cases):
     """Whether halving or doubling UOWQ's weights costs, as predicted."""
     costs = [r['ways'][way]['above UOWQ'] for r in cases for way in ('half', 'double')]
     dear, cheap = (sum(sign * mean > CLEAR * error for mean, error in costs) for sign in (1, -1))

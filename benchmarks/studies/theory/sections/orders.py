@@ -18,10 +18,10 @@ def orders(records):
     rows, every, total = [], [], 0
     for model in dict.fromkeys(r['model'] for r in cases):
         for pair in cases[0]['instances'][0]['differences']:
-            found, clear, above = compare([r for r in cases if r['model'] == model], pair)
-            every, total = every + clear, total + found
+            count, clear, above = compare([r for r in cases if r['model'] == model], pair)
+            every, total = every + clear, total + count
             worst = max(clear, key=lambda one: one['excess'], default=None)
-            rows.append((NAMES[model], pair.replace(' - ', ' <= '), found, above, len(clear), '-' if worst is None else
+            rows.append((NAMES[model], pair.replace(' - ', ' <= '), count, above, len(clear), '-' if worst is None else
                          f'{100 * worst["excess"]:.1f} % at K = {worst["sources"]}, N0 = {worst["ratio"]:.0f} d'))
     claims.append(('the same, realised, within Monte-Carlo error', *realised_verdict(every, total)))
     numbers = ', '.join(str(r) for r in sorted({r['sources'] for r in cases}))
@@ -35,17 +35,17 @@ def orders(records):
 
 def compare(cases, pair):
     """(how many instances, the clearly broken ones, how many are broken at all) of an inequality 'left - right'."""
-    found, clear, above = 0, [], 0
+    count, clear, above = 0, [], 0
     left, right = map(WAYS.index, pair.split(' - '))
     for record in cases:
         for one in record['instances']:
             (mean, error), scale = one['differences'][pair], one['kl'][right][0]
-            found += math.isfinite(mean)
+            count += math.isfinite(mean)
             above += mean > 1e-12 * scale
             if mean > CLEAR * error + 1e-12 * scale:
                 clear.append({'excess': mean / scale, 'ratio': one['ratio'], 'sources': record['sources'],
                               'off': one['kl'][left][0] / one['predicted'][left] - 1})
-    return found, clear, above
+    return count, clear, above
 
 
 def realised_verdict(broken, total):
@@ -58,5 +58,5 @@ def realised_verdict(broken, total):
             f'{sum(one["sources"] >= 10 for one in broken)} with K >= 10. There the left side\'s KL was '
             f'{100 * min(missed):.0f} to {100 * max(missed):.0f} % (median {100 * np.median(missed):.0f} %) above its own '
             'prediction. Where biases cancel to first order, as F has it, they still bend the fit in second order: '
-            'refitting the noiseless samples, their expected counts, leaves a KL that F knows nothing of. In a constructed example that '
-            'is all that is missing (tests/test_theory.py)')
+            'refitting the noiseless samples, their expected counts, leaves a KL that F does not contain. In a constructed example that '
+            'is the whole difference (tests/benchmarks/studies/test_theory.py)')

@@ -35,15 +35,15 @@ def bare_decode(paths, seconds):
 
 
 def pipeline_rate(library, config, folder, workers, count):
-    """(clips a second of the whole pipeline, the clips it drew) over `count` batches; folder None decodes every window from its file."""
+    """(clips a second of the whole pipeline, the clips of its batches) over `count` batches; folder None decodes every window."""
     store = FrameStore(paths=tuple(library.paths), ids=tuple(f'{i:016x}' for i in library.ids), durations=tuple(library.duration),
                        fps=config.data.fps, folder=folder)
     loader = Loader(library=library, store=store, seed=0, batch=config.train.batch)
     batches = iterate(make_batches(library, loader, np.arange(len(library))), 0, count, workers=workers, prefetch=config.data.prefetch)
     next(batches)
     start = time.perf_counter()
-    drawn = [batch['clip'] for batch in batches]
-    return config.train.batch * len(drawn) / (time.perf_counter() - start), np.concatenate(drawn)
+    clips = [batch['clip'] for batch in batches]
+    return config.train.batch * len(clips) / (time.perf_counter() - start), np.concatenate(clips)
 
 
 def wait_share(config, folder, cache_gb):
@@ -71,8 +71,8 @@ def main():
     with tempfile.TemporaryDirectory() as folder:
         prepare(config.data, pathlib.Path(folder), config.seed)
         library = load_library(config.data, folder, config.model.text_len, config.model.vocab, law_config(config))
-        uncached, drawn = pipeline_rate(library, config, None, 0, args.batches)
-        decoder = bare_decode(library.paths[drawn[:len(library)]], args.frames / config.data.fps)
+        uncached, clips = pipeline_rate(library, config, None, 0, args.batches)
+        decoder = bare_decode(library.paths[clips[:len(library)]], args.frames / config.data.fps)
         workers, _ = pipeline_rate(library, config, None, 2, args.batches)
         filling, _ = pipeline_rate(library, config, f'{folder}/frames', 0, args.batches)
         cached, _ = pipeline_rate(library, config, f'{folder}/frames', 0, 10 * args.batches)

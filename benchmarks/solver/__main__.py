@@ -1,9 +1,9 @@
-"""source_weights against what else solves it on a CPU: microseconds a problem, with every solver's accuracy beside.
+"""source_weights against other solvers on a CPU: microseconds a problem, and every solver's accuracy.
 
     python -m benchmarks.solver [--sources 3 5 20 100 500] [--batches 1 100 10000] [--rounds 7]
 
-The others get each problem scaled and in their own form beforehand, and are called directly, one problem after the other. Those that are
-slow or may hang run in processes of their own, with a time-out. Needs the extra [bench].
+The others get each problem scaled and in their own form beforehand, and direct calls, one problem after the other. Slow solvers and
+those that may hang run in processes of their own, with a time-out. Needs the extra [bench].
 """
 import argparse
 import time
@@ -12,7 +12,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from benchmarks.solver.peers import ALONE, CALLS, PEERS, alone, in_own_process, one_by_one, scaled, value
+from benchmarks.solver.calls import CALLS, alone, in_own_process, one_by_one, value
+from benchmarks.solver.peers import ALONE, PEERS, scaled
 from benchmarks.timing import write_page
 from transfer_jax.weights import source_weights
 
@@ -33,7 +34,7 @@ def problems(sources, count, seed=0):
 
 
 def ours(sizes, gram):
-    """(u [B, K], seconds a problem) of calls on the whole batch, one after the other as the others' are; arrays on the device."""
+    """(u [B, K], seconds a problem) of calls on the whole batch, one after the other, like those of the others; arrays on the device."""
     arguments = jax.device_put((100.0, sizes, gram))
     calls = max(3, min(CALLS, 10000 // sizes.size))
 
@@ -78,14 +79,14 @@ def row(sources, batch, rounds):
             times.setdefault(name, []).append(seconds)
     for name in ALONE:
         times[name], values[name] = in_own_process(name, sources, batch)
-    best = np.min([known + [np.inf] * (len(forms) - len(known)) for known in values.values()], 0)
-    worst = {name: max([(v - b) / abs(b) for v, b in zip(known, best, strict=False)], default=np.nan) for name, known in values.items()}
+    best = np.min([own + [np.inf] * (len(forms) - len(own)) for own in values.values()], 0)
+    worst = {name: max([(v - b) / abs(b) for v, b in zip(own, best, strict=False)], default=np.nan) for name, own in values.items()}
     return {name: 1e6 * float(np.median(seconds)) for name, seconds in times.items()}, worst
 
 
 def verdict(sources, batch, ratios):
     """Which aims a row meets, from other solvers' time over ours."""
-    aims = {name: known[sources, batch] for name, known in AIMS.items() if (sources, batch) in known} | {'qpax': JAX_AIM}
+    aims = {name: factors[sources, batch] for name, factors in AIMS.items() if (sources, batch) in factors} | {'qpax': JAX_AIM}
     return '; '.join(f'{name} {aim}: {"met" if ratios[name] >= aim else "missed"}' for name, aim in aims.items())
 
 
@@ -98,7 +99,7 @@ def main():
     parser.add_argument('--alone', choices=ALONE, help=argparse.SUPPRESS)
     args = parser.parse_args()
     jax.config.update('jax_enable_x64', True)
-    jax.config.update('jax_cpu_enable_async_dispatch', False)  # a thread woken for every call is not what is measured
+    jax.config.update('jax_cpu_enable_async_dispatch', False)  # else every call would wake a thread
     if args.alone:
         return alone(args.alone, forms_of(*problems(args.sources[0], args.batches[0])))
     names, lines, idle = ['ours', *PEERS, *ALONE], [], nothing()
@@ -115,7 +116,7 @@ def main():
         f'float64; medians of {args.rounds} interleaved rounds; in brackets the largest relative distance from the best objective. OSQP, '
         'CVXPY and qpax run by themselves, once each; nan where that took longer than the time-out or failed. The last columns are other '
         f'solvers\' time over ours. A jitted call that does nothing took {idle:.0f} us here. '
-        'JAX is told to dispatch at once (jax_cpu_enable_async_dispatch), which saves small calls the waking of a thread.', '',
+        'JAX dispatches at once (jax_cpu_enable_async_dispatch is off), which saves small calls the waking of a thread.', '',
         '| K | batch | ' + ' | '.join(names + [f'{name} / ours' for name in OVER] + ['aims for these ratios']) + ' |',
         '|---' * (len(names) + len(OVER) + 3) + '|', *lines])
 

@@ -1,4 +1,4 @@
-"""Studies 2 and 3 without their training: what is compared, which values are refused, and pages of made-up results."""
+"""Studies 2 and 3 without training: the copies, the values they refuse, and their pages from results with known effects."""
 import types
 
 import jax
@@ -63,7 +63,7 @@ def test_every_learned_run_has_the_law_of_its_own_seed_and_gram(monkeypatch):
             assert set(labels[np.flatnonzero(kept['plans'][row.plan].acceptance)]) == {kind}
 
 
-def test_moments_are_steps_that_are_kept():
+def test_moments_are_steps_with_saved_weights():
     size = config(study_align).sizes.tiny
     assert align.steps_of(size, (0.125, 0.5, 1.0)) == [500, 2000, 4000] and align.steps_of(size, (0.001, 0.01)) == [500]
 

@@ -110,14 +110,14 @@ def test_arms_of_a_seed_share_draws_and_seeds_do_not(four):
     np.testing.assert_array_equal(carry.drawn.sum(1), 2 * EVERY * BATCH)
 
 
-def test_clips_are_drawn_as_often_as_they_are_kept_and_t_as_their_law_says():
-    keep = np.array([0, 1, 2, 0, 3, 4, 0, 0, 1, 1, 4, 0], np.float32)
-    everything = material([Plan(law=make_law(N, alpha=4.0, beta=2.0), acceptance=keep)] * 3)
+def test_clips_are_drawn_in_proportion_to_acceptance_and_t_from_their_law():
+    acceptance = np.array([0, 1, 2, 0, 3, 4, 0, 0, 1, 1, 4, 0], np.float32)
+    everything = material([Plan(law=make_law(N, alpha=4.0, beta=2.0), acceptance=acceptance)] * 3)
     draw = jax.jit(jax.vmap(lambda step: drawn_batch(everything, Runs(plan=jnp.int32(1), seed=jnp.uint32(5)), step, 400)['clip']))
     counts = np.bincount(np.asarray(draw(jnp.arange(50))).ravel(), minlength=N)
-    expected = 20000 * keep / keep.sum()
-    assert (counts[keep == 0] == 0).all()
-    assert stats.chisquare(counts[keep > 0], expected[keep > 0]).pvalue > 1e-3
+    expected = 20000 * acceptance / acceptance.sum()
+    assert (counts[acceptance == 0] == 0).all()
+    assert stats.chisquare(counts[acceptance > 0], expected[acceptance > 0]).pvalue > 1e-3
     made, own = make(1), runs([1], [5])
     carry = made.start(made.init(own.seed))
     for _ in range(40):
@@ -127,7 +127,7 @@ def test_clips_are_drawn_as_often_as_they_are_kept_and_t_as_their_law_says():
 
 
 def test_validation_in_closed_form():
-    """A model that says 0 has the loss |eps - x0|^2: 1 + the mean square of x0, whatever the noise; every bucket has noise of its own."""
+    """A model with output 0 has the loss |eps - x0|^2: 1 + the mean square of x0, whatever the noise; every noise bin has noise of its own."""
     made = make(1, dataclasses.replace(OBJECTIVE, model=lambda params, x, t, tokens: 0 * x * params['time']))
     params, level = made.init(jnp.zeros(1, jnp.uint32)), np.linspace(0.05, 0.95, N).astype(np.float32)
     loss = np.asarray(made.validate(FRAMES, TOKENS, level, params))[0]

@@ -29,7 +29,7 @@ def test_a_clip_is_a_function_of_seed_and_index(clips):
 
 
 @pytest.mark.parametrize(('correlation', 'golden'), [(-0.24, 0.219), (0.6, 0.4)])
-def test_quality_has_uniform_marginals_and_the_correlation_and_share_that_were_asked_for(correlation, golden):
+def test_quality_has_uniform_marginals_and_the_correlation_and_share_of_the_world(correlation, golden):
     world = World(correlation=correlation, golden=golden)
     mq, vq = np.array([quality(world, index) for index in range(4000)]).T
     bar = threshold(world)
@@ -43,7 +43,7 @@ def test_half_of_a_world_without_correlation_is_good_where_a_quarter_is_golden()
     assert threshold(World(correlation=0.0, golden=0.25)) == pytest.approx(0.5, abs=1e-3)
 
 
-def test_every_clip_is_of_one_kind_and_speed_and_severity_follow_its_quality(clips):
+def test_every_clip_is_of_one_quadrant_and_speed_and_severity_follow_its_quality(clips):
     assert (clips.golden.astype(int) + clips.motion_only + clips.visual_only + clips.poor == 1).all()
     assert (np.diff(clips.speed[np.argsort(clips.mq)]) > 0).all() and (np.diff(clips.severity[np.argsort(clips.vq)]) < 0).all()
     moving, fine = clips.golden | clips.motion_only, clips.golden | clips.visual_only
@@ -90,7 +90,7 @@ def test_larger_frames_average_to_smaller_ones():
 
 
 @pytest.mark.parametrize('kind', DEGRADATIONS)
-def test_look_worsens_with_severity_and_not_at_all_at_none(kind):
+def test_visual_quality_worsens_with_severity_and_not_at_all_at_none(kind):
     frames, rng = rendering.render_pristine(SMALL, 1), np.random.default_rng
     np.testing.assert_array_equal(degrade_visual(frames, kind, 0.0, rng(0)), frames)
     away = [np.abs(degrade_visual(frames, kind, s, rng(0)).astype(float) - frames).mean() for s in (0.1, 0.5, 1.0)]

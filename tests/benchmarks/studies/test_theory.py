@@ -32,7 +32,7 @@ def small_world():
     return World(jnp.array([[1.0], [-0.5], [2.0]]), jnp.array([[[0.3]], [[0.8]]]), jnp.zeros((1, 1)))
 
 
-def test_a_world_is_as_far_as_asked_and_its_information_is_the_curvature_of_kl():
+def test_a_world_has_the_distances_of_its_mixing_and_its_information_is_the_curvature_of_kl():
     world = make_world(jax.random.key(0), 'softmax', 6, 60, np.diag([0.5, 2.0]) ** 0.5)
     np.testing.assert_allclose(np.diag(world.gram) * 60, [0.5, 2.0])
     curvature = jax.hessian(lambda x: divergence(world, x))(world.thetas[0]).reshape(6, 6)

@@ -127,7 +127,7 @@ def test_clips_are_drawn_in_proportion_to_acceptance_and_t_from_their_law():
 
 
 def test_validation_in_closed_form():
-    """A model with output 0 has the loss |eps - x0|^2: 1 + the mean square of x0, whatever the noise; every noise bin has noise of its own."""
+    """A model with output 0 has the loss |eps - x0|^2: 1 + the mean square of x0, whatever the noise; each bin has its own noise."""
     made = make(1, dataclasses.replace(OBJECTIVE, model=lambda params, x, t, tokens: 0 * x * params['time']))
     params, level = made.init(jnp.zeros(1, jnp.uint32)), np.linspace(0.05, 0.95, N).astype(np.float32)
     loss = np.asarray(made.validate(FRAMES, TOKENS, level, params))[0]

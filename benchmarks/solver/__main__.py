@@ -6,6 +6,7 @@ The others get each problem scaled and in their own form beforehand, and direct 
 those that may hang run in processes of their own, with a time-out. Needs the extra [bench].
 """
 import argparse
+import itertools
 import time
 
 import jax
@@ -102,23 +103,28 @@ def main():
     jax.config.update('jax_cpu_enable_async_dispatch', False)  # else every call would wake a thread
     if args.alone:
         return alone(args.alone, forms_of(*problems(args.sources[0], args.batches[0])))
-    names, lines, idle = ['ours', *PEERS, *ALONE], [], nothing()
-    for sources in args.sources:
-        for batch in args.batches:
-            if batch * sources**2 * 8 > LARGEST:
-                continue
+    idle = nothing()
+    lines = table(args)
+    write_page('solver', 'Optimal weights: microseconds a problem', [
+        f'float64; medians of {args.rounds} interleaved rounds; in brackets the largest relative distance from the best objective. OSQP, '
+        'CVXPY and qpax run by themselves, once each; nan where that took longer than the time-out or failed. The last columns are other '
+        f'solvers\' time over ours. A jitted call that does nothing took {idle:.0f} us here. '
+        'JAX dispatches at once (jax_cpu_enable_async_dispatch is off), which saves small calls the waking of a thread.', '', *lines])
+
+
+def table(args):
+    """Lines of the table: a row for each number of sources and batch; each is printed when it is done."""
+    names = ['ours', *PEERS, *ALONE]
+    lines = ['| K | batch | ' + ' | '.join(names + [f'{name} / ours' for name in OVER] + ['aims for these ratios']) + ' |',
+             '|---' * (len(names) + len(OVER) + 3) + '|']
+    for sources, batch in itertools.product(args.sources, args.batches):
+        if batch * sources**2 * 8 <= LARGEST:
             micro, worst = row(sources, batch, args.rounds)
             ratios = {name: micro[name] / micro['ours'] for name in OVER}
             cells = [f'{micro[name]:.3g} ({worst[name]:.0e})' for name in names] + [f'{ratio:.2f}' for ratio in ratios.values()]
             lines.append(f'| {sources} | {batch} | ' + ' | '.join([*cells, verdict(sources, batch, ratios)]) + ' |')
             print(lines[-1], flush=True)
-    write_page('solver', 'Optimal weights: microseconds a problem', [
-        f'float64; medians of {args.rounds} interleaved rounds; in brackets the largest relative distance from the best objective. OSQP, '
-        'CVXPY and qpax run by themselves, once each; nan where that took longer than the time-out or failed. The last columns are other '
-        f'solvers\' time over ours. A jitted call that does nothing took {idle:.0f} us here. '
-        'JAX dispatches at once (jax_cpu_enable_async_dispatch is off), which saves small calls the waking of a thread.', '',
-        '| K | batch | ' + ' | '.join(names + [f'{name} / ours' for name in OVER] + ['aims for these ratios']) + ' |',
-        '|---' * (len(names) + len(OVER) + 3) + '|', *lines])
+    return lines
 
 
 if __name__ == '__main__':

@@ -1,4 +1,4 @@
-"""Runs a study, the test of every claim on a world with a known truth, and writes its page.
+"""Runs a study, which tests claims on a world with a known truth, and writes its page.
 
     python -m benchmarks.studies --config=configs/study_table.py --workdir=runs/study [--config.KEY=VALUE ...]
 

@@ -1,4 +1,4 @@
-"""What a study measures: samples of a run, clips themselves, the loss before any step, and the library."""
+"""The measurements of a study: samples of a run, clips themselves, the loss before any step, and the library."""
 import numpy as np
 
 from benchmarks.studies.measures.measures import distances, measure

@@ -1,4 +1,4 @@
-"""Study 1: every arm on every seed in both regimes, measured against the truth; a stopped study goes on with the runs that are missing."""
+"""Study 1: every arm on every seed in both regimes, measured against the truth; a stopped study goes on where it was."""
 import dataclasses
 import functools
 import json

@@ -1,4 +1,4 @@
-"""What samples are worth, measured against the truth: whether they move and look right, and how far they are as a set."""
+"""Measures of samples against the truth: whether they move and look right, and how far they are as a set."""
 import numpy as np
 from scipy import stats
 

@@ -1,4 +1,4 @@
-"""What true golden clips measure, and the thresholds that tell whether a sample moves and looks as they do."""
+"""The measures of true golden clips, and the thresholds that tell whether a sample moves and looks as they do."""
 import dataclasses
 
 import numpy as np

@@ -1,4 +1,4 @@
-"""What it costs to estimate G: realised KL at the weights and quantities of the raw, the debiased and the true Gram matrix."""
+"""The cost of an estimated G: realised KL at the weights and quantities of the raw, the debiased and the true Gram matrix."""
 import jax
 import jax.numpy as jnp
 import numpy as np

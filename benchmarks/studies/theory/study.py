@@ -1,4 +1,4 @@
-"""Study 4: every claim of the theory of transfer against refitted models; each case is saved by itself, and the page shows what is saved.
+"""Study 4: every claim of the theory of transfer against refitted models, case by case; the page shows all saved cases.
 
     python -m benchmarks.studies --config=configs/study_theory.py --workdir=runs/theory
 """

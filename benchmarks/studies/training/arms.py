@@ -1,4 +1,4 @@
-"""What an arm of the study is: which clips it may see, when in noise time each teaches it, and how often it is drawn."""
+"""The arms of a study: which clips each may draw, how often, and at which noise each clip teaches."""
 import dataclasses
 
 import jax

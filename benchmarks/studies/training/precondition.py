@@ -1,4 +1,4 @@
-"""What is known of a clip's patches before any training: the best linear guess of every patch, around which a network works."""
+"""Preconditioning by patches: the best linear guess of every patch, which the network corrects."""
 import jax.numpy as jnp
 import numpy as np
 

@@ -1,4 +1,4 @@
-"""What the sections share: tables, per cents, and how far a realised KL is from its prediction."""
+"""Parts that the sections share: tables, per cents, and how far a realised KL is from its prediction."""
 
 CLEAR = 3  # standard errors
 

@@ -129,7 +129,7 @@ def main():
     parser.add_argument('--peak', type=float, help="the device's dense peak in TFLOP/s, to report the share of")
     args = parser.parse_args()
     if args.device == 'cpu':
-        os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:2])  # both libraries take as many threads as they are given cores
+        os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:2])  # both libraries take as many threads as there are cores
     jax.config.update('jax_platforms', {'cpu': 'cpu', 'gpu': 'cuda'}[args.device])
     os.environ.setdefault('XLA_PYTHON_CLIENT_PREALLOCATE', 'false')  # the two share the device's memory
     import diffusers

@@ -60,8 +60,8 @@ def rendered_agreement(folder, seed, workers):
     """Spearman correlations of (motion, visual quality) with the truth of a rendered library, and the number of its clips."""
     manifest = render_library(folder, seed=seed)
     truth = pq.read_table(manifest).to_pylist()
-    measured = score([str(manifest.parent / row['clip']) for row in truth], folder.with_suffix('.store'), workers)
-    agree = lambda score, column: st.spearmanr([row[score] for row in measured], [row[column] for row in truth])[0]
+    scores = score([str(manifest.parent / row['clip']) for row in truth], folder.with_suffix('.store'), workers)
+    agree = lambda score, column: st.spearmanr([row[score] for row in scores], [row[column] for row in truth])[0]
     return agree('motion', 'true_motion'), agree('visual', 'true_look'), len(truth)
 
 

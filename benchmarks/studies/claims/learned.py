@@ -127,7 +127,7 @@ def train(study, config, laws, evaluate, stop):
     for regime in config.regimes:
         for place, seed in enumerate(config.seeds):
             for index, arm in enumerate(config.arms):
-                rows[regime, arm, seed] = Row(regime=regime, arm=arm, plan=index, seed=seed, follow=arm == table.FOLLOWED)
+                rows[regime, arm, seed] = Row(regime=regime, arm=arm, plan=index, seed=seed, follow=arm == table.CURVE_ARM)
             for index, arm in enumerate(LEARNED):
                 own = len(hand) + index * len(laws) + place
                 rows[regime, arm, seed] = Row(regime=regime, arm=f'{arm} {_key(config):08x}', plan=own, seed=seed)

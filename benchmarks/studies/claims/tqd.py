@@ -22,8 +22,8 @@ from transfer_jax.runtime.progress import Progress, StopRequest
 
 VERSION = 1  # raise it when clips, arms, training or measures change: a folder holds results of one version
 REGIMES = ('finetune', 'scratch')
-BASE = 'A uniform'  # what is pre-trained
-FOLLOWED = 'C uniform'  # measured on the way: whether training was long enough
+PRETRAIN_ARM = 'A uniform'  # of the pre-training
+CURVE_ARM = 'C uniform'  # its samples are measured on the way too: was training long enough?
 RULES = {'study': choice('table'), 'size': text(), 'regimes': sequence(choice(*REGIMES)), 'arms': optional(sequence(choice(*ARMS))),
          'seeds': sequence(integer(at_least=0)), 'results': text(), 'sizes': Each(SIZE_RULES)}
 
@@ -69,16 +69,16 @@ def folder(config, workdir):
 
 def plan_rows(arms, regimes, seeds):
     """The calls of run_all, in order: lists of Rows. Plans are numbered as in `arms`, the pre-training's comes after them."""
-    calls = [[Row(regime='pretrain', arm=BASE, plan=len(arms), seed=seed, follow=True) for seed in seeds]] if 'finetune' in regimes else []
+    calls = [[Row(regime='pretrain', arm=PRETRAIN_ARM, plan=len(arms), seed=seed, follow=True) for seed in seeds]] if 'finetune' in regimes else []
     for regime in regimes:
-        rows = [Row(regime=regime, arm=arm, plan=arms.index(arm), seed=seed, follow=arm == FOLLOWED) for seed in seeds for arm in arms]
+        rows = [Row(regime=regime, arm=arm, plan=arms.index(arm), seed=seed, follow=arm == CURVE_ARM) for seed in seeds for arm in arms]
         calls += [[row for row in rows if row.follow], [row for row in rows if not row.follow]]
     return [rows for rows in calls if rows]
 
 
 def train(study, arms, regimes, seeds, evaluate, stop):
     """All runs of the arms, and the pre-training that fine-tuning needs."""
-    material = study.material([plan(ARMS[arm], study.clips) for arm in [*arms, BASE]])
+    material = study.material([plan(ARMS[arm], study.clips) for arm in [*arms, PRETRAIN_ARM]])
     run_calls(study, plan_rows(arms, regimes, seeds), material, evaluate, stop)
 
 

@@ -65,7 +65,7 @@ def _search(frames, line, cover):
 
 
 def _shift(images):
-    """The images [..., 16, 16] as seen from each pixel of a patch, edges repeated: a list of 81."""
+    """The images [..., 16, 16] shifted to each pixel of a patch, edges repeated: a list of 81."""
     half = PATCH // 2
     padded = jnp.pad(images, ((0, 0),) * (images.ndim - 2) + ((half, half),) * 2, mode='edge')
     return [padded[..., i:i + SIDE, j:j + SIDE] for i in range(PATCH) for j in range(PATCH)]

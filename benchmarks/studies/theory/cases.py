@@ -13,7 +13,7 @@ from transfer_jax.solver.solution import check
 from transfer_jax.weights import source_weights
 
 WAYS = ('none', 'all', 'OTQMS', 'UOWQ', 'half', 'double')  # to use the sources; the last two are multiples of UOWQ's weights
-MORE = 4  # N_k / N0
+SIZE_RATIO = 4  # N_k / N0
 DISTANCES = (0.1, 4.0)  # N0 G_kk of the nearest and of the farthest source; of a single one 1/2
 GRID = (0, 0.1, 0.2, 0.5, 1, 1.5, 2, 3, 5, 7.5, 10, 15, 20)  # quantities of the threshold's source, in N0
 AROUND = (0.5, 0.8, 1, 1.25, 2)  # and in n*
@@ -60,7 +60,7 @@ def growth(seed, model, d, sources, ratio, runs):
     d, rng = dimension(model, d), generator(seed, 'growth', model, d, sources, ratio)
     size = ratio * d
     world = make_world(stream_key(seed, f'growth {model}', d, sources), model, d, size, np.diag(distances(sources) ** 0.5))
-    predicted, draws, (weights, quantities) = ways(world, size, [MORE * size] * sources, runs, rng)
+    predicted, draws, (weights, quantities) = ways(world, size, [SIZE_RATIO * size] * sources, runs, rng)
     columns = {name: {'predicted': float(predicted[i]), 'kl': draws.mean(i), 'plain': Draws(draws.kl).mean(i), 'failed': draws.failed(i),
                       'above UOWQ': draws.difference(i, WAYS.index('UOWQ'))} for i, name in enumerate(WAYS)}
     return {'model': model, 'd': d, 'sources': sources, 'ratio': ratio, 'runs': runs, 'weights': weights, 'quantities': quantities,

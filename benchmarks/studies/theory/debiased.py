@@ -13,7 +13,7 @@ from transfer_jax.weights import source_weights
 
 SCENARIOS = {'identical': (0,) * 5, 'one good four bad': (0, 20, 20, 20, 20), 'graded': tuple(np.geomspace(0.2, 8, 5)),
              'all bad': (90,) * 5}  # N0 G_kk
-MORE, RATIO = 10, 20  # N_k / N0, N0 / d
+SIZE_RATIO, RATIO = 10, 20  # N_k / N0, N0 / d
 GRAMS = ('raw', 'debiased', 'oracle')
 
 
@@ -25,7 +25,7 @@ def debiasing(seed, model, d, scenario, runs):
     d, levels = dimension(model, d), np.array(SCENARIOS[scenario], float)
     rng, size, sources = generator(seed, 'debiasing', model, d, scenario), RATIO * d, len(levels)
     world = make_world(stream_key(seed, f'debiasing {model} {scenario}', d), model, d, size, np.diag(levels**0.5))
-    sizes = np.full(1 + sources, float(MORE * size))
+    sizes = np.full(1 + sources, float(SIZE_RATIO * size))
     sizes[0] = size
     samples = statistics(rng, world, sizes, runs)
     sizes = np.broadcast_to(sizes, (runs, 1 + sources))

@@ -23,10 +23,10 @@ def write(results, images, settings, flags, records):
 
 def rewrite(results, images):
     """Writes theory.md and its pictures from theory.json; returns the page's path."""
-    found, links = read_results(results / 'theory.json'), {}
-    for name, figure in pictures(found['cases']).items():
+    saved, links = read_results(results / 'theory.json'), {}
+    for name, figure in pictures(saved['cases']).items():
         figure.savefig(images / f'theory_{name}.png', dpi=110, metadata={'Software': None})
         links[name] = os.path.relpath(images / f'theory_{name}.png', results)
-    lines = page(found['settings'], found['cases'], links, found['flags'])
+    lines = page(saved['settings'], saved['cases'], links, saved['flags'])
     write_atomically(results / 'theory.md', ('\n'.join(lines) + '\n').encode())
     return results / 'theory.md'

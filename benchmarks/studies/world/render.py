@@ -8,7 +8,7 @@ from benchmarks.studies.world.quality import quality, threshold
 from tqd_jax.clips import scenes
 
 FINEST = 64  # smaller frames are rendered at about this size and averaged: stripes and weave would alias
-MORE = 0.25  # probability of each sprite beyond the minimum
+EXTRA_SPRITE = 0.25  # probability of each sprite beyond the minimum
 
 
 def scene(world, index, *, moving=False):
@@ -17,7 +17,7 @@ def scene(world, index, *, moving=False):
     good, place = mq > bar, (mq - bar) / (1 - bar) if mq > bar else mq / bar
     low, high = scenes.SPEEDS[good or moving]
     rng = np.random.default_rng([world.seed, 11, index])
-    count = world.sprites[0] + int(rng.binomial(world.sprites[1] - world.sprites[0], MORE))
+    count = world.sprites[0] + int(rng.binomial(world.sprites[1] - world.sprites[0], EXTRA_SPRITE))
     colours = rng.choice(list(scenes.COLOURS), count, replace=False)
     speed = math.sqrt(2) * (low + (high - low) * place)
     dark = rng.uniform(45, 85, 2)[:, None] + rng.uniform(-15, 15, (2, 3))

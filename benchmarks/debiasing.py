@@ -17,7 +17,7 @@ from transfer_jax.debias import debias_gram, project_psd
 from transfer_jax.weights import source_weights
 
 DIMENSIONS = (10, 30, 100, 300, 1000, 10000)
-SIZE_RATIO = 10  # a source's samples over the target's
+RATIO = 10  # a source's samples over the target's
 
 
 def separate(*distances):
@@ -45,7 +45,7 @@ ESTIMATORS = {
     'default': lambda gram, sizes, d: debias_gram(gram, 1.0, sizes, d),
 }
 COLUMNS = (*ESTIMATORS, 'oracle')
-INTRODUCTION = f"""Gaussian means, sources of {SIZE_RATIO} N0 samples each. Mean squared error (twice the KL) of the weighted fit over that of the
+INTRODUCTION = f"""Gaussian means, sources of {RATIO} N0 samples each. Mean squared error (twice the KL) of the weighted fit over that of the
 target's own estimate, ± a Monte-Carlo standard error, paired. raw: G as estimated; plain: PSD(G^ - 1/N0 - diag(1/N)); before: an
 earlier default, which subtracted 1 - (K + 1) / d of that; default: debias_gram; oracle: the true G.
 
@@ -54,7 +54,7 @@ made to break the model of separate biases: 0, 0, 4, 6 and 16 along one directio
 in two directions. Any N0 gives the same table, as G~ scales with G^ and 1/N (tests/transfer_jax/test_debias.py)."""
 LIMITS = """Where G = 0, the target's distance from the sources is known to about sqrt(2/d) of 1/N0 only, and cutting it at zero costs
 1/d of target-only's risk, as in James and Stein's estimator: at d = 1000 that alone is 5 % of an oracle of .02, and 3 % of one of .03."""
-REFITS = f"""KL over the target-only fit's; five graded sources of {SIZE_RATIO} N0 samples, all refitted by weighted maximum likelihood."""
+REFITS = f"""KL over the target-only fit's; five graded sources of {RATIO} N0 samples, all refitted by weighted maximum likelihood."""
 
 
 def simulate(seed, mixing, d, runs):
@@ -64,7 +64,7 @@ def simulate(seed, mixing, d, runs):
     for _ in range(runs):
         bias = mixing @ rng.standard_normal((mixing.shape[1], d))
         target = rng.standard_normal((1, d))
-        rows = np.concatenate([target, bias - target + rng.standard_normal(bias.shape) / SIZE_RATIO**0.5])
+        rows = np.concatenate([target, bias - target + rng.standard_normal(bias.shape) / RATIO**0.5])
         truth.append(bias @ bias.T / d)
         errors.append(rows @ rows.T / d)
     return np.stack(truth), np.stack(errors)
@@ -97,7 +97,7 @@ def row(name, d, alone, errors):
 def gaussian(name, d, runs, seed):
     """Squared errors of the target's own estimate [runs], and {column: [runs]}."""
     truth, errors = simulate(seed, SCENARIOS[name], d, runs)
-    sizes = jnp.full(len(SCENARIOS[name]), float(SIZE_RATIO))
+    sizes = jnp.full(len(SCENARIOS[name]), float(RATIO))
     grams = {key: estimate(jnp.asarray(errors[:, 1:, 1:]), sizes, d) for key, estimate in ESTIMATORS.items()} | {'oracle': truth}
     return errors[:, 0, 0], {key: losses(gram, sizes, errors) for key, gram in grams.items()}
 
@@ -138,7 +138,7 @@ def main():
             figures[name, d] = {'target': ratio(errors['default'], alone)[0]} | {
                 other: ratio(errors['default'], errors[other])[0] for other in ('oracle', 'plain', 'raw')}
     for d, target_size in ((20, 200), (60, 600)):
-        errors = refit(d, target_size, SIZE_RATIO, ESTIMATORS, args.refits, args.seed)
+        errors = refit(d, target_size, RATIO, ESTIMATORS, args.refits, args.seed)
         refits.append(row(f'N0 = {target_size}', d, errors['target'], errors))
     write_page('debiasing', 'Debiasing: realised risk over target-only\'s', page(lines, refits, figures), pathlib.Path('docs/results'))
 

@@ -69,7 +69,8 @@ def folder(config, workdir):
 
 def plan_rows(arms, regimes, seeds):
     """The calls of run_all, in order: lists of Rows. Plans are numbered as in `arms`, the pre-training's comes after them."""
-    calls = [[Row(regime='pretrain', arm=PRETRAIN_ARM, plan=len(arms), seed=seed, follow=True) for seed in seeds]] if 'finetune' in regimes else []
+    pretrain = [Row(regime='pretrain', arm=PRETRAIN_ARM, plan=len(arms), seed=seed, follow=True) for seed in seeds]
+    calls = [pretrain] if 'finetune' in regimes else []
     for regime in regimes:
         rows = [Row(regime=regime, arm=arm, plan=arms.index(arm), seed=seed, follow=arm == CURVE_ARM) for seed in seeds for arm in arms]
         calls += [[row for row in rows if row.follow], [row for row in rows if not row.follow]]

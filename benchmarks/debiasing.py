@@ -45,7 +45,7 @@ ESTIMATORS = {
     'default': lambda gram, sizes, d: debias_gram(gram, 1.0, sizes, d),
 }
 COLUMNS = (*ESTIMATORS, 'oracle')
-INTRODUCTION = f"""Gaussian means, sources of {RATIO} N0 samples each. Mean squared error (twice the KL) of the weighted fit over that of the
+INTRO = f"""Gaussian means, sources of {RATIO} N0 samples each. Mean squared error (twice the KL) of the weighted fit over that of the
 target's own estimate, ± a Monte-Carlo standard error, paired. raw: G as estimated; plain: PSD(G^ - 1/N0 - diag(1/N)); before: an
 earlier default, which subtracted 1 - (K + 1) / d of that; default: debias_gram; oracle: the true G.
 
@@ -118,7 +118,7 @@ def aims(figures):
 def page(lines, refits, figures):
     """The page's lines."""
     head = ['| scenario | d | ' + ' | '.join(COLUMNS) + ' | default / oracle |', '|---' * (len(COLUMNS) + 3) + '|']
-    return [INTRODUCTION, '', *head, *lines, '', '## Aims', '', *aims(figures), '', LIMITS, '',
+    return [INTRO, '', *head, *lines, '', '## Aims', '', *aims(figures), '', LIMITS, '',
             '## Logistic regression, refitted', '', REFITS, '', *head, *refits]
 
 

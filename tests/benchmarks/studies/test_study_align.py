@@ -46,21 +46,21 @@ def test_values_that_do_not_fit_are_named(module, study, changes, message):
 
 
 def test_every_learned_run_has_the_law_of_its_own_seed_and_gram(monkeypatch):
-    """By laws that give all draws of one seed and gram to one kind: the plan that a row names keeps the clips of that kind alone."""
-    labels, kept, asked = np.array([0, 0, 1, 1, 2, 2, 3, 3]), {}, config(study_learned, seeds=(5, 6), arms=('A uniform', 'C uniform'))
+    """By laws that give all draws of one seed and gram to one group: the plan of a row accepts the clips of that group alone."""
+    labels, calls_of, made = np.array([0, 0, 1, 1, 2, 2, 3, 3]), {}, config(study_learned, seeds=(5, 6), arms=('A uniform', 'C uniform'))
     laws = [{'shares': {key: np.eye(4)[[2 * place + number]].repeat(10, 0).tolist() for number, key in enumerate(('gram', 'plug_in'))}}
             for place in range(2)]
     monkeypatch.setattr(learned, 'clip_groups', lambda clips, least: (['a', 'b', 'c', 'd'], labels))
     monkeypatch.setattr(learned, 'plan', lambda arm, clips: arm)
-    monkeypatch.setattr(learned.table, 'run_calls', lambda study, calls, plans, *_: kept.update(calls=calls, plans=plans))
+    monkeypatch.setattr(learned.table, 'run_calls', lambda study, calls, plans, *_: calls_of.update(calls=calls, plans=plans))
     study = types.SimpleNamespace(clips=None, material=lambda plans: plans, store=types.SimpleNamespace(record=lambda name: {'name': name}))
-    found = learned.train(study, asked, laws, None, None)
-    rows = {(row.arm.rsplit(' ', 1)[0] if 'learned' in row.arm else row.arm, row.seed): row for call in kept['calls'] for row in call}
-    assert len(rows) == 8 == len(found) and {one['arm'] for one in found} == {'A uniform', 'C uniform', *learned.LEARNED}
+    records = learned.train(study, made, laws, None, None)
+    rows = {(row.arm.rsplit(' ', 1)[0] if 'learned' in row.arm else row.arm, row.seed): row for call in calls_of['calls'] for row in call}
+    assert len(rows) == 8 == len(records) and {one['arm'] for one in records} == {'A uniform', 'C uniform', *learned.LEARNED}
     for (arm, seed), row in rows.items():
         if arm in learned.LEARNED:
-            kind = 2 * (seed - 5) + list(learned.LEARNED).index(arm)
-            assert set(labels[np.flatnonzero(kept['plans'][row.plan].acceptance)]) == {kind}
+            group = 2 * (seed - 5) + list(learned.LEARNED).index(arm)
+            assert set(labels[np.flatnonzero(calls_of['plans'][row.plan].acceptance)]) == {group}
 
 
 def test_moments_are_steps_with_saved_weights():
@@ -97,7 +97,7 @@ def test_the_page_of_alignment_shows_where_the_curves_cross(tmp_path):
     assert records[0]['said']['expected']['verdict'] == 'holds'
     assert records[0]['said']['expected']['crossings'] == pytest.approx([0.5], abs=0.02)
     records[1] = jax.tree.map(lambda x: x, records[1])
-    records[1]['expected']['cosine'][0][0][0] = None  # not known in one seed
+    records[1]['expected']['cosine'][0][0][0] = None  # no value in one seed
     settings = {key: 8 for key in ('clips', 'chunks', 'bins', 'draws', 'severity', 'speed')}
     path = align_page.write_page(tmp_path, {
         'size': 'smoke', 'config': {'size': 16, 'frames': 8}, 'settings': settings, 'machine': 'one', 'copies': list(align.COPIES),
@@ -106,7 +106,7 @@ def test_the_page_of_alignment_shows_where_the_curves_cross(tmp_path):
     assert '2 of 2 seeds' in text and '| 0.50 / 0.50 |' in text and '0.980' in text
     expected = text[text.index('### The expected'):text.index('### Every degradation')]
     motion = next(line for line in expected.splitlines() if line.startswith('| 500 | worse motion'))
-    assert motion.split('|')[3].strip() == f'{np.cos(0.2):.3f} (1)' and motion.count('(') == 1, 'one seed does not know its first bucket'
+    assert motion.split('|')[3].strip() == f'{np.cos(0.2):.3f} (1)' and motion.count('(') == 1, 'one seed has no value in its first bin'
     assert all(text.count(f'| 500 | {kind} | ') == 2 for kind in align.COPIES[1:]), 'once for each cosine'
     assert all((tmp_path / f'alignment_smoke_{name}.png').exists() for name in ('matched', 'expected', 'groups'))
 

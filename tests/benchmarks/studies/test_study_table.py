@@ -14,6 +14,7 @@ from study_small import ARMS, SEEDS, config
 from benchmarks.studies.claims import tqd as table
 from benchmarks.studies.pages import tqd as table_page
 from benchmarks.studies.pages.tqd_values import MEASURES
+from benchmarks.studies.training.arms import plan
 from benchmarks.studies.training.build import build, trainer_of
 from benchmarks.studies.training.jobs import _first, golden_loss
 from benchmarks.studies.training.rows import Row, Stopped
@@ -81,7 +82,7 @@ def test_the_page_says_what_the_json_says(finished):
 def test_the_first_row_of_convergence_is_a_network_that_adds_nothing(study, finished):
     folder, results = finished
     nothing = jax.tree.map(lambda leaf: np.zeros((2, *leaf.shape), leaf.dtype), study.abstract_params)
-    np.testing.assert_allclose(results['start'], golden_loss(study, nothing)[0], rtol=1e-6)
+    np.testing.assert_allclose(results['start'], golden_loss(study, study.shard(nothing))[0], rtol=1e-6)
     assert f'| the linear guess | 0 |{9 * " — |"} {np.mean(results["start"]):.5f} |' in (folder / 'tqd.md').read_text()
 
 
@@ -108,10 +109,7 @@ def test_fine_tuning_starts_from_the_seeds_pretrained_weights(study, finished):
 
 
 def test_a_stopped_study_goes_on_to_the_same_numbers(study, finished, tmp_path):
-    """It stops after every third segment, with a checkpoint in between, and once it is killed while the records of a group are saved.
-
-    Fine-tuning alone, which the pre-training precedes: the tests below stop and kill runs from scratch.
-    """
+    """It stops after every third segment, with a checkpoint in between, and once it is killed while the records of a group are saved."""
     again, stops = dataclasses.replace(study, store=Store(tmp_path)), 0
     while True:
         stop, calls = SimpleNamespace(requested=False), []
@@ -121,24 +119,31 @@ def test_a_stopped_study_goes_on_to_the_same_numbers(study, finished, tmp_path):
             stop.requested = len(calls) >= 3
             return cheap(frames)
         try:
-            table.train(again, ARMS, ('finetune',), SEEDS, evaluate, stop)
+            table.train(again, ARMS, ('finetune', 'scratch'), SEEDS, evaluate, stop)
             break
         except Stopped:
             stops += 1
             if stops == 2:
                 next(tmp_path.glob('*/*/seed*.json')).unlink()  # arrays are there, the record that vouches for them is not
-    assert 2 < stops < 20
+    assert 4 < stops < 20
     assert not list(tmp_path.glob('group*'))
     strip = lambda runs: [{key: [{k: v for k, v in point.items() if k != 'seconds'} for point in value] if key == 'curve' else value
                            for key, value in run.items() if key != 'seconds'} for run in runs]
-    whole = [run for run in finished[1]['runs'] if run['regime'] != 'scratch']
-    for one, other in zip(strip(table.collect(again, ARMS, ['finetune'], SEEDS)['runs']), strip(whole), strict=True):
+    runs = table.collect(again, ARMS, ['finetune', 'scratch'], SEEDS)['runs']
+    for one, other in zip(strip(runs), strip(finished[1]['runs']), strict=True):
         assert flat(one) == pytest.approx(flat(other), rel=1e-5)
+
+
+def train_from_scratch(study, arms, seeds, stop):
+    """table.train of some of the arms, with the plans of all: their number is a shape, and its program is compiled already."""
+    material = study.material([plan(table.ARMS[arm], study.clips) for arm in [*ARMS, table.PRETRAIN_ARM]])
+    calls = [[row for row in call if row.arm in arms] for call in table.plan_rows(ARMS, ('scratch',), seeds)]
+    table.run_calls(study, [call for call in calls if call], material, cheap, stop)
 
 
 def test_killed_between_two_records_of_a_group_it_goes_on_from_their_checkpoint(study, finished, tmp_path, monkeypatch):
     again, save, names = dataclasses.replace(study, store=Store(tmp_path)), Store.save, []
-    run = lambda study, *arms: table.train(study, [*arms], ('scratch',), SEEDS[:2], cheap, SimpleNamespace(requested=False))
+    run = lambda study, *arms: train_from_scratch(study, arms, SEEDS[:2], SimpleNamespace(requested=False))
 
     def killed(store, name, *rest):
         if name.startswith('scratch/A_uniform') and len(names) == 1:
@@ -153,7 +158,7 @@ def test_killed_between_two_records_of_a_group_it_goes_on_from_their_checkpoint(
     steps, advance = [], study.trainer.advance
     recorded = lambda material, carry, runs: (steps.append(int(carry.state.step[0])), advance(material, carry, runs))[1]
     again = dataclasses.replace(again, trainer=dataclasses.replace(study.trainer, advance=recorded))
-    run(again, 'A reversed', 'A uniform')  # with another arm
+    run(again, 'B tqd', 'A uniform')  # with another arm
     assert steps == [4, 0, 4], 'the last segment of the group, and the other arm'
     assert not list(tmp_path.glob('group*'))
     end = lambda store, name: flat({key: value for key, value in store.record(name)['curve'][-1].items() if key != 'seconds'})
@@ -163,14 +168,14 @@ def test_killed_between_two_records_of_a_group_it_goes_on_from_their_checkpoint(
 
 
 def test_a_checkpoint_of_another_number_of_devices_is_made_anew(study, finished, tmp_path, monkeypatch):
-    again, stop = dataclasses.replace(study, store=Store(tmp_path)), SimpleNamespace(requested=True)
-    with pytest.raises(Stopped):
-        table.train(again, ['A uniform'], ('scratch',), SEEDS[:1], cheap, stop)  # one run, on two devices
-    left = next(tmp_path.glob('group*.unfinished'))
-    devices = study.devices[:1]
+    """One run begins on one device and goes on on two, where its group has a second run to fill them."""
+    again, stop, devices = dataclasses.replace(study, store=Store(tmp_path)), SimpleNamespace(requested=True), study.devices[:1]
     one = dataclasses.replace(again, devices=devices, trainer=trainer_of(study.size, study.config, study.objective, devices))
+    with pytest.raises(Stopped):
+        train_from_scratch(one, ['A uniform'], SEEDS[:1], stop)
+    left = next(tmp_path.glob('group*.unfinished'))
     stop.requested = False
-    table.train(one, ['A uniform'], ('scratch',), SEEDS[:1], cheap, stop)
+    train_from_scratch(again, ['A uniform'], SEEDS[:1], stop)
     assert not left.exists()
     end = lambda store: flat({'loss': store.record('scratch/A_uniform/seed0')['curve'][-1]['loss']})
     assert end(again.store) == pytest.approx(end(study.store), rel=1e-3)

@@ -59,4 +59,4 @@ def realised_verdict(broken, total):
             f'{100 * min(missed):.0f} to {100 * max(missed):.0f} % (median {100 * np.median(missed):.0f} %) above its own '
             'prediction. Where biases cancel to first order, as F has it, they still bend the fit in second order: '
             'refitting the noiseless samples, their expected counts, leaves a KL that F does not contain. In a constructed example that '
-            'is the whole difference (tests/benchmarks/studies/test_theory.py)')
+            'is the whole difference (tests/benchmarks/studies/theory/test_theory.py)')

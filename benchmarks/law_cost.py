@@ -1,4 +1,4 @@
-"""What per-example timestep laws cost: the whole step with them against the same step with uniform t, interleaved.
+"""The cost of per-example timestep laws: the whole step with them against the same step with uniform t, interleaved.
 
     python -m benchmarks.law_cost [--batch 16] [--rounds 40]
 """
@@ -58,7 +58,7 @@ def main():
     rows = [f'| {name} | {1e3 * np.median(times):.1f} | {1e3 * np.min(times):.1f} |' for name, times in seconds.items()]
     write_page('law_cost', 'The cost of per-example timestep laws', [
         f'One training step of `configs/video.py` (`{config.model.preset}`, batch {args.batch}), {args.rounds} interleaved rounds.', '',
-        '| timesteps | median ms | least ms |', '|---|---|---|', *rows, '',
+        '| timesteps | median ms | minimum ms |', '|---|---|---|', *rows, '',
         f'Ratio of medians, laws over uniform: **{ratio:.3f}** (10th to 90th percentile of rounds: {low:.3f} to {high:.3f}; aim 1.02).'])
 
 

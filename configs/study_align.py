@@ -20,9 +20,9 @@ def get_config():
     config.moments = (0.125, 0.5, 1.0)      # of pre-training, as shares of its steps
     config.clips = 128                      # golden clips of a world that no run has seen
     config.chunks = 16                      # of them, from which bands are made
-    config.buckets = 10                     # of t
-    config.draws = 1                        # of noise, for a clip in a bucket
-    config.severity = 0.75                  # of worse look, the mean of the library's poor clips; a worse motion is
+    config.bins = 10                        # of noise, equal parts of t
+    config.draws = 1                        # of noise, for a clip in a bin
+    config.severity = 0.75                  # of worse visual quality, the mean of the library's poor clips; a worse motion is
     config.speed = 0.05                     # this share of the clip's own
     config.results = 'docs/results'         # where the page and its JSON go
     config.sizes = table.sizes

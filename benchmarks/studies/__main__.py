@@ -1,4 +1,4 @@
-"""Runs a study: every claim again, on a world whose truth is known, with its page.
+"""Runs a study, which tests claims on a world with a known truth, and writes its page.
 
     python -m benchmarks.studies --config=configs/study_table.py --workdir=runs/study [--config.KEY=VALUE ...]
 
@@ -32,10 +32,10 @@ def module_of(config):
 
 def main(config):
     """The study in the work directory."""
-    asked = {key: value for key, value in given(sys.argv).items() if key not in ('results', 'images')}  # folders of this machine
-    module_of(config).main(config, pathlib.Path(flags.FLAGS.workdir), asked=asked)
+    named = {key: value for key, value in given(sys.argv).items() if key not in ('results', 'images')}  # folders of this machine
+    module_of(config).main(config, pathlib.Path(flags.FLAGS.workdir), flags=named)
 
 
 if __name__ == '__main__':
-    jax.config.update('jax_num_cpu_devices', cores())  # a run on every core: small products do not fill two
+    jax.config.update('jax_num_cpu_devices', cores())  # a run on every core: a small product does not fill two
     run_app(main, lambda config: module_of(config).RULES)

@@ -10,10 +10,10 @@ import time
 
 import numpy as np
 import scipy.io
-from ml_collections import ConfigDict
 
 from benchmarks.timing import write_page
 from transfer_jax.experiment.data.domains import Domain, Domains
+from transfer_jax.experiment.multitask.config import Multitask
 from transfer_jax.experiment.multitask.job import multitask
 from transfer_jax.experiment.multitask.methods.registry import METHODS
 from transfer_jax.runtime.errors import UserError
@@ -76,7 +76,7 @@ def main():
     entries = {}
     for model, hidden, names in (('trunk 16', TRUNK, tuple(METHODS)), ('linear', (), LINEAR)):
         for name in names:
-            section = ConfigDict(SECTION | {'methods': (name,), 'hidden': hidden, 'seeds': seeds})
+            section = Multitask(**SECTION, methods=(name,), hidden=hidden, seeds=seeds)
             entries[model, name] = multitask(section, data)['methods'][name]
             print(model, name, format_mean(entries[model, name]['validation']), f'{entries[model, name]["seconds"]:.0f} s', flush=True)
     text = INTRODUCTION.format(splits=args.splits, first=seeds[0], last=seeds[-1], width=TRUNK[0], steps=SECTION['steps'],

@@ -13,13 +13,14 @@ import av
 import numpy as np
 
 from benchmarks.timing import write_page
-from configs.video import get_config
-from tqd_jax.config import law_config
+from configs import video
+from tqd_jax.config import Config, law_config
 from tqd_jax.data.frames import FrameStore
 from tqd_jax.data.library import load_library, prepare
 from tqd_jax.data.loader import Loader, iterate, make_batches
 from tqd_jax.training.loop import train
 from tqd_jax.training.run import build
+from transfer_jax.runtime.config import instance, override
 
 
 def bare_decode(paths, seconds):
@@ -48,7 +49,7 @@ def pipeline_rate(library, config, folder, workers, count):
 
 def wait_share(config, folder, cache_gb):
     """Share of the time of config.train.steps training steps, but the first 20, that was spent waiting for batches."""
-    config.data.cache_gb = cache_gb
+    config = override(config, {'data.cache_gb': cache_gb})
     for name in ('checkpoints', 'tensorboard'):
         shutil.rmtree(pathlib.Path(folder, name), ignore_errors=True)
     train(build(config, folder))
@@ -76,12 +77,12 @@ def main():
     for name, value in (('width', 32), ('height', 32), ('frames', 8)):
         parser.add_argument(f'--{name}', type=int, default=value)
     args = parser.parse_args()
-    config = get_config()
-    config.data.clips, config.data.buckets = args.clips, ((args.width, args.height, args.frames),)
-    config.train.steps, config.init_from = args.steps, None
+    changes = {'data.clips': args.clips, 'data.buckets': ((args.width, args.height, args.frames),), 'train.steps': args.steps,
+               'init_from': None}
+    config = override(instance(Config, video.get_config()), changes)
     with tempfile.TemporaryDirectory() as folder:
         prepare(config.data, pathlib.Path(folder), config.seed)
-        library = load_library(config.data, folder, config.model.text_len, config.model.vocab, law_config(config))
+        library = load_library(config.data, folder, config.model.text_len, config.model.vocab, law_config(config.law))
         speeds = rates(library, config, folder, args.batches)
         waits = [wait_share(config, folder, cache_gb) for cache_gb in (config.data.cache_gb, 0)]
     page(library, config, args, speeds, waits)

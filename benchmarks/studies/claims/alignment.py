@@ -10,7 +10,7 @@ import numpy as np
 from benchmarks.studies.claims import tqd as table
 from benchmarks.studies.claims.evaluation import make_evaluator
 from benchmarks.studies.pages.alignment import write_page
-from benchmarks.studies.training.build import SIZE_RULES, build
+from benchmarks.studies.training.build import build
 from benchmarks.studies.training.rows import Stopped
 from benchmarks.studies.training.weights import load_weights, saved_step
 from benchmarks.studies.world.clips import golden_indices
@@ -22,18 +22,13 @@ from tqd_jax.diffusion.objective import init_frozen
 from tqd_jax.gradients.align import measure_alignment
 from tqd_jax.gradients.products import copy_chunks
 from tqd_jax.text.words import tokenize
-from transfer_jax.runtime.config import Each, choice, integer, number, sequence, text, to_json
+from transfer_jax.runtime.config import to_json
 from transfer_jax.runtime.errors import UserError
-from transfer_jax.runtime.parallel.mesh import machine_line
+from transfer_jax.runtime.job import machine_line, print_stop
 from transfer_jax.runtime.progress import StopRequest
 from transfer_jax.runtime.store import Store
 
 COPIES = ('golden', 'slow', 'visual', *DEGRADATIONS)  # 'visual': one of DETAIL for every clip in turn, as in the library
-_ONE = integer(at_least=1)
-RULES = {'study': choice('align'), 'size': text(), 'seeds': sequence(integer(at_least=0)), 'results': text(),
-         'moments': sequence(number(above=0, at_most=1)), 'clips': integer(at_least=3), 'chunks': integer(at_least=3),
-         'bins': integer(at_least=2), 'draws': _ONE, 'severity': number(above=0, at_most=1), 'speed': number(at_least=0, below=1),
-         'sizes': Each(SIZE_RULES)}
 
 
 def main(config, workdir, devices=None, flags=None):
@@ -49,7 +44,7 @@ def main(config, workdir, devices=None, flags=None):
             table.train(study, [], ('finetune',), config.seeds, make_evaluator(study), stop)  # the pre-training alone
             moments = compare(study, config, stop)
     except Stopped:
-        print('stopped and saved; the same command goes on from there')
+        print_stop()
         return
     results = {'size': config.size, 'flags': flags or {}, 'config': to_json(size), 'settings': _settings(config), 'machine': machine_line(),
                'copies': list(COPIES), 'seeds': list(config.seeds), 'moments': moments}
@@ -91,7 +86,7 @@ def compare(study, config, stop):
 
 
 def _settings(config):
-    return {key: config[key] for key in ('clips', 'chunks', 'bins', 'draws', 'severity', 'speed')}
+    return {key: getattr(config, key) for key in ('clips', 'chunks', 'bins', 'draws', 'severity', 'speed')}
 
 
 def _name(config, seed, step):

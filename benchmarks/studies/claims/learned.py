@@ -10,35 +10,30 @@ import numpy as np
 
 from benchmarks.studies.claims import tqd as table
 from benchmarks.studies.claims.evaluation import describe_library, make_evaluator
+from benchmarks.studies.config import WORLDS
 from benchmarks.studies.pages.learned import write_page
 from benchmarks.studies.training.arms import ARMS, plan
-from benchmarks.studies.training.build import SIZE_RULES, build
+from benchmarks.studies.training.build import build
 from benchmarks.studies.training.groups import clip_groups, learned_plan
 from benchmarks.studies.training.rows import Row, Stopped
 from benchmarks.studies.training.weights import load_weights, saved_step
 from benchmarks.studies.world.clips import golden_clips
-from benchmarks.studies.world.degradations import DEGRADATIONS, DETAIL
 from benchmarks.studies.world.library import library
 from benchmarks.studies.world.world import TARGET
 from tqd_jax.data.batch import uniform_batch
 from tqd_jax.diffusion.objective import init_frozen
-from tqd_jax.gradients.probe import MIN_CHUNKS, probe_chunks, probe_products
+from tqd_jax.gradients.probe import probe_chunks, probe_products
 from tqd_jax.gradients.shares import quantities, shares, shares_error
 from tqd_jax.timesteps.law import BINS
-from transfer_jax.runtime.config import Each, choice, integer, number, sequence, text, to_json
+from transfer_jax.runtime.config import to_json
 from transfer_jax.runtime.errors import UserError
-from transfer_jax.runtime.parallel.mesh import machine_line
+from transfer_jax.runtime.job import machine_line, print_stop
 from transfer_jax.runtime.progress import StopRequest
 from transfer_jax.runtime.store import Store
 
-WORLDS = {'detail': DETAIL, 'all': DEGRADATIONS}
 VERSION = 2  # of how laws are learned: with another one they are learned anew. 1 had the same clips and noise for all seeds
 APART = 10_000  # between worlds of targets, whose seeds must be no other clips' (benchmarks/studies/world/world.py)
 LEARNED = {'learned': 'gram', 'learned, plug-in': 'plug_in'}  # arms, and which Gram matrix their law is solved from
-RULES = {'study': choice('learned'), 'size': text(), 'world': choice(*WORLDS), 'regimes': sequence(choice(*table.REGIMES)),
-         'arms': sequence(choice(*ARMS)), 'seeds': sequence(integer(at_least=0)), 'probe': number(above=0, at_most=1),
-         'chunks': integer(at_least=MIN_CHUNKS), 'chunk': integer(at_least=1), 'bins': integer(at_least=2),
-         'results': text(), 'sizes': Each(SIZE_RULES)}
 
 
 def main(config, workdir, devices=None, flags=None):
@@ -57,7 +52,7 @@ def main(config, workdir, devices=None, flags=None):
             laws = [learned_law(study, config, seed, stop) for seed in config.seeds]
             runs = train(study, config, laws, evaluate, stop)
     except Stopped:
-        print('stopped and saved; the same command goes on from there')
+        print_stop()
         return
     results = {'size': config.size, 'flags': flags or {}, 'world': config.world, 'config': to_json(size), 'settings': _settings(config),
                'laws': laws, 'runs': runs, 'machine': machine_line(), 'arms': {arm: {} for arm in (*config.arms, *LEARNED)},

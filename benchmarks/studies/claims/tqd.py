@@ -12,20 +12,17 @@ from benchmarks.studies.claims.evaluation import describe_library, make_evaluato
 from benchmarks.studies.measures import features
 from benchmarks.studies.pages.tqd import write_page
 from benchmarks.studies.training.arms import ARMS, plan
-from benchmarks.studies.training.build import SIZE_RULES, build, check_size
+from benchmarks.studies.training.build import build, check_size
 from benchmarks.studies.training.jobs import SAVED_SAMPLES, run_all
 from benchmarks.studies.training.rows import Row, Stopped
-from transfer_jax.runtime.config import Each, choice, integer, optional, sequence, text, to_json
+from transfer_jax.runtime.config import to_json
 from transfer_jax.runtime.errors import UserError
-from transfer_jax.runtime.parallel.mesh import machine_line
+from transfer_jax.runtime.job import machine_line, print_stop
 from transfer_jax.runtime.progress import Progress, StopRequest
 
 VERSION = 1  # raise it when clips, arms, training or measures change: a folder holds results of one version
-REGIMES = ('finetune', 'scratch')
 PRETRAIN_ARM = 'A uniform'  # of the pre-training
 CURVE_ARM = 'C uniform'  # its samples are measured on the way too: was training long enough?
-RULES = {'study': choice('table'), 'size': text(), 'regimes': sequence(choice(*REGIMES)), 'arms': optional(sequence(choice(*ARMS))),
-         'seeds': sequence(integer(at_least=0)), 'results': text(), 'sizes': Each(SIZE_RULES)}
 
 
 def main(config, workdir, devices=None, flags=None):
@@ -42,7 +39,7 @@ def main(config, workdir, devices=None, flags=None):
         with StopRequest() as stop:
             train(study, arms, config.regimes, config.seeds, evaluate, stop)
     except Stopped:
-        print('stopped and saved; the same command goes on from there')
+        print_stop()
         return
     results = {'size': config.size, 'flags': flags or {}, 'config': to_json(size), 'machine': machine_line(), 'truth': clips,
                'start': start_loss(study),
@@ -53,10 +50,11 @@ def main(config, workdir, devices=None, flags=None):
 def check(config, distinct=('arms', 'seeds', 'regimes')):
     """Raises UserError where the config's values do not fit each other; distinct: keys whose values are all different."""
     if config.size not in config.sizes:
-        raise UserError(f'config.size = {config.size!r}; allowed: one of {", ".join(config.sizes)}')
+        raise UserError(f'config.size = {config.size!r}; allowed: one of {", ".join(sorted(config.sizes))}')
     for key in distinct:
-        if len(set(config[key] or ())) < len(config[key] or ()):
-            raise UserError(f'config.{key} = {tuple(config[key])} names one twice')
+        values = getattr(config, key) or ()
+        if len(set(values)) < len(values):
+            raise UserError(f'config.{key} = {values} names one twice')
     check_size(config.size, config.sizes[config.size])
 
 
@@ -86,7 +84,7 @@ def train(study, arms, regimes, seeds, evaluate, stop):
 def run_calls(study, calls, material, evaluate, stop):
     """run_all of every list of Rows in turn, with one bar over their steps."""
     rows = [row for call in calls for row in call]
-    steps = lambda rows: sum(study.size[row.regime] for row in rows)
+    steps = lambda rows: sum(getattr(study.size, row.regime) for row in rows)
     done = steps([row for row in rows if study.store.record(row.name) is not None])
     with Progress(steps(rows), start=done, label='study', unit='run-step') as progress:
         for call in calls:

@@ -12,16 +12,12 @@ from benchmarks.studies.theory.cases import growth, orders, predicted_orders, th
 from benchmarks.studies.theory.debiased import SCENARIOS, debiasing
 from benchmarks.studies.theory.results import write
 from benchmarks.studies.theory.worlds import MODELS
-from transfer_jax.runtime.config import check, choice, differences, integer, sequence, text, to_json
+from transfer_jax.runtime.config import differences, to_json
 from transfer_jax.runtime.errors import UserError
-from transfer_jax.runtime.parallel.mesh import machine_line
+from transfer_jax.runtime.job import machine_line, print_stop
 from transfer_jax.runtime.progress import Progress, StopRequest
 from transfer_jax.runtime.store import Store
 
-RULES = {'study': choice('theory'), 'seed': integer(at_least=0), 'results': text(), 'images': text(),
-         'theory.models': sequence(choice(*MODELS)), 'theory.dimensions': sequence(integer(at_least=2)),
-         'theory.sources': sequence(integer(at_least=1)), 'theory.ratios': sequence(integer(at_least=2)),
-         'theory.runs': integer(at_least=20), 'theory.instances': integer(at_least=1)}
 VERSION = 1  # raise it when a case's figures change: a folder holds cases of one version
 SOURCES = 3  # where d changes
 THRESHOLDS = (0.25, 0.4, 0.5, 0.55, 0.6, 0.75, 1.0, 2.0, 4.0)  # N0 G of one source
@@ -35,7 +31,6 @@ def main(config, workdir, flags=None):
 
     Raises UserError where workdir holds cases of another seed or version: all else is in a case's name, so more cases may be added.
     """
-    check(config, RULES)
     store, settings = Store(pathlib.Path(workdir) / 'theory'), to_json(config)
     settings, settings_record = {'seed': settings['seed']} | settings['theory'], {'seed': settings['seed'], 'version': VERSION}
     if changed := differences(store.record('settings') or settings_record, settings_record):
@@ -43,7 +38,7 @@ def main(config, workdir, flags=None):
     store.save('settings', None, settings_record)
     todo = jobs(config)
     if not run_missing(store, todo):
-        print('stopped and saved; the same command goes on from there')
+        print_stop()
         return
     records = {name: store.record(name) for name in todo}
     path = write(pathlib.Path(config.results), pathlib.Path(config.images), settings, flags or {}, records)

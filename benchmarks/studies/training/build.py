@@ -8,33 +8,25 @@ import zlib
 import jax
 import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
-from ml_collections import ConfigDict
 
+from benchmarks.studies.config import Size
 from benchmarks.studies.training.arms import cumulative_shares, stack
 from benchmarks.studies.training.precondition import patch_statistics, precondition_patches
 from benchmarks.studies.training.runs import Material, Runs, Sampling, Trainer, trainer
 from benchmarks.studies.world.clips import golden_clips
 from benchmarks.studies.world.library import library
 from benchmarks.studies.world.world import HELD_OUT, TEXT_LEN, VOCAB, Clips, World
+from tqd_jax.config import Train
 from tqd_jax.diffusion.objective import Objective
 from tqd_jax.diffusion.path import Path
-from tqd_jax.diffusion.sampler import SOLVERS
 from tqd_jax.latents.pixels import PixelCodec
 from tqd_jax.models.wan import model as wan
-from tqd_jax.models.wan.config import CHOICES
 from tqd_jax.text.words import HashedWords
 from tqd_jax.training.optimizer import make_optimizer
-from transfer_jax.runtime.config import choice, integer, number, optional, sequence
+from transfer_jax.runtime.config import to_json
 from transfer_jax.runtime.errors import UserError
 from transfer_jax.runtime.store import Store
 
-_ONE = integer(at_least=1)
-SIZE_RULES = {
-    'size': integer(at_least=16), 'frames': integer(at_least=2), 'fps': _ONE, 'clips': integer(at_least=8), 'layers': _ONE, 'heads': _ONE,
-    'head_dim': integer(at_least=6), 'ffn_dim': _ONE, 'patch': sequence(_ONE, length=3), 'dtype': choice(*CHOICES['dtype']), 'batch': _ONE,
-    'every': _ONE, 'pretrain': _ONE, 'finetune': _ONE, 'scratch': _ONE, 'learning_rate': number(above=0), 'warmup': _ONE,
-    'ema': number(at_least=0, below=1), 'held_out': _ONE, 'samples': integer(at_least=2), 'sample_batch': _ONE, 'sample_steps': _ONE,
-    'solver': choice(*SOLVERS), 'guidance': number(at_least=0), 'replicas': optional(_ONE)}
 MULTIPLES = {'size': 16, 'frames': 8}
 MAX_CLIPS, MAX_PIXELS = 512, 2**23  # for the statistics of patches: float64 copies of more fill a machine's memory
 
@@ -43,11 +35,11 @@ MAX_CLIPS, MAX_PIXELS = 512, 2**23  # for the statistics of patches: float64 cop
 class Study:
     """What all jobs of a study share.
 
-    size: the checked section of config.sizes. world, clips: the library. held_out: golden Clips of another seed, for validation and
+    size: the Size of the study's config. world, clips: the library. held_out: golden Clips of another seed, for validation and
     captions. objective, config: the model as the step takes it, and its WanConfig. trainer: compiled. devices: [D]. store: of finished
     jobs.
     """
-    size: ConfigDict
+    size: Size
     world: World
     clips: Clips
     held_out: Clips
@@ -92,14 +84,15 @@ class Study:
 
 def check_size(name, size):
     """Raises UserError where the numbers of a size do not fit each other."""
+    values = to_json(size)
     for key in ('pretrain', 'finetune', 'scratch'):
-        if size[key] % size.every:
-            raise UserError(f'config.sizes.{name}.{key} = {size[key]} is not a multiple of every = {size.every}')
+        if values[key] % size.every:
+            raise UserError(f'config.sizes.{name}.{key} = {values[key]} is not a multiple of every = {size.every}')
     if size.samples % size.sample_batch:
         raise UserError(f'config.sizes.{name}.samples = {size.samples} is not a multiple of sample_batch = {size.sample_batch}')
     for key, factor in MULTIPLES.items():
-        if size[key] % factor:
-            raise UserError(f'config.sizes.{name}.{key} = {size[key]} is not a multiple of {factor}, as the measures of samples need')
+        if values[key] % factor:
+            raise UserError(f'config.sizes.{name}.{key} = {values[key]} is not a multiple of {factor}, as the measures of samples need')
     try:
         world_of(size)
         model_of(size).grid(size.frames, size.size, size.size)
@@ -136,8 +129,8 @@ def build(size, workdir, devices=None):
 
 def trainer_of(size, config, objective, devices):
     """The Trainer of a size."""
-    settings = ConfigDict(dict(optimizer='adamw', learning_rate=size.learning_rate, schedule='constant', warmup=size.warmup, steps=1,
-                               b1=0.9, b2=0.99, weight_decay=0.0, clip_norm=1.0))
+    settings = Train(optimizer='adamw', learning_rate=size.learning_rate, schedule='constant', warmup=size.warmup, steps=1,
+                     b1=0.9, b2=0.99, weight_decay=0.0, clip_norm=1.0)
     sampling = Sampling(batch=size.sample_batch, steps=size.sample_steps, solver=size.solver, guidance=size.guidance)
     return trainer(objective, functools.partial(wan.init_params, config), make_optimizer(settings)[0], sampling,
                    (size.frames, size.size, size.size, 3), batch=size.batch, every=size.every, ema=size.ema, devices=devices)

@@ -57,7 +57,7 @@ def _name(group):
 
 def _train(study, group, material, evaluate, stop, progress):
     """One group from its start or checkpoint to its end: a record for each of its rows."""
-    size, steps = study.size, study.size[group[0].regime]
+    size, steps = study.size, getattr(study.size, group[0].regime)
     padded = _pad(study, group)
     runs = study.runs([row.plan for row in padded], [f'{row.regime} {row.seed}' for row in padded])
     checkpoints, todo = study.store.checkpoints(_name(group)), sum(study.store.record(row.name) is None for row in group)

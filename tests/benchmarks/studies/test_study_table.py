@@ -19,7 +19,6 @@ from benchmarks.studies.training.build import build, trainer_of
 from benchmarks.studies.training.jobs import _first, golden_loss
 from benchmarks.studies.training.rows import Row, Stopped
 from benchmarks.studies.training.weights import load_weights
-from configs import study_table
 from transfer_jax.runtime.errors import UserError
 from transfer_jax.runtime.store import Store
 
@@ -32,7 +31,7 @@ def cheap(frames, clips=None):
 
 @pytest.fixture(scope='module')
 def study(tmp_path_factory):
-    return build(config().sizes.smoke, tmp_path_factory.mktemp('study'), devices=jax.devices()[:2])
+    return build(config().sizes['smoke'], tmp_path_factory.mktemp('study'), devices=jax.devices()[:2])
 
 
 @pytest.fixture(scope='module')
@@ -56,10 +55,10 @@ def test_every_arm_seed_and_regime_is_in_the_json(finished):
     runs = {(run['regime'], run['arm'], run['seed']): run for run in results['runs']}
     expected = {(regime, arm, seed) for regime in ('finetune', 'scratch') for arm in ARMS for seed in SEEDS}
     assert set(runs) == expected | {('pretrain', 'A uniform', seed) for seed in SEEDS}
-    size = study_table.get_config().sizes.smoke
+    size = config().sizes['smoke']
     for (regime, arm, _), run in runs.items():
-        assert [point['step'] for point in run['curve']] == list(range(size.every, size[regime] + 1, size.every))
-        assert sum(run['t_histogram']) == size[regime] * size.batch
+        assert [point['step'] for point in run['curve']] == list(range(size.every, getattr(size, regime) + 1, size.every))
+        assert sum(run['t_histogram']) == getattr(size, regime) * size.batch
         assert all(len(point['loss']) == 10 and np.isfinite(point['loss']).all() for point in run['curve'])
         measured = ['measures' in point for point in run['curve']]
         assert measured[-1] and all(measured) == (arm == 'C uniform' or regime == 'pretrain' or len(measured) == 1)

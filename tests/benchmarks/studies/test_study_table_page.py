@@ -1,5 +1,6 @@
 """Study 1 without training: the order of its runs, values that it refuses, and its page from results with known effects."""
 import dataclasses
+import importlib
 
 import numpy as np
 import pytest
@@ -8,11 +9,13 @@ from study_small import ARMS, config
 
 from benchmarks.studies import __main__ as program
 from benchmarks.studies.claims import tqd as table
+from benchmarks.studies.config import SCHEMAS, TableConfig, schema_of
 from benchmarks.studies.pages import figures, page, tqd_tables
 from benchmarks.studies.pages.statistics import Estimate
 from benchmarks.studies.pages.tqd_values import MEASURES
 from benchmarks.studies.training.rows import Row
 from configs import study_table
+from transfer_jax.runtime.config import instance, override, to_json
 from transfer_jax.runtime.errors import UserError
 
 
@@ -37,34 +40,33 @@ def test_rows_come_followed_first_and_seed_by_seed():
     ({'sizes.smoke.frames': 12}, r'config.sizes.smoke.frames = 12 is not a multiple of 8'),
     ({'sizes.smoke.head_dim': 7}, r'config.sizes.smoke: head_dim must be even')])
 def test_values_that_do_not_fit_are_refused_before_anything_runs(changes, message):
-    made = config()
-    with made.unlocked(), made.ignore_type():
-        made.update_from_flattened_dict(changes)
     with pytest.raises(UserError, match=message):
-        table.main(made, '/nowhere')
+        table.main(config(**changes), '/nowhere')
 
 
-def test_the_program_finds_its_study_and_its_rules():
-    assert program.module_of(study_table.get_config()) is table
+def test_the_program_finds_its_study_and_its_schema():
+    assert program.STUDIES.keys() == SCHEMAS.keys() and schema_of(study_table.get_config()) is TableConfig
     with pytest.raises(UserError, match=r"config.study = 'tables'; allowed: one of table"):
-        program.module_of({'study': 'tables'})
+        schema_of({'study': 'tables'})
     with pytest.raises(UserError, match=r"config.arms = \('A',\); allowed: a tuple of one or more of: one of A uniform, .*, or None"):
         config(arms=('A',))
 
 
+@pytest.mark.parametrize(('name', 'old', 'new'), [('study_table', 'sizes.tiny.lanes', 'sizes.tiny.replicas'),
+                                                  ('study_align', 'buckets', 'bins'), ('study_learned', 'buckets', 'bins'),
+                                                  ('study_learned', 'pilot', 'probe')])
+def test_an_old_key_gets_its_new_name(name, old, new):
+    shipped = importlib.import_module(f'configs.{name}').get_config()
+    with pytest.raises(UserError, match=f'^config.{old} was renamed: write config.{new}$'):
+        override(instance(schema_of(shipped), shipped), {old: 3})
+
+
 def test_every_size_of_the_config_fits():
-    made = study_table.get_config()
-    for name in made.sizes:
-        made.size = name
-        table.check(made)
+    for name in config().sizes:
+        table.check(config(size=name))
     folders = {str(table.folder(config(), 'w')), str(table.folder(config(seeds=(7,)), 'w'))}
-    other = config()
-    other.sizes.smoke.batch += 1
-    assert len(folders) == 1 and str(table.folder(other, 'w')) not in folders
-    other = config()
-    with other.unlocked(), other.ignore_type():
-        other.sizes.smoke.replicas = 3  # how many at once changes no result
-    assert str(table.folder(other, 'w')) in folders
+    assert len(folders) == 1 and str(table.folder(config(**{'sizes.smoke.batch': 5}), 'w')) not in folders
+    assert str(table.folder(config(**{'sizes.smoke.replicas': 3}), 'w')) in folders, 'how many at once changes no result'
 
 
 def made_up(effect):
@@ -92,7 +94,7 @@ def test_claims_are_decided_by_paired_differences(effect, expected):
 
 
 def test_the_same_arms_later_are_set_beside_those_with_as_many_steps():
-    size = study_table.get_config().sizes.tiny.to_dict()
+    size = to_json(config().sizes['tiny'])
     early = made_up(0.1) | {'size': 'early', 'regimes': ['scratch'], 'config': size | {'scratch': 5000}}
     late = made_up(0.4) | {'size': 'late', 'regimes': ['finetune'], 'config': size}
     for run in late['runs']:

@@ -8,10 +8,12 @@ import jax
 import numpy as np
 import pytest
 
+from benchmarks.studies.config import TheoryConfig
 from benchmarks.studies.theory import study
 from benchmarks.studies.theory.cases import WAYS, growth, predicted_orders, threshold
 from benchmarks.studies.theory.debiased import debiasing
 from configs import study_theory
+from transfer_jax.runtime.config import instance, override
 from transfer_jax.runtime.errors import UserError
 
 
@@ -52,11 +54,10 @@ def test_debiasing_beats_the_raw_gram_where_sources_are_identical():
 
 def small_config(folder):
     """The config of a few cases of the Gaussian mean."""
-    config = study_theory.get_config()
-    with config.unlocked():
-        config.update({'results': str(folder / 'results'), 'images': str(folder / 'images')})
-        config.theory.update({'models': ('mean',), 'dimensions': (5,), 'sources': (1,), 'ratios': (10, 40), 'runs': 20, 'instances': 1})
-    return config
+    cases = {'models': ('mean',), 'dimensions': (5,), 'sources': (1,), 'ratios': (10, 40), 'runs': 20, 'instances': 1}
+    changes = {f'theory.{key}': value for key, value in cases.items()}
+    changes |= {name: str(folder / name) for name in ('results', 'images')}
+    return override(instance(TheoryConfig, study_theory.get_config()), changes)
 
 
 def test_a_stopped_study_goes_on_and_writes_all_cases(tmp_path, monkeypatch):
@@ -84,7 +85,5 @@ def test_a_stopped_study_goes_on_and_writes_all_cases(tmp_path, monkeypatch):
     page = (tmp_path / 'results/theory.md').read_text()
     assert all((tmp_path / 'images' / f'theory_{name}.png').exists() for name in ('growth', 'threshold', 'orders'))
     assert 'off by more than 3 standard errors' in page and '--config.seed=0 "--config.theory.ratios=(10, 40)"`' in page
-    with config.unlocked():
-        config.seed = 1
     with pytest.raises(UserError, match='other settings'):
-        study.main(config, tmp_path / 'work')
+        study.main(override(config, {'seed': 1}), tmp_path / 'work')

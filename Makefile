@@ -8,7 +8,7 @@ BIN := .venv/bin
 # huge pages for large arrays: on a CPU every step's temporaries are fresh memory
 export GLIBC_TUNABLES ?= glibc.malloc.hugetlb=1
 
-.PHONY: demo transfer test lint parity pretrain bench files docs
+.PHONY: demo transfer test lint configuration parity pretrain bench files docs
 .DEFAULT_GOAL := demo
 
 .venv/ready: setup.py
@@ -25,6 +25,9 @@ transfer: .venv/ready
 
 lint: .venv/ready
 	$(BIN)/ruff check .
+
+configuration: .venv/ready
+	($(BIN)/python -m tqd_jax.config && $(BIN)/python -m transfer_jax.experiment.config) > docs/configuration.md
 
 test: lint
 	$(BIN)/python -m pytest -n $(WORKERS) -m 'not parity'

@@ -1,1 +1,1 @@
-"""Speed, as ratios between things run side by side in one process."""
+"""Benchmarks: speed as ratios between programs side by side in one process, and studies of the claims."""

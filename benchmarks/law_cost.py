@@ -1,4 +1,4 @@
-"""What per-example timestep laws cost: the whole step with them against the same step with uniform t, interleaved.
+"""The cost of per-example timestep laws: the whole step with them against the same step with uniform t, interleaved.
 
     python -m benchmarks.law_cost [--batch 16] [--rounds 40]
 """
@@ -11,7 +11,8 @@ import jax
 import numpy as np
 
 from benchmarks.timing import interleaved, ratio_of_medians, write_page
-from configs.video import get_config
+from configs import video
+from tqd_jax.config import Config
 from tqd_jax.data.batch import uniform_batch
 from tqd_jax.diffusion.objective import init_frozen
 from tqd_jax.models.wan import model as wan
@@ -20,6 +21,7 @@ from tqd_jax.training import step
 from tqd_jax.training.optimizer import make_optimizer
 from tqd_jax.training.run import make_objective, model_config
 from tqd_jax.training.state import init_state
+from transfer_jax.runtime.config import instance
 from transfer_jax.runtime.keys import example_keys
 
 
@@ -51,14 +53,14 @@ def main():
     parser.add_argument('--batch', type=int, default=16)
     parser.add_argument('--rounds', type=int, default=40)
     args = parser.parse_args()
-    config = get_config()
+    config = instance(Config, video.get_config())
     seconds = interleaved({'laws': compiled_step(config, args.batch, step.draw_timesteps),
                            'uniform': compiled_step(config, args.batch, uniform_timesteps)}, args.rounds)
     ratio, low, high = ratio_of_medians(seconds, 'laws', 'uniform')
     rows = [f'| {name} | {1e3 * np.median(times):.1f} | {1e3 * np.min(times):.1f} |' for name, times in seconds.items()]
     write_page('law_cost', 'The cost of per-example timestep laws', [
         f'One training step of `configs/video.py` (`{config.model.preset}`, batch {args.batch}), {args.rounds} interleaved rounds.', '',
-        '| timesteps | median ms | least ms |', '|---|---|---|', *rows, '',
+        '| timesteps | median ms | minimum ms |', '|---|---|---|', *rows, '',
         f'Ratio of medians, laws over uniform: **{ratio:.3f}** (10th to 90th percentile of rounds: {low:.3f} to {high:.3f}; aim 1.02).'])
 
 

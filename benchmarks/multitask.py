@@ -10,10 +10,10 @@ import time
 
 import numpy as np
 import scipy.io
-from ml_collections import ConfigDict
 
 from benchmarks.timing import write_page
 from transfer_jax.experiment.data.domains import Domain, Domains
+from transfer_jax.experiment.multitask.config import Multitask
 from transfer_jax.experiment.multitask.job import multitask
 from transfer_jax.experiment.multitask.methods.registry import METHODS
 from transfer_jax.runtime.errors import UserError
@@ -46,21 +46,23 @@ def school(path):
                                  for number, (x, y) in enumerate(pairs)), classes=None)
 
 
-def shown(values):
+def format_mean(values):
+    """'0.1234 ± 0.0056': mean and standard error of values [splits]."""
     values = np.asarray(values)
     return f'{values.mean():.4f} ± {values.std(ddof=1) / len(values) ** 0.5:.4f}'
 
 
-def rows(found, best):
+def rows(entries, best):
     """A line for each entry {(model, name): results}; best: the test values that differences are to."""
-    for (model, name), entry in found.items():
-        chosen = entry['chosen']
-        variants = sorted({one['variant'] for one in chosen} - {''})
-        picked = ', '.join(f'{variant} {sum(one["variant"] == variant for one in chosen)}' for variant in variants)
-        decays = ', '.join(f'{decay:g}' for decay in sorted({one['decay'] for one in chosen}))
-        less = '' if entry['test'] is best else shown(np.subtract(entry['test'], best))
-        yield (f'| {model} | {name} | {shown(entry["test"])} | {shown(entry["test_by_task"])} | {less} | {shown(entry["validation"])} | '
-               f'{picked} | {decays} | {entry["seconds"]:.0f} |')
+    for (model, name), entry in entries.items():
+        settings = entry['chosen']
+        variants = sorted({one['variant'] for one in settings} - {''})
+        counts = ', '.join(f'{variant} {sum(one["variant"] == variant for one in settings)}' for variant in variants)
+        decays = ', '.join(f'{decay:g}' for decay in sorted({one['decay'] for one in settings}))
+        less = '' if entry['test'] is best else format_mean(np.subtract(entry['test'], best))
+        test, by_task, validation = (format_mean(entry[key]) for key in ('test', 'test_by_task', 'validation'))
+        yield (f'| {model} | {name} | {test} | {by_task} | {less} | {validation} | '
+               f'{counts} | {decays} | {entry["seconds"]:.0f} |')
 
 
 def main():
@@ -71,16 +73,16 @@ def main():
     parser.add_argument('--first', type=int, default=0)
     args = parser.parse_args()
     start, data, seeds = time.perf_counter(), school(args.data), tuple(range(args.first, args.first + args.splits))
-    found = {}
+    entries = {}
     for model, hidden, names in (('trunk 16', TRUNK, tuple(METHODS)), ('linear', (), LINEAR)):
         for name in names:
-            section = ConfigDict(SECTION | {'methods': (name,), 'hidden': hidden, 'seeds': seeds})
-            found[model, name] = multitask(section, data)['methods'][name]
-            print(model, name, shown(found[model, name]['validation']), f'{found[model, name]["seconds"]:.0f} s', flush=True)
+            section = Multitask(**SECTION, methods=(name,), hidden=hidden, seeds=seeds)
+            entries[model, name] = multitask(section, data)['methods'][name]
+            print(model, name, format_mean(entries[model, name]['validation']), f'{entries[model, name]["seconds"]:.0f} s', flush=True)
     text = INTRODUCTION.format(splits=args.splits, first=seeds[0], last=seeds[-1], width=TRUNK[0], steps=SECTION['steps'],
                                rate=SECTION['learning_rate'], decays=', '.join(map(str, SECTION['decay'])))
     table = ['| model | method | explained variance | mean over schools | less uowq | on validation | variant: splits | decays | s |',
-             '|---' * 9 + '|', *rows(found, found['trunk 16', 'uowq']['test'])]
+             '|---' * 9 + '|', *rows(entries, entries['trunk 16', 'uowq']['test'])]
     write_page('multitask', 'Multi-task learning on the school data',
                [text, '', *table, '', NOTES, '', f'{time.perf_counter() - start:.0f} s in all.'], pathlib.Path('docs/results'))
 

@@ -4,7 +4,7 @@
     python -m benchmarks.step_vs_torch --preset wan_1_3b --device gpu --rounds 5 --peak 989
 
 A step is forward, backward, clipping by the global norm and AdamW. On a CPU both have two threads. Needs the extra [parity]. PyTorch's
-compiled step is timed where a compiler works.
+compiled step is timed where torch finds a compiler.
 """
 import argparse
 import dataclasses
@@ -21,7 +21,7 @@ from tqd_jax.models.wan.config import PRESETS, flops_per_example
 from tqd_jax.models.wan.model import apply
 
 CASES = {'tiny': (16, (8, 32, 32)), 'medium': (2, (8, 32, 32)), 'wan_1_3b': (1, (21, 60, 104))}  # batch, (frames, height, width)
-RATE, DECAY, CLIP = 1e-4, 0.01, 1.0
+LEARNING_RATE, DECAY, CLIP = 1e-4, 0.01, 1.0
 
 
 def make_module(config):
@@ -47,7 +47,7 @@ def make_inputs(config, batch, video):
 def jax_step(config, params, inputs):
     """A function without arguments that takes one step and returns the loss."""
     predict, (x, t, text, target) = apply(config), jax.device_put(inputs)
-    optimizer = optax.chain(optax.clip_by_global_norm(CLIP), optax.adamw(RATE, weight_decay=DECAY))
+    optimizer = optax.chain(optax.clip_by_global_norm(CLIP), optax.adamw(LEARNING_RATE, weight_decay=DECAY))
 
     def step(params, state):
         loss, grads = jax.value_and_grad(lambda params: jnp.mean(jnp.square(predict(params, {}, x, t, text) - target)))(params)
@@ -55,11 +55,11 @@ def jax_step(config, params, inputs):
         return optax.apply_updates(params, updates), state, loss
 
     params = jax.device_put(params)
-    held = [params, optimizer.init(params)]
-    program = jax.jit(step, donate_argnums=(0, 1)).lower(*held).compile()
+    state = [params, optimizer.init(params)]
+    program = jax.jit(step, donate_argnums=(0, 1)).lower(*state).compile()
 
     def run():
-        *held[:], loss = program(*held)
+        *state[:], loss = program(*state)
         return float(loss)
 
     return run
@@ -75,7 +75,7 @@ def torch_step(config, module, inputs, device, compiled):
     forward = torch.compile(module) if compiled else module
     x, t, text, target = (torch.from_numpy(a).to(device) for a in inputs)
     x, target = x.permute(0, 4, 1, 2, 3).contiguous(), target.permute(0, 4, 1, 2, 3).contiguous()
-    optimizer = torch.optim.AdamW(module.parameters(), lr=RATE, weight_decay=DECAY, fused=True)
+    optimizer = torch.optim.AdamW(module.parameters(), lr=LEARNING_RATE, weight_decay=DECAY, fused=True)
 
     def run():
         optimizer.zero_grad()
@@ -110,7 +110,7 @@ def measure(preset, rounds, device):
 
 
 def rows(preset, seconds, flops, peak):
-    """Lines of the table, one for each of the timed."""
+    """Lines of the table, one for each step that was timed."""
     batch, video = CASES[preset]
     for name, times in seconds.items():
         ratio, low, high = ratio_of_medians(seconds, name, 'JAX')
@@ -129,7 +129,7 @@ def main():
     parser.add_argument('--peak', type=float, help="the device's dense peak in TFLOP/s, to report the share of")
     args = parser.parse_args()
     if args.device == 'cpu':
-        os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:2])  # both libraries take as many threads as they are given cores
+        os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:2])  # both libraries take as many threads as there are cores
     jax.config.update('jax_platforms', {'cpu': 'cpu', 'gpu': 'cuda'}[args.device])
     os.environ.setdefault('XLA_PYTHON_CLIENT_PREALLOCATE', 'false')  # the two share the device's memory
     import diffusers
@@ -140,7 +140,7 @@ def main():
         f'torch {torch.__version__}, diffusers {diffusers.__version__}; {args.rounds} interleaved rounds in one process, on a CPU with two '
         'threads each.', 'TFLOP/s are those of the matrix products, forward and backward, recomputation not counted.',
         'Aim: on a CPU, PyTorch takes 1.5 times as long.', '',
-        '| preset | batch | step | median ms | least ms | times JAX (10th to 90th percentile) | TFLOP/s |',
+        '| preset | batch | step | median ms | minimum ms | times JAX (10th to 90th percentile) | TFLOP/s |',
         '|---|---|---|---|---|---|---|',
         *(row for preset, (seconds, flops) in results.items() for row in rows(preset, seconds, flops, args.peak))])
 

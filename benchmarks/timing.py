@@ -14,12 +14,12 @@ RESULTS = pathlib.Path(__file__).parent / 'results'
 def interleaved(functions, rounds):
     """{name: [seconds] * rounds}: every function once a round, in turn; functions block until done.
 
-    Each is called once untimed before its turn: the threads of one library may spin a while after their work, and memory that lay idle
-    may have been taken back; neither must be paid in another's time.
+    Each runs once without timing before its turn: the threads of one library may spin a while after their work, and the system may have
+    taken back idle memory; neither counts in the time of another function.
     """
     seconds = {name: [] for name in functions}
     for number in range(rounds):
-        names = list(functions) if number % 2 else list(functions)[::-1]  # neither is always the one after the other
+        names = list(functions) if number % 2 else list(functions)[::-1]  # each order comes equally often
         for name in names:
             functions[name]()
             start = time.perf_counter()
@@ -36,15 +36,20 @@ def ratio_of_medians(seconds, one, other):
 
 
 def machine():
-    """One line: cores, device, Python and JAX, and how memory was asked for."""
+    """One line: cores, device, Python and JAX, and the settings of the memory allocator."""
     tunables = os.environ.get('GLIBC_TUNABLES')
     return (f'{os.cpu_count()} cores, {platform.machine()}, {jax.device_count()} x {jax.devices()[0].device_kind}, '
             f'Python {platform.python_version()}, jax {jax.__version__}' + (f', GLIBC_TUNABLES={tunables}' if tunables else ''))
 
 
+def program():
+    """The name after `python -m` of the program that runs: a package for its __main__ module."""
+    return sys.modules['__main__'].__spec__.name.removesuffix('.__main__')
+
+
 def write_page(name, title, lines, folder=RESULTS):
     """Writes NAME.md into the folder: the title, the command that made it, the machine, then the lines; prints it too."""
-    command = ' '.join(['python -m', sys.modules['__main__'].__spec__.name, *sys.argv[1:]])
+    command = ' '.join(['python -m', program(), *sys.argv[1:]])
     text = '\n'.join([f'# {title}', '', f'`{command}`', '', f'{time.strftime("%Y-%m-%d")}, {machine()}.', '', *lines, ''])
     folder.mkdir(parents=True, exist_ok=True)
     (folder / f'{name}.md').write_text(text)

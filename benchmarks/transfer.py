@@ -12,7 +12,7 @@ from benchmarks.timing import write_page
 from transfer_jax.experiment.report import rows
 from transfer_jax.experiment.results import SCORE_PART, mean_and_error
 
-CLASSIC = ('target_only', 'all_sources', 'otqms')  # what UOWQ has to equal
+CLASSIC = ('target_only', 'all_sources', 'otqms')  # UOWQ must equal the best of them
 
 
 def main(folders):
@@ -38,20 +38,20 @@ def section(name, results):
 
 
 def verdicts(results):
-    """What was expected, and whether it held."""
+    """The expectations, and whether they held."""
     targets, summary = results['targets'], results['summary']
     best = max(CLASSIC, key=lambda method: summary[method]['average']['accuracy'][0])
-    gain, error = paired([targets[target] for target in targets], 'uowq', best)
+    gain, error = accuracy_gain([targets[target] for target in targets], 'uowq', best)
     lines = [f'UOWQ against the best of target only, all sources and OTQMS on average ({best}), seed by seed: {gain:+.3f} ± {error:.3f}. '
              f'{"Held" if gain >= -error else "Did not hold"}: at least as good within one standard error.']
-    apart = {target: paired([targets[target]], 'uowq', 'target_only') for target in targets}
+    apart = {target: accuracy_gain([targets[target]], 'uowq', 'target_only') for target in targets}
     worse = [target for target, (gain, error) in apart.items() if gain < -error]
     listed = ', '.join(f'{target} {gain:+.3f} ± {error:.3f}' for target, (gain, error) in apart.items())
     return [*lines, f'UOWQ less target only: {listed}. ' + (f'Negative transfer on {", ".join(worse)}.' if worse else
                                                              'Held: nowhere more than one standard error below it.')]
 
 
-def paired(records, method, other):
+def accuracy_gain(records, method, other):
     """(mean, standard error) over seeds of the difference in accuracy, averaged over targets."""
     accuracy = lambda name: np.mean([[seed['accuracy'] for seed in record[name][SCORE_PART]] for record in records], 0)
     return mean_and_error(accuracy(method) - accuracy(other))

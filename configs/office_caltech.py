@@ -2,14 +2,17 @@
 
     python -m transfer_jax.main --config=configs/office_caltech.py --workdir=runs/office_caltech --config.data.path=FOLDER
 
-FOLDER holds amazon.mat, caltech10.mat, dslr.mat and webcam.mat with `fts` and `labels`. On one busy core: 2.5 minutes.
+FOLDER holds amazon.mat, caltech10.mat, dslr.mat and webcam.mat with `fts` and `labels`. Machine: one busy core, 2.5 minutes. Expected
+average accuracy over the four targets: uowq .704 ± .003, otqms .699 ± .003,
+all_sources .607 ± .003, target_only .540 ± .006.
 """
-from configs import transfer
+from transfer_jax.experiment.config import TransferConfig
+from transfer_jax.runtime.config import defaults
 
 
 def get_config():
-    """configs/transfer.py with this benchmark's data."""
-    config = transfer.get_config()
+    """The transfer job with this benchmark's data."""
+    config = defaults(TransferConfig)
     config.seeds = 10
     config.data.features = 'fts'
     config.data.labels = 'labels'

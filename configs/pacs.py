@@ -3,14 +3,16 @@
     python -m transfer_jax.main --config=configs/pacs.py --workdir=runs/pacs --config.data.path=pacs_64.npz
 
 The file holds x [n, 64, 64, 3] uint8, y, d, domains and classes. A head is trained on a convolutional trunk that stays as it was drawn:
-with no weights from elsewhere, that is what two cores can afford for ten seeds. On one busy core: 12 minutes.
+with no weights from elsewhere, that is what two cores can afford for ten seeds. Machine: one busy core, 12 minutes. Expected average
+accuracy over the four targets: uowq .401 ± .005, target_only .373 ± .004, all_sources .338 ± .002.
 """
-from configs import transfer
+from transfer_jax.experiment.config import TransferConfig
+from transfer_jax.runtime.config import defaults
 
 
 def get_config():
-    """configs/transfer.py with this benchmark's data."""
-    config = transfer.get_config()
+    """The transfer job with this benchmark's data and a convolutional trunk."""
+    config = defaults(TransferConfig)
     config.seeds = 10
     config.data.image_size = 32
     config.data.channels = 3

@@ -2,17 +2,20 @@
 
     make pretrain
 
-It is what configs/video.py starts from (tqd_jax/assets/tiny.npz, its log beside it). Neither scores nor laws play a part in it: t is
-uniform and every clip is drawn equally often.
+Machine: two cores, no accelerator; 46 minutes. Expected: tqd_jax/assets/tiny.npz, which configs/video.py starts from, and beside it
+tiny.json (the config that made it) and tiny.jsonl (its log; validation loss on golden clips about .09 at the end). Neither scores nor
+laws play a part: t is uniform and every clip is drawn equally often.
 """
-from configs import video
+from tqd_jax.config import Config
+from transfer_jax.runtime.config import defaults
 
 
 def get_config():
-    """configs/video.py from scratch, uniformly, longer."""
-    config = video.get_config()
+    """From scratch, uniformly, 12000 steps."""
+    config = defaults(Config)
     config.seed = 1                         # other scenes than those of configs/video.py
     config.init_from = None
+    config.log_every = 100
     config.data.rendered_clips = 1500
     config.data.dropout = 'none'
     config.data.held_out_fraction = 0.0
@@ -25,7 +28,6 @@ def get_config():
     config.train.warmup = 200
     config.train.weight_decay = 0.01
     config.train.ema = 0.999
-    config.log_every = 100
     config.eval.every = 4000
     config.checkpoint.every = 500
     config.sample.clips = 16

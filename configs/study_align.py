@@ -3,27 +3,20 @@
     python -m benchmarks.studies --config=configs/study_align.py --workdir=runs/study --config.size=tiny
     python -m benchmarks.studies --config=configs/study_align.py --workdir=runs/smoke --config.size=smoke --config.results=runs/smoke
 
-It stands on the uniform pre-training of configs/study_table.py: what that study left in the same --workdir is used, what is missing is
-trained. A stopped study goes on with the same command. Any key is overridden by --config.KEY=VALUE.
-"""
-from ml_collections import ConfigDict
+Machine: two cores. Expected: the tables of docs/results/alignment.md. It stands on the uniform pre-training of configs/study_table.py:
+what that study left in the same --workdir is used, what is missing is trained. Keys and sizes: benchmarks/studies/config.py.
 
-from configs import study_table
+A stopped study goes on with the same command. Any key is overridden by --config.KEY=VALUE.
+"""
+from benchmarks.studies.config import AlignConfig
+from transfer_jax.runtime.config import defaults
 
 
 def get_config():
-    """Every key of the study; a key that is not here does not exist."""
-    table, config = study_table.get_config(), ConfigDict()
-    config.study = 'align'
-    config.size = 'tiny'                    # one of config.sizes, which are study_table's
-    config.seeds = table.seeds              # of the pre-trainings
-    config.moments = (0.125, 0.5, 1.0)      # of pre-training, as shares of its steps
-    config.clips = 128                      # golden clips of a world that no run has seen
-    config.chunks = 16                      # of them, from which bands are made
-    config.buckets = 10                     # of t
-    config.draws = 1                        # of noise, for a clip in a bucket
-    config.severity = 0.75                  # of worse look, the mean of the library's poor clips; a worse motion is
-    config.speed = 0.05                     # this share of the clip's own
-    config.results = 'docs/results'         # where the page and its JSON go
-    config.sizes = table.sizes
+    """128 clips at three moments of five pre-trainings."""
+    config = defaults(AlignConfig)
+    config.size = 'tiny'
+    config.seeds = (0, 1, 2, 3, 4)
+    config.moments = (0.125, 0.5, 1.0)
+    config.clips = 128
     return config

@@ -1,32 +1,24 @@
-"""Study 3: laws of t learned from a pilot model's gradients, against those set by hand from motion and look.
+"""Study 3: laws of t learned from the gradients of a model, against those set by hand from motion and visual quality.
 
     python -m benchmarks.studies --config=configs/study_learned.py --workdir=runs/study --config.size=tiny
     python -m benchmarks.studies --config=configs/study_learned.py --workdir=runs/study --config.size=tiny --config.world=all
     python -m benchmarks.studies --config=configs/study_learned.py --workdir=runs/smoke --config.size=smoke --config.results=runs/smoke \
         --config.chunks=6 --config.chunk=1                                        a minute or two: it shows only that everything runs
 
-What configs/study_table.py left in the same --workdir is used again for world = 'known'; what is missing is trained. A stopped study goes
-on with the same command. Any key is overridden by --config.KEY=VALUE.
-"""
-from ml_collections import ConfigDict
+Machine: two cores. Expected: the tables of docs/results/learned_law.md. What configs/study_table.py left in the same --workdir is used
+again for world = 'detail'; what is missing is trained. Keys and sizes: benchmarks/studies/config.py.
 
-from configs import study_table
+A stopped study goes on with the same command. Any key is overridden by --config.KEY=VALUE.
+"""
+from benchmarks.studies.config import LearnedConfig
+from transfer_jax.runtime.config import defaults
 
 
 def get_config():
-    """Every key of the study; a key that is not here does not exist."""
-    table, config = study_table.get_config(), ConfigDict()
-    config.study = 'learned'
-    config.size = 'tiny'                    # one of config.sizes, which are study_table's
-    config.world = 'known'                  # degradations of look: 'known' to laws by hand, or 'all', with colour shifts and held frames
-    config.regimes = ('finetune',)          # and 'scratch'
-    config.arms = ('A uniform', 'C uniform', 'A tqd', 'A adaptive t only', 'A dropout only', 'A reversed', 'A kappa 4', 'A kappa 16',
-                   'A offset', 'A min noise')  # set by hand, to compare with
-    config.seeds = table.seeds
-    config.pilot = 1.0                      # share of pre-training after which the pilot's gradients are taken
-    config.chunks = 16                      # of clips, from which noise is told from signal: even, 6 or more
-    config.chunk = 4                        # clips in one; chunks x chunk are used of every kind, and of a target: fresh golden clips
-    config.buckets = 10                     # of t; a divisor of 120
-    config.results = 'docs/results'         # where the page and its JSON go
-    config.sizes = table.sizes
+    """Fine-tuning on five seeds, by learned laws and by ten arms that are set by hand."""
+    config = defaults(LearnedConfig)
+    config.size = 'tiny'
+    config.world = 'detail'
+    config.regimes = ('finetune',)
+    config.seeds = (0, 1, 2, 3, 4)
     return config

@@ -4,16 +4,12 @@
 
 MODE: train (the default), score, sample, eval, align, learn.
 """
-import errno
 import json
-import pathlib
-import platform
 
 import jax
 import numpy as np
-from absl import flags
 
-from tqd_jax import config as rules
+from tqd_jax.config import Config, check_whole
 from tqd_jax.gradients.align import align
 from tqd_jax.gradients.bins import remove_store
 from tqd_jax.gradients.learn import learn
@@ -30,31 +26,15 @@ from tqd_jax.training.weights import averaged_weights
 from tqd_jax.training.workdir import prepare_once, prepared, probe_state, trained
 from transfer_jax.runtime.app import define_flags, run_app
 from transfer_jax.runtime.checkpoint import Checkpoints
-from transfer_jax.runtime.errors import UserError
 from transfer_jax.runtime.files import write_atomically
-from transfer_jax.runtime.parallel.mesh import initialize_distributed
+from transfer_jax.runtime.job import machine, print_stop, run_mode
 from transfer_jax.runtime.tensors import save_weights
 
-define_flags('runs/video')
-MODE = flags.DEFINE_enum('mode', 'train', ['train', 'score', 'sample', 'eval', 'align', 'learn'],
-                         'what to do')
 
-
-def main(config):
-    """Runs the mode that the flags ask for; a full disk is told as what it is."""
-    initialize_distributed()
-    rules.check_whole(config)
-    workdir = pathlib.Path(flags.FLAGS.workdir)
-    try:
-        workdir.mkdir(parents=True, exist_ok=True)
-        modes = {'train': train_mode, 'score': score_mode, 'sample': sample_mode, 'eval': eval_mode, 'align': align_mode,
-                 'learn': learn_mode}
-        modes[MODE.value](config, workdir)
-    except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EACCES, errno.EROFS, errno.ENOTDIR, errno.EEXIST):
-            raise
-        raise UserError(f'{error.filename or workdir} cannot be written: {error.strerror}; free space or name another --workdir; '
-                        'the same command goes on from the last checkpoint') from error
+def main(config, workdir, mode):
+    """Runs a mode on the checked config, in its folder."""
+    check_whole(config)
+    run_mode(MODES, mode, config, workdir)
 
 
 def train_mode(config, workdir):
@@ -73,7 +53,7 @@ def train_mode(config, workdir):
     run = prepared(config, workdir)
     state, frozen, stopped = train(run)
     if stopped:
-        print(f'stopped and saved at step {int(state.step)}; the same command goes on from there')
+        print_stop(int(state.step))
         return
     record = draw_samples(run, state.average, frozen)
     if jax.process_index() == 0:
@@ -153,10 +133,12 @@ def reported(workdir):
 
 
 def _write_facts(config, workdir, facts):
-    device = jax.devices()[0]
-    machine = {'jax': jax.__version__, 'python': platform.python_version(), 'devices': f'{jax.device_count()} x {device.device_kind}'}
-    write_atomically(workdir / 'summary.json', json.dumps({**machine, 'law': config.law.kind, **facts}, indent=1).encode())
+    write_atomically(workdir / 'summary.json', json.dumps({**machine(), 'law': config.law.kind, **facts}, indent=1).encode())
 
+
+MODES = {'train': train_mode, 'score': score_mode, 'sample': sample_mode, 'eval': eval_mode, 'align': align_mode,
+         'learn': learn_mode}
+define_flags('runs/video', tuple(MODES))
 
 if __name__ == '__main__':
-    run_app(main, rules.RULES)
+    run_app(main, Config, ('workdir', 'mode'))

@@ -3,16 +3,10 @@
     python -m transfer_jax.main --config=configs/transfer.py --workdir=runs/transfer [--config.KEY=VALUE ...]
     python -m transfer_jax.main --config=configs/multitask.py --workdir=runs/multitask
 """
-import errno
-import pathlib
-import platform
 import time
 
-import jax
-from absl import flags
-
-from transfer_jax.experiment import config as rules
-from transfer_jax.experiment.job import prepare, require_same_config
+from transfer_jax.experiment.config import schema_of
+from transfer_jax.experiment.job import prepare, record_config
 from transfer_jax.experiment.methods.registry import METHODS, NEED_GRAM
 from transfer_jax.experiment.multitask.run import run as run_multitask
 from transfer_jax.experiment.report import table, write_report
@@ -20,25 +14,15 @@ from transfer_jax.experiment.results import pareto, record, write_results
 from transfer_jax.experiment.training.fit import Stopped
 from transfer_jax.runtime.app import define_flags, run_app
 from transfer_jax.runtime.config import to_json
-from transfer_jax.runtime.errors import UserError
-from transfer_jax.runtime.parallel.mesh import initialize_distributed
+from transfer_jax.runtime.job import machine, print_stop, run_mode
 from transfer_jax.runtime.progress import Progress, StopRequest
 
 define_flags('runs/transfer')
 
 
-def main(config):
-    """Runs the job of the flags; an OSError of a full or read-only disk becomes a UserError."""
-    initialize_distributed()
-    workdir = pathlib.Path(flags.FLAGS.workdir)
-    try:
-        workdir.mkdir(parents=True, exist_ok=True)
-        {'transfer': transfer, 'multitask': multitask}[config.mode](config, workdir)
-    except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EACCES, errno.EROFS, errno.ENOTDIR, errno.EEXIST):
-            raise
-        raise UserError(f'{error.filename or workdir} cannot be written: {error.strerror}; free space or name another --workdir; '
-                        'the same command goes on where it was') from error
+def main(config, workdir):
+    """Runs the job that config.mode names, in its folder."""
+    run_mode({'transfer': transfer, 'multitask': multitask}, config.mode, config, workdir)
 
 
 def transfer(config, workdir):
@@ -55,7 +39,7 @@ def transfer(config, workdir):
                 name = job.domains.names[target]
                 records[name], curves[name] = run_target(job, target, stop, progress)
     except Stopped:
-        print('stopped and saved; the same command goes on from there')
+        print_stop()
         return
     facts = {**machine(), 'wall_seconds': time.perf_counter() - began, 'config': to_json(config),
              'sizes': {domain.name: len(domain) for domain in job.domains.domains}, 'notes': list(job.notes),
@@ -71,7 +55,7 @@ def transfer(config, workdir):
 
 def multitask(config, workdir):
     """Every task source and target at once."""
-    require_same_config(config, workdir)
+    record_config(config, workdir)
     run_multitask(config, workdir, {**machine(), 'config': to_json(config)})
 
 
@@ -94,11 +78,5 @@ def run_target(job, target, stop, progress):
     return records, curve
 
 
-def machine():
-    """Versions and devices."""
-    devices = f'{jax.device_count()} x {jax.devices()[0].device_kind}'
-    return {'jax': jax.__version__, 'python': platform.python_version(), 'devices': devices}
-
-
 if __name__ == '__main__':
-    run_app(main, rules.of_mode, rules.RENAMED)
+    run_app(main, schema_of)

@@ -1,1 +1,1 @@
-"""How well scores order copies of clips, and what scoring costs."""
+"""How well scores order copies of clips, and the cost of scoring."""

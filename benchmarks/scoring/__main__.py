@@ -1,8 +1,8 @@
-"""Do the scores order what they must, and stay where nothing changes? Copies of real clips, the rendered library's truth, the bare decode.
+"""Orderings and invariances of the scores on copies of real clips, agreement with a rendered truth, and the cost of scoring.
 
     python -m benchmarks.scoring --clips=FOLDER --workdir=FOLDER [--seconds=4] [--workers=2] [--output=docs/results/scoring.md]
 
-Takes some 25 minutes for 30 clips on two cores; started again with the same --workdir it goes on.
+Takes some 25 minutes for 30 clips on two cores; a run with the same --workdir goes on where the last one stopped.
 """
 import argparse
 import concurrent.futures
@@ -36,37 +36,37 @@ ROUNDS = 3  # of scoring and decoding in turn
 SPAWN = multiprocessing.get_context('spawn')
 
 
-def scored(paths, store, workers):
-    """The rows of some clips, measured where the store has them not."""
+def score(paths, store, workers):
+    """The rows of clips, measured where the store does not have them."""
     measure = functools.partial(in_processes, settings=Settings(codec=True), store=store, workers=workers)
     score_clips(paths, store, Settings(codec=True), measure=measure)
     return list(rows(paths, store, Settings(codec=True)))
 
 
-def real(clips, folder, seconds, workers):
+def real_clips(clips, folder, seconds, workers):
     """{copy: [clips] of rows}, and the clips' names. Raises RuntimeError where a copy has no scores."""
     jobs = [(path, folder / f'{i:03d} {pathlib.Path(path).name}', seconds) for i, path in enumerate(clips)]
     with concurrent.futures.ProcessPoolExecutor(workers, SPAWN) as pool:
         usable = [job for job, good in zip(jobs, pool.map(make_copies, jobs), strict=True) if good]
     table = {}
-    for row in scored([str(path) for _, place, _ in usable for path in sorted(place.iterdir())], folder / 'rows.store', workers):
+    for row in score([str(path) for _, place, _ in usable for path in sorted(place.iterdir())], folder / 'rows.store', workers):
         if 'reason' in row:
             raise RuntimeError(f'{row["clip"]} cannot be scored: {row["reason"]}')
         table.setdefault(pathlib.Path(row['clip']).stem, []).append(row)
     return table, [pathlib.Path(path).name for path, _, _ in usable]
 
 
-def rendered(folder, seed, workers):
-    """Spearman correlations of (motion, look) with the truth of a rendered library, and the number of its clips."""
+def rendered_agreement(folder, seed, workers):
+    """Spearman correlations of (motion, visual quality) with the truth of a rendered library, and the number of its clips."""
     manifest = render_library(folder, seed=seed)
     truth = pq.read_table(manifest).to_pylist()
-    measured = scored([str(manifest.parent / row['clip']) for row in truth], folder.with_suffix('.store'), workers)
-    agree = lambda score, column: st.spearmanr([row[score] for row in measured], [row[column] for row in truth])[0]
+    scores = score([str(manifest.parent / row['clip']) for row in truth], folder.with_suffix('.store'), workers)
+    agree = lambda score, column: st.spearmanr([row[score] for row in scores], [row[column] for row in truth])[0]
     return agree('motion', 'true_motion'), agree('visual', 'true_look'), len(truth)
 
 
-def decoded(path):
-    """Decodes what is measured of a clip, and nothing else: the frames are not even converted. Returns how many it shows."""
+def decode(path):
+    """Decodes the frames of a clip that scoring measures, without converting them; returns how many the clip shows."""
     try:
         info = probe(path)
         count = 0
@@ -88,18 +88,18 @@ def speed(paths, workers):
             score_clips(paths, f'{folder}/store', measure=measure)
             middle = time.perf_counter()
             with concurrent.futures.ProcessPoolExecutor(workers, SPAWN) as pool:
-                list(pool.map(decoded, paths))
+                list(pool.map(decode, paths))
             seconds.append((middle - start, time.perf_counter() - middle))
     return seconds
 
 
 def memory(count):
-    """Peak memory in MB of a fresh process that keeps and writes `count` made-up rows: all that scoring does beside measuring."""
+    """Peak memory in MB of a fresh process that stores and writes `count` synthetic rows: all of scoring but the measures."""
     with concurrent.futures.ProcessPoolExecutor(1, SPAWN) as pool:
-        return pool.submit(_written, count).result()
+        return pool.submit(_write_rows, count).result()
 
 
-def _written(count):
+def _write_rows(count):
     row = {m.name: 0.123456789 for m in MEASURES} | {'motion': 0.1, 'visual': 0.2, 'width': 64, 'height': 64, 'fps': 8.0, 'duration': 1.0}
     paths = [f'/nowhere/{number}.mp4' for number in range(count)]
     with tempfile.TemporaryDirectory() as folder:
@@ -119,8 +119,8 @@ def main():
     args = parser.parse_args()
     args.workdir.mkdir(parents=True, exist_ok=True)
     clips = read_clips(args.clips)['clip'].to_pylist()
-    truth = {seed: rendered(args.workdir / f'library{seed}', seed, args.workers) for seed in SEEDS}
-    table, names = real(clips, args.workdir / 'copies', args.seconds, args.workers)
+    truth = {seed: rendered_agreement(args.workdir / f'library{seed}', seed, args.workers) for seed in SEEDS}
+    table, names = real_clips(clips, args.workdir / 'copies', args.seconds, args.workers)
     seconds, peaks = speed(clips, args.workers), {count: statistics.median(memory(count) for _ in range(3)) for count in (100, 10_000)}
     text = '\n'.join(scoring_page.page(np.array(names), table, truth, seconds, peaks, args))
     args.output.write_text(text + '\n')

@@ -1,4 +1,4 @@
-"""Copies of a clip whose scores must fall, rise or stay: what benchmarks.scoring compares."""
+"""Copies of a clip whose scores must fall, rise or stay, for benchmarks.scoring to compare."""
 import av
 import cv2
 import numpy as np
@@ -11,24 +11,24 @@ LARGEST = 720  # short side, in pixels, of the clips as compared
 FINE, USUAL = 10, 18  # constant rate factors: hardly any loss, and what people upload
 
 
-def resized(frames, size, method=cv2.INTER_AREA):
+def resize(frames, size, method=cv2.INTER_AREA):
     return np.stack([cv2.resize(frame, size, interpolation=method) for frame in frames])
 
 
 def half(frames):
-    return resized(frames, (frames.shape[2] // 2, frames.shape[1] // 2))
+    return resize(frames, (frames.shape[2] // 2, frames.shape[1] // 2))
 
 
-def blurred(frames, sigma):
+def blur(frames, sigma):
     return np.stack([cv2.GaussianBlur(frame, (0, 0), sigma) for frame in frames])
 
 
-def noisy(frames, sigma):
+def add_noise(frames, sigma):
     noise = (sigma * np.random.default_rng(0).standard_normal(frame.shape, np.float32) for frame in frames)
     return np.stack([np.clip(frame + grain, 0, 255).round().astype(np.uint8) for frame, grain in zip(frames, noise, strict=True)])
 
 
-def posterised(frames, step):
+def posterise(frames, step):
     return frames // step * step + step // 2
 
 
@@ -38,9 +38,9 @@ def middle(frames):
     return np.repeat(frames[:1, height:3 * height, width:3 * width], len(frames), 0)
 
 
-def upscaled(frames, factor):
+def upscale(frames, factor):
     height, width = frames.shape[1:3]
-    return resized(resized(frames, (round(width / factor), round(height / factor))), (width, height), cv2.INTER_CUBIC)
+    return resize(resize(frames, (round(width / factor), round(height / factor))), (width, height), cv2.INTER_CUBIC)
 
 
 # name: (frames and frames a second -> the copy's, its constant rate factor)
@@ -55,17 +55,17 @@ FASTER = {
     'double speed, every second frame': (lambda x, fps: (x[::2], fps), USUAL),
 }
 POORER = {
-    'blur, sigma 1': (lambda x, fps: (blurred(x, 1), fps), USUAL),
-    'blur, sigma 2': (lambda x, fps: (blurred(x, 2), fps), USUAL),
-    'noise, sigma 8': (lambda x, fps: (noisy(x, 8), fps), USUAL),
-    'noise, sigma 25': (lambda x, fps: (noisy(x, 25), fps), USUAL),
+    'blur, sigma 1': (lambda x, fps: (blur(x, 1), fps), USUAL),
+    'blur, sigma 2': (lambda x, fps: (blur(x, 2), fps), USUAL),
+    'noise, sigma 8': (lambda x, fps: (add_noise(x, 8), fps), USUAL),
+    'noise, sigma 25': (lambda x, fps: (add_noise(x, 25), fps), USUAL),
     'low bit rate, crf 38': (lambda x, fps: (x, fps), 38),
     'low bit rate, crf 45': (lambda x, fps: (x, fps), 45),
-    'down and up, factor 2': (lambda x, fps: (upscaled(x, 2), fps), USUAL),
-    'down and up, factor 3': (lambda x, fps: (upscaled(x, 3), fps), USUAL),
-    'down and up, factor 4': (lambda x, fps: (upscaled(x, 4), fps), USUAL),
-    'banding, 8 levels a step': (lambda x, fps: (posterised(x, 8), fps), USUAL),
-    'banding, 16 levels a step': (lambda x, fps: (posterised(x, 16), fps), USUAL),
+    'down and up, factor 2': (lambda x, fps: (upscale(x, 2), fps), USUAL),
+    'down and up, factor 3': (lambda x, fps: (upscale(x, 3), fps), USUAL),
+    'down and up, factor 4': (lambda x, fps: (upscale(x, 4), fps), USUAL),
+    'banding, 8 levels a step': (lambda x, fps: (posterise(x, 8), fps), USUAL),
+    'banding, 16 levels a step': (lambda x, fps: (posterise(x, 16), fps), USUAL),
 }
 SAME = {
     'encoded again': (lambda x, fps: (x, fps), 12),
@@ -76,9 +76,9 @@ REMUXED = 'another container'
 
 
 def make_copies(job):
-    """Writes the copies of one clip into a folder of its own, beside the clip as compared; says whether the clip is usable.
+    """Writes the copies of one clip into a folder of its own, beside the clip as compared; returns whether the clip is usable.
 
-    job: (path, folder, seconds). What an earlier run wrote is left alone.
+    job: (path, folder, seconds). Files of an earlier run stay.
     """
     path, folder, seconds = job
     try:
@@ -98,6 +98,7 @@ def make_copies(job):
 
 
 def remux(source, target):
+    """Copies the video stream of a file into another container."""
     with av.open(str(source)) as old, av.open(str(target), 'w') as new:
         stream = new.add_stream_from_template(old.streams.video[0])
         for packet in old.demux(video=0):

@@ -11,19 +11,19 @@ import numpy as np
 from benchmarks.scoring.copies import FASTER, FINE, LARGEST, POORER, REMUXED, SAME, SLOWER, USUAL
 from tqd_jax.scoring.measures import MEASURES, VERSION
 
-KEPT = 0.05  # of the spread: what a measure may move
-SCORES = {'motion': 'motion', 'visual': 'look'}  # and their axes
+TOLERANCE = 0.05  # how far a measure may move, in shares of the spread
+AXES = {'motion': 'motion', 'visual': 'visual quality'}  # of the two scores
 
 
 def page(names, table, truth, seconds, peaks, args):
     """The page's lines. names [clips]; table: {copy: [clips] of rows}; the others as benchmarks.scoring makes them."""
-    yield '# Scores of motion and look: orderings, invariances, truth, speed\n'
+    yield '# Scores of motion and visual quality: orderings, invariances, truth, speed\n'
     yield (f'`python -m benchmarks.scoring --clips=FOLDER --workdir=FOLDER --seconds={args.seconds:g}`, {time.strftime("%Y-%m-%d")}, '
            f'{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}, OpenCV {cv2.__version__}, '
            f'PyAV {av.__version__}, scorer version {VERSION}.\n')
     yield (f'{len(names)} real clips, of each the first {args.seconds:g} s at no more than {LARGEST} pixels a shorter side, encoded at crf '
            f'{FINE}; copies at crf {USUAL}, those that must score the same at crf {FINE} or 12. The measures were made with these clips at '
-           'hand, and the constants of the look with the rendered library of seed 0; the other seeds are fresh.\n')
+           'hand, and the constants of visual quality with the rendered library of seed 0; the other seeds are fresh.\n')
     yield from orderings(names, table)
     yield from invariances(names, table)
     yield from agreement(truth)
@@ -37,9 +37,9 @@ def orderings(names, table):
         for name in copies:
             clip, other = (np.array([row[score] for row in table[key]]) for key in ('clip', name))
             good = sign * (other - clip) > 0
-            right.setdefault(SCORES[score], []).append(good)
+            right.setdefault(AXES[score], []).append(good)
             ratio = np.median(other / np.maximum(clip, 1e-9))
-            lines.append(f'| {SCORES[score]} | {name} | {"falls" if sign < 0 else "rises"} | {good.sum()} of {good.size} | {ratio:.3f} | '
+            lines.append(f'| {AXES[score]} | {name} | {"falls" if sign < 0 else "rises"} | {good.sum()} of {good.size} | {ratio:.3f} | '
                          f'{", ".join(names[~good])} |')
     yield '## A copy must score lower, or higher\n'
     for axis, goods in right.items():
@@ -52,46 +52,46 @@ def invariances(names, table):
     """A line for every measure and kind of copy that must leave it alone."""
     yield '\n## A copy must score the same\n'
     yield (f'How far each measure moves, in shares of the clips\' spread (5th to 95th percentile; where that is 0, the whole range). '
-           f'Aim: below {KEPT:.0%}. Half the size and every second frame must leave motion alone, not look. `repeated` tells of the file, '
-           'not of what is seen: dropping frames may change it.\n')
-    yield '| measure | copy | below 5 % | median | 90th percentile | most |\n|---|---|---|---|---|---|'
-    axes = SCORES | {measure.name: measure.axis for measure in MEASURES}
+           f'Aim: below {TOLERANCE:.0%}. Half the size and every second frame must leave motion alone, not visual quality. '
+           '`repeated` describes the file, not its pictures: dropping frames may change it.\n')
+    yield '| measure | copy | below 5 % | median | 90th percentile | maximum |\n|---|---|---|---|---|---|'
+    axes = AXES | {measure.name: measure.axis for measure in MEASURES}
     for name, axis in axes.items():
         for copy in (REMUXED, *(SAME if axis == 'motion' else ['encoded again'])):
             moved = moves(table, name, copy)
             if moved is not None:
                 worst = np.argsort(-moved)[0]
-                most = f'{names[worst]} {moved[worst]:.0%}' if moved[worst] >= KEPT else f'{moved[worst]:.1%}'
-                yield (f'| {name} | {copy} | {np.sum(moved < KEPT)} of {moved.size} | {np.median(moved):.1%} | '
-                       f'{np.percentile(moved, 90):.1%} | {most} |')
+                maximum = f'{names[worst]} {moved[worst]:.0%}' if moved[worst] >= TOLERANCE else f'{moved[worst]:.1%}'
+                yield (f'| {name} | {copy} | {np.sum(moved < TOLERANCE)} of {moved.size} | {np.median(moved):.1%} | '
+                       f'{np.percentile(moved, 90):.1%} | {maximum} |')
 
 
 def moves(table, name, copy):
     """|copy - clip| over the clips' spread [clips], NaN-free: a clip without the measure has not moved; None where no clip has it."""
     clip, other = (np.array([row[name] for row in table[key]], float) for key in ('clip', copy))
-    known = clip[np.isfinite(clip)]
-    if not known.size:
+    finite = clip[np.isfinite(clip)]
+    if not finite.size:
         return None
-    spread = np.subtract(*np.percentile(known, [95, 5])) or np.ptp(known) or 1.0
+    spread = np.subtract(*np.percentile(finite, [95, 5])) or np.ptp(finite) or 1.0
     return np.nan_to_num(np.abs(other - clip) / spread)
 
 
 def agreement(truth):
     """Rank correlations with the rendered truth."""
     yield '\n## The rendered library\n'
-    yield 'Spearman correlation with the known truth; the aims are .95 for motion and .9 for look.\n'
-    yield '| seed | clips | motion | look |\n|---|---|---|---|'
-    for seed, (motion, look, count) in truth.items():
-        yield f'| {seed} | {count} | {motion:.3f} | {look:.3f} |'
+    yield 'Spearman correlation with the known truth; the aims are .95 for motion and .9 for visual quality.\n'
+    yield '| seed | clips | motion | visual quality |\n|---|---|---|---|'
+    for seed, (motion, visual, count) in truth.items():
+        yield f'| {seed} | {count} | {motion:.3f} | {visual:.3f} |'
 
 
 def costs(names, seconds, peaks):
-    """What scoring costs against the decoder, and memory."""
+    """The time of scoring against that of the decoder, and memory."""
     ratios = [scoring / decoding for scoring, decoding in seconds]
     scoring, decoding = (statistics.median(column) for column in zip(*seconds, strict=True))
     yield '\n## Cost\n'
     yield (f'The {len(names)} files as they are (up to 4K), default settings: scored in {scoring:.1f} s, {len(names) / scoring:.2f} clips '
            f'a second; the same frames decoded and thrown away in {decoding:.1f} s, as many processes for each and their start included: '
            f'{statistics.median(ratios):.2f} times the decode (rounds: {", ".join(f"{r:.2f}" for r in ratios)}); the aim is 2.5.\n')
-    yield ('Peak memory of the process that keeps and writes the rows: '
+    yield ('Peak memory of the process that stores and writes the rows: '
            + ', '.join(f'{peak:.0f} MB at {count} clips' for count, peak in peaks.items()) + '.')

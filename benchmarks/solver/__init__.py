@@ -1,1 +1,1 @@
-"""The solver beside other solvers."""
+"""The solver of source weights beside other solvers."""

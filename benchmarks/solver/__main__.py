@@ -1,18 +1,20 @@
-"""source_weights against what else solves it on a CPU: microseconds a problem, with every solver's accuracy beside.
+"""source_weights against other solvers on a CPU: microseconds a problem, and every solver's accuracy.
 
     python -m benchmarks.solver [--sources 3 5 20 100 500] [--batches 1 100 10000] [--rounds 7]
 
-The others get each problem scaled and in their own form beforehand, and are called directly, one problem after the other. Those that are
-slow or may hang run in processes of their own, with a time-out. Needs the extra [bench].
+The others get each problem scaled and in their own form beforehand, and direct calls, one problem after the other. Slow solvers and
+those that may hang run in processes of their own, with a time-out. Needs the extra [bench].
 """
 import argparse
+import itertools
 import time
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from benchmarks.solver.peers import ALONE, CALLS, PEERS, alone, in_own_process, one_by_one, scaled, value
+from benchmarks.solver.calls import CALLS, alone, in_own_process, one_by_one, value
+from benchmarks.solver.peers import ALONE, PEERS, scaled
 from benchmarks.timing import write_page
 from transfer_jax.weights import source_weights
 
@@ -33,7 +35,7 @@ def problems(sources, count, seed=0):
 
 
 def ours(sizes, gram):
-    """(u [B, K], seconds a problem) of calls on the whole batch, one after the other as the others' are; arrays on the device."""
+    """(u [B, K], seconds a problem) of calls on the whole batch, one after the other, like those of the others; arrays on the device."""
     arguments = jax.device_put((100.0, sizes, gram))
     calls = max(3, min(CALLS, 10000 // sizes.size))
 
@@ -78,14 +80,14 @@ def row(sources, batch, rounds):
             times.setdefault(name, []).append(seconds)
     for name in ALONE:
         times[name], values[name] = in_own_process(name, sources, batch)
-    best = np.min([known + [np.inf] * (len(forms) - len(known)) for known in values.values()], 0)
-    worst = {name: max([(v - b) / abs(b) for v, b in zip(known, best, strict=False)], default=np.nan) for name, known in values.items()}
+    best = np.min([own + [np.inf] * (len(forms) - len(own)) for own in values.values()], 0)
+    worst = {name: max([(v - b) / abs(b) for v, b in zip(own, best, strict=False)], default=np.nan) for name, own in values.items()}
     return {name: 1e6 * float(np.median(seconds)) for name, seconds in times.items()}, worst
 
 
 def verdict(sources, batch, ratios):
     """Which aims a row meets, from other solvers' time over ours."""
-    aims = {name: known[sources, batch] for name, known in AIMS.items() if (sources, batch) in known} | {'qpax': JAX_AIM}
+    aims = {name: factors[sources, batch] for name, factors in AIMS.items() if (sources, batch) in factors} | {'qpax': JAX_AIM}
     return '; '.join(f'{name} {aim}: {"met" if ratios[name] >= aim else "missed"}' for name, aim in aims.items())
 
 
@@ -98,26 +100,31 @@ def main():
     parser.add_argument('--alone', choices=ALONE, help=argparse.SUPPRESS)
     args = parser.parse_args()
     jax.config.update('jax_enable_x64', True)
-    jax.config.update('jax_cpu_enable_async_dispatch', False)  # a thread woken for every call is not what is measured
+    jax.config.update('jax_cpu_enable_async_dispatch', False)  # else every call would wake a thread
     if args.alone:
         return alone(args.alone, forms_of(*problems(args.sources[0], args.batches[0])))
-    names, lines, idle = ['ours', *PEERS, *ALONE], [], nothing()
-    for sources in args.sources:
-        for batch in args.batches:
-            if batch * sources**2 * 8 > LARGEST:
-                continue
+    idle = nothing()
+    lines = table(args)
+    write_page('solver', 'Optimal weights: microseconds a problem', [
+        f'float64; medians of {args.rounds} interleaved rounds; in brackets the largest relative distance from the best objective. OSQP, '
+        'CVXPY and qpax run by themselves, once each; nan where that took longer than the time-out or failed. The last columns are other '
+        f'solvers\' time over ours. A jitted call that does nothing took {idle:.0f} us here. '
+        'JAX dispatches at once (jax_cpu_enable_async_dispatch is off), which saves small calls the waking of a thread.', '', *lines])
+
+
+def table(args):
+    """Lines of the table: a row for each number of sources and batch; each is printed when it is done."""
+    names = ['ours', *PEERS, *ALONE]
+    lines = ['| K | batch | ' + ' | '.join(names + [f'{name} / ours' for name in OVER] + ['aims for these ratios']) + ' |',
+             '|---' * (len(names) + len(OVER) + 3) + '|']
+    for sources, batch in itertools.product(args.sources, args.batches):
+        if batch * sources**2 * 8 <= LARGEST:
             micro, worst = row(sources, batch, args.rounds)
             ratios = {name: micro[name] / micro['ours'] for name in OVER}
             cells = [f'{micro[name]:.3g} ({worst[name]:.0e})' for name in names] + [f'{ratio:.2f}' for ratio in ratios.values()]
             lines.append(f'| {sources} | {batch} | ' + ' | '.join([*cells, verdict(sources, batch, ratios)]) + ' |')
             print(lines[-1], flush=True)
-    write_page('solver', 'Optimal weights: microseconds a problem', [
-        f'float64; medians of {args.rounds} interleaved rounds; in brackets the largest relative distance from the best objective. OSQP, '
-        'CVXPY and qpax run by themselves, once each; nan where that took longer than the time-out or failed. The last columns are other '
-        f'solvers\' time over ours. A jitted call that does nothing took {idle:.0f} us here. '
-        'JAX is told to dispatch at once (jax_cpu_enable_async_dispatch), which saves small calls the waking of a thread.', '',
-        '| K | batch | ' + ' | '.join(names + [f'{name} / ours' for name in OVER] + ['aims for these ratios']) + ' |',
-        '|---' * (len(names) + len(OVER) + 3) + '|', *lines])
+    return lines
 
 
 if __name__ == '__main__':

@@ -1,20 +1,12 @@
-"""Other solvers of min x'A x / 2 - b'x over x >= 0, each from a problem in its own form, made beforehand, to x and seconds."""
-import json
-import subprocess
-import sys
+"""Other solvers of min x'A x / 2 - b'x over x >= 0, each from a problem in its own form to x and seconds."""
 import time
 
 import clarabel
 import daqp
-import jax
 import numpy as np
 import quadprog
 import scipy.optimize
 import scipy.sparse
-
-SECONDS = 2.0  # that one solver may take a round; beyond it fewer problems are solved
-CALLS = 100
-TIMEOUT = 100.0  # of a solver in its own process
 
 
 def scaled(sizes, gram):
@@ -32,12 +24,13 @@ def in_daqp(a, b):
 
 
 def make_daqp(a, b):
+    """DAQP, timed from Python."""
     call = in_daqp(a, b)
     return timed(lambda: call()[0])
 
 
 def make_daqp_clock(a, b):
-    """By its own clock, factorisation and solving: what a caller of its C code would see."""
+    """DAQP, timed by its own clock: factorisation and solving, as a caller of its C code would see them."""
     call = in_daqp(a, b)
 
     def solve():
@@ -48,17 +41,20 @@ def make_daqp_clock(a, b):
 
 
 def make_nnls(a, b):
+    """SciPy's non-negative least squares on the Cholesky factor of A."""
     factor = np.linalg.cholesky(a)
     upper, right = factor.T.copy(), np.linalg.solve(factor, b)
     return timed(lambda: scipy.optimize.nnls(upper, right)[0])
 
 
 def make_quadprog(a, b):
+    """quadprog."""
     eye, zeros = np.eye(len(b)), np.zeros(len(b))
     return timed(lambda: quadprog.solve_qp(a, b, eye, zeros)[0])
 
 
 def make_clarabel(a, b):
+    """Clarabel, with its default tolerances."""
     settings = clarabel.DefaultSettings()
     settings.verbose = False
     matrix, eye = scipy.sparse.triu(scipy.sparse.csc_matrix(a), format='csc'), scipy.sparse.csc_matrix(-np.eye(len(b)))
@@ -77,6 +73,7 @@ def timed(solve):
 
 
 def make_osqp(a, b):
+    """OSQP with tolerances of 1e-8 and polishing."""
     import osqp
     matrix, eye = scipy.sparse.triu(a, format='csc'), scipy.sparse.eye(len(b), format='csc')
 
@@ -109,53 +106,3 @@ def make_cvxpy(sources):
 
 PEERS = {'DAQP': make_daqp, 'DAQP, own clock': make_daqp_clock, 'nnls': make_nnls, 'quadprog': make_quadprog, 'Clarabel': make_clarabel}
 ALONE = ('OSQP', 'CVXPY', 'qpax')  # in a process of its own each
-
-
-def one_by_one(make, forms):
-    """(seconds a problem, objectives) of the problems, CALLS calls at least, as far as SECONDS allow."""
-    spent, answers, allowed = [], [], time.perf_counter() + SECONDS
-    for a, b in forms * -(-CALLS // len(forms)):
-        x, seconds = make(a, b)()
-        spent.append(seconds)
-        if len(answers) < len(forms):
-            answers.append(value(a, b, np.maximum(x, 0)))
-        if time.perf_counter() > allowed:
-            break
-    return float(np.mean(spent)), answers
-
-
-def in_own_process(name, sources, batch):
-    """(seconds a problem, objectives) of a solver that may hang: NaN and none then."""
-    command = [sys.executable, '-m', 'benchmarks.solver', '--alone', name, '--sources', str(sources), '--batches', str(batch)]
-    try:
-        return json.loads(subprocess.run(command, capture_output=True, text=True, check=True, timeout=TIMEOUT).stdout.splitlines()[-1])
-    except (subprocess.TimeoutExpired, subprocess.CalledProcessError):
-        return float('nan'), []
-
-
-def alone(name, forms):
-    """Prints what in_own_process reads."""
-    if name == 'qpax':
-        return print(json.dumps(by_qpax(forms)))
-    make = make_osqp if name == 'OSQP' else make_cvxpy(len(forms[0][1]))
-    one_by_one(make, forms[:2])  # untimed: whatever is set up once
-    print(json.dumps(one_by_one(make, forms)))
-
-
-def by_qpax(forms):
-    """qpax under jit and vmap on all of the problems."""
-    import jax.numpy as jnp
-    import qpax
-    a, b = (jnp.stack([form[part] for form in forms]) for part in (0, 1))
-    size = b.shape[1]
-    none, nothing = jnp.zeros((0, size)), jnp.zeros(0)
-    solve = jax.jit(jax.vmap(lambda a, b: qpax.solve_qp(a, -b, none, nothing, -jnp.eye(size), jnp.zeros(size))[0]))
-    solve(a, b).block_until_ready()
-    start = time.perf_counter()
-    x = np.asarray(solve(a, b))
-    return (time.perf_counter() - start) / len(forms), [value(*form, np.maximum(x[i], 0)) for i, form in enumerate(forms)]
-
-
-def value(a, b, x):
-    x = np.asarray(x, np.float64)
-    return float(x @ a @ x / 2 - b @ x)

@@ -1,1 +1,1 @@
-"""The evidence: studies of what the papers claim, on a rendered world whose truth is known."""
+"""Studies of the papers' claims, on a rendered world with a known truth and on exact worlds."""

@@ -1,41 +1,32 @@
-"""Runs a study: every claim again, on a world whose truth is known, with its page.
+"""Runs a study, which tests claims on a world with a known truth, and writes its page.
 
     python -m benchmarks.studies --config=configs/study_table.py --workdir=runs/study [--config.KEY=VALUE ...]
 
-The config's `study` says which; STUDIES says in which module its RULES and main(config, workdir) are.
+The config's `study` names it; STUDIES has the module with its main(config, workdir).
 """
 import importlib
 import pathlib
 import sys
 
 import jax
-from absl import flags
 
-from transfer_jax.runtime.app import define_flags, given, run_app
-from transfer_jax.runtime.errors import UserError
+from benchmarks.studies.config import schema_of
+from transfer_jax.runtime.app import define_flags, overrides, run_app
 from transfer_jax.runtime.parallel.cores import cores
 
 STUDIES = {'table': 'benchmarks.studies.claims.tqd', 'align': 'benchmarks.studies.claims.alignment',
-           'learned': 'benchmarks.studies.claims.learned',
-           'theory': 'benchmarks.studies.theory.study'}
+           'learned': 'benchmarks.studies.claims.learned', 'theory': 'benchmarks.studies.theory.study'}
 
 define_flags('runs/study')
 
 
-def module_of(config):
-    """The module of the config's study. Raises UserError where there is none of that name."""
-    name = config.get('study')
-    if name not in STUDIES:
-        raise UserError(f'config.study = {name!r}; allowed: one of {", ".join(STUDIES)}')
-    return importlib.import_module(STUDIES[name])
-
-
-def main(config):
+def main(config, workdir):
     """The study in the work directory."""
-    asked = {key: value for key, value in given(sys.argv).items() if key not in ('results', 'images')}  # folders of this machine
-    module_of(config).main(config, pathlib.Path(flags.FLAGS.workdir), asked=asked)
+    folders = ('results', 'images')  # of this machine
+    named = {key: value for key, value in overrides(sys.argv).items() if key not in folders}
+    importlib.import_module(STUDIES[config.study]).main(config, pathlib.Path(workdir), flags=named)
 
 
 if __name__ == '__main__':
-    jax.config.update('jax_num_cpu_devices', cores())  # a run on every core: small products do not fill two
-    run_app(main, lambda config: module_of(config).RULES)
+    jax.config.update('jax_num_cpu_devices', cores())  # a run on every core: a small product does not fill two
+    run_app(main, schema_of)

@@ -9,16 +9,15 @@ from unittest import mock
 import jax
 import numpy as np
 import pytest
-from absl.testing import flagsaver
 
 from configs import video
-from tqd_jax import config as rules
 from tqd_jax import main
 from tqd_jax.clips.render import render_library
 from tqd_jax.clips.write import write_clip
+from tqd_jax.config import Config
 from tqd_jax.training.run import build
 from transfer_jax.runtime.checkpoint import Checkpoints
-from transfer_jax.runtime.config import check
+from transfer_jax.runtime.config import instance, override
 from transfer_jax.runtime.parallel.mesh import make_mesh
 from transfer_jax.runtime.store import Store
 from transfer_jax.runtime.tensors import named_leaves
@@ -39,13 +38,8 @@ def command_line(workdir, mode='train', **changes):
 
 def config(**changes):
     """The checked config of a small run."""
-    small = video.get_config()
-    with small.unlocked(), small.ignore_type():
-        for key, value in {**SMALL, **changes}.items():
-            section, _, name = key.rpartition('.')
-            (small[section] if section else small)[name] = str(value) if isinstance(value, pathlib.Path) else value
-    check(small, rules.RULES)
-    return small
+    text = lambda value: str(value) if isinstance(value, pathlib.Path) else value
+    return override(instance(Config, video.get_config()), {key: text(value) for key, value in {**SMALL, **changes}.items()})
 
 
 def one_device():
@@ -55,8 +49,8 @@ def one_device():
 
 def run(workdir, mode='train', **changes):
     """The main job in this process; faults are raised."""
-    with flagsaver.flagsaver(workdir=str(workdir), mode=mode), one_device():
-        main.main(config(**changes))
+    with one_device():
+        main.main(config(**changes), workdir, mode)
 
 
 def run_stopped(workdir, mode, name, **changes):

@@ -10,7 +10,7 @@ import small
 from absl.testing import flagsaver
 
 from transfer_jax import main
-from transfer_jax.experiment import config as rules
+from transfer_jax.experiment.config import schema_of
 from transfer_jax.runtime.app import parse
 from transfer_jax.runtime.parallel.mesh import make_mesh
 
@@ -29,7 +29,7 @@ def run(workdir, devices=1, **changes):
     mesh = mock.patch('transfer_jax.experiment.job.make_mesh', lambda data, fsdp: make_mesh(data, fsdp, devices=jax.devices()[:devices]))
     with flagsaver.flagsaver(), mesh, warnings.catch_warnings():
         warnings.filterwarnings('ignore', 'the load_module', DeprecationWarning)  # how ml_collections reads a config file
-        main.main(parse(['main', *command_line(workdir, **changes)], rules.RULES, rules.RENAMED))
+        main.main(parse(['main', *command_line(workdir, **changes)], schema_of), workdir)
     return results(workdir)
 
 

@@ -30,7 +30,7 @@ def test_the_transfer_quickstart_runs(tmp_path, monkeypatch):
     """And its weights beat the target alone and all sources on held-out data; the job at its end leaves a report."""
     monkeypatch.setenv('XLA_FLAGS', '')
     monkeypatch.setenv('TRANSFER_WORKDIR', str(tmp_path / 'run'))
-    monkeypatch.setenv('TRANSFER_ARGS', '--config.seeds=2 --config.data.max_per_domain=200 --config.train.least_steps=20 '
+    monkeypatch.setenv('TRANSFER_ARGS', '--config.seeds=2 --config.data.max_per_domain=200 --config.train.min_steps=20 '
                        """"--config.targets=('scan',)" "--config.transfer.methods=('target_only','all_sources','wadn')" """)
     notebook, pictures = executed('transfer_quickstart.ipynb')
     assert pictures == 3 and (tmp_path / 'run/report.html').exists()

@@ -184,7 +184,7 @@ def _mix(mix, names, source, keep=None):
     if set(mix) != set(names):
         raise UserError(f'config.data.mix names the sources {sorted(mix)}, and the clips have {sorted(names.tolist())}; '
                         'name each source once')
-    return tuple(np.array([float(mix[name][key]) for name in names]) for key in ('rate', 'weight'))
+    return tuple(np.array([float(getattr(mix[name], key)) for name in names]) for key in ('rate', 'weight'))
 
 
 def _buckets(data):

@@ -27,7 +27,7 @@ def align(run, trained, frozen):
     clips = worse_copies(run.loader.whole(rows), settings)
     chunks = copy_chunks(len(rows), len(COPIES), settings.chunks, settings.draws)
     store = bin_store(run, 'align', (trained, frozen), rows)
-    record = measure_alignment(run.objective, trained, frozen, clips, chunks, settings.buckets, store)
+    record = measure_alignment(run.objective, trained, frozen, clips, chunks, settings.bins, store)
     return {'clips': chunks[0].shape[0] * chunks[0].shape[2] // settings.draws, **record}
 
 
@@ -49,7 +49,7 @@ def worse_copies(batch, settings):
     """The Batch of 3 N rows: the N clips of a Batch, the same with their motion slowed to settings.speed, and with pictures degraded."""
     slow = np.floor(np.arange(batch.video.shape[1]) * settings.speed + 0.5).astype(int)
     rng = np.random.default_rng(0)
-    degraded = np.stack([degrade(clip, settings.look, settings.severity, rng)[0] for clip in batch.video])
+    degraded = np.stack([degrade(clip, settings.degradation, settings.severity, rng)[0] for clip in batch.video])
     copies = jax.tree.map(lambda x: np.concatenate([x] * len(COPIES)), batch)
     return dataclasses.replace(copies, video=np.concatenate([batch.video, batch.video[:, slow], degraded]))
 

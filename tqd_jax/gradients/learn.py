@@ -27,7 +27,7 @@ def learn(run, trained, frozen):
     counts = np.bincount(labels[run.training], minlength=len(names))
     record = law_record(quantities(products, d, settings.chunk, among=True), counts[order], np.argsort(order))
     return {'by': settings.by, 'target': names[target], 'groups': names, 'clips': counts.tolist(),
-            't': ((np.arange(settings.buckets) + 0.5) / settings.buckets).tolist(), **record}
+            't': ((np.arange(settings.bins) + 0.5) / settings.bins).tolist(), **record}
 
 
 def _probe(run, trained, frozen, groups, settings):
@@ -36,7 +36,7 @@ def _probe(run, trained, frozen, groups, settings):
     places = np.split(np.arange(len(clips)), len(groups))
     chunks = probe_chunks(places, settings.chunks, settings.chunk, run.config.seed)
     store = bin_store(run, 'learn', (trained, frozen), clips)
-    return probe_products(run.objective, trained, frozen, run.loader.whole(clips), chunks, settings.buckets, store)
+    return probe_products(run.objective, trained, frozen, run.loader.whole(clips), chunks, settings.bins, store)
 
 
 def target_of(settings, names):

@@ -4,7 +4,7 @@ import pathlib
 
 import numpy as np
 
-from tqd_jax import config as rules
+from tqd_jax.config import LEARNED, law_config
 from tqd_jax.timesteps.learned import LearnedLaw
 from transfer_jax.runtime.checkpoint import Checkpoints
 from transfer_jax.runtime.errors import UserError
@@ -15,7 +15,7 @@ LAW = 'learned_law.json'  # a run's own copy of config.law.file
 
 def law_of(config, workdir):
     """The LawConfig of config.law, or the LearnedLaw of which the work directory has a copy."""
-    return read_law(pathlib.Path(workdir, LAW)) if config.law.kind == rules.LEARNED else rules.law_config(config)
+    return read_law(pathlib.Path(workdir, LAW)) if config.law.kind == LEARNED else law_config(config.law)
 
 
 def read_law(path):

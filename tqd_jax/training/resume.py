@@ -5,11 +5,12 @@ from typing import Any
 
 import numpy as np
 
-from tqd_jax import config as rules
+from tqd_jax.config import fixed_keys
 from tqd_jax.training.log import HISTOGRAM_BINS
 from tqd_jax.training.state import LAYOUT, TrainState, require_layout
 from tqd_jax.training.weights import fresh_state, frozen_parameters
-from transfer_jax.runtime.config import differences, to_json
+from transfer_jax.runtime import job
+from transfer_jax.runtime.config import to_json
 from transfer_jax.runtime.errors import UserError
 
 
@@ -44,12 +45,7 @@ def extras_of(run, step, histogram):
 def require_same_config(workdir, config, extras):
     """Raises UserError where a checkpoint's config differs in a key that the numbers depend on."""
     require_layout(workdir, extras)
-    keys = [key for key in rules.FREE if key != 'train.steps' or config.train.schedule == 'constant']  # a cosine is as long as the run
-    free = lambda line: any(line.split(':')[0] == key or line.startswith(f'{key}.') for key in keys)
-    changed = [line for line in differences(extras['config'], config) if not free(line)]
-    if changed:
-        raise UserError(f'{workdir} holds a run with another config ({"; ".join(changed[:5])}); '
-                        'use another --workdir, or go back to its values')
+    job.require_same_config(workdir, extras['config'], config, fixed_keys(config))
 
 
 def require_same(run, extras):

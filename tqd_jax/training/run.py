@@ -8,7 +8,7 @@ from collections.abc import Callable
 import jax
 import numpy as np
 
-from tqd_jax import config as rules
+from tqd_jax.config import LEARNED
 from tqd_jax.data.frames import FrameStore, cache_bytes
 from tqd_jax.data.library import Library, load_library
 from tqd_jax.data.loader import Loader
@@ -64,7 +64,7 @@ def check_start(config, *, fresh):
     mesh = make_mesh(config.mesh.data, config.mesh.fsdp)
     check_batch(config.train.batch, mesh)
     check_accumulation(config.train.batch, config.train.accumulate, mesh.size)
-    if fresh and config.law.kind == rules.LEARNED:
+    if fresh and config.law.kind == LEARNED:
         read_law(config.law.file)
     if fresh and config.init_from is not None:
         check_weights(config.init_from, model_config(config.model), config.train)

@@ -5,7 +5,7 @@ import pathlib
 
 import jax
 
-from tqd_jax import config as rules
+from tqd_jax.config import ASSETS
 from tqd_jax.diffusion.objective import init_frozen
 from tqd_jax.models.partition import merge, partition
 from tqd_jax.models.wan import model as wan
@@ -55,7 +55,7 @@ def _shardings(abstract):
 
 def weights_path(name):
     """The file that config.init_from names. Raises UserError where there is none."""
-    path = rules.ASSETS / name.removeprefix('asset:') if name.startswith('asset:') else pathlib.Path(name).expanduser()
+    path = ASSETS / name.removeprefix('asset:') if name.startswith('asset:') else pathlib.Path(name).expanduser()
     if not path.is_file():
         raise UserError(f'config.init_from = {name!r}: there is no such file; None starts from scratch')
     return path

@@ -1,115 +1,133 @@
-"""What the transfer job's config may hold: one rule a key. The configs in configs/ say what each key is for."""
-from transfer_jax.experiment.data.load import DATA_RULES
-from transfer_jax.experiment.methods.registry import METHODS, NEED_CLASSES, NEED_VALIDATION
-from transfer_jax.experiment.models.build import CHOICES, ModelConfig
-from transfer_jax.experiment.multitask.config import MULTITASK_RULES
+"""Every key of the transfer job's two modes: its default, allowed values and meaning, and what a resumed run may change.
+
+`python -m transfer_jax.experiment.config` prints them as Markdown tables, a part of docs/configuration.md.
+"""
+import dataclasses
+
+from transfer_jax.experiment.data.load import Files
+from transfer_jax.experiment.methods.registry import METHODS
+from transfer_jax.experiment.models.build import ModelConfig
+from transfer_jax.experiment.multitask.config import Multitask
 from transfer_jax.experiment.training.policy import SAMPLING
 from transfer_jax.experiment.training.prepare import AUGMENT, COLUMNS, ROWS
-from transfer_jax.runtime.config import Rule, choice, integer, number, optional, sequence, text
-from transfer_jax.runtime.errors import UserError
+from transfer_jax.runtime.config import (
+    choice,
+    describe,
+    integer,
+    key,
+    mapping,
+    number,
+    optional,
+    section,
+    sequence,
+    text,
+)
 
-WIDTHS = Rule(allowed='a tuple of integers of at least 1, or ()', accepts=lambda value: isinstance(value, tuple | list)
-              and all(map(integer(at_least=1).accepts, value)))
-COSTS = Rule(allowed='{source: cost above 0}', accepts=lambda value: isinstance(value, dict)
-             and all(map(number(above=0).accepts, value.values())))
-
-RULES = {
-    'mode': choice('transfer', 'multitask'),
-    'seed': integer(at_least=0, at_most=2**30),
-    'seeds': integer(at_least=1),
-    'targets': optional(sequence(text())),
-    'sources': optional(sequence(text())),
-    **{f'data.{key}': rule for key, rule in DATA_RULES.items()},
-    'data.shots': integer(at_least=1),
-    'data.validation': integer(at_least=0),
-    'data.test': optional(integer(at_least=1)),
-    'data.rows': choice(*ROWS),
-    'data.columns': choice(*COLUMNS),
-    'data.mean': sequence(number()),
-    'data.std': sequence(number(above=0)),
-    'data.augment': choice(*AUGMENT),
-    'data.resident_gb': number(at_least=0),
-    **{f'model.{key}': choice(*allowed) for key, allowed in CHOICES.items()},
-    'model.hidden': WIDTHS,
-    'model.lora_rank': integer(at_least=1),
-    'model.lora_alpha': number(above=0),
-    'model.weights': optional(text()),
-    'train.batch': integer(at_least=1),
-    'train.learning_rate': number(above=0),
-    'train.prior': number(at_least=0),
-    'train.epochs': number(above=0),
-    'train.min_steps': integer(at_least=1),
-    'train.segment': integer(at_least=1),
-    'train.sampling': choice(*SAMPLING),
-    'train.replicas': integer(at_least=1),
-    'transfer.methods': sequence(choice(*METHODS)),
-    'transfer.decisions': integer(at_least=1),
-    'transfer.damping': number(above=0, at_most=1),
-    'transfer.folds': integer(at_least=0),
-    'transfer.budget': number(above=0, at_most=1),
-    'transfer.costs': COSTS,
-    'mesh.data': integer(at_least=-1),
-    'checkpoint.seconds': number(at_least=0),
-}
-
-MULTITASK = {'mode': RULES['mode'], **{f'data.{key}': rule for key, rule in DATA_RULES.items()}, **MULTITASK_RULES}
-
-# keys of earlier versions, and the names that they have now
-RENAMED = {'train.rate': 'train.learning_rate', 'train.lanes': 'train.replicas', 'train.least_steps': 'train.min_steps'}
-
-# keys that a resumed run may change: those of the machine, of saving, and the lists of methods and targets; no fit depends on them
-FREE = ('targets', 'transfer.methods', 'multitask.methods', 'mesh', 'checkpoint', 'data.workers', 'data.cache', 'data.resident_gb')
+MODES = choice('transfer', 'multitask')
+ALL = ('target_only', 'all_sources', 'single_source', 'h_ensemble', 'mcw', 'wadn', 'otqms_published', 'otqms_under',
+       'otqms_exact', 'otqms_over', 'otqms', 'uowq_budget', 'uowq_static', 'uowq')
 
 
-def of_mode(config):
-    """The rules of the config's mode."""
-    return MULTITASK if config.get('mode') == 'multitask' else RULES
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Data(Files):
+    """Examples: where they are read from, which train, and how they are prepared."""
+    shots: int = key(5, integer(at_least=1), 'labels of a class that train; of a regression: in all')
+    validation: int = key(5, integer(at_least=0), 'labels of a class by which a method chooses, where it '
+                          'chooses')
+    test: int | None = key(None, optional(integer(at_least=1)), 'rows that score; None: all that are left')
+    rows: str = key('none', choice(*ROWS), 'of features: every row is divided by this norm')
+    columns: str = key('none', choice(*COLUMNS), 'of features: standard takes mean and deviation of the '
+                       'sources')
+    mean: tuple = key((0.0,), sequence(number()), 'of images, whose values are in [0, 1]: one number, or '
+                      'one a channel')
+    std: tuple = key((1.0,), sequence(number(above=0)), 'of images: one number, or one a channel')
+    augment: str = key('none', choice(*AUGMENT), 'of images in training: random crops, and flips')
+    resident_gb: float = key(4.0, number(at_least=0), 'larger inputs stay in the memory of the host',
+                             free=True)
 
 
-def check_whole(config):
-    """Checks that involve several keys, before any data is read; raises UserError."""
-    ModelConfig(**{key: config.model[key] for key in config.model})
-    for key in ('targets', 'sources'):
-        if len(set(config[key] or ())) < len(config[key] or ()):
-            raise UserError(f'config.{key} names a domain twice: {", ".join(config[key])}')
-    methods = config.transfer.methods
-    if len(set(methods)) < len(methods):
-        raise UserError(f'config.transfer.methods names a method twice: {", ".join(methods)}')
-    for name in methods:
-        if name in NEED_VALIDATION and config.data.validation == 0:
-            raise UserError(f'the method {name!r} chooses by validation examples, and config.data.validation = 0; '
-                            'ask for some, or leave it out')
-        if name in NEED_CLASSES and config.data.task == 'regression':
-            raise UserError(f'the method {name!r} needs classes, and config.data.task = "regression"; leave it out')
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Train:
+    """Training of one fit."""
+    batch: int = key(64, integer(at_least=1), 'examples of an update')
+    learning_rate: float = key(0.01, number(above=0), 'of Adam; it falls to 0 along a cosine',
+                               renamed_from='rate')
+    prior: float = key(1.0, number(at_least=0), 'pull to the start, in samples: ridge for a head, L2-SP in '
+                       'fine-tuning')
+    epochs: float = key(10.0, number(above=0), 'passes over the samples that a method takes')
+    min_steps: int = key(200, integer(at_least=1), 'updates at least', renamed_from='least_steps')
+    segment: int = key(20, integer(at_least=1), 'updates of one call')
+    sampling: str = key('shares', choice(*SAMPLING), 'how often a source is drawn: by its share of the '
+                        'loss, by its size, or all evenly')
+    replicas: int = key(64, integer(at_least=1), 'fits in one vmap; 1 is quicker for a convnet on a CPU, '
+                        'and takes less memory', renamed_from='lanes')
 
 
-def check_inputs(config, shape):
-    """Checks that the config has no setting that inputs of this shape, (F,) or (H, W, C), would ignore; raises UserError."""
-    data, images = config.data, len(shape) == 3
-    features = not images or (config.model.trainable == 'head' and config.model.kind != 'linear')  # of the data, or of a trunk
-    for key, fits, what in (('augment', images, 'images'), ('mean', images, 'images'), ('std', images, 'images'),
-                            ('rows', features, 'features'), ('columns', features, 'features')):
-        value = data[key] if isinstance(data[key], str) else tuple(data[key])
-        if not fits and value not in ('none', (0.0,), (1.0,)):
-            raise UserError(f'config.data.{key} = {value!r} is for {what}, and the inputs have shape {shape}; leave it at its default')
-        if images and key in ('mean', 'std') and len(value) not in (1, shape[-1]):
-            raise UserError(f'config.data.{key} = {value!r}, and the images have {shape[-1]} channels; give one number, or one a channel')
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Transfer:
+    """Methods, and how they decide."""
+    methods: tuple = key(ALL, sequence(choice(*METHODS)), 'that are trained and compared', free=True)
+    decisions: int = key(4, integer(at_least=1), 'of the dynamic methods, evenly over a fit')
+    damping: float = key(0.5, number(above=0, at_most=1), 'how far each decision goes towards the new '
+                         'optimum')
+    folds: int = key(5, integer(at_least=0), 'of the target, to measure its noise and its shortfall; 0: '
+                     'neither')
+    budget: float = key(0.25, number(above=0, at_most=1), "of all source samples' cost: what uowq_budget "
+                        'may take')
+    costs: dict = key({}, mapping('source', number(above=0)), 'of one sample of a source; 1 where it has no '
+                      'entry')
 
 
-def check_domains(config, domains):
-    """(targets, sources) as numbers of domains; raises UserError for names that are not there, or fewer than two domains."""
-    if len(domains.names) < 2:
-        raise UserError(f'the data have one domain, {domains.names[0]!r}; transfer needs a target and at least one source')
-    for key in ('targets', 'sources'):
-        for name in config[key] or ():
-            if name not in domains.names:
-                raise UserError(f'config.{key}: there is no domain {name!r}; the data have {", ".join(domains.names)}')
-    for name in config.transfer.costs:
-        if name not in domains.names:
-            raise UserError(f'config.transfer.costs: there is no domain {name!r}; the data have {", ".join(domains.names)}')
-    numbers = lambda names: tuple(domains.names.index(name) for name in names or domains.names)
-    targets, sources = numbers(config.targets), numbers(config.sources)
-    for target in targets:
-        if not set(sources) - {target}:
-            raise UserError(f'config.sources: the target {domains.names[target]!r} has no source but itself; name another')
-    return targets, sources
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Mesh:
+    """Devices."""
+    data: int = key(-1, integer(at_least=-1), 'devices along the batch; -1: all')
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Checkpoint:
+    """Checkpoints."""
+    seconds: float = key(60.0, number(at_least=0), 'between checkpoints of a fit')
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class TransferConfig:
+    """A target with few labels, and its sources."""
+    mode: str = key('transfer', MODES, 'which job the config is of')
+    seed: int = key(0, integer(at_least=0, at_most=2**30), 'the first seed; the others follow')
+    seeds: int = key(5, integer(at_least=1), 'splits, starts and draws of their own, side by side in one '
+                     'program')
+    targets: tuple | None = key(None, optional(sequence(text())), 'names of domains; None: each in turn',
+                                free=True)
+    sources: tuple | None = key(None, optional(sequence(text())), 'names of domains; None: all but the '
+                                'target')
+    data: Data = section(Data)
+    model: ModelConfig = section(ModelConfig)
+    train: Train = section(Train)
+    transfer: Transfer = section(Transfer)
+    mesh: Mesh = section(Mesh, free=True)
+    checkpoint: Checkpoint = section(Checkpoint, free=True)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class MultitaskConfig:
+    """Many tasks, each source and target at once."""
+    mode: str = key('multitask', MODES, 'which job the config is of')
+    data: Files = section(Files)
+    multitask: Multitask = section(Multitask)
+
+
+def schema_of(config):
+    """The schema of a config file's mode."""
+    return MultitaskConfig if config.get('mode') == 'multitask' else TransferConfig
+
+
+def tables():
+    """Every key as Markdown tables."""
+    schemas = {'The transfer job, `--config=configs/transfer.py`': TransferConfig,
+               'Multi-task learning, `--config=configs/multitask.py`': MultitaskConfig}
+    return '\n'.join(f'## {title}\n\n{describe(schema)}' for title, schema in schemas.items())
+
+
+if __name__ == '__main__':
+    print(tables())

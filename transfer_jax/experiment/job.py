@@ -2,7 +2,6 @@
 import dataclasses
 import functools
 import json
-import os
 import pathlib
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -10,9 +9,10 @@ from typing import Any
 import jax
 import numpy as np
 
-from transfer_jax.experiment import config as rules
+from transfer_jax.experiment import checks
+from transfer_jax.experiment.config import MultitaskConfig, TransferConfig
 from transfer_jax.experiment.data.domains import Domain, Domains
-from transfer_jax.experiment.data.load import DATA_RULES, load_domains
+from transfer_jax.experiment.data.load import load_domains
 from transfer_jax.experiment.data.splits import Split, k_shot, load_splits, same_splits, save_splits
 from transfer_jax.experiment.lab.lab import Control, Lab
 from transfer_jax.experiment.models.build import ModelConfig, build
@@ -20,8 +20,10 @@ from transfer_jax.experiment.models.model import Model
 from transfer_jax.experiment.training.evaluate import in_blocks
 from transfer_jax.experiment.training.prepare import Scaling, fit_scaling, normalise
 from transfer_jax.experiment.training.trainer import Settings, Trainer, make_pool
-from transfer_jax.runtime.config import differences, old_names, to_json
+from transfer_jax.runtime.config import to_json
 from transfer_jax.runtime.errors import UserError
+from transfer_jax.runtime.files import write_atomically
+from transfer_jax.runtime.job import require_same_config
 from transfer_jax.runtime.keys import stream_key
 from transfer_jax.runtime.parallel.mesh import check_batch, make_mesh
 from transfer_jax.runtime.store import Store
@@ -30,8 +32,8 @@ from transfer_jax.runtime.store import Store
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Job:
     """A run: its config and folder, its data, the splits {target's name: one a seed}, and numbers of targets and sources."""
-    config: Any
-    workdir: Any
+    config: TransferConfig
+    workdir: pathlib.Path
     domains: Domains
     trainer: Trainer
     targets: tuple[int, ...]
@@ -51,15 +53,15 @@ class Job:
                    trunk_trained=config.model.trainable != 'head' and config.model.kind != 'linear', patience=config.checkpoint.seconds)
 
 
-def prepare(config: Any, workdir: pathlib.Path) -> Job:
+def prepare(config: TransferConfig, workdir: pathlib.Path) -> Job:
     """The Job of a config in its folder. Raises UserError for a fault of the config, of the data, or of the files in the folder."""
-    rules.check_whole(config)
+    checks.check_whole(config)
     mesh = make_mesh(config.mesh.data, 1)
     check_batch(config.train.batch, mesh)
-    require_same_config(config, workdir)
-    domains = load_domains({key: config.data[key] for key in DATA_RULES}, workdir)
-    targets, sources = rules.check_domains(config, domains)
-    rules.check_inputs(config, domains.domains[0].inputs.shape[1:])
+    record_config(config, workdir)
+    domains = load_domains(config.data, workdir)
+    targets, sources = checks.check_domains(config, domains)
+    checks.check_inputs(config.data, config.model, domains.domains[0].inputs.shape[1:])
     splits = make_splits(config, domains, targets, workdir)
     model, domains, trunk = make_model(config, domains)
     settings = Settings(batch=config.train.batch, sampling=config.train.sampling, learning_rate=config.train.learning_rate,
@@ -72,26 +74,15 @@ def prepare(config: Any, workdir: pathlib.Path) -> Job:
                notes=(*model.notes, *trunk))
 
 
-def require_same_config(config, workdir):
-    """Writes config.json; raises UserError where the folder holds a run of another config, or of a version with other key names."""
+def record_config(config: TransferConfig | MultitaskConfig, workdir: pathlib.Path) -> None:
+    """Writes config.json; raises UserError where the folder holds a run of another config, or of one with old names of keys."""
     path = workdir / 'config.json'
     if path.exists() and any((workdir / folder).exists() for folder in ('targets', 'multitask')):
-        stored = json.loads(path.read_text())
-        earlier = old_names(stored, rules.RENAMED)
-        if earlier:
-            raise UserError(f'{workdir} holds a run of an earlier version, whose config has other names for these keys: '
-                            f'{", ".join(earlier)}; use another --workdir')
-        free = lambda line: any(line.split(':')[0] == key or line.startswith(f'{key}.') for key in rules.FREE)
-        changes = [line for line in differences(stored, config) if not free(line)]
-        if changes:
-            raise UserError(f'{workdir} holds a run with another config ({"; ".join(changes[:5])}); '
-                            'use another --workdir, or go back to its values')
-    temporary = path.with_suffix('.tmp')
-    temporary.write_text(json.dumps(to_json(config), indent=1))
-    os.replace(temporary, path)
+        require_same_config(workdir, json.loads(path.read_text()), config)
+    write_atomically(path, json.dumps(to_json(config), indent=1).encode())
 
 
-def make_splits(config: Any, domains: Domains, targets: Sequence[int], workdir: pathlib.Path) -> dict[str, list[Split]]:
+def make_splits(config: TransferConfig, domains: Domains, targets: Sequence[int], workdir: pathlib.Path) -> dict[str, list[Split]]:
     """{name of a target: [Split of each seed]}, saved. Raises UserError where the folder's fits were made with others."""
     path = workdir / 'splits.json'
     splits = load_splits(path) if path.exists() and (workdir / 'targets').exists() else {}
@@ -105,7 +96,7 @@ def make_splits(config: Any, domains: Domains, targets: Sequence[int], workdir: 
     return splits
 
 
-def split_target(name: str, labels: np.ndarray, classes: tuple[str, ...] | None, config: Any, seed: int) -> Split:
+def split_target(name: str, labels: np.ndarray, classes: tuple[str, ...] | None, config: TransferConfig, seed: int) -> Split:
     """The Split (k_shot) of a target; a UserError names the target."""
     try:
         return k_shot(labels, shots=config.data.shots, validation=config.data.validation, test=config.data.test, seed=config.seed + seed,
@@ -114,11 +105,10 @@ def split_target(name: str, labels: np.ndarray, classes: tuple[str, ...] | None,
         raise UserError(f'target {name!r}: {error} (config.data.shots, config.data.validation)') from None
 
 
-def make_model(config: Any, domains: Domains) -> tuple[Model, Domains, tuple[str, ...]]:
+def make_model(config: TransferConfig, domains: Domains) -> tuple[Model, Domains, tuple[str, ...]]:
     """(Model, Domains that it takes, notes). For a head on a frozen trunk the Domains hold the trunk's features, computed once."""
     outputs = len(domains.classes) if domains.classes is not None else 1
-    of_model = {key: config.model[key] for key in config.model}
-    model = build(ModelConfig(**of_model), domains.domains[0].inputs.shape[1:], outputs)
+    model = build(config.model, domains.domains[0].inputs.shape[1:], outputs)
     if config.model.trainable != 'head' or config.model.kind == 'linear' or config.data.augment != 'none':
         return model, domains, ()
     features = trunk_features(model, domains, source_scaling(config, domains, range(len(domains.names))), config.seed)
@@ -135,7 +125,7 @@ def trunk_features(model: Model, domains: Domains, scaling: Scaling, seed: int) 
                    classes=domains.classes, skipped=domains.skipped)
 
 
-def source_scaling(config: Any, domains: Domains, sources: Iterable[int]) -> Scaling:
+def source_scaling(config: TransferConfig, domains: Domains, sources: Iterable[int]) -> Scaling:
     """The Scaling that is fitted to the sources."""
     return fit_scaling([domains.domains[source] for source in sources], rows=config.data.rows, columns=config.data.columns,
                        mean=config.data.mean, std=config.data.std)

@@ -8,52 +8,59 @@ import sys
 from absl import app, flags
 from ml_collections import config_flags
 
-from transfer_jax.runtime import config as rules_of
+from transfer_jax.runtime.config import instance, renamed, rules
+from transfer_jax.runtime.config.check import check_keys, check_value, renamed_for, unknown_key
 from transfer_jax.runtime.errors import UserError
 
 FLAG = 'config'
 PREFIX = f'--{FLAG}.'
 
 
-def define_flags(workdir):
-    """The flags --config and --workdir (with this default), once in a process, however many mains it imports."""
+def define_flags(workdir, modes=()):
+    """The flags --config, --workdir (with this default) and, where there are modes, --mode (the first is the default).
+
+    Each is defined once in a process, however many mains it imports.
+    """
     if FLAG not in flags.FLAGS:
         flags.DEFINE_string('workdir', workdir, 'where the run lives: what it makes, its checkpoints, metrics and report')
         config_flags.DEFINE_config_file(FLAG, None, 'the config file, as in configs/')
+    if modes and 'mode' not in flags.FLAGS:
+        flags.DEFINE_enum('mode', modes[0], modes, 'what to do')
 
 
-def run_app(main, rules, renamed=rules_of.NO_NAMES):
-    """Runs main(config) as a program and exits with its return code; UserError ends it with one line on stderr and code 2.
+def run_app(main, schema, arguments=('workdir',)):
+    """Runs main(config, *values of the flags `arguments`) as a program; UserError ends it with one line on stderr and code 2.
 
-    The program defines its flags beforehand, by define_flags and its own. `--config.a.b=value` overrides any key
-    that has a rule; the value is read as a Python literal where the rule is not one for text, and None is None everywhere.
+    The program defines its flags beforehand, by define_flags. `--config.a.b=value` overrides any key that has a rule;
+    the value is read as a Python literal where the rule is not one for text, and None is None everywhere.
 
     Args:
-      main: function of the checked ConfigDict.
-      rules: what `config.check` takes, or a function of the config file's content that returns it.
-      renamed: {old key: new key}; a config or an override with an old key is refused with the new one in the message.
+      main: function of the checked instance of the schema, and of the flags' values.
+      schema: the dataclass of a config, or a function of the config file's content that returns it.
+      arguments: names of the flags whose values main takes.
     """
     logging.getLogger('jax').setLevel(logging.WARNING)  # it prints long warnings about accelerators that are absent
     try:
-        app.run(main, flags_parser=functools.partial(parse, rules=rules, renamed=renamed))
+        app.run(lambda config: main(config, *(flags.FLAGS[name].value for name in arguments)),
+                flags_parser=functools.partial(parse, schema=schema))
     except UserError as error:
         print(f'error: {error}', file=sys.stderr)
         sys.exit(2)
 
 
-def parse(argv, rules, renamed=rules_of.NO_NAMES):
-    """The config that a command line asks for, checked; the other flags go to absl's FLAGS. Raises UserError."""
+def parse(argv, schema):
+    """The instance of the schema that a command line asks for; the other flags go to absl's FLAGS. Raises UserError."""
     config = _load([word for word in argv if not word.startswith(PREFIX)])
-    rules = rules(config) if callable(rules) else rules
-    flat = rules_of.check_keys(config, rules, renamed)
+    schema = schema if isinstance(schema, type) else schema(config)
+    flat = check_keys(config, rules(schema), renamed(schema))
+    names = renamed_for(config, rules(schema), renamed(schema))
     for word in argv[1:]:
         if word.startswith(PREFIX):
-            _override(config, flat, renamed, *word.removeprefix(PREFIX).partition('='))
-    rules_of.check(config, rules, renamed)
-    return config
+            _override(config, flat, names, *word.removeprefix(PREFIX).partition('='))
+    return instance(schema, config)
 
 
-def given(argv):
+def overrides(argv):
     """{key: text} of the config that a command line overrides."""
     return dict(word.removeprefix(PREFIX).split('=', 1) for word in argv[1:] if word.startswith(PREFIX) and '=' in word)
 
@@ -75,21 +82,21 @@ def _load(argv):
     return flags.FLAGS[FLAG].value
 
 
-def _override(config, rules, renamed, key, equals, text):
+def _override(config, rule_keys, names, key, equals, text):
     """Sets one key of the config from text; raises UserError for an unknown key, no value, or one that the rule refuses.
 
     ConfigDict would cast where it can (True becomes 1.0), hence the check before the value goes in.
     """
     if not equals:
         raise UserError(f'--{FLAG}.{key} has no value: write --{FLAG}.{key}=value')
-    if key not in rules:
-        raise UserError(rules_of.unknown_key(key, text, rules, renamed))
-    value = _read(text, rules[key])
-    rules_of.check_value(key, value, rules[key])
+    if key not in rule_keys:
+        raise UserError(unknown_key(key, text, rule_keys, names))
+    value = _read(text, rule_keys[key])
+    check_value(key, value, rule_keys[key])
     *sections, name = key.split('.')
-    section = functools.reduce(lambda node, part: node.get(part, {}), sections, config)
+    node = functools.reduce(lambda node, part: node.get(part, {}), sections, config)
     with config.unlocked(), config.ignore_type():
-        section[name] = value
+        node[name] = value
 
 
 def _read(text, rule):

@@ -1,1 +1,1 @@
-"""Samples measured against the truth."""
+"""Measures of samples against the truth."""

@@ -15,32 +15,33 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from benchmarks.studies.measures.track import averaged
-from benchmarks.studies.world.world import World, golden_clips
+from benchmarks.studies.measures.track import average
+from benchmarks.studies.world.clips import golden_clips
+from benchmarks.studies.world.world import World
 from tqd_jax.clips import scenes
 from transfer_jax.runtime.keys import stream_key
 from transfer_jax.runtime.tensors import save_weights
 
-VERSION = 1  # of the shipped network: distances by another are not comparable
+VERSION = 1  # of the shipped network: distances of two versions are not comparable
 SHIPPED = pathlib.Path(__file__).parents[1] / 'assets' / 'study_features.npz'
 SIDE, FRAMES = 16, 8
 WIDTHS = (3, 16, 32, 64)  # channels: a convolution over 3 x 3 x 3 between each two
 STRIDES = ((1, 2, 2), (2, 2, 2), (2, 2, 2))
 OUTPUTS = len(scenes.SHAPES) + len(scenes.COLOURS) + 1  # which shapes and colours are there, and the speed
-SEED = 2_000_003  # of the training clips: a world that nothing else is made of
-CLIPS, STEPS, BATCH, RATE = 2048, 800, 64, 4e-3
+SEED = 2_000_003  # of the training clips, which no other part of a study uses
+CLIPS, STEPS, BATCH, LEARNING_RATE = 2048, 800, 64, 4e-3
 
 
 def features(frames):
     """float32 [N, 64] of frames [N, F, H, W, 3] in 0..255: the shipped network's last hidden layer, averaged over place and time.
 
-    Frames larger than 16 x 16 are averaged to that, of more than eight every (F / 8)-th counts. H = W is a multiple of 16, F of 8; raises
-    ValueError otherwise.
+    Frames larger than 16 x 16 are averaged to that size; of more than eight frames every (F / 8)-th counts. H = W is a multiple of
+    16, F of 8; raises ValueError otherwise.
     """
     if frames.shape[2] != frames.shape[3] or frames.shape[2] % SIDE or frames.shape[1] % FRAMES:
         raise ValueError(f'clips have 8, 16, ... frames of 16, 32, ... pixels a side, not {frames.shape[1:]}')
-    small = averaged(frames[:, ::frames.shape[1] // FRAMES], SIDE)
-    weights = _shipped()
+    small = average(frames[:, ::frames.shape[1] // FRAMES], SIDE)
+    weights = _load_shipped()
     return np.concatenate([np.asarray(_hidden(weights, small[i:i + 256])) for i in range(0, len(small), 256)])
 
 
@@ -86,14 +87,14 @@ def _init(seed):
 
 
 @functools.cache
-def _shipped():
+def _load_shipped():
     with np.load(SHIPPED) as file:
         return {name: jnp.asarray(file[name], jnp.float32) for name in file.files if name not in ('version', 'head', 'head_bias')}
 
 
 def labels(clips):
     """float32 [N, 12] of world.Clips: 1 for each shape and colour that is there, and the speed in diagonals a second, from 0.6, by 0.16."""
-    there = [(kinds[..., None] == np.arange(count)).any(1) for kinds, count in ((clips.shape, 5), (clips.colour, 6))]
+    there = [(column[..., None] == np.arange(count)).any(1) for column, count in ((clips.shape, 5), (clips.colour, 6))]
     return np.concatenate([*there, (clips.speed[:, None] - 0.6) / 0.16], 1).astype(np.float32)
 
 
@@ -104,7 +105,7 @@ def predict(weights, frames):
 
 def train(frames, target, seed=0, steps=STEPS):
     """Weights fitted to frames [N, 8, 16, 16, 3] and labels [N, 12]: cross-entropies and squared error; Adam, cosine rate, flips."""
-    optimizer, weights = optax.adam(optax.cosine_decay_schedule(RATE, steps)), _init(seed)
+    optimizer, weights = optax.adam(optax.cosine_decay_schedule(LEARNING_RATE, steps)), _init(seed)
 
     def loss(weights, x, y):
         out = predict(weights, x)
@@ -129,7 +130,7 @@ def train(frames, target, seed=0, steps=STEPS):
 
 
 def main(argv):
-    """Trains the network on golden clips and writes it in half precision; prints what it tells apart on other golden clips."""
+    """Trains the network on golden clips and writes it in half precision; prints its accuracy on other golden clips."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument('--output', required=True)
     output = parser.parse_args(argv).output

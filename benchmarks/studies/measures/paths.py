@@ -1,13 +1,13 @@
-"""How a tracked object moves: the nearest path of a ball that rolls straight on and bounces off the borders."""
+"""The motion of a tracked object: the nearest path of a ball that rolls straight on and bounces off the borders."""
 import functools
 
 import jax
 import jax.numpy as jnp
 
 FASTEST = 1.8  # frame widths a second along an axis
-SPEEDS, PHASES = 61, 40  # of the grid that the nearest path is first looked for on
+SPEEDS, PHASES = 61, 40  # of the grid on which the search for the nearest path begins
 FINER = 9  # points a side of the finer grids around the best
-ROUNDS = 3
+ROUNDS = 3  # of finer grids
 
 
 @functools.partial(jax.jit, static_argnames='fps')
@@ -16,7 +16,7 @@ def fit_paths(positions, weight, radius, fps):
 
     Along each axis a path is the triangular wave low + span - |(phase + v t) mod 2 span - span| between radius [N] and 1 - radius, as
     tqd_jax.clips.scenes.positions has it. Minimised is the mean distance, by weight [N, F] >= 0, over phase and 0 <= v <= 1.8 frame widths
-    a second: a mean of distances, not of squares, so that frames in which the object is hidden do not steer.
+    a second: a mean of distances, not of squares, so that frames in which the object is hidden have little say.
     """
     times = jnp.arange(positions.shape[1], dtype=jnp.float32) / fps
     weight = weight / jnp.maximum(weight.sum(-1, keepdims=True), 1e-6)

@@ -1,13 +1,13 @@
-"""What the known sprites look like wherever they are: coverage as the world renders it, windows of frames, matching."""
+"""Templates of the sprites at any place: coverage as the world renders it, windows of frames, outlines to match."""
 import functools
 
 import numpy as np
 
-from benchmarks.studies.world.world import FINEST
+from benchmarks.studies.world.render import FINEST
 from tqd_jax.clips import scenes
 
 COLOURS = np.array(list(scenes.COLOURS.values()), np.float32)  # [6, 3]
-RADIUS, RADII = 0.195, (0.16, 0.23)  # a sprite's usual radius, and the least and the most that are believed; in frame widths
+RADIUS, RADII = 0.195, (0.16, 0.23)  # a sprite's usual radius, and the range that a fit may take; in frame widths
 SIDE = 16  # frames are searched at this size
 PATCH = 9  # of the search, in its pixels
 LIT = 0.85  # mean brightness of a striped sprite, of its colour
@@ -41,7 +41,7 @@ def beside(dx, dy, x, y, reach):
     return inside & (np.hypot(dx[..., None, :], dy[..., None]) < reach)
 
 
-def drawn(function, x, y, size):
+def supersample(function, x, y, size):
     """function(fine x [..., P, P], fine y) at every pixel of x [..., P], y [..., P], averaged as the world averages small frames."""
     factor = max(1, FINEST // size)
     finer = ((np.arange(factor, dtype=np.float32) + 0.5) / factor - 0.5) / size
@@ -60,7 +60,7 @@ def outlines(radii=(RADIUS,), steps=2):
     grid = (np.arange(PATCH, dtype=np.float32) - PATCH // 2) / SIDE
     along = (np.arange(steps) + 0.5) / steps - 0.5
     places = np.stack(np.meshgrid(along, along), -1).reshape(-1, 2).astype(np.float32)
-    cover = np.stack([[drawn(lambda x, y, s=s, r=r, p=p: coverage(s, r, x - p[0] / SIDE, y - p[1] / SIDE, FINEST), grid, grid, SIDE)
+    cover = np.stack([[supersample(lambda x, y, s=s, r=r, p=p: coverage(s, r, x - p[0] / SIDE, y - p[1] / SIDE, FINEST), grid, grid, SIDE)
                        for r in radii for p in places] for s in scenes.SHAPES])
     flat = ((cover - (cover * disc()).sum((-2, -1), keepdims=True) / disc().sum()) * disc()).reshape(*cover.shape[:2], -1)
     return (flat / np.linalg.norm(flat, axis=-1, keepdims=True)).astype(np.float32), places

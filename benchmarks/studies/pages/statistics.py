@@ -1,4 +1,4 @@
-"""What a few seeds can tell: means with exact bootstrap intervals, paired differences, and whether a claim holds."""
+"""Statistics of few seeds: means with exact bootstrap intervals, paired differences, and verdicts on claims."""
 import dataclasses
 import itertools
 import math
@@ -7,7 +7,7 @@ import numpy as np
 from scipy import stats
 
 LEVEL = 0.95
-MOST = 7  # seeds up to which all resamples are listed: 7 ** 7 are 823543 in 1716 kinds
+MAX_EXACT = 7  # seeds up to which all resamples are listed: 7 ** 7 are 823543, of 1716 multisets
 DRAWS = 20000
 
 
@@ -24,11 +24,11 @@ class Estimate:
 def resampled_means(values):
     """(means [M], probability [M], summing to 1) of the values [S] drawn S times with replacement.
 
-    Exact up to MOST values: every multiset of them with its multinomial probability. Above, DRAWS resamples of a fixed seed.
+    Exact up to MAX_EXACT values: every multiset of them with its multinomial probability. Above, DRAWS resamples of a fixed seed.
     """
     values = np.asarray(values, np.float64)
     size = len(values)
-    if size > MOST:
+    if size > MAX_EXACT:
         index = np.random.default_rng(0).integers(0, size, (DRAWS, size))
         return values[index].mean(1), np.full(DRAWS, 1 / DRAWS)
     index = np.array(list(itertools.combinations_with_replacement(range(size), size)))
@@ -52,7 +52,7 @@ def estimate(values):
     return Estimate(mean=mean, low=float(low), high=float(high), t_low=mean - half, t_high=mean + half)
 
 
-def paired(values, reference):
+def paired_difference(values, reference):
     """The Estimate of mean(values - reference), both [S] and of the same seeds in the same order. Raises ValueError on other lengths."""
     if len(values) != len(reference):
         raise ValueError(f'paired values are of the same seeds, got {len(values)} and {len(reference)}')

@@ -1,4 +1,4 @@
-"""What the JSON of study 1 holds, as arrays: measures at the ends of runs, in the order of seeds, and where t fell."""
+"""The JSON of study 1 as arrays: measures at the ends of runs, in the order of seeds, and histograms of t."""
 import numpy as np
 
 MEASURES = {  # {key: (title, +1 where more is better, digits)}
@@ -20,6 +20,6 @@ def at(point, key):
     return np.nan if value is None else float(value)
 
 
-def drawn(results, regime, arm):
-    """How often t fell into each bin, all seeds together."""
-    return np.sum([run['drawn'] for run in results['runs'] if (run['regime'], run['arm']) == (regime, arm)], 0)
+def t_histogram(results, regime, arm):
+    """How many t lie in each bin, all seeds together."""
+    return np.sum([run['t_histogram'] for run in results['runs'] if (run['regime'], run['arm']) == (regime, arm)], 0)

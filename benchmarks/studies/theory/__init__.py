@@ -1,1 +1,1 @@
-"""The theory of transfer held against refitted models: worlds that are known exactly, and a study that counts how often it is right."""
+"""The theory of transfer against refitted models: exact worlds, and a study that counts how often the theory is right."""

@@ -1,19 +1,19 @@
-"""The experiments: how near realised KL comes to d/2 F, one source's threshold, and which way of using sources is best."""
+"""The cases: how near realised KL comes to d/2 F, one source's threshold, and which way to use sources is best."""
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from benchmarks.studies.theory.estimates import Draws
 from benchmarks.studies.theory.refits import errors, expected_linear
-from benchmarks.studies.theory.worlds import dimension, make_world, repeated, statistics
+from benchmarks.studies.theory.worlds import dimension, in_blocks, make_world, statistics
 from transfer_jax.objective import predicted_error, single_source_quantity
 from transfer_jax.quantities import transfer_quantities
 from transfer_jax.runtime.keys import stream_key
 from transfer_jax.solver.solution import check
 from transfer_jax.weights import source_weights
 
-WAYS = ('none', 'all', 'OTQMS', 'UOWQ', 'half', 'double')  # of using the sources; the last two are UOWQ's weights times that
-MORE = 4  # N_k / N0
+WAYS = ('none', 'all', 'OTQMS', 'UOWQ', 'half', 'double')  # to use the sources; the last two are multiples of UOWQ's weights
+SIZE_RATIO = 4  # N_k / N0
 DISTANCES = (0.1, 4.0)  # N0 G_kk of the nearest and of the farthest source; of a single one 1/2
 GRID = (0, 0.1, 0.2, 0.5, 1, 1.5, 2, 3, 5, 7.5, 10, 15, 20)  # quantities of the threshold's source, in N0
 AROUND = (0.5, 0.8, 1, 1.25, 2)  # and in n*
@@ -24,30 +24,30 @@ def generator(seed, *names):
     return np.random.default_rng(np.asarray(jax.random.key_data(stream_key(seed, '/'.join(map(str, names))))))
 
 
-def draws_at(rng, world, sizes, weights, runs):
+def draw_refits(rng, world, sizes, weights, runs):
     """Draws of so many runs at weights [W, 1 + K] of all domains, the target's first, with sizes [1 + K]."""
     sizes, weights = np.asarray(sizes, float), np.asarray(weights, float)
     samples = statistics(rng, world, sizes, runs)
     kl, linear = errors(world, samples, *(np.broadcast_to(x, (runs, *x.shape)) for x in (sizes, weights)))
-    if world.design is None:  # KL is its own linearisation: nothing would be left to measure
+    if world.design is None:  # KL is its own linearisation: the difference would measure nothing
         return Draws(np.asarray(kl))
     return Draws(np.asarray(kl), np.asarray(linear), np.asarray(expected_linear(world, sizes, weights)))
 
 
 def ways(world, target_size, sizes, runs, rng):
-    """(d/2 F [WAYS], Draws) of every way of using sources with N = sizes [K], and (weights, quantities) [K] that the solvers gave.
+    """(d/2 F [WAYS], Draws) of every way of using sources with N = sizes [K], and (weights, quantities) [K] of the solvers.
 
-    OTQMS takes whole samples: a source comes in two blocks, the n_k that it wants and the rest.
+    OTQMS takes whole samples: a source comes in two blocks, the n_k that OTQMS uses and the rest.
     """
-    numbers, d = (float(target_size), np.asarray(sizes, float), world.gram), world.thetas[0].size
-    n = np.asarray(check(transfer_quantities(*numbers, integer=True)).quantities)
-    w = np.asarray(check(source_weights(*numbers)).weights)
+    problem, d = (float(target_size), np.asarray(sizes, float), world.gram), world.thetas[0].size
+    n = np.asarray(check(transfer_quantities(*problem, integer=True)).quantities)
+    w = np.asarray(check(source_weights(*problem)).weights)
     by_weight = np.stack([0 * w, np.ones_like(w), w, w / 2, 2 * w])
-    predicted = np.insert(np.asarray(predicted_error(*numbers, by_weight)), 2, predicted_error(*numbers, quantities=n))
+    predicted = np.insert(np.asarray(predicted_error(*problem, by_weight)), 2, predicted_error(*problem, quantities=n))
     weights = np.insert(np.concatenate([by_weight, by_weight], 1), 2, np.concatenate([n > 0, 0 * n]), 0)
     weights = np.concatenate([np.ones((len(WAYS), 1)), weights], 1)
-    blocks = repeated(world, [*range(len(n)), *range(len(n))])
-    return d / 2 * predicted, draws_at(rng, blocks, [target_size, *n, *(numbers[1] - n)], weights, runs), (w.tolist(), n.tolist())
+    blocks = in_blocks(world, [*range(len(n)), *range(len(n))])
+    return d / 2 * predicted, draw_refits(rng, blocks, [target_size, *n, *(problem[1] - n)], weights, runs), (w.tolist(), n.tolist())
 
 
 def distances(sources):
@@ -60,7 +60,7 @@ def growth(seed, model, d, sources, ratio, runs):
     d, rng = dimension(model, d), generator(seed, 'growth', model, d, sources, ratio)
     size = ratio * d
     world = make_world(stream_key(seed, f'growth {model}', d, sources), model, d, size, np.diag(distances(sources) ** 0.5))
-    predicted, draws, (weights, quantities) = ways(world, size, [MORE * size] * sources, runs, rng)
+    predicted, draws, (weights, quantities) = ways(world, size, [SIZE_RATIO * size] * sources, runs, rng)
     columns = {name: {'predicted': float(predicted[i]), 'kl': draws.mean(i), 'plain': Draws(draws.kl).mean(i), 'failed': draws.failed(i),
                       'above UOWQ': draws.difference(i, WAYS.index('UOWQ'))} for i, name in enumerate(WAYS)}
     return {'model': model, 'd': d, 'sources': sources, 'ratio': ratio, 'runs': runs, 'weights': weights, 'quantities': quantities,
@@ -76,8 +76,8 @@ def threshold(seed, model, distance, ratio, runs, d=20):
     candidates = [*(size * x for x in GRID), *(closed * x for x in AROUND)]
     quantities = np.sort(np.round(np.minimum(candidates, GRID[-1] * size)))  # as many for every distance: one program
     weights = np.concatenate([np.ones((len(quantities), 1)), np.tri(len(quantities), len(quantities) - 1, -1)], 1)
-    blocks = repeated(world, [0] * (len(quantities) - 1))
-    draws = draws_at(generator(seed, 'threshold', model, distance), blocks, [size, *np.diff(quantities)], weights, runs)
+    blocks = in_blocks(world, [0] * (len(quantities) - 1))
+    draws = draw_refits(generator(seed, 'threshold', model, distance), blocks, [size, *np.diff(quantities)], weights, runs)
     predicted = d / 2 * np.asarray(predicted_error(float(size), quantities[:, None], world.gram))
     best = int(np.argmin(abs(quantities - closed)))
     return {'model': model, 'd': d, 'ratio': ratio, 'distance': distance, 'runs': runs, 'closed': closed / size, 'solved': solved / size,

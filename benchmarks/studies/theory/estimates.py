@@ -1,4 +1,4 @@
-"""Means of refitted KL with their standard errors, freed of the noise that the linearised fits share."""
+"""Means of refitted KL and their standard errors, without the noise that the linearised fits share."""
 import math
 from typing import NamedTuple
 
@@ -7,7 +7,7 @@ import numpy as np
 
 class Draws(NamedTuple):
     """kl [R, W] of R draws at W ways of using the sources, NaN where no fit exists; linear [R, W] of the linearised fits on the same draws,
-    whose exact means are expected [W]; linear and expected None where KL is to be averaged as it is."""
+    whose exact means are expected [W]; linear and expected are None where KL is averaged as it is."""
     kl: np.ndarray
     linear: np.ndarray | None = None
     expected: np.ndarray | None = None
@@ -25,10 +25,10 @@ class Draws(NamedTuple):
         return int(np.isnan(self.kl[:, column]).sum())
 
     def _mean(self, pick):
-        """Draws without a fit are left out; what is left is no fair sample of the linearised ones, which then do not help."""
+        """Draws without a fit are left out; the others are no fair sample of the linearised ones, which then do not help."""
         values = pick(self.kl)
-        there = np.isfinite(values)
-        if self.linear is not None and there.all():
+        finite = np.isfinite(values)
+        if self.linear is not None and finite.all():
             values = values - pick(self.linear) + pick(self.expected)
-        values = values[there]
+        values = values[finite]
         return (float(values.mean()), float(values.std(ddof=1) / len(values) ** 0.5)) if len(values) > 1 else (math.nan, math.nan)

@@ -1,4 +1,4 @@
-"""Weighted maximum likelihood, refitted on many draws, and its linearisation, whose expected KL is known exactly.
+"""Weighted maximum likelihood, refitted on many draws, and its linearisation, whose expected KL is exact.
 
 The linearised fit theta_0 + J^-1 g / W (g the weighted score at theta_0, W the weighted sample size) moves with the real one, so the mean
 of KL - Q, plus the exact mean of Q, is the expected KL without most of the Monte-Carlo noise (a control variate).
@@ -10,14 +10,14 @@ import jax.numpy as jnp
 
 from benchmarks.studies.theory.worlds import divergence, information, probabilities
 
-ROUNDS, STILL = 30, 1e-9  # of Newton's method: at most so many, ending below this move
+MAX_ROUNDS, TOLERANCE = 30, 1e-9  # of Newton's method; the largest move of the last round
 
 
 def fit(start, counts, design, factor):
-    """The theta that maximises the likelihood of weighted counts [M, C], by Newton's method; NaN where that does not end.
+    """The theta that maximises the likelihood of weighted counts [M, C], by Newton's method; NaN where the method does not converge.
 
-    Its steps are solved for by conjugate gradients, preconditioned with the Fisher information of a sample somewhere near, given by its
-    Cholesky factor [d, d]: with hundreds of parameters some 20 times as fast as building every information matrix.
+    Conjugate gradients solve for its steps, preconditioned with the Fisher information of a sample at some theta nearby, whose
+    Cholesky factor [d, d] is `factor`: with hundreds of parameters some 20 times as fast as building every information matrix.
     """
     total = jnp.sum(counts, 1)
     nearly = lambda x: jax.scipy.linalg.cho_solve((factor, True), x.reshape(-1)).reshape(x.shape) / jnp.sum(total)
@@ -33,17 +33,17 @@ def fit(start, counts, design, factor):
         move, _ = jax.scipy.sparse.linalg.cg(curvature, gradient, M=nearly, tol=1e-4, maxiter=4 * theta.size)
         return theta + move, jnp.max(jnp.abs(move)), number + 1
 
-    going = lambda state: (state[1] > STILL) & (state[2] < ROUNDS)
+    going = lambda state: (state[1] > TOLERANCE) & (state[2] < MAX_ROUNDS)
     theta, move, _ = jax.lax.while_loop(going, step, (start, jnp.asarray(math.inf, start.dtype), 0))
-    return jnp.where(move <= STILL, theta, math.nan)
+    return jnp.where(move <= TOLERANCE, theta, math.nan)
 
 
 def weighted_fit(world, factor, samples, sizes, weights):
     """The theta [p, C - 1] of one draw, samples [1 + K, ...] as worlds.statistics makes them, at weights [1 + K] of the domains."""
-    used = jnp.tensordot(weights, samples, 1)
+    total = jnp.tensordot(weights, samples, 1)
     if world.design is None:
-        return world.thetas[0] + used / jnp.sum(weights * sizes)
-    return fit(world.thetas[0], used, world.design, factor)
+        return world.thetas[0] + total / jnp.sum(weights * sizes)
+    return fit(world.thetas[0], total, world.design, factor)
 
 
 @jax.jit
@@ -51,7 +51,7 @@ def fits(world, samples, sizes, weights):
     """The thetas [R, W, p, C - 1] of every draw, sizes [R, 1 + K], at every row of weights [R, W, 1 + K]; NaN where there is none."""
     factor = jnp.linalg.cholesky(_metric(world))
     one = lambda draw: jax.lax.map(lambda w: weighted_fit(world, factor, *draw[:2], w), draw[2])
-    return jax.lax.map(one, (samples, sizes, weights))  # mapped, not batched: one problem stays in the cache, and goes to BLAS
+    return jax.lax.map(one, (samples, sizes, weights))  # mapped, not batched: one problem stays in the cache and runs in BLAS
 
 
 @jax.jit

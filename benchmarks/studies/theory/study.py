@@ -1,10 +1,8 @@
-"""Study 4: every claim of the theory of transfer against refitted models; its cases are kept one by one, its page is made of what is kept.
+"""Study 4: every claim of the theory of transfer against refitted models, case by case; the page shows all saved cases.
 
     python -m benchmarks.studies --config=configs/study_theory.py --workdir=runs/theory
 """
 import functools
-import json
-import os
 import pathlib
 import time
 
@@ -12,31 +10,27 @@ import jax
 
 from benchmarks.studies.theory.cases import growth, orders, predicted_orders, threshold
 from benchmarks.studies.theory.debiased import SCENARIOS, debiasing
-from benchmarks.studies.theory.page import page
-from benchmarks.studies.theory.pictures import pictures
+from benchmarks.studies.theory.results import write
 from benchmarks.studies.theory.worlds import MODELS
-from transfer_jax.runtime.config import check, choice, differences, integer, sequence, text, to_json
+from transfer_jax.runtime.config import differences, to_json
 from transfer_jax.runtime.errors import UserError
-from transfer_jax.runtime.parallel.mesh import machine_line
+from transfer_jax.runtime.job import machine_line, print_stop
 from transfer_jax.runtime.progress import Progress, StopRequest
 from transfer_jax.runtime.store import Store
 
-RULES = {'study': choice('theory'), 'seed': integer(at_least=0), 'results': text(), 'images': text(),
-         'theory.models': sequence(choice(*MODELS)), 'theory.dimensions': sequence(integer(at_least=2)),
-         'theory.sources': sequence(integer(at_least=1)), 'theory.ratios': sequence(integer(at_least=2)),
-         'theory.runs': integer(at_least=20), 'theory.instances': integer(at_least=1)}
-VERSION = 1  # raise it when a case's figures change: what a folder keeps is of one version
-USUAL = 3  # sources where d changes
+VERSION = 1  # raise it when a case's figures change: a folder holds cases of one version
+SOURCES = 3  # where d changes
 THRESHOLDS = (0.25, 0.4, 0.5, 0.55, 0.6, 0.75, 1.0, 2.0, 4.0)  # N0 G of one source
 PREDICTED = 2000  # random problems of each K, solved only
 
 
-def main(config, workdir, asked=None):
-    """Runs what is missing and writes theory.md, theory.json and pictures. asked: {key: value} of the config that were given, for the page.
+def main(config, workdir, flags=None):
+    """Runs what is missing and writes theory.md, theory.json and pictures.
+
+    flags: {key: value} of the config that the command line named, for the page.
 
     Raises UserError where workdir holds cases of another seed or version: all else is in a case's name, so more cases may be added.
     """
-    check(config, RULES)
     store, settings = Store(pathlib.Path(workdir) / 'theory'), to_json(config)
     settings, settings_record = {'seed': settings['seed']} | settings['theory'], {'seed': settings['seed'], 'version': VERSION}
     if changed := differences(store.record('settings') or settings_record, settings_record):
@@ -44,13 +38,15 @@ def main(config, workdir, asked=None):
     store.save('settings', None, settings_record)
     todo = jobs(config)
     if not run_missing(store, todo):
-        print('stopped and saved; the same command goes on from there')
+        print_stop()
         return
-    write(config, settings, asked or {}, {name: store.record(name) for name in todo})
+    records = {name: store.record(name) for name in todo}
+    path = write(pathlib.Path(config.results), pathlib.Path(config.images), settings, flags or {}, records)
+    print(f'page: {path}')
 
 
 def run_missing(store, todo):
-    """Runs and keeps every job without a record; False where the user stopped it."""
+    """Runs every job without a record and saves its record; False where the user stopped it."""
     missing = [name for name in todo if store.record(name) is None]
     progress = Progress(len(todo), start=len(todo) - len(missing), label='theory', unit='case')
     with jax.enable_x64(True), StopRequest() as stop, progress:
@@ -73,10 +69,10 @@ def jobs(config):
     def add(kind, function, *args):
         functions['/'.join(map(str, (kind, *args))).replace(' ', '_')] = functools.partial(function, seed, *args)
     low, high = ratios[(len(ratios) - 1) // 3], ratios[-1]
-    for sources in sorted({*theory.sources, USUAL}):
+    for sources in sorted({*theory.sources, SOURCES}):
         add('predicted', predicted_orders, sources, PREDICTED)
     for model in theory.models:
-        cases = [(d, USUAL, ratio) for d in theory.dimensions for ratio in ratios]
+        cases = [(d, SOURCES, ratio) for d in theory.dimensions for ratio in ratios]
         cases += [(20, sources, ratio) for sources in theory.sources for ratio in (low, high)]
         for d, sources, ratio in dict.fromkeys(cases):
             add('growth', growth, model, d, sources, ratio, runs(d))
@@ -88,18 +84,3 @@ def jobs(config):
             for scenario in SCENARIOS:
                 add('debiasing', debiasing, model, d, scenario, max(20, theory.runs // part))
     return functions
-
-
-def write(config, settings, asked, records):
-    """The page, the JSON beside it, and the pictures."""
-    results, images = pathlib.Path(config.results), pathlib.Path(config.images)
-    for folder in (results, images):
-        folder.mkdir(parents=True, exist_ok=True)
-    links = {}
-    for name, figure in pictures(records).items():
-        figure.savefig(images / f'theory_{name}.png', dpi=110, metadata={'Software': None})
-        links[name] = os.path.relpath(images / f'theory_{name}.png', results)
-    lines = ',\n'.join(f'{json.dumps(name)}: {json.dumps(record)}' for name, record in records.items())
-    (results / 'theory.json').write_text(f'{{"settings": {json.dumps(settings)}, "cases": {{\n{lines}\n}}}}\n')
-    (results / 'theory.md').write_text('\n'.join(page(settings, records, links, asked)) + '\n')
-    print(f'page: {results / "theory.md"}')

@@ -1,4 +1,4 @@
-"""Worlds that are known exactly: a target and its sources as Gaussian means, logistic or softmax regressions.
+"""Exact worlds: a target and its sources as Gaussian means, logistic or softmax regressions.
 
 A regression draws its inputs from the rows of a finite design, each alike, so Fisher information and KL divergence are exact sums.
 """
@@ -20,7 +20,7 @@ class World(NamedTuple):
 
 
 def dimension(model, d):
-    """The least number of parameters from d on that the model can have: every free logit has as many."""
+    """The smallest number of parameters from d on that the model can have: every free logit has equally many."""
     return d + d % (MODELS[model] - 1) if MODELS[model] else d
 
 
@@ -49,7 +49,7 @@ def make_world(key, model, d, target_size, mixing):
     return World(design, thetas, jnp.einsum('ki,ij,lj->kl', deltas, metric, deltas) / d)
 
 
-def repeated(world, owners):
+def in_blocks(world, owners):
     """The world with source owners[b] as its block b, [B] numbers from 0 on: samples of one source may come in several blocks."""
     owners = np.asarray(owners)
     return World(world.design, world.thetas[np.concatenate([[0], owners + 1])], world.gram[np.ix_(owners, owners)])
@@ -70,7 +70,7 @@ def information(theta, design, counts):
 
 
 def divergence(world, theta):
-    """KL from the target's law to that of theta: |theta - theta_0|^2 / 2 of Gaussian means, else the design's average."""
+    """KL from the target's distribution to that of theta: |theta - theta_0|^2 / 2 of Gaussian means, else the design's average."""
     if world.design is None:
         return jnp.sum((theta - world.thetas[0]) ** 2) / 2
     p, q = (jnp.log(probabilities(x, world.design)) for x in (world.thetas[0], theta))
@@ -90,5 +90,5 @@ def statistics(rng, world, sizes, runs):
     p = np.stack([np.asarray(probabilities(theta, world.design)) for theta in thetas]) / len(world.design)
     flat = p.reshape(len(p), -1)
     flat = flat / flat.sum(1, keepdims=True)
-    drawn = np.stack([rng.multinomial(int(n), q, runs) for n, q in zip(sizes, flat, strict=True)], 1)
-    return drawn.reshape(*shape, *p.shape[1:]).astype(float)
+    counts = np.stack([rng.multinomial(int(n), q, runs) for n, q in zip(sizes, flat, strict=True)], 1)
+    return counts.reshape(*shape, *p.shape[1:]).astype(float)

@@ -1,1 +1,1 @@
-"""Arms and seeds as one compiled program."""
+"""Training of all arms and seeds as one compiled program."""

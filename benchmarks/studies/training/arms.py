@@ -1,4 +1,4 @@
-"""What an arm of the study is: which clips it may see, when in noise time each teaches it, and how often it is drawn."""
+"""The arms of a study: which clips each may draw, how often, and at which noise each clip teaches."""
 import dataclasses
 
 import jax
@@ -34,9 +34,10 @@ class Arm:
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Plan:
-    """An arm as arrays. law: leaves [N, ...], each clip's law of t. keep: float32 [N], how often it is drawn, relative to the others."""
+    """An arm as arrays. law: leaves [N, ...], each clip's law of t. acceptance: float32 [N], how often each clip is
+    drawn, relative to the others."""
     law: Law
-    keep: np.ndarray
+    acceptance: np.ndarray
 
 
 _TQD = dict(law=TQD, dropout=True)
@@ -52,16 +53,16 @@ ARMS = {arm.name: arm for arm in (
 
 
 def plan(arm, clips):
-    """The Plan of an Arm for clips with mq, vq (float [N] in [0, 1]) and golden, motion_only, look_only (bool [N]).
+    """The Plan of an Arm for clips with mq, vq (float [N] in [0, 1]) and golden, motion_only, visual_only (bool [N]).
 
     Raises ValueError where no clip is a member, or none is ever drawn.
     """
-    member = {'all': np.ones(len(clips.mq), bool), 'imbalanced': clips.motion_only | clips.look_only, 'golden': clips.golden}[arm.members]
+    member = {'all': np.ones(len(clips.mq), bool), 'imbalanced': clips.motion_only | clips.visual_only, 'golden': clips.golden}[arm.members]
     mq, vq = (clips.vq, clips.mq) if arm.reversed else (clips.mq, clips.vq)
-    keep = np.where(member, acceptance_probability(mq, vq) if arm.dropout else 1.0, 0.0)
-    if not keep.any():
+    acceptance = np.where(member, acceptance_probability(mq, vq) if arm.dropout else 1.0, 0.0)
+    if not acceptance.any():
         raise ValueError(f'no clip can be drawn in the arm {arm.name!r}')
-    return Plan(law=law_from_quality(mq, vq, arm.law), keep=keep.astype(np.float32))
+    return Plan(law=law_from_quality(mq, vq, arm.law), acceptance=acceptance.astype(np.float32))
 
 
 def stack(plans):
@@ -69,7 +70,7 @@ def stack(plans):
     return jax.tree.map(lambda *leaves: np.stack(leaves), *plans)
 
 
-def levels(keep):
-    """The cumulative share of draws, float32 [..., N] ending in 1, of keep [..., N]: a clip is where a level u ~ U(0, 1) falls."""
-    total = np.cumsum(np.asarray(keep, np.float64), axis=-1)
+def cumulative_shares(acceptance):
+    """The cumulative shares of draws, float32 [..., N] ending in 1, of acceptance [..., N]: u ~ U(0, 1) falls on the clip to draw."""
+    total = np.cumsum(np.asarray(acceptance, np.float64), axis=-1)
     return (total / total[..., -1:]).astype(np.float32)

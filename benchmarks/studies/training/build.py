@@ -1,4 +1,4 @@
-"""A study before its first step: the world's clips, the model, and the compiled trainer, from one size of a config."""
+"""A study before its first step: the world's clips, the model and the compiled trainer, from one size of a config."""
 import dataclasses
 import functools
 import math
@@ -8,45 +8,38 @@ import zlib
 import jax
 import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
-from ml_collections import ConfigDict
 
-from benchmarks.studies.training.arms import levels, stack
+from benchmarks.studies.config import Size
+from benchmarks.studies.training.arms import cumulative_shares, stack
 from benchmarks.studies.training.precondition import patch_statistics, precondition_patches
 from benchmarks.studies.training.runs import Material, Runs, Sampling, Trainer, trainer
+from benchmarks.studies.world.clips import golden_clips
 from benchmarks.studies.world.library import library
-from benchmarks.studies.world.world import HELD_OUT, TEXT_LEN, VOCAB, Clips, World, golden_clips
+from benchmarks.studies.world.world import HELD_OUT, TEXT_LEN, VOCAB, Clips, World
+from tqd_jax.config import Train
 from tqd_jax.diffusion.objective import Objective
 from tqd_jax.diffusion.path import Path
-from tqd_jax.diffusion.sampler import SOLVERS
 from tqd_jax.latents.pixels import PixelCodec
 from tqd_jax.models.wan import model as wan
-from tqd_jax.models.wan.config import CHOICES
 from tqd_jax.text.words import HashedWords
 from tqd_jax.training.optimizer import make_optimizer
-from transfer_jax.runtime.config import choice, integer, number, optional, sequence
+from transfer_jax.runtime.config import to_json
 from transfer_jax.runtime.errors import UserError
 from transfer_jax.runtime.store import Store
 
-_ONE = integer(at_least=1)
-SIZE_RULES = {
-    'size': integer(at_least=16), 'frames': integer(at_least=2), 'fps': _ONE, 'clips': integer(at_least=8), 'layers': _ONE, 'heads': _ONE,
-    'head_dim': integer(at_least=6), 'ffn_dim': _ONE, 'patch': sequence(_ONE, length=3), 'dtype': choice(*CHOICES['dtype']), 'batch': _ONE,
-    'every': _ONE, 'pretrain': _ONE, 'finetune': _ONE, 'scratch': _ONE, 'learning_rate': number(above=0), 'warmup': _ONE,
-    'ema': number(at_least=0, below=1), 'held_out': _ONE, 'samples': integer(at_least=2), 'sample_batch': _ONE, 'sample_steps': _ONE,
-    'solver': choice(*SOLVERS), 'guidance': number(at_least=0), 'lanes': optional(_ONE)}
 MULTIPLES = {'size': 16, 'frames': 8}
-SEEN, PIXELS = 512, 2**23  # at most so many clips and pixels tell what patches are like: float64 copies of more fill a machine's memory
+MAX_CLIPS, MAX_PIXELS = 512, 2**23  # for the statistics of patches: float64 copies of more fill a machine's memory
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Study:
     """What all jobs of a study share.
 
-    size: the checked section of config.sizes. world, clips: the library. held_out: golden Clips of another seed, for validation and
-    captions. objective, config: the model as the step takes it, and its WanConfig. trainer: compiled. devices: [D]. store: where finished
-    jobs are.
+    size: the Size of the study's config. world, clips: the library. held_out: golden Clips of another seed, for validation and
+    captions. objective, config: the model as the step takes it, and its WanConfig. trainer: compiled. devices: [D]. store: of finished
+    jobs.
     """
-    size: ConfigDict
+    size: Size
     world: World
     clips: Clips
     held_out: Clips
@@ -69,7 +62,7 @@ class Study:
     def material(self, plans):
         """The Material of a list of Plans."""
         stacked, (frames, tokens) = stack(plans), self.frames
-        law, cumulative = self.shard((stacked.law, levels(stacked.keep)), shared=True)
+        law, cumulative = self.shard((stacked.law, cumulative_shares(stacked.acceptance)), shared=True)
         return Material(frames=frames, tokens=tokens, law=law, levels=cumulative)
 
     def runs(self, plan, seed):
@@ -78,9 +71,9 @@ class Study:
         return self.shard(Runs(plan=np.array(plan, np.int32), seed=numbers))
 
     def groups(self, rows):
-        """The rows, cut into groups that are trained at once: as many as there are lanes on all devices, one on a CPU's."""
-        lanes = 1 if jax.default_backend() == 'cpu' else self.size.lanes or max(1, math.ceil(len(rows) / len(self.devices)))
-        step = lanes * len(self.devices)
+        """The rows, cut into groups that are trained at once: as many as all devices hold replicas, one on a CPU's."""
+        replicas = 1 if jax.default_backend() == 'cpu' else self.size.replicas or max(1, math.ceil(len(rows) / len(self.devices)))
+        step = replicas * len(self.devices)
         return [rows[start:start + step] for start in range(0, len(rows), step)]
 
     @property
@@ -91,14 +84,15 @@ class Study:
 
 def check_size(name, size):
     """Raises UserError where the numbers of a size do not fit each other."""
+    values = to_json(size)
     for key in ('pretrain', 'finetune', 'scratch'):
-        if size[key] % size.every:
-            raise UserError(f'config.sizes.{name}.{key} = {size[key]} is not a multiple of every = {size.every}')
+        if values[key] % size.every:
+            raise UserError(f'config.sizes.{name}.{key} = {values[key]} is not a multiple of every = {size.every}')
     if size.samples % size.sample_batch:
         raise UserError(f'config.sizes.{name}.samples = {size.samples} is not a multiple of sample_batch = {size.sample_batch}')
-    for key, least in MULTIPLES.items():
-        if size[key] % least:
-            raise UserError(f'config.sizes.{name}.{key} = {size[key]} is not a multiple of {least}, as what measures samples wants it')
+    for key, factor in MULTIPLES.items():
+        if values[key] % factor:
+            raise UserError(f'config.sizes.{name}.{key} = {values[key]} is not a multiple of {factor}, as the measures of samples need')
     try:
         world_of(size)
         model_of(size).grid(size.frames, size.size, size.size)
@@ -124,8 +118,8 @@ def build(size, workdir, devices=None):
     clips = library(world, workdir / 'clips')
     held_out = golden_clips(dataclasses.replace(world, seed=HELD_OUT), max(size.held_out, size.samples))
     config, path = model_of(size), Path()
-    seen = max(1, min(SEEN, PIXELS // math.prod(clips.frames.shape[1:4])))
-    pixels = clips.frames[::max(1, len(clips) // seen)] / np.float32(127.5) - 1  # what PixelCodec makes of them
+    count = max(1, min(MAX_CLIPS, MAX_PIXELS // math.prod(clips.frames.shape[1:4])))
+    pixels = clips.frames[::max(1, len(clips) // count)] / np.float32(127.5) - 1  # as PixelCodec encodes them
     model = precondition_patches(wan.apply(config), path, config.patch, *patch_statistics(pixels, config.patch))
     objective = Objective(model=model, codec=PixelCodec(), text=HashedWords(length=TEXT_LEN, vocab=VOCAB), path=path, seed=0)
     devices = np.array(jax.devices()) if devices is None else np.array(devices)
@@ -135,8 +129,8 @@ def build(size, workdir, devices=None):
 
 def trainer_of(size, config, objective, devices):
     """The Trainer of a size."""
-    settings = ConfigDict(dict(optimizer='adamw', learning_rate=size.learning_rate, schedule='constant', warmup=size.warmup, steps=1,
-                               b1=0.9, b2=0.99, weight_decay=0.0, clip_norm=1.0))
+    settings = Train(optimizer='adamw', learning_rate=size.learning_rate, schedule='constant', warmup=size.warmup, steps=1,
+                     b1=0.9, b2=0.99, weight_decay=0.0, clip_norm=1.0)
     sampling = Sampling(batch=size.sample_batch, steps=size.sample_steps, solver=size.solver, guidance=size.guidance)
     return trainer(objective, functools.partial(wan.init_params, config), make_optimizer(settings)[0], sampling,
                    (size.frames, size.size, size.size, 3), batch=size.batch, every=size.every, ema=size.ema, devices=devices)

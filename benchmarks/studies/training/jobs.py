@@ -1,4 +1,4 @@
-"""Runs trained and measured in groups, kept one by one: a study that was stopped or killed goes on with what is missing."""
+"""Runs in groups, each run saved by itself: a study that was stopped or killed goes on with the runs that are missing."""
 import concurrent.futures
 import dataclasses
 import json
@@ -10,34 +10,14 @@ import zlib
 import jax
 import numpy as np
 
+from benchmarks.studies.training.rows import Stopped
+from benchmarks.studies.training.weights import load_weights, save_weights
 from tqd_jax.training.state import LAYOUT, require_layout
 from transfer_jax.runtime.errors import UserError
 from transfer_jax.runtime.parallel.cores import cores
 
 SAVE_EVERY = 60.0  # seconds between two checkpoints of a group
-KEPT = 8  # samples of a run that are kept
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Row:
-    """One run: its regime ('pretrain', 'finetune' or 'scratch'), its arm, the arm's place in the Material, its seed.
-
-    follow: samples are measured at every `every` steps, not only at the end.
-    """
-    regime: str
-    arm: str
-    plan: int
-    seed: int
-    follow: bool = False
-
-    @property
-    def name(self):
-        """Of its record in the store."""
-        return f'{self.regime}/{self.arm.replace(" ", "_")}/seed{self.seed}'
-
-
-class Stopped(Exception):
-    """The user asked to stop; what was done is saved."""
+SAVED_SAMPLES = 8  # of every run
 
 
 def run_all(study, rows, material, evaluate, stop, progress):
@@ -47,27 +27,27 @@ def run_all(study, rows, material, evaluate, stop, progress):
     UserError where a loss is not finite.
     """
     missing = [row for row in rows if study.store.record(row.name) is None]
-    begun = _under_way(study, rows, missing)
+    begun = _unfinished(study, rows, missing)
     fresh = [row for row in missing if not any(row in group for group in begun)]
     for group in [*begun, *study.groups(fresh)]:
         _train(study, group, material, evaluate, stop, progress)
 
 
-def _under_way(study, rows, missing):
-    """Groups that have a checkpoint, of rows of which one at least is missing: they go on as they are, whatever else is asked for now."""
-    known, found = {row.name: row for row in rows}, []
+def _unfinished(study, rows, missing):
+    """Groups that have a checkpoint, of rows of which one is missing: they go on as they are, whatever other rows there are."""
+    by_name, groups = {row.name: row for row in rows}, []
     for path in sorted(study.store.directory.glob('group*.unfinished')):
         checkpoints = study.store.checkpoints(path.stem)
         latest = checkpoints.latest()
-        extras = {'rows': (), 'lanes': 0} if latest is None else checkpoints.extras(latest)
-        group = [known[name] for name in extras['rows'] if name in known]
-        fits = len(group) == len(extras['rows']) and len(_padded(study, group)) == extras['lanes']
-        if fits and set(missing) & set(group) and not any(set(other) & set(group) for other in found):
-            found.append(group)
-    return found
+        extras = {'rows': (), 'replicas': 0} if latest is None else checkpoints.extras(latest)
+        group = [by_name[name] for name in extras['rows'] if name in by_name]
+        fits = len(group) == len(extras['rows']) and len(_pad(study, group)) == extras['replicas']
+        if fits and set(missing) & set(group) and not any(set(other) & set(group) for other in groups):
+            groups.append(group)
+    return groups
 
 
-def _padded(study, group):
+def _pad(study, group):
     return group + group[:1] * (-len(group) % len(study.devices))
 
 
@@ -75,23 +55,13 @@ def _name(group):
     return f'group{zlib.crc32(json.dumps([row.name for row in group]).encode()):08x}'
 
 
-def kept_step(size, share):
-    """The step of pre-training nearest to a share of it of which weights are kept: a multiple of size.every, at least one of them."""
-    return size.every * max(1, round(share * size.pretrain / size.every))
-
-
-def pretrained(study, seed, step):
-    """The averaged weights of a seed's pre-training after `step` updates, a multiple of `every`, once 'pretrain' rows have been run."""
-    return study.store.load(_moment(seed, step), study.abstract_params)
-
-
 def _train(study, group, material, evaluate, stop, progress):
     """One group from its start or checkpoint to its end: a record for each of its rows."""
-    size, steps = study.size, study.size[group[0].regime]
-    padded = _padded(study, group)
+    size, steps = study.size, getattr(study.size, group[0].regime)
+    padded = _pad(study, group)
     runs = study.runs([row.plan for row in padded], [f'{row.regime} {row.seed}' for row in padded])
     checkpoints, todo = study.store.checkpoints(_name(group)), sum(study.store.record(row.name) is None for row in group)
-    carry, step, curve = _begin(study, padded, runs, checkpoints)
+    carry, step, curve = _start(study, padded, runs, checkpoints)
     if step:
         progress.skip(step * todo)
     saved = began = time.monotonic()
@@ -103,20 +73,20 @@ def _train(study, group, material, evaluate, stop, progress):
         began = time.monotonic()
         progress.update(size.every * todo, at=f'{group[0].name}{" ..." if len(group) > 1 else ""}', loss=f'{np.mean(loss):.4f}')
         if step < steps and (stop.requested or time.monotonic() - saved > SAVE_EVERY):
-            checkpoints.save(step, carry, {'layout': LAYOUT, 'curve': curve, 'rows': [row.name for row in group], 'lanes': len(padded)})
+            checkpoints.save(step, carry, {'layout': LAYOUT, 'curve': curve, 'rows': [row.name for row in group], 'replicas': len(padded)})
             saved = began = time.monotonic()
         if step < steps and stop.requested:
             raise Stopped
-    _keep(study, group, curve, frames, np.asarray(carry.drawn))
+    _save_records(study, group, curve, frames, np.asarray(carry.drawn))
     shutil.rmtree(checkpoints.directory, ignore_errors=True)
     if stop.requested:
         raise Stopped
 
 
-def _begin(study, padded, runs, checkpoints):
+def _start(study, padded, runs, checkpoints):
     """(carry, step, curve) of a group: from its checkpoint, from pre-trained weights, or from fresh ones."""
     step = checkpoints.latest()
-    if step is not None and checkpoints.extras(step)['lanes'] != len(padded):  # it was made on another number of devices
+    if step is not None and checkpoints.extras(step)['replicas'] != len(padded):  # of another number of devices
         shutil.rmtree(checkpoints.directory)
         step = None
     if step is None:
@@ -131,7 +101,7 @@ def _begin(study, padded, runs, checkpoints):
 def _first(study, padded, runs):
     if padded[0].regime != 'finetune':
         return study.trainer.init(runs.seed)
-    own = {seed: pretrained(study, seed, study.size.pretrain) for seed in {row.seed for row in padded}}
+    own = {seed: load_weights(study, seed, study.size.pretrain) for seed in {row.seed for row in padded}}
     return study.shard(jax.tree.map(lambda *leaves: np.stack(leaves), *(own[row.seed] for row in padded)))
 
 
@@ -145,32 +115,28 @@ def _point(study, group, step, carry, loss, runs, evaluate, last):
     point, frames = {'step': step, 'train': loss.tolist(), 'loss': golden_loss(study, average).tolist()}, None
     if group[0].regime == 'pretrain':
         for number, row in enumerate(group):
-            study.store.save(_moment(row.seed, step), jax.tree.map(lambda x, i=number: x[i], jax.device_get(average)), {'step': step})
+            save_weights(study, row.seed, step, jax.tree.map(lambda x, i=number: x[i], jax.device_get(average)))
     if last or group[0].follow:
         frames = np.asarray(study.trainer.draw(study.held_out.tokens[:study.size.samples], average, runs.seed))[:len(group)]
         with concurrent.futures.ThreadPoolExecutor(cores()) as pool:
-            point['measures'] = [finite(found) for found in pool.map(evaluate, frames)]
+            point['measures'] = [finite(measures) for measures in pool.map(evaluate, frames)]
     return point, frames
 
 
 def golden_loss(study, params):
-    """Loss [R, NOISE_BINS] of R runs' weights on held-out golden clips, by noise."""
+    """Loss [R, NOISE_BINS] of R runs' weights on held-out golden clips, by noise bin."""
     held_out, count = study.held_out, study.size.held_out
-    level = ((np.arange(count) + 0.5) / count).astype(np.float32)
-    return np.asarray(study.trainer.validate(held_out.frames[:count], held_out.tokens[:count], level, params))
+    places = ((np.arange(count) + 0.5) / count).astype(np.float32)
+    return np.asarray(study.trainer.validate(held_out.frames[:count], held_out.tokens[:count], places, params))
 
 
-def _keep(study, group, curve, frames, drawn):
+def _save_records(study, group, curve, frames, drawn):
     """A record for every row, with a few of its samples."""
     for number, row in enumerate(group):
         own = [{key: value[number] if isinstance(value, list) else value for key, value in point.items()} for point in curve]
         seconds = sum(point['seconds'] for point in own)
-        record = dataclasses.asdict(row) | {'curve': own, 'drawn': drawn[number].tolist(), 'seconds': seconds}
-        study.store.save(row.name, {'samples': frames[number, :KEPT]}, record)
-
-
-def _moment(seed, step):
-    return f'weights/seed{seed}/step{step}'
+        record = dataclasses.asdict(row) | {'curve': own, 't_histogram': drawn[number].tolist(), 'seconds': seconds}
+        study.store.save(row.name, {'samples': frames[number, :SAVED_SAMPLES]}, record)
 
 
 def finite(measures):

@@ -1,4 +1,4 @@
-"""What is known of a clip's patches before any training: the best linear guess of every patch, around which a network works."""
+"""Preconditioning by patches: the best linear guess of every patch, which the network corrects."""
 import jax.numpy as jnp
 import numpy as np
 
@@ -8,7 +8,7 @@ from tqd_jax.models.wan.model import patchify, unpatchify
 def patch_statistics(latents, patch):
     """(mean [P], basis [P, P], std [P]) of the patches of latents float [N, F, H, W, C]: principal axes as columns, the largest first.
 
-    P = pf ph pw C. Standard deviations are kept above 1e-3 of the largest.
+    P = pf ph pw C. Standard deviations are at least 1e-3 of the largest.
     """
     patches = np.asarray(patchify(np.asarray(latents, np.float32), patch), np.float64).reshape(-1, np.prod(patch) * latents.shape[-1])
     variance, basis = np.linalg.eigh(np.cov(patches, rowvar=False))

@@ -1,4 +1,4 @@
-"""Many trainings at once: runs (an arm and a seed each) as one compiled program, over the lanes of a device and over devices.
+"""Many trainings at once: runs (an arm and a seed each) as one compiled program, over the replicas of a device and over devices.
 
 A run's draws depend on its seed, the step and the place in the batch alone: runs of one seed share initial weights, noise, levels of t and
 levels of the clip drawn, whatever their arm, so that differences between arms are paired.
@@ -84,7 +84,7 @@ def trainer(objective, init_params, optimizer, sampling, shape, *, batch, every,
 def over_runs(function, shared, devices):
     """function of one run -> of R runs: the first `shared` arguments are every run's, the others have a leading axis [R].
 
-    Runs are spread over the devices; the lanes of a device are vmapped, a single one is not (a batch axis of 1 costs a CPU time).
+    Runs are spread over the devices; the replicas of a device are vmapped, a single one is not (a batch axis of 1 costs a CPU time).
     """
     def local(*arguments):
         common, own = arguments[:shared], arguments[shared:]

@@ -1,1 +1,1 @@
-"""Clips in memory whose truth is known."""
+"""The benchmark world: clips in memory with a known truth."""

@@ -5,7 +5,8 @@ import pytest
 from worlds import SIZES
 
 from benchmarks.studies.measures import features
-from benchmarks.studies.world.world import World, golden_clips
+from benchmarks.studies.world.clips import golden_clips
+from benchmarks.studies.world.world import World
 
 
 def test_frechet_of_commuting_gaussians_is_the_closed_form():

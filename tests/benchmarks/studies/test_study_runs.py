@@ -1,4 +1,4 @@
-"""Many runs as one program: each is the plain loop of train_step, whatever lanes and devices it shares; arms of a seed share draws."""
+"""Many runs as one program: each is the plain loop of train_step, whatever replicas and devices it shares; arms of a seed share draws."""
 import dataclasses
 import functools
 
@@ -9,7 +9,7 @@ import optax
 import pytest
 from scipy import stats
 
-from benchmarks.studies.training.arms import Plan, levels, stack
+from benchmarks.studies.training.arms import Plan, cumulative_shares, stack
 from benchmarks.studies.training.runs import DRAWN_BINS, NOISE_BINS, Material, Runs, Sampling, drawn_batch, trainer
 from tqd_jax.data.batch import uniform_batch
 from tqd_jax.diffusion.objective import Objective, init_frozen
@@ -25,8 +25,8 @@ N, BATCH, EVERY, SHAPE = 12, 8, 3, (2, 4, 4, 3)
 RNG = np.random.default_rng(0)
 FRAMES, TOKENS = RNG.integers(0, 256, (N, *SHAPE), dtype=np.uint8), RNG.integers(0, 9, (N, 3), dtype=np.int32)
 HALF = (np.arange(N) < 6).astype(np.float32)
-PLANS = [Plan(law=make_law(N), keep=np.ones(N, np.float32)), Plan(law=make_law(N, alpha=4.0, beta=2.0), keep=HALF),
-         Plan(law=make_law(N), keep=np.ones(N, np.float32))]
+PLANS = [Plan(law=make_law(N), acceptance=np.ones(N, np.float32)), Plan(law=make_law(N, alpha=4.0, beta=2.0), acceptance=HALF),
+         Plan(law=make_law(N), acceptance=np.ones(N, np.float32))]
 OPTIMIZER = optax.adamw(1e-2)
 
 
@@ -52,7 +52,7 @@ def make(devices, objective=OBJECTIVE):
 
 def material(plans=PLANS):
     whole = stack(plans)
-    return jax.tree.map(jnp.asarray, Material(frames=FRAMES, tokens=TOKENS, law=whole.law, levels=levels(whole.keep)))
+    return jax.tree.map(jnp.asarray, Material(frames=FRAMES, tokens=TOKENS, law=whole.law, levels=cumulative_shares(whole.acceptance)))
 
 
 def runs(plan, seed):
@@ -74,7 +74,7 @@ def close(one, other):
 
 @pytest.fixture(scope='module')
 def four():
-    """Plans 0, 1, 2, 0 at seeds 3, 3, 3, 4: two lanes on each of two devices."""
+    """Plans 0, 1, 2, 0 at seeds 3, 3, 3, 4: two replicas on each of two devices."""
     return trained(2, [0, 1, 2, 0], [3, 3, 3, 4])
 
 
@@ -95,7 +95,7 @@ def test_a_run_is_the_plain_loop_of_train_step(four):
     assert (carry.state.step == 2 * EVERY).all()
 
 
-def test_lanes_and_devices_do_not_change_a_run(four):
+def test_replicas_and_devices_do_not_change_a_run(four):
     alone, _ = trained(1, [1], [3])
     spread, _ = trained(4, [0, 1, 2, 0], [3, 3, 3, 4])
     close(jax.tree.map(lambda x: x[1:2], four[0].state), alone.state)
@@ -111,14 +111,14 @@ def test_arms_of_a_seed_share_draws_and_seeds_do_not(four):
     np.testing.assert_array_equal(carry.drawn.sum(1), 2 * EVERY * BATCH)
 
 
-def test_clips_are_drawn_as_often_as_they_are_kept_and_t_as_their_law_says():
-    keep = np.array([0, 1, 2, 0, 3, 4, 0, 0, 1, 1, 4, 0], np.float32)
-    everything = material([Plan(law=make_law(N, alpha=4.0, beta=2.0), keep=keep)] * 3)
+def test_clips_are_drawn_in_proportion_to_acceptance_and_t_from_their_law():
+    acceptance = np.array([0, 1, 2, 0, 3, 4, 0, 0, 1, 1, 4, 0], np.float32)
+    everything = material([Plan(law=make_law(N, alpha=4.0, beta=2.0), acceptance=acceptance)] * 3)
     draw = jax.jit(jax.vmap(lambda step: drawn_batch(everything, Runs(plan=jnp.int32(1), seed=jnp.uint32(5)), step, 400).clip))
     counts = np.bincount(np.asarray(draw(jnp.arange(50))).ravel(), minlength=N)
-    expected = 20000 * keep / keep.sum()
-    assert (counts[keep == 0] == 0).all()
-    assert stats.chisquare(counts[keep > 0], expected[keep > 0]).pvalue > 1e-3
+    expected = 20000 * acceptance / acceptance.sum()
+    assert (counts[acceptance == 0] == 0).all()
+    assert stats.chisquare(counts[acceptance > 0], expected[acceptance > 0]).pvalue > 1e-3
     made, own = make(1), runs([1], [5])
     carry = made.start(made.init(own.seed))
     for _ in range(40):
@@ -128,7 +128,7 @@ def test_clips_are_drawn_as_often_as_they_are_kept_and_t_as_their_law_says():
 
 
 def test_validation_in_closed_form():
-    """A model that says 0 has the loss |eps - x0|^2: 1 + the mean square of x0, whatever the noise; every bucket has noise of its own."""
+    """A model with output 0 has the loss |eps - x0|^2: 1 + the mean square of x0, whatever the noise; each bin has its own noise."""
     made = make(1, dataclasses.replace(OBJECTIVE, model=lambda params, frozen, x, t, tokens: 0 * x * params['time']))
     params, level = made.init(jnp.zeros(1, jnp.uint32)), np.linspace(0.05, 0.95, N).astype(np.float32)
     loss = np.asarray(made.validate(FRAMES, TOKENS, level, params))[0]

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from benchmarks.studies.pages.statistics import Estimate, estimate, paired, resampled_means, verdict
+from benchmarks.studies.pages.statistics import Estimate, estimate, paired_difference, resampled_means, verdict
 
 VALUES = np.array([0.3, 1.1, -0.4, 0.8, 2.0])
 
@@ -40,11 +40,11 @@ def test_how_often_the_intervals_of_five_seeds_cover():
 def test_pairing_removes_what_seeds_share():
     rng = np.random.default_rng(2)
     seed, noise = 10 * rng.standard_normal(5), 0.1 * rng.standard_normal(5)
-    difference = paired(seed + 1 + noise, seed)
+    difference = paired_difference(seed + 1 + noise, seed)
     assert difference.mean == pytest.approx(1 + noise.mean()) and difference.high - difference.low < 0.3
     assert verdict(difference) == 'holds' and verdict(difference, sign=-1) == 'is refuted'
     with pytest.raises(ValueError, match='same seeds, got 5 and 4'):
-        paired(seed, seed[:4])
+        paired_difference(seed, seed[:4])
 
 
 def test_a_verdict_asks_both_intervals():

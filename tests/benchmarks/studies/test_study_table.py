@@ -9,30 +9,18 @@ from unittest import mock
 import jax
 import numpy as np
 import pytest
-from matplotlib.figure import Figure
+from study_small import ARMS, SEEDS, config
 
-from benchmarks.studies import __main__ as program
 from benchmarks.studies.claims import tqd as table
-from benchmarks.studies.pages import page
 from benchmarks.studies.pages import tqd as table_page
-from benchmarks.studies.pages.statistics import Estimate
 from benchmarks.studies.pages.tqd_values import MEASURES
-from benchmarks.studies.training.build import build
-from benchmarks.studies.training.jobs import Row, Stopped, _first, golden_loss, pretrained
-from configs import study_table
-from transfer_jax.runtime.config import check as check_config
+from benchmarks.studies.training.arms import plan
+from benchmarks.studies.training.build import build, trainer_of
+from benchmarks.studies.training.jobs import _first, golden_loss
+from benchmarks.studies.training.rows import Row, Stopped
+from benchmarks.studies.training.weights import load_weights
 from transfer_jax.runtime.errors import UserError
 from transfer_jax.runtime.store import Store
-
-ARMS, SEEDS = ['A uniform', 'C uniform', 'B tqd'], [0, 1, 2]
-
-
-def config(**changes):
-    made = study_table.get_config()
-    with made.unlocked(), made.ignore_type():
-        made.update({'size': 'smoke', 'seeds': tuple(SEEDS), 'arms': tuple(ARMS)} | changes)
-    check_config(made, table.RULES)
-    return made
 
 
 def cheap(frames, clips=None):
@@ -43,14 +31,14 @@ def cheap(frames, clips=None):
 
 @pytest.fixture(scope='module')
 def study(tmp_path_factory):
-    return build(config().sizes.smoke, tmp_path_factory.mktemp('study'), devices=jax.devices()[:2])
+    return build(config().sizes['smoke'], tmp_path_factory.mktemp('study'), devices=jax.devices()[:2])
 
 
 @pytest.fixture(scope='module')
 def finished(study, tmp_path_factory):
     """(folder, results) of a whole run of the program's main."""
     folder = tmp_path_factory.mktemp('results')
-    with mock.patch.object(table, 'build', lambda *_, **__: study), mock.patch.object(table, 'evaluator', lambda study: cheap):
+    with mock.patch.object(table, 'build', lambda *_, **__: study), mock.patch.object(table, 'make_evaluator', lambda study: cheap):
         table.main(config(results=str(folder)), folder / 'work')
     return folder, json.loads((folder / 'tqd_smoke.json').read_text())
 
@@ -67,10 +55,10 @@ def test_every_arm_seed_and_regime_is_in_the_json(finished):
     runs = {(run['regime'], run['arm'], run['seed']): run for run in results['runs']}
     expected = {(regime, arm, seed) for regime in ('finetune', 'scratch') for arm in ARMS for seed in SEEDS}
     assert set(runs) == expected | {('pretrain', 'A uniform', seed) for seed in SEEDS}
-    size = study_table.get_config().sizes.smoke
+    size = config().sizes['smoke']
     for (regime, arm, _), run in runs.items():
-        assert [point['step'] for point in run['curve']] == list(range(size.every, size[regime] + 1, size.every))
-        assert sum(run['drawn']) == size[regime] * size.batch
+        assert [point['step'] for point in run['curve']] == list(range(size.every, getattr(size, regime) + 1, size.every))
+        assert sum(run['t_histogram']) == getattr(size, regime) * size.batch
         assert all(len(point['loss']) == 10 and np.isfinite(point['loss']).all() for point in run['curve'])
         measured = ['measures' in point for point in run['curve']]
         assert measured[-1] and all(measured) == (arm == 'C uniform' or regime == 'pretrain' or len(measured) == 1)
@@ -93,7 +81,7 @@ def test_the_page_says_what_the_json_says(finished):
 def test_the_first_row_of_convergence_is_a_network_that_adds_nothing(study, finished):
     folder, results = finished
     nothing = jax.tree.map(lambda leaf: np.zeros((2, *leaf.shape), leaf.dtype), study.abstract_params)
-    np.testing.assert_allclose(results['start'], golden_loss(study, nothing)[0], rtol=1e-6)
+    np.testing.assert_allclose(results['start'], golden_loss(study, study.shard(nothing))[0], rtol=1e-6)
     assert f'| the linear guess | 0 |{9 * " — |"} {np.mean(results["start"]):.5f} |' in (folder / 'tqd.md').read_text()
 
 
@@ -102,14 +90,14 @@ def test_the_command_on_the_page_asks_for_what_was_run(finished):
     command = table_page.command(results)
     assert f'`{command}`' in (folder / 'tqd.md').read_text()
     words = [word.removeprefix('--config.') for word in shlex.split(command)[4:]]
-    asked = {key: ast.literal_eval(value) if '(' in value else value for key, value in (word.split('=', 1) for word in words)}
-    assert asked == {'size': 'smoke', 'seeds': tuple(SEEDS), 'arms': tuple(ARMS), 'regimes': ('finetune', 'scratch')}
+    values = {key: ast.literal_eval(value) if '(' in value else value for key, value in (word.split('=', 1) for word in words)}
+    assert values == {'size': 'smoke', 'seeds': tuple(SEEDS), 'arms': tuple(ARMS), 'regimes': ('finetune', 'scratch')}
     assert '--config.arms' not in table_page.command(results | {'arms': dict.fromkeys(table.ARMS)})
 
 
 def test_fine_tuning_starts_from_the_seeds_pretrained_weights(study, finished):
-    early, late = (pretrained(study, 1, step) for step in (4, 8))
-    other = pretrained(study, 2, 8)
+    early, late = (load_weights(study, 1, step) for step in (4, 8))
+    other = load_weights(study, 2, 8)
     assert jax.tree.structure(late) == jax.tree.structure(study.abstract_params)
     assert np.abs(late['patch_out']['kernel'] - early['patch_out']['kernel']).max() > 0
     assert np.abs(late['patch_in']['kernel'] - other['patch_in']['kernel']).max() > 0.01
@@ -120,7 +108,7 @@ def test_fine_tuning_starts_from_the_seeds_pretrained_weights(study, finished):
 
 
 def test_a_stopped_study_goes_on_to_the_same_numbers(study, finished, tmp_path):
-    """Asked to stop after every third segment, with a checkpoint in between, and once killed where a group is being kept."""
+    """It stops after every third segment, with a checkpoint in between, and once it is killed while the records of a group are saved."""
     again, stops = dataclasses.replace(study, store=Store(tmp_path)), 0
     while True:
         stop, calls = SimpleNamespace(requested=False), []
@@ -140,29 +128,36 @@ def test_a_stopped_study_goes_on_to_the_same_numbers(study, finished, tmp_path):
     assert not list(tmp_path.glob('group*'))
     strip = lambda runs: [{key: [{k: v for k, v in point.items() if k != 'seconds'} for point in value] if key == 'curve' else value
                            for key, value in run.items() if key != 'seconds'} for run in runs]
-    found = table.collect(again, ARMS, ['finetune', 'scratch'], SEEDS)['runs']
-    for one, other in zip(strip(found), strip(finished[1]['runs']), strict=True):
+    runs = table.collect(again, ARMS, ['finetune', 'scratch'], SEEDS)['runs']
+    for one, other in zip(strip(runs), strip(finished[1]['runs']), strict=True):
         assert flat(one) == pytest.approx(flat(other), rel=1e-5)
 
 
+def train_from_scratch(study, arms, seeds, stop):
+    """table.train of some of the arms, with the plans of all: their number is a shape, and its program is compiled already."""
+    material = study.material([plan(table.ARMS[arm], study.clips) for arm in [*ARMS, table.PRETRAIN_ARM]])
+    calls = [[row for row in call if row.arm in arms] for call in table.plan_rows(ARMS, ('scratch',), seeds)]
+    table.run_calls(study, [call for call in calls if call], material, cheap, stop)
+
+
 def test_killed_between_two_records_of_a_group_it_goes_on_from_their_checkpoint(study, finished, tmp_path, monkeypatch):
-    again, save, kept = dataclasses.replace(study, store=Store(tmp_path)), Store.save, []
-    run = lambda study, *arms: table.train(study, [*arms], ('scratch',), SEEDS[:2], cheap, SimpleNamespace(requested=False))
+    again, save, names = dataclasses.replace(study, store=Store(tmp_path)), Store.save, []
+    run = lambda study, *arms: train_from_scratch(study, arms, SEEDS[:2], SimpleNamespace(requested=False))
 
     def killed(store, name, *rest):
-        if name.startswith('scratch/A_uniform') and len(kept) == 1:
+        if name.startswith('scratch/A_uniform') and len(names) == 1:
             raise KeyboardInterrupt
-        kept.append(name)
+        names.append(name)
         save(store, name, *rest)
     monkeypatch.setattr('benchmarks.studies.training.jobs.SAVE_EVERY', -1.0)
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
         patch.setattr(Store, 'save', killed)
         run(again, 'A uniform')
-    assert again.store.record(kept[0]) and len(list(tmp_path.glob('group*'))) == 1
+    assert again.store.record(names[0]) and len(list(tmp_path.glob('group*'))) == 1
     steps, advance = [], study.trainer.advance
-    watched = lambda material, carry, runs: (steps.append(int(carry.state.step[0])), advance(material, carry, runs))[1]
-    again = dataclasses.replace(again, trainer=dataclasses.replace(study.trainer, advance=watched))
-    run(again, 'A reversed', 'A uniform')  # another arm is asked for too
+    recorded = lambda material, carry, runs: (steps.append(int(carry.state.step[0])), advance(material, carry, runs))[1]
+    again = dataclasses.replace(again, trainer=dataclasses.replace(study.trainer, advance=recorded))
+    run(again, 'B tqd', 'A uniform')  # with another arm
     assert steps == [4, 0, 4], 'the last segment of the group, and the other arm'
     assert not list(tmp_path.glob('group*'))
     end = lambda store, name: flat({key: value for key, value in store.record(name)['curve'][-1].items() if key != 'seconds'})
@@ -172,13 +167,14 @@ def test_killed_between_two_records_of_a_group_it_goes_on_from_their_checkpoint(
 
 
 def test_a_checkpoint_of_another_number_of_devices_is_made_anew(study, finished, tmp_path, monkeypatch):
-    again, asked = dataclasses.replace(study, store=Store(tmp_path)), SimpleNamespace(requested=True)
+    """One run begins on one device and goes on on two, where its group has a second run to fill them."""
+    again, stop, devices = dataclasses.replace(study, store=Store(tmp_path)), SimpleNamespace(requested=True), study.devices[:1]
+    one = dataclasses.replace(again, devices=devices, trainer=trainer_of(study.size, study.config, study.objective, devices))
     with pytest.raises(Stopped):
-        table.train(again, ['A uniform'], ('scratch',), SEEDS[:1], cheap, asked)  # one run, on two devices
+        train_from_scratch(one, ['A uniform'], SEEDS[:1], stop)
     left = next(tmp_path.glob('group*.unfinished'))
-    one = dataclasses.replace(build(study.size, tmp_path / 'one', devices=jax.devices()[:1]), store=again.store, clips=study.clips)
-    asked.requested = False
-    table.train(one, ['A uniform'], ('scratch',), SEEDS[:1], cheap, asked)
+    stop.requested = False
+    train_from_scratch(again, ['A uniform'], SEEDS[:1], stop)
     assert not left.exists()
     end = lambda store: flat({'loss': store.record('scratch/A_uniform/seed0')['curve'][-1]['loss']})
     assert end(again.store) == pytest.approx(end(study.store), rel=1e-3)
@@ -198,122 +194,9 @@ def test_another_arm_trains_only_itself(study, finished, tmp_path):
     assert [len(call) for call in calls] == [2, 1]  # one a device
 
 
-def test_a_loss_that_is_not_finite_is_told(study, tmp_path):
+def test_a_loss_that_is_not_finite_is_an_error(study, tmp_path):
     broken = dataclasses.replace(study, store=Store(tmp_path), trainer=dataclasses.replace(
         study.trainer, advance=lambda material, carry, runs: (carry, np.array([0.1, np.nan]))))
     words = r'scratch/A_uniform/seed1 is not finite at step 4; lower config\.sizes\.NAME\.learning_rate = 0\.003 of this size'
     with pytest.raises(UserError, match=words):
         table.train(broken, ['A uniform'], ('scratch',), SEEDS, cheap, SimpleNamespace(requested=False))
-
-
-def test_rows_come_followed_first_and_seed_by_seed():
-    calls = table.plan_rows(ARMS, ('finetune', 'scratch'), (5, 6))
-    assert [(call[0].regime, call[0].follow, len(call)) for call in calls] == [
-        ('pretrain', True, 2), ('finetune', True, 2), ('finetune', False, 4), ('scratch', True, 2), ('scratch', False, 4)]
-    assert [(row.arm, row.seed, row.plan) for row in calls[2]] == [(arm, seed, ARMS.index(arm)) for seed in (5, 6)
-                                                                   for arm in ('A uniform', 'B tqd')]
-    assert [call[0].regime for call in table.plan_rows(['A tqd'], ('scratch',), (0,))] == ['scratch']
-    assert Row(regime='scratch', arm='A kappa 4', plan=0, seed=3).name == 'scratch/A_kappa_4/seed3'
-
-
-@pytest.mark.parametrize(('changes', 'message'), [
-    ({'size': 'huge'}, r"config.size = 'huge'; allowed: one of small, smoke, tiny, tiny_5000, tiny_long"),
-    ({'seeds': (1, 1)}, r'config.seeds = \(1, 1\) names one twice'),
-    ({'arms': ('A tqd', 'A tqd')}, r"config.arms = \('A tqd', 'A tqd'\) names one twice"),
-    ({'sizes.smoke.scratch': 9}, r'config.sizes.smoke.scratch = 9 is not a multiple of every = 4'),
-    ({'sizes.smoke.samples': 6}, r'config.sizes.smoke.samples = 6 is not a multiple of sample_batch = 4'),
-    ({'sizes.smoke.patch': (3, 4, 4)}, r'config.sizes.smoke: a video of 8 frames, 16 x 16 cannot be cut'),
-    ({'sizes.smoke.size': 24}, r'config.sizes.smoke.size = 24 is not a multiple of 16'),
-    ({'sizes.smoke.frames': 12}, r'config.sizes.smoke.frames = 12 is not a multiple of 8'),
-    ({'sizes.smoke.head_dim': 7}, r'config.sizes.smoke: head_dim must be even')])
-def test_values_that_do_not_fit_are_told_before_anything_runs(changes, message):
-    made = config()
-    with made.unlocked(), made.ignore_type():
-        made.update_from_flattened_dict(changes)
-    with pytest.raises(UserError, match=message):
-        table.main(made, '/nowhere')
-
-
-def test_the_program_finds_its_study_and_its_rules():
-    assert program.module_of(study_table.get_config()) is table
-    with pytest.raises(UserError, match=r"config.study = 'tables'; allowed: one of table"):
-        program.module_of({'study': 'tables'})
-    with pytest.raises(UserError, match=r"config.arms = \('A',\); allowed: a tuple of one or more of: one of A uniform, .*, or None"):
-        config(arms=('A',))
-
-
-def test_every_size_of_the_config_fits():
-    made = study_table.get_config()
-    for name in made.sizes:
-        made.size = name
-        table.check(made)
-    folders = {str(table.folder(config(), 'w')), str(table.folder(config(seeds=(7,)), 'w'))}
-    other = config()
-    other.sizes.smoke.batch += 1
-    assert len(folders) == 1 and str(table.folder(other, 'w')) not in folders
-    other = config()
-    with other.unlocked(), other.ignore_type():
-        other.sizes.smoke.lanes = 3  # how many at once changes no result
-    assert str(table.folder(other, 'w')) in folders
-
-
-def made_up(effect):
-    """Results of five seeds where B tqd moves right more often than A uniform by `effect`, and all else is noise that seeds share."""
-    rng, runs = np.random.default_rng(0), []
-    for seed in range(5):
-        shared = rng.random()
-        for arm in ('A uniform', 'B tqd'):
-            measures = {key: shared + 1e-3 * rng.standard_normal() for key in MEASURES if key != 'loss'}
-            measures['moves_right'] = shared + (arm == 'B tqd') * effect + 1e-3 * rng.standard_normal()
-            runs.append({'regime': 'scratch', 'arm': arm, 'seed': seed, 'drawn': [5] * 10 + [15] * 10,
-                         'curve': [{'loss': [1.0] * 10, 'measures': measures}]})
-    return {'seeds': list(range(5)), 'arms': {'A uniform': {}, 'B tqd': {}}, 'runs': runs}
-
-
-@pytest.mark.parametrize(('effect', 'expected'), [(0.1, 'holds'), (-0.1, 'is refuted')])
-def test_claims_are_decided_by_paired_differences(effect, expected):
-    lines = table_page.claims(made_up(effect), 'scratch')
-    rows = [line.strip('| ').split(' | ') for line in lines if '(B) beats uniform training on all' in line]
-    verdicts = {row[1]: row[-1] for row in rows}
-    assert verdicts['moves right'] == expected and verdicts['both right'] == 'undecided'
-    row = next(line for line in table_page.differences(made_up(effect), 'scratch') if line.startswith('| B tqd'))
-    assert abs(float(row.split(' | ')[1].split(' ')[0])) < 2e-3  # both right: no effect
-    assert table_page.coverage(made_up(effect), 'scratch', 'B tqd') == '12, 50, 38 %'
-
-
-def test_the_same_arms_later_are_set_beside_those_with_as_many_steps():
-    size = study_table.get_config().sizes.tiny.to_dict()
-    early = made_up(0.1) | {'size': 'early', 'regimes': ['scratch'], 'config': size | {'scratch': 5000}}
-    late = made_up(0.4) | {'size': 'late', 'regimes': ['finetune'], 'config': size}
-    for run in late['runs']:
-        run['regime'] = 'finetune'
-        run['curve'][-1]['measures']['motion'] += 0.1
-    lines = table_page.late_start(early, [early, late])
-    assert '4000 uniform steps on A and then 1000 of the arm (size late) against 5000 of the arm' in lines[2]
-    verdicts = {tuple(line.strip('| ').split(' | ')[i] for i in (0, 1)): line.strip('| ').split(' | ')[-1] for line in lines[6:-1]}
-    assert len(verdicts) == 8 and verdicts['B tqd', 'motion'] == 'holds' and verdicts['A uniform', 'texture'] == 'undecided'
-    other = late | {'config': late['config'] | {'batch': 8}}
-    assert table_page.late_start(early, [early, other]) == table_page.late_start(late, [early, late]) == []
-
-
-def test_cells_and_sheets():
-    known = Estimate(mean=0.1234, low=0.1, high=0.15, t_low=0.0, t_high=0.2)
-    assert page.cell(known) == '0.123 [0.100, 0.150]' and page.cell(known, 2, sign=True) == '+0.12 [+0.10, +0.15]'
-    assert page.cell(dataclasses.replace(known, low=np.nan)) == '0.123' and page.cell(dataclasses.replace(known, mean=np.nan)) == '—'
-    assert page.student(known) == '[+0.000, +0.200]' and page.student(dataclasses.replace(known, t_low=np.nan)) == '—'
-    assert page.table(['a', 'b'], [['1', '2']]) == ['| a | b |', '|---|---|', '| 1 | 2 |']
-    clips = np.arange(2 * 8 * 2 * 3, dtype=np.uint8).reshape(2, 8, 2, 3, 1).repeat(3, -1)
-    picture = page.sheet({'one': clips, 'two': clips}, frames=4, scale=1)
-    assert picture.shape == (2 * (2 + 2), 2 * (4 * 3 + 2), 3)
-    np.testing.assert_array_equal(picture[:2, 3:6], clips[0, 2])  # frames 0, 2, 5, 7
-    assert isinstance(page.intervals(['a'], {'one': [dataclasses.replace(known, low=np.nan, high=np.nan)]}), Figure)
-
-
-def test_pictures_cut_nothing_off_and_name_every_line():
-    for axes in page.histograms({'flat': [5] * 20, 'steep': [0] * 19 + [5]}).axes[:2]:
-        assert axes.get_ylim() == (0, 21)  # the density of all draws in a twentieth is 20
-    x, named = [0.0, 1.0], lambda *names: {name: [[1, 2], [3, 4]] for name in names}
-    legends = lambda panels: [axes.get_legend() and [text.get_text() for text in axes.get_legend().get_texts()]
-                              for axes in page.curves(x, panels, 't').axes]
-    assert legends({'one': named('a', 'b'), 'two': named('c', 'd')}) == [['a', 'b'], ['c', 'd']]
-    assert legends({'one': named('a', 'b'), 'two': named('a', 'b')}) == [None, ['a', 'b']]

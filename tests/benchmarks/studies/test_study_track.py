@@ -7,7 +7,8 @@ from worlds import SIZES
 
 from benchmarks.studies.measures import templates, track
 from benchmarks.studies.measures.paths import fit_paths
-from benchmarks.studies.world.world import golden_clips, render
+from benchmarks.studies.world.clips import golden_clips
+from benchmarks.studies.world.render import render
 from tqd_jax.clips import scenes
 
 
@@ -35,7 +36,7 @@ def test_a_drawn_sprite_is_what_scenes_renders():
     one, world = sprite(velocity=(0.0, 0.0)), SIZES['tiny']
     frame = shown(one, world)[0]
     grid = (np.arange(16, dtype=np.float32) + 0.5) / 16
-    cover = templates.drawn(lambda x, y: templates.coverage('disc', 0.2, x - 0.3, y - 0.5, 64), grid, grid, 16)
+    cover = templates.supersample(lambda x, y: templates.coverage('disc', 0.2, x - 0.3, y - 0.5, 64), grid, grid, 16)
     assert cover.sum() / 256 == pytest.approx(math.pi * 0.2**2, rel=1e-2)
     inside = cover > 0.999
     np.testing.assert_allclose(frame[inside], np.broadcast_to(templates.LIT * templates.COLOURS[2], frame[inside].shape), atol=16)
@@ -49,8 +50,8 @@ def test_windows_hold_the_pixels_around_a_place_and_repeat_the_border():
     assert x[0, 0, half] * 16 == pytest.approx(0.5) and y[0, 0, half] * 16 == pytest.approx(8.5)
 
 
-def test_better_frames_are_half_of_them_and_sum_to_one():
-    np.testing.assert_allclose(track.better(np.array([[0.1, 0.9, 0.5, 0.7], [4, 3, 2, 1]])), [[0, 0.5, 0, 0.5], [0.5, 0.5, 0, 0]])
+def test_the_best_half_of_frames_is_half_of_them_and_sum_to_one():
+    np.testing.assert_allclose(track.best_half(np.array([[0.1, 0.9, 0.5, 0.7], [4, 3, 2, 1]])), [[0, 0.5, 0, 0.5], [0.5, 0.5, 0, 0]])
 
 
 @pytest.mark.parametrize('velocity', [(0.0, 0.0), (0.5, 0.0), (0.9, 0.9), (-1.2, 0.3), (0.04, -0.02)])

@@ -16,8 +16,8 @@ import small
 from absl.testing import flagsaver
 
 import tqd_jax.training.loop as loop
-from tqd_jax import config as rules
 from tqd_jax import main
+from tqd_jax.config import Config
 from tqd_jax.data.buckets import Bucket
 from tqd_jax.data.frames import LONG, FrameStore
 from tqd_jax.training.run import check_accumulation
@@ -112,6 +112,9 @@ def test_a_folder_may_have_an_equals_sign_in_its_name(tmp_path):
 # what is written behind a good command line, and words of the answer
 FAULTS = {
     '--config.train.stpes=5': ["config.train.stpes = '5'", 'did you mean config.train.steps?'],
+    '--config.align.buckets=5': ['config.align.buckets was renamed: write config.align.bins'],
+    '--config.learn.buckets=5': ['config.learn.buckets was renamed: write config.learn.bins'],
+    '--config.align.look=noise': ['config.align.look was renamed: write config.align.degradation'],
     '--config.train.steps=abc': ["config.train.steps = 'abc'", 'an integer, at least 1'],
     '--config.train.steps=0': ['config.train.steps = 0', 'at least 1'],
     '--config.train.steps=1.5': ['config.train.steps = 1.5', 'an integer'],
@@ -141,7 +144,7 @@ FAULTS = {
 @pytest.mark.parametrize('fault', FAULTS)
 def test_a_fault_of_the_command_line_is_one_line_before_anything_is_done(tmp_path, fault):
     with flagsaver.flagsaver(), pytest.raises(UserError) as error:
-        main.main(parse(['main', *small.command_line(tmp_path), fault], rules.RULES))
+        main.main(parse(['main', *small.command_line(tmp_path), fault], Config), tmp_path, 'train')
     assert all(word in one_line(error) for word in FAULTS[fault]), error.value
     assert not (tmp_path / 'library').exists() and not (tmp_path / 'scores.parquet').exists()
 

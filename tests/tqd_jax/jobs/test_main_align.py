@@ -18,7 +18,7 @@ from tqd_jax.report.page import write_report
 from tqd_jax.text.words import HashedWords
 from transfer_jax.runtime.errors import UserError
 
-SETTINGS = {'align.clips': 6, 'align.chunks': 3, 'align.buckets': 2, 'data.normaliser': 'rank', 'init_from': 'asset:tiny.npz'}
+SETTINGS = {'align.clips': 6, 'align.chunks': 3, 'align.bins': 2, 'data.normaliser': 'rank', 'init_from': 'asset:tiny.npz'}
 
 
 @pytest.fixture(scope='module')

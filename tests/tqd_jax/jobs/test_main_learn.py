@@ -11,7 +11,7 @@ from tqd_jax.data.loader import make_batches
 from tqd_jax.timesteps.law import sample_timesteps
 from transfer_jax.runtime.errors import UserError
 
-LEARN = {'init_from': 'asset:tiny.npz', 'data.buckets': ((32, 32, 8),), 'learn.chunks': 6, 'learn.chunk': 1, 'learn.buckets': 2,
+LEARN = {'init_from': 'asset:tiny.npz', 'data.buckets': ((32, 32, 8),), 'learn.chunks': 6, 'learn.chunk': 1, 'learn.bins': 2,
          'data.held_out_fraction': 0.0}
 
 
@@ -102,8 +102,8 @@ def test_what_it_cannot_do_is_told_at_once(learned, given, tmp_path):
         learn(**{'learn.by': 'source', 'learn.target': 'good', 'data.held_out_fraction': 0.6})
     with pytest.raises(UserError, match=r"by config\.learn\.by = 'source' all clips are of one group, clips: there is nothing"):
         small.run(tmp_path / 'one', 'learn', **{**LEARN, 'data.clips': given.split(',')[0].split('=')[1], 'learn.by': 'source'})
-    with pytest.raises(UserError, match=r'config\.learn\.buckets = 7 does not divide 120'):
-        learn(**{'learn.buckets': 7})
+    with pytest.raises(UserError, match=r'config\.learn\.bins = 7 does not divide 120'):
+        learn(**{'learn.bins': 7})
     with pytest.raises(UserError, match=r'config\.learn\.chunks = 7 is odd'):
         learn(**{'learn.chunks': 7})
 

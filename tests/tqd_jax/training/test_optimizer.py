@@ -4,9 +4,8 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
-from ml_collections import ConfigDict
 
-from configs import video
+from tqd_jax.config import Train
 from tqd_jax.models.wan import model as wan
 from tqd_jax.training.optimizer import is_decayed, make_optimizer
 
@@ -21,7 +20,7 @@ def params():
 
 def section(**options):
     """config.train without warm-up and clipping, at RATE."""
-    return ConfigDict(video.get_config().train.to_dict() | {'warmup': 0, 'learning_rate': RATE, 'clip_norm': 1e9} | options)
+    return Train(**{'warmup': 0, 'learning_rate': RATE, 'clip_norm': 1e9} | options)
 
 
 def one_update(params, optimizer):

@@ -60,7 +60,7 @@ def test_the_data_of_these_tests_would_train(npz, tmp_path):
     ({'sources': "('b','c','b')"}, ['config.sources names a domain twice: b, c, b']),
     ({'targets': "('a',)", 'sources': "('a',)"}, ["config.sources: the target 'a' has no source but itself"]),
     ({'transfer.costs': "{'z': 2.0}"}, ["config.transfer.costs: there is no domain 'z'"]),
-    ({'transfer.costs': "{'b': 0}"}, ['config.transfer.costs', 'cost above 0']),
+    ({'transfer.costs': "{'b': 0}"}, ['config.transfer.costs', '{source: a number, above 0}']),
     ({'data.shots': 7}, ["target 'a': class '0' of the target has 6 examples, and 7 to train on", 'config.data.shots']),
     ({'data.shots': 3, 'data.validation': 3}, ["target 'a': the target has 12 examples", 'none is left to test on']),
     ({'data.path': 'nowhere/at/all'}, ["config.data.path: there is no file or folder 'nowhere/at/all'"]),

@@ -6,31 +6,39 @@ import sys
 
 import pytest
 
-from transfer_jax.runtime.app import given
+from transfer_jax.runtime.app import overrides
 
 CONFIG = """
-import ml_collections
+from transfer_jax.runtime.config import defaults
+from program import Config
 def get_config():
-    return ml_collections.ConfigDict({'init_from': 'assets/x.npz', 'train': {'steps': 5, 'lr': 1.0, 'ema': True, 'size': (1, 2)}})
+    return defaults(Config)
 """
 PROGRAM = """
+import dataclasses
 import json
-from absl import flags
-from ml_collections import config_flags
-from transfer_jax.runtime.app import run_app
-from transfer_jax.runtime.config import boolean, integer, number, optional, sequence, text, to_json
+from transfer_jax.runtime.app import define_flags, run_app
+from transfer_jax.runtime.config import boolean, integer, key, number, optional, section, sequence, text, to_json
 from transfer_jax.runtime.errors import UserError
-config_flags.DEFINE_config_file('config')
-WORKDIR = flags.DEFINE_string('workdir', None, 'where', required=True)
-RULES = {'init_from': optional(text()), 'train.steps': integer(at_least=1), 'train.lr': number(above=0), 'train.ema': boolean(),
-         'train.size': sequence(integer(), length=2)}
-def main(config):
-    if WORKDIR.value == 'full':
+define_flags('here', ('run', 'look'))
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Train:
+    steps: int = key(5, integer(at_least=1), 'updates')
+    lr: float = key(1.0, number(above=0), 'learning rate', renamed_from='speed')
+    ema: bool = key(True, boolean(), 'averages or not')
+    size: tuple = key((1, 2), sequence(integer(), length=2), 'width and height')
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Config:
+    init_from: str | None = key('assets/x.npz', optional(text()), 'weights')
+    train: Train = section(Train)
+def main(config, workdir, mode):
+    if workdir == 'full':
         raise UserError('disk full: free some')
-    if WORKDIR.value == 'bug':
+    if workdir == 'bug':
         raise KeyError('a bug')
-    print(json.dumps({'workdir': WORKDIR.value, **to_json(config)}))
-run_app(main, RULES, {'train.speed': 'train.lr'})
+    print(json.dumps({'workdir': workdir, 'mode': mode, **to_json(config)}))
+if __name__ == '__main__':
+    run_app(main, Config, ('workdir', 'mode'))
 """
 
 
@@ -52,7 +60,7 @@ def test_overrides_of_every_kind_reach_main(run):
     done = run('--config.train.steps=7', '--config=good.py', '--workdir=w', '--config.init_from=None', '--config.train.ema=false',
                '--config.train.size=(3, 4)', '--config.train.lr=1e-2')
     assert done.returncode == 0, done.stderr
-    wanted = '{"workdir": "w", "init_from": null, "train": {"ema": false, "lr": 0.01, "size": [3, 4], "steps": 7}}'
+    wanted = '{"workdir": "w", "mode": "run", "init_from": null, "train": {"steps": 7, "lr": 0.01, "ema": false, "size": [3, 4]}}'
     assert done.stdout.strip() == wanted
 
 
@@ -68,6 +76,7 @@ def test_overrides_of_every_kind_reach_main(run):
     (['--config=gone.py'], '--config=gone.py: there is no such file'),
     ([], 'name a config file'),
     (['--config=good.py', '--workdir=full'], 'disk full: free some'),
+    (['--config=good.py', '--mode=dance'], 'run|look'),
 ])
 def test_the_users_faults_are_one_line_and_code_2(run, arguments, words):
     done = run('--workdir=w', *arguments)
@@ -82,6 +91,6 @@ def test_bugs_keep_their_traceback(run, arguments):
     assert done.returncode == 1 and 'Traceback' in done.stderr and 'KeyError' in done.stderr
 
 
-def test_what_was_given_of_the_config_is_told_as_it_was_written():
+def test_the_overrides_of_a_command_line_are_as_the_user_wrote_them():
     argv = ['main', '--config=good.py', '--config.train.lr=1e-3', '--workdir=w', '--config.names=("a=b",)', '--config.train.steps']
-    assert given(argv) == {'train.lr': '1e-3', 'names': '("a=b",)'}
+    assert overrides(argv) == {'train.lr': '1e-3', 'names': '("a=b",)'}

@@ -1,7 +1,6 @@
-"""load_domains: the domains of a config, from any file format."""
+"""The domains of a config, from any file format; and the keys that name them."""
+import dataclasses
 import pathlib
-import types
-from typing import Any
 
 import numpy as np
 
@@ -11,51 +10,54 @@ from transfer_jax.experiment.data.domains import Domain, Domains
 from transfer_jax.experiment.data.images import fit
 from transfer_jax.experiment.data.sources import find_parts
 from transfer_jax.experiment.data.splits import host_rng, stratified_rows
-from transfer_jax.runtime.config import Rule, check, choice, integer, number, optional, plain, text
+from transfer_jax.runtime.config import Rule, choice, integer, key, number, optional, text
 from transfer_jax.runtime.errors import UserError
 
-DATA_RULES = {
-    'path': optional(text()),
-    'format': choice('auto', 'folders', 'arrays'),
-    'features': optional(text()),
-    'labels': text(),
-    'domain': optional(text()),
-    'task': choice('classification', 'regression'),
-    'classes': choice(*labels.RULES),
-    'image_size': optional(integer(at_least=1)),
-    'channels': Rule(allowed='1 or 3, or None', accepts=lambda value: value in (None, 1, 3)),
-    'max_per_domain': optional(integer(at_least=1)),
-    'max_skipped_fraction': number(at_least=0, at_most=1),
-    'workers': integer(at_least=0),
-    'cache': optional(text()),
-}
+CLASSES = choice(*labels.RULES)
+CHANNELS = Rule(allowed='1 or 3, or None', accepts=lambda value: value in (None, 1, 3))
 
 
-def load_domains(config: Any, workdir: str | pathlib.Path) -> Domains:
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Files:
+    """What is read: the domains of a file or a folder."""
+    path: str | None = key(None, optional(text()), 'a file, a folder of images or arrays, or '
+                           "'name=path,name=path' with a file or a folder for each domain; None: the "
+                           'embedded examples')
+    format: str = key('auto', choice('auto', 'folders', 'arrays'), 'auto takes a folder that has folders in '
+                      'it for images')
+    task: str = key('classification', choice('classification', 'regression'), 'what labels are')
+    features: str | None = key('x', optional(text()), 'the field of an array file that holds the inputs')
+    labels: str = key('y', text(), 'the field that holds the labels')
+    domain: str | None = key('d', optional(text()), 'the field that splits a file into domains; None: a '
+                             'file is one domain, as each of several files is')
+    classes: str = key('same', CLASSES, 'what to do where domains differ in their classes: refuse, or use '
+                       'those that all have')
+    image_size: int | None = key(None, optional(integer(at_least=1)), 'images are resized and cropped to '
+                                 'this square; image folders need it')
+    channels: int | None = key(None, CHANNELS, 'of images; None leaves those of array files as they are')
+    max_per_domain: int | None = key(None, optional(integer(at_least=1)), 'a stratified draw of so many '
+                                     'examples, the same in every run')
+    max_skipped_fraction: float = key(0.1, number(at_least=0, at_most=1), 'the run does not start where '
+                                      'more images of a domain than this cannot be read')
+    workers: int = key(0, integer(at_least=0), 'processes that decode images; 0: threads', free=True)
+    cache: str | None = key(None, optional(text()), 'the folder of decoded images; None: cache/ in the '
+                            'workdir', free=True)
+
+
+def load_domains(section: Files, workdir: str | pathlib.Path) -> Domains:
     """The Domains of a run.
 
     Args:
-      config: the section config.data, a mapping with the keys of DATA_RULES.
-        path: None (the embedded digits), a file, a folder, or 'name=path,name=path' with a file or a folder for each domain.
-        format: 'folders' (of image files), 'arrays', or 'auto', where a folder with folders in it is of images.
-        features, labels, domain: fields of an array file, see Fields. `domain` splits a file that is the whole path; of several files
-          each is one domain.
-        classes: what to do where domains differ in their classes, see labels.number_classes.
-        image_size, channels: of all images, also of those in array files; None leaves them, which only array files allow.
-        max_per_domain: a stratified_rows draw of so many examples, the same in every run, and listed in Domains.skipped.
-        max_skipped_fraction: how many of a domain's image files may be unreadable. workers: processes that decode, 0 for threads.
-        cache: the folder of decoded images, workdir/cache if None.
+      section: Files, the section config.data. What max_per_domain leaves out is listed in Domains.skipped.
       workdir: the run's folder.
 
     Raises:
-      UserError: anything that is wrong with the config, the files or what is in them.
+      UserError: the files, or what is in them, do not fit the section.
     """
-    check({'data': plain(config)}, {f'data.{key}': rule for key, rule in DATA_RULES.items()})
-    section = types.SimpleNamespace(**plain(config))
     try:
         return _load(section, workdir)
     except OSError as error:
-        raise UserError(f'{error.filename or config["path"]}: {error.strerror or error}') from None
+        raise UserError(f'{error.filename or section.path}: {error.strerror or error}') from None
 
 
 def _load(section, workdir):

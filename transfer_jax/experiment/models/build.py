@@ -11,6 +11,7 @@ from transfer_jax.experiment.models.model import Model, model_of, shapes
 from transfer_jax.experiment.models.pretrained import load
 from transfer_jax.experiment.models.resnet import RESNETS, ResNet
 from transfer_jax.experiment.models.vit import PATCH, VITS, ViT, grid_of
+from transfer_jax.runtime.config import choice, integer, key, number, optional, sequence, text
 from transfer_jax.runtime.errors import UserError
 
 CHOICES = {
@@ -25,29 +26,27 @@ WITHOUT_MATRICES = ('linear', 'convnet')  # nothing but the head is a matrix
 class ModelConfig:
     """The kind of a model, and which of its parameters are trained.
 
-    kind: 'linear', 'mlp', 'convnet' (three layers), 'resnet18', 'resnet50', 'vit_s16' or 'vit_b16'.
-    hidden: widths of an MLP's hidden layers; the three layers' channels of a convnet; () for every other kind.
-    trainable: 'all'; the 'head' alone; or 'lora': the head and a change (lora_alpha / lora_rank) a b of low rank to every frozen matrix
-      (lora.low_rank). lora_alpha and lora_rank have no effect otherwise.
-    weights: a .safetensors or .npz file that a ResNet or a ViT starts from (pretrained.load), or None: from nothing. A ResNet with weights
-      normalises by the file's statistics, one without by groups.
-    dtype: of the products. Parameters, the head and outputs are always float32.
+    lora_rank and lora_alpha are read for trainable = 'lora' only (lora.low_rank). A ResNet with weights normalises by the file's
+    statistics, one without by groups. Parameters, the head and outputs are always float32.
 
     Raises UserError, naming key and value, for a choice or a size that is not allowed.
     """
-    kind: str
-    hidden: tuple[int, ...] = ()
-    trainable: str = 'all'
-    lora_rank: int = 8
-    lora_alpha: float = 16.0
-    weights: str | None = None
-    dtype: str = 'float32'
+    kind: str = key('linear', choice(*CHOICES['kind']), 'linear models are a head alone')
+    hidden: tuple[int, ...] = key((), sequence(integer(at_least=1), empty=True), 'widths of an MLP, or a '
+                                  "convnet's three numbers of channels")
+    trainable: str = key('all', choice(*CHOICES['trainable']), 'all; the head alone; or the head and '
+                         'changes of low rank to all frozen matrices')
+    lora_rank: int = key(8, integer(at_least=1), 'of lora')
+    lora_alpha: float = key(16.0, number(above=0), 'of lora: changes are lora_alpha / lora_rank times a b')
+    weights: str | None = key(None, optional(text()), "a .safetensors or .npz file in timm's or "
+                              "torchvision's layout; None: fresh weights")
+    dtype: str = key('float32', choice(*CHOICES['dtype']), 'of matrix products; bfloat16 is for accelerators')
 
     def __post_init__(self):
         object.__setattr__(self, 'hidden', tuple(self.hidden))
-        for key, allowed in CHOICES.items():
-            if getattr(self, key) not in allowed:
-                raise UserError(f'model.{key} is {getattr(self, key)!r}; choose one of {", ".join(allowed)}')
+        for name, allowed in CHOICES.items():
+            if getattr(self, name) not in allowed:
+                raise UserError(f'model.{name} is {getattr(self, name)!r}; choose one of {", ".join(allowed)}')
         _check_hidden(self.kind, self.hidden)
         _check_together(self)
 

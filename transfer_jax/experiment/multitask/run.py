@@ -1,4 +1,5 @@
 """A multi-task run: every method once, with its results in a store; results.json, report.html and the table."""
+import dataclasses
 import json
 import pathlib
 from collections.abc import Mapping
@@ -11,6 +12,7 @@ from transfer_jax.experiment.data.load import load_domains
 from transfer_jax.experiment.multitask.job import multitask
 from transfer_jax.experiment.multitask.synthetic import clustered
 from transfer_jax.runtime.files import write_atomically
+from transfer_jax.runtime.job import print_stop
 from transfer_jax.runtime.page import Page
 from transfer_jax.runtime.progress import Progress, StopRequest
 from transfer_jax.runtime.store import Store
@@ -27,13 +29,11 @@ def run(config: Any, workdir: pathlib.Path, facts: Mapping[str, Any]) -> None:
         for name in names:
             records[name] = store.record(name)
             if records[name] is None:
-                section = config.multitask.copy_and_resolve_references()
-                section.methods = (name,)
-                records[name] = multitask(section, domains)
+                records[name] = multitask(dataclasses.replace(config.multitask, methods=(name,)), domains)
                 store.save(name, None, records[name])
             progress.update(1, at=name)
             if stop.requested:
-                print('stopped and saved; the same command goes on from there')
+                print_stop()
                 return
     results = {**facts, **records[names[0]], 'methods': {name: records[name]['methods'][name] for name in names}}
     write_atomically(workdir / 'results.json', json.dumps(results, indent=1).encode())

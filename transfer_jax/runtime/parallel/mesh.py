@@ -1,6 +1,5 @@
 """Devices: the mesh (data x fsdp), one sharding rule for every tree, and batches from numpy to global arrays."""
 import os
-import platform
 from collections.abc import Sequence
 from typing import Any
 
@@ -9,7 +8,6 @@ import numpy as np
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
 from transfer_jax.runtime.errors import UserError
-from transfer_jax.runtime.parallel.cores import cores
 
 AXES = ('data', 'fsdp')
 
@@ -102,9 +100,3 @@ def to_global(batch: Any, mesh: Mesh) -> Any:
     sharding = batch_sharding(mesh)
     check_batch(len(jax.tree.leaves(batch)[0]) * jax.process_count(), mesh)
     return jax.tree.map(lambda rows: jax.make_array_from_process_local_data(sharding, np.asarray(rows)), batch)
-
-
-def machine_line() -> str:
-    """Cores, devices and versions, in one line, for the figures of benchmarks."""
-    return (f'{cores()} cores, {jax.device_count()} x {jax.devices()[0].device_kind}, Python {platform.python_version()}, '
-            f'jax {jax.__version__}')

@@ -2,17 +2,15 @@
 import pathlib
 
 import cv2
-import ml_collections
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet
 import pytest
 import scipy.io
-from sections import DATA, load
+from sections import load
 from sklearn.datasets import dump_svmlight_file
 
 from transfer_jax.experiment.data.images import fit
-from transfer_jax.experiment.data.load import load_domains
 
 REAL = pathlib.Path(__file__).parents[4] / '../shared/data'
 rng = np.random.default_rng(0)
@@ -67,9 +65,9 @@ def test_a_mat_file_of_any_shape_of_labels(tmp_path, labels):
     assert_whole(load(tmp_path / 'a.mat'), ('0', '1'))
 
 
-def test_text_of_a_mat_file_and_a_config_dict(tmp_path):
+def test_text_of_a_mat_file(tmp_path):
     scipy.io.savemat(tmp_path / 'a.mat', {'x': X[:3], 'y': np.array(['cat', 'zebra', 'cat']), 'd': np.array(['p', 'p', 'p'])})
-    domains = load_domains(ml_collections.ConfigDict(DATA | {'path': str(tmp_path / 'a.mat')}), tmp_path)
+    domains = load(tmp_path / 'a.mat', tmp_path)
     assert domains.classes == ('cat', 'zebra') and domains.names == ('p',) and domains['p'].labels.tolist() == [0, 1, 0]
 
 

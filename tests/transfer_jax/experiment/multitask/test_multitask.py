@@ -6,12 +6,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from ml_collections import ConfigDict
 
 from configs import multitask as shipped
-from transfer_jax.experiment import config as rules
+from transfer_jax.experiment.config import MultitaskConfig
 from transfer_jax.experiment.data.domains import Domain, Domains
 from transfer_jax.experiment.multitask import network, splits, synthetic
+from transfer_jax.experiment.multitask.config import Multitask
 from transfer_jax.experiment.multitask.job import multitask, one_method
 from transfer_jax.experiment.multitask.methods.equal import pooled
 from transfer_jax.experiment.multitask.mixture import task_weights
@@ -19,7 +19,7 @@ from transfer_jax.experiment.multitask.prior import estimates
 from transfer_jax.experiment.multitask.quadratics import quadratics
 from transfer_jax.experiment.multitask.tasks import Tasks, from_domains, from_labels
 from transfer_jax.experiment.multitask.train import Settings
-from transfer_jax.runtime.config import check
+from transfer_jax.runtime.config import instance, override
 from transfer_jax.runtime.errors import UserError
 
 SCHOOL = pathlib.Path(__file__).parents[4] / '../shared/data/school/school.mat'
@@ -61,7 +61,7 @@ def test_nan_behind_a_mask_never_leaks():
     labels[rng.random(labels.shape) < 0.4] = np.nan
     tasks = from_labels(rng.standard_normal((60, 4)), labels, 'abc')
     other = dataclasses.replace(tasks, labels=np.where(tasks.mask, tasks.labels, 1e9).astype(np.float32))
-    section = ConfigDict(SECTION | {'methods': ('pooled',), 'steps': 10})
+    section = Multitask(**SECTION | {'methods': ('pooled',), 'steps': 10})
     result = multitask(section, tasks)['methods']
     assert np.isfinite([result[name][key] for name in result for key in ('test', 'test_by_task', 'validation')]).all()
     clean = lambda results: {name: {key: x for key, x in entry.items() if key != 'seconds'} for name, entry in results.items()}
@@ -168,7 +168,7 @@ def test_without_a_trunk_pooled_and_single_are_least_squares_and_gradient_method
     domains = synthetic.clustered(seed=1)
     section = SECTION | {'methods': ('single', 'pooled', 'pcgrad'), 'seeds': (0,), 'hidden': (), 'steps': 600, 'decay': (0.0,),
                          'learning_rate': 0.1}
-    result = multitask(ConfigDict(section), domains)['methods']
+    result = multitask(Multitask(**section), domains)['methods']
     parts = splits.split(from_domains(domains), (0,), 0.6, 0.25)
     tasks = from_domains(domains)
     fits = {'single': np.eye(12), 'pooled': np.ones((12, 12)), 'pcgrad': np.eye(12)}
@@ -189,7 +189,7 @@ def test_classes_are_learned_and_uowq_pools_tasks_that_are_alike():
         domains.append(Domain(name=f'{number}', inputs=inputs, labels=np.argmax(logits, 1).astype(np.int32)))
     domains = Domains(domains=tuple(domains), classes=('a', 'b', 'c'))
     section = SECTION | {'methods': ('uowq',), 'hidden': (), 'steps': 60, 'learning_rate': 0.1, 'train': 0.5}
-    result = multitask(ConfigDict(section), domains)
+    result = multitask(Multitask(**section), domains)
     assert result['measure'] == 'accuracy' and min(result['methods']['uowq']['test']) > 0.8
     weights = np.array(result['methods']['uowq']['weights'])
     assert weights[0, 1:3].min() > 5 * weights[0, 3]
@@ -203,22 +203,19 @@ def test_bad_tasks_are_refused_with_task_row_and_value():
     with pytest.raises(UserError, match="task 'y' has no label"):
         Tasks(inputs=inputs, labels=labels, mask=mask & [True, False], names=('x', 'y'), classes=None)
     with pytest.raises(UserError, match='needs 2 tasks or more'):
-        multitask(ConfigDict(SECTION), Domains(domains=synthetic.clustered().domains[:1], classes=None))
+        multitask(Multitask(**SECTION), Domains(domains=synthetic.clustered().domains[:1], classes=None))
     with pytest.raises(UserError, match='uowq needs 12 matrices of 10001 x 10001'):
-        multitask(ConfigDict(SECTION | {'hidden': (10000,)}), synthetic.clustered())
+        multitask(Multitask(**SECTION | {'hidden': (10000,)}), synthetic.clustered())
     with pytest.raises(UserError, match=r'has 2 labels, none of them in the validation part of seed 3'):
-        multitask(ConfigDict(SECTION), synthetic.clustered(examples=2))
+        multitask(Multitask(**SECTION), synthetic.clustered(examples=2))
 
 
 def test_the_shipped_config_obeys_the_rules():
-    config = shipped.get_config()
-    check(config, rules.MULTITASK)
-    config.multitask.steps = 45
+    config = instance(MultitaskConfig, shipped.get_config())
     with pytest.raises(UserError, match='a multiple of 10'):
-        check(config, rules.MULTITASK)
-    config.multitask.steps, config.multitask.hidden = 40, (0,)
-    with pytest.raises(UserError, match='a tuple of widths'):
-        check(config, rules.MULTITASK)
+        override(config, {'multitask.steps': 45})
+    with pytest.raises(UserError, match=r'config.multitask.hidden = \(0,\); allowed: a tuple of zero or more of: an integer, at least 1'):
+        override(config, {'multitask.steps': 40, 'multitask.hidden': (0,)})
 
 
 def test_the_schools_are_read_and_split():

@@ -3,26 +3,21 @@ import json
 
 import numpy as np
 import pytest
-from ml_collections import ConfigDict
 
 from configs import multitask as shipped
 from transfer_jax import main as program
-from transfer_jax.experiment import config as rules
+from transfer_jax.experiment.config import MultitaskConfig
 from transfer_jax.experiment.multitask import run as job
-from transfer_jax.runtime import config as checks
+from transfer_jax.runtime.config import instance, override
 from transfer_jax.runtime.errors import UserError
 
 
 def small(**changes):
     """The shipped config at two methods, two seeds and few steps."""
-    config = ConfigDict(shipped.get_config())
-    config.multitask.update(methods=('single', 'uowq_static'), seeds=(0, 1), steps=20, hidden=(), decay=(0.01,))
-    with config.unlocked(), config.ignore_type():
-        for key, value in changes.items():
-            section, name = key.split('__')
-            config[section][name] = value
-    checks.check(config, rules.of_mode(config))
-    return config
+    few = {'methods': ('single', 'uowq_static'), 'seeds': (0, 1), 'steps': 20, 'hidden': (), 'decay': (0.01,)}
+    small = {f'multitask.{key}': value for key, value in few.items()}
+    changes = {key.replace('__', '.'): value for key, value in changes.items()}
+    return override(instance(MultitaskConfig, shipped.get_config()), small | changes)
 
 
 def school(path):

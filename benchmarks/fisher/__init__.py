@@ -1,0 +1,1 @@
+"""fisher_gram beside gradients of every example."""

@@ -1,0 +1,91 @@
+"""Checks of the main job's config that involve several keys, and the law that it describes."""
+import pathlib
+
+from tqd_jax.config.data import LEARNED
+from tqd_jax.data.buckets import Bucket
+from tqd_jax.latents.pixels import PixelCodec
+from tqd_jax.models.wan.config import PRESETS
+from tqd_jax.timesteps import quality as law
+from tqd_jax.timesteps.law import BINS, Base
+from transfer_jax.runtime.errors import UserError
+
+ASSETS = pathlib.Path(__file__).parents[1] / 'assets'
+
+
+def fixed_keys(config):
+    """Keys that a resumed run may change in general, and one of this config may not: a cosine is as long as its run."""
+    return () if config.train.schedule == 'constant' else ('train.steps',)
+
+
+def law_config(section):
+    """The LawConfig of the section config.law. Raises UserError, naming the keys, where they contradict each other."""
+    if section.file is not None:
+        raise UserError(f'config.law.file = {section.file!r} wants config.law.kind = "learned", and it is {section.kind!r}')
+    if (section.base == 'density') != (section.density is not None):
+        raise UserError(f'config.law.base = {section.base!r} and config.law.density = {section.density!r}: '
+                        'give a density with the base "density", and only there')
+    if section.kind == 'beta' and section.base != 'uniform':
+        raise UserError(f'config.law.kind = "beta" draws t itself from a Beta law and has no base; '
+                        f'law.base = {section.base!r} wants law.kind = "exact_base"')
+    base = {'uniform': Base(), 'logit_normal': Base(loc=section.loc, scale=section.scale)}
+    if section.density is not None:
+        base['density'] = _named('law.density', Base, density=tuple(section.density))
+    names = ('kind', 'shift', 'kappa_base', 'kappa_max', 'min_parameter', 'offset', 'strength')
+    return _named('law', law.LawConfig, base=base[section.base], **{name: getattr(section, name) for name in names})
+
+
+def check_learned(config):
+    """Raises UserError where other keys contradict law.kind = 'learned', whose file says when and how often each group of clips teaches."""
+    section = config.law
+    if section.file is None:
+        raise UserError('config.law.kind = "learned" wants config.law.file, the law.json that --mode=learn wrote')
+    if (section.base, section.shift, section.density) != ('uniform', 1.0, None):
+        raise UserError('config.law.kind = "learned" is a law of t itself: leave law.base = "uniform", law.shift = 1, law.density = None')
+    if config.data.dropout == 'none':
+        raise UserError('config.law.kind = "learned" is how often each group is drawn as well as when: config.data.dropout is "sampler" or '
+                        '"weight" with it, not "none"')
+    if config.data.mix:
+        raise UserError('config.law.kind = "learned" says how often each clip is drawn: leave config.data.mix empty')
+
+
+def check_whole(config):
+    """Checks what no single key's rule can see; raises UserError."""
+    if config.law.kind == LEARNED:
+        check_learned(config)
+    else:
+        law_config(config.law)
+    check_gradients(config.align, config.learn)
+    check_shapes(config)
+    if config.train.precondition is not None and config.train.precondition[1] <= 0:
+        raise UserError(f'config.train.precondition = {config.train.precondition}: (mean, standard deviation), '
+                        'the second positive')
+    if config.train.batch % config.train.accumulate:
+        raise UserError(f'config.train.batch = {config.train.batch} is not divisible by '
+                        f'train.accumulate = {config.train.accumulate}')
+
+
+def check_gradients(align, learn):
+    """Raises UserError where the keys of config.align or of config.learn do not fit each other."""
+    if align.clips < align.chunks:
+        raise UserError(f'config.align.clips = {align.clips} is less than align.chunks = {align.chunks}: '
+                        'a chunk has at least one clip')
+    if learn.chunks % 2:
+        raise UserError(f'config.learn.chunks = {learn.chunks} is odd, and they are cut into two folds')
+    if BINS % learn.bins:
+        raise UserError(f'config.learn.bins = {learn.bins} does not divide {BINS}, the bins of a tabulated law')
+
+
+def check_shapes(config):
+    """Raises UserError where a shape of config.data.buckets cannot be cut into the model's patches."""
+    patch = PRESETS[config.model.preset].patch
+    for w, h, f in config.data.buckets:
+        _named('data.buckets', Bucket, width=w, height=h, frames=f)
+        _named(f'data.buckets: {(w, h, f)} (width, height, frames)', PixelCodec().check, frames=f, height=h, width=w,
+               patch=patch)
+
+
+def _named(key, make, **arguments):
+    try:
+        return make(**arguments)
+    except ValueError as error:
+        raise UserError(f'config.{key}: {error}') from None

@@ -1,0 +1,66 @@
+"""The keys of the main job that are about clips and their timestep distributions: config.data and config.law."""
+import dataclasses
+
+from tqd_jax.timesteps import quality
+from transfer_jax.runtime.config import choice, each, integer, key, number, optional, sequence, text
+
+LEARNED = 'learned'  # the kind of law that a file describes
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Source:
+    """How one source of clips is mixed in."""
+    rate: float = key(1.0, number(above=0), 'how often its clips are drawn, relative to other sources')
+    weight: float = key(1.0, number(at_least=0), 'of its clips in the loss')
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Data:
+    """Clips: which, in which shapes, and how they are loaded."""
+    clips: str | None = key(None, optional(text()), "a folder, a manifest, a URL, or 'name=path,name=path'; "
+                            'None renders the embedded library')
+    rendered_clips: int = key(240, integer(at_least=8), 'clips of the embedded library')
+    fps: float = key(8, number(above=0, at_most=240), 'frames a second that the model sees')
+    buckets: tuple = key(((32, 32, 8),), sequence(sequence(integer(at_least=1), length=3)),
+                         'shapes of a batch, (width, height, frames) in pixels; a clip takes the nearest')
+    crop: str = key('random', choice('random', 'center'), 'where a frame is cropped to its bucket')
+    normaliser: str = key('rank', choice('rank', 'minmax', 'zscore'), 'how raw scores become mq and vq in '
+                          '[0, 1]')
+    dropout: str = key('sampler', choice('sampler', 'weight', 'none'), 'quality dropout by max(mq, vq): how '
+                       'often a clip is drawn (sampler), or how much it weighs in the loss (weight)')
+    mix: dict = each(Source, {}, 'sources, by their names; empty mixes by number of clips, with weight 1')
+    max_skipped_fraction: float = key(0.25, number(at_least=0, at_most=1), 'the run does not start where '
+                                      'more clips than this cannot be used')
+    held_out_fraction: float = key(0.1, number(at_least=0, below=1), 'of each quality quadrant, for '
+                                   'validation')
+    held_out_clips: int = key(64, integer(at_least=1), 'of each quality quadrant for validation, at most')
+    cache_gb: float = key(4.0, number(at_least=0), 'decoded clips are cached in the workdir where the '
+                          'library takes no more; 0: never', free=True)
+    scoring_workers: int = key(2, integer(at_least=0), 'processes that score; 0 scores in the main process',
+                               free=True)
+    workers: int = key(0, integer(at_least=0), 'processes that load; 0 loads in threads', free=True)
+    prefetch: int = key(4, integer(at_least=1), 'batches that are loaded ahead', free=True)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Law:
+    """The timestep distribution of every clip, made from its scores."""
+    kind: str = key('beta', choice(*quality.LAWS, LEARNED), "beta: TQD's; exact_base: TQD's tilt of the "
+                    'base; offset: a shift of logit(t); min_noise: a lower bound of t; uniform: the base '
+                    'alone; learned: from law.file')
+    file: str | None = key(None, optional(text()), 'of kind learned: the law.json that --mode=learn wrote',
+                           free=True)
+    base: str = key('uniform', choice('uniform', 'logit_normal', 'density'), 'the distribution that all '
+                    'kinds but beta and learned change')
+    loc: float = key(0.0, number(), 'of the logit-normal base: mean of logit(t)')
+    scale: float = key(1.0, number(above=0), 'of the logit-normal base: standard deviation of logit(t)')
+    density: tuple | None = key(None, optional(sequence(number(at_least=0))), 'of the base density: values '
+                                'on equal bins of t')
+    shift: float = key(1.0, number(above=0), 'flow shift s: t -> s t / (1 + (s - 1) t)')
+    kappa_base: float = key(2.0, number(above=0), 'TQD: concentration at mq = vq; 2 goes with a uniform '
+                            'base, 4 with a logit-normal one')
+    kappa_max: float = key(8.0, number(above=0), 'TQD: concentration at |mq - vq| = 1')
+    min_parameter: float = key(0.2, number(above=0, at_most=1), 'TQD: lower bound of both Beta parameters, '
+                               'since the density would diverge at |mq - vq| = 1')
+    offset: float = key(1.1, number(), 'of kind offset: how far logit(t) is shifted')
+    strength: float = key(0.5, number(at_least=0, below=1), 'of kind min_noise: t >= strength (1 - vq)')

@@ -1,0 +1,140 @@
+"""Every key of the main job: its default, its allowed values, its meaning, and whether a resumed run may change it."""
+import dataclasses
+
+from tqd_jax.config.data import Data, Law
+from tqd_jax.diffusion import path as flow
+from tqd_jax.diffusion import sampler
+from tqd_jax.models.wan.config import CHOICES, PRESETS
+from tqd_jax.timesteps import learned
+from transfer_jax.runtime.config import (
+    boolean,
+    choice,
+    integer,
+    key,
+    number,
+    optional,
+    section,
+    sequence,
+    text,
+)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Model:
+    """The video transformer."""
+    preset: str = key('tiny', choice(*PRESETS), 'its size')
+    vocab: int = key(512, integer(at_least=2), 'words are hashed into this many tokens')
+    text_len: int = key(8, integer(at_least=1), 'tokens of a caption')
+    dtype: str = key('float32', choice(*CHOICES['dtype']), 'of matrix products; bfloat16 is for accelerators')
+    remat: str = key('none', choice(*CHOICES['remat']), 'what is computed again in the backward pass: '
+                     'nothing, all but matrix products, all')
+    attention: str = key('auto', choice(*CHOICES['attention']), 'the kernel of attention; auto is by hand '
+                         "on a CPU, else JAX's")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Train:
+    """Training."""
+    steps: int = key(300, integer(at_least=1), 'updates in all; a resumed run may change them where the '
+                     'schedule is constant', free=True)
+    batch: int = key(8, integer(at_least=1), 'clips of an update, over all devices')
+    accumulate: int = key(1, integer(at_least=1), 'slices of a batch over which the gradient is summed, to '
+                          'save memory')
+    optimizer: str = key('adamw', choice('adamw', 'muon'), 'muon is for the matrices of the blocks, with '
+                         'AdamW for the rest')
+    learning_rate: float = key(5e-4, number(above=0), 'after warm-up')
+    schedule: str = key('constant', choice('constant', 'cosine'), 'of the learning rate; cosine falls to 0 '
+                        'at train.steps')
+    warmup: int = key(50, integer(at_least=0), 'steps in which the learning rate rises')
+    b1: float = key(0.9, number(at_least=0, below=1), "Adam's decay of the first moment")
+    b2: float = key(0.99, number(at_least=0, below=1), "Adam's decay of the second moment")
+    weight_decay: float = key(0.0, number(at_least=0), 'of kernels alone, in units of the learning rate')
+    clip_norm: float = key(1.0, number(above=0), 'largest global norm of a gradient')
+    ema: float = key(0.99, number(at_least=0, below=1), 'decay of the average of weights that is evaluated '
+                     'and saved')
+    path: str = key('rectified', choice(*flow.KINDS), 'from data to noise: straight, or variance preserving')
+    prediction: str = key('flow', choice(*flow.PREDICTIONS), 'what the network is trained to predict')
+    precondition: tuple | None = key((-0.44, 0.24), optional(sequence(number(), length=2)),
+                                     'mean and standard deviation of latents: the network then adds to the '
+                                     'best linear guess; None: no preconditioning')
+    caption_dropout: float = key(0.1, number(at_least=0, at_most=1), 'share of examples without caption, '
+                                 'for guidance')
+    stratified: bool = key(True, boolean(), 'the timesteps of a batch cover their laws evenly')
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Mesh:
+    """Devices."""
+    data: int = key(-1, integer(at_least=-1), 'devices along the batch; -1: all that fsdp leaves')
+    fsdp: int = key(1, integer(at_least=1), 'devices over which parameters are split too')
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Eval:
+    """Evaluation."""
+    every: int = key(150, integer(at_least=1), 'steps between evaluations')
+    clips_per_quadrant: int = key(8, integer(at_least=1), 'of the held-out clips, at most')
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Align:
+    """`--mode=align`: gradients of golden clips against those of degraded copies of them."""
+    clips: int = key(64, integer(at_least=3), 'golden clips, at most')
+    chunks: int = key(8, integer(at_least=3), 'of clips, from which intervals are estimated')
+    bins: int = key(10, integer(at_least=2), 'of noise: equal parts of [0, 1] of t', renamed_from='buckets')
+    draws: int = key(1, integer(at_least=1), 'of noise, for a clip in a noise bin')
+    degradation: str = key('blur', choice('blur', 'noise', 'resolution'), 'of visual quality, in copies',
+                           renamed_from='look')
+    severity: float = key(1.0, number(above=0, at_most=1), 'of the degradation')
+    speed: float = key(0.1, number(at_least=0, below=1), 'what is left of the motion in slowed copies')
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Learn:
+    """`--mode=learn`: a law of t for each group of clips, from the gradients of a probe."""
+    by: str = key('quadrant', choice(*learned.BY), 'what separates groups: quality quadrant, source, or both')
+    target: str | None = key(None, optional(text()), 'the group whose clips are as all should be; None: '
+                             'golden, by quadrant')
+    chunks: int = key(12, integer(at_least=6), 'of clips, from which noise is told from signal; an even '
+                      'number')
+    chunk: int = key(2, integer(at_least=1), 'clips of a chunk; chunks x chunk clips of every group are used')
+    bins: int = key(10, integer(at_least=2), 'of noise: equal parts of [0, 1] of t; a divisor of 120',
+                    renamed_from='buckets')
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Sample:
+    """Samples, drawn after training and by `--mode=sample`."""
+    captions: tuple | None = key(None, optional(sequence(text())), 'of samples, in turn; None takes '
+                                 'captions of the library')
+    clips: int = key(8, integer(at_least=1), 'samples')
+    steps: int = key(24, integer(at_least=1), 'of the solver')
+    solver: str = key('heun', choice(*sampler.SOLVERS), 'of the ordinary differential equation')
+    guidance: float = key(2.0, number(at_least=0), 'scale of classifier-free guidance; 1: none')
+    shift: float = key(1.0, number(above=0), 'flow shift of the steps in t')
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Checkpoint:
+    """Checkpoints."""
+    every: int = key(100, integer(at_least=1), 'steps between checkpoints')
+    keep: int = key(2, integer(at_least=1), 'checkpoints that stay')
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Config:
+    """The main job."""
+    seed: int = key(0, integer(at_least=0, at_most=2**31 - 1), 'of all that is random')
+    init_from: str | None = key('asset:tiny.npz', optional(text()), 'weights to start from: a file, '
+                                "'asset:NAME' of the package, or None to start from noise")
+    log_every: int = key(20, integer(at_least=1), 'steps between lines of the log', free=True)
+    data: Data = section(Data)
+    law: Law = section(Law)
+    model: Model = section(Model)
+    train: Train = section(Train)
+    mesh: Mesh = section(Mesh, free=True)
+    eval: Eval = section(Eval, free=True)
+    align: Align = section(Align, free=True)
+    learn: Learn = section(Learn, free=True)
+    sample: Sample = section(Sample, free=True)
+    checkpoint: Checkpoint = section(Checkpoint, free=True)

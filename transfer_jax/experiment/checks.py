@@ -1,0 +1,61 @@
+"""Checks of the transfer job's config that involve several keys, or the data; each raises UserError."""
+from transfer_jax.experiment.methods.registry import NEED_CLASSES, NEED_VALIDATION
+from transfer_jax.runtime.errors import UserError
+
+
+def check_whole(config):
+    """Checks that involve several keys, before any data is read; raises UserError."""
+    for name in ('targets', 'sources'):
+        values = getattr(config, name) or ()
+        if len(set(values)) < len(values):
+            raise UserError(f'config.{name} names a domain twice: {", ".join(values)}')
+    methods = config.transfer.methods
+    if len(set(methods)) < len(methods):
+        raise UserError(f'config.transfer.methods names a method twice: {", ".join(methods)}')
+    for name in methods:
+        if name in NEED_VALIDATION and config.data.validation == 0:
+            raise UserError(f'the method {name!r} chooses by validation examples, and '
+                            'config.data.validation = 0; ask for some, or leave it out')
+        if name in NEED_CLASSES and config.data.task == 'regression':
+            raise UserError(f'the method {name!r} needs classes, and config.data.task = "regression"; '
+                            'leave it out')
+
+
+def check_inputs(data, model, shape):
+    """Checks that data and model have no setting that inputs of this shape, (F,) or (H, W, C), would ignore.
+
+    Raises UserError.
+    """
+    images = len(shape) == 3
+    features = not images or (model.trainable == 'head' and model.kind != 'linear')  # of data, or of a trunk
+    of_images, of_features = (images, 'images'), (features, 'features')
+    for name, (fits, what) in {'augment': of_images, 'mean': of_images, 'std': of_images,
+                               'rows': of_features, 'columns': of_features}.items():
+        value = getattr(data, name)
+        if not fits and value not in ('none', (0.0,), (1.0,)):
+            raise UserError(f'config.data.{name} = {value!r} is for {what}, and the inputs have shape '
+                            f'{shape}; leave it at its default')
+        if images and name in ('mean', 'std') and len(value) not in (1, shape[-1]):
+            raise UserError(f'config.data.{name} = {value!r}, and the images have {shape[-1]} channels; '
+                            'give one number, or one a channel')
+
+
+def check_domains(config, domains):
+    """(targets, sources) as numbers of domains; raises UserError for unknown names, or fewer than two domains."""
+    if len(domains.names) < 2:
+        raise UserError(f'the data have one domain, {domains.names[0]!r}; transfer needs a target and at least '
+                        'one source')
+    names = {'targets': config.targets or (), 'sources': config.sources or (),
+             'transfer.costs': config.transfer.costs}
+    for where, wanted in names.items():
+        for name in wanted:
+            if name not in domains.names:
+                raise UserError(f'config.{where}: there is no domain {name!r}; the data have '
+                                f'{", ".join(domains.names)}')
+    numbers = lambda names: tuple(domains.names.index(name) for name in names or domains.names)
+    targets, sources = numbers(config.targets), numbers(config.sources)
+    for target in targets:
+        if not set(sources) - {target}:
+            raise UserError(f'config.sources: the target {domains.names[target]!r} has no source but itself; '
+                            'name another')
+    return targets, sources

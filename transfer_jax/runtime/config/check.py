@@ -1,0 +1,119 @@
+"""Checks of a config by rules: a message of one line for a key that is unknown, missing, mistyped or impossible."""
+import dataclasses
+import difflib
+import functools
+from collections.abc import Mapping
+
+from transfer_jax.runtime.config.rules import NO_NAMES, Each, Rule
+from transfer_jax.runtime.errors import UserError
+
+
+def plain(config):
+    """A config (ConfigDict, dataclass or mapping) as nested dicts, its references resolved; any other value as it is."""
+    if hasattr(config, 'to_dict'):
+        return config.to_dict()
+    if dataclasses.is_dataclass(config):
+        return {field.name: plain(getattr(config, field.name)) for field in dataclasses.fields(config)}
+    return {name: plain(value) for name, value in config.items()} if isinstance(config, Mapping) else config
+
+
+def flatten(config, rules, prefix=''):
+    """{'train.steps': 5, ...}: the leaves of a nested mapping by dotted key; what stands under a key that has a Rule is one leaf."""
+    leaves = {}
+    for name, value in config.items():
+        key = f'{prefix}{name}'
+        if isinstance(value, Mapping) and value and not isinstance(rules.get(key), Rule):
+            leaves |= flatten(value, rules, f'{key}.')
+        else:
+            leaves[key] = value
+    return leaves
+
+
+def rules_for(config, rules):
+    """{dotted key: Rule}: the rules with each Each written out for the names that the config has under it."""
+    flat = {}
+    for key, rule in rules.items():
+        if not isinstance(rule, Each):
+            flat[key] = rule
+            continue
+        names = names_under(config, key)
+        flat |= {f'{key}.{name}.{inner}': inner_rule for name in names for inner, inner_rule in rule.rules.items()}
+        if not names:  # a command line may fill it: --config.KEY={'NAME': {...}}
+            allowed = '; '.join(f'{name}: {inner.allowed}' for name, inner in rule.rules.items())
+            flat[key] = Rule(allowed=f'a dict of names, each with {allowed}',
+                             accepts=functools.partial(_fits_each, rule.rules))
+    return flat
+
+
+def renamed_for(config, rules, renamed=NO_NAMES):
+    """{old dotted key: new dotted key}: `renamed`, and those of each Each for the names that the config has under it."""
+    inner = {f'{key}.{name}.{old}': f'{key}.{name}.{new}' for key, rule in rules.items() if isinstance(rule, Each)
+             for name in names_under(config, key) for old, new in rule.renamed.items()}
+    return {**renamed, **inner}
+
+
+def names_under(config, key):
+    """The names that the user chose under the key of an Each, in order."""
+    leaves = flatten(plain(config), {})
+    return list(dict.fromkeys(leaf[len(key) + 1:].split('.')[0] for leaf in leaves if leaf.startswith(f'{key}.')))
+
+
+def _fits_each(rules, value):
+    fits = lambda one: (isinstance(one, Mapping) and one.keys() == rules.keys()
+                        and all(rules[key].accepts(one[key]) for key in rules))
+    return isinstance(value, Mapping) and all(map(fits, value.values()))
+
+
+def check(config, rules, renamed=NO_NAMES):
+    """Checks a config by its rules.
+
+    Args:
+      config: ConfigDict, dataclass or dict, nested.
+      rules: {'train.steps': integer(at_least=1), 'sources': Each({'rate': number(above=0)}), ...}; every key of the
+        config needs one, and every rule needs its key.
+      renamed: {old dotted key: new dotted key}, for the message about a key of an earlier version.
+
+    Raises:
+      UserError: the first fault: which key, its value, and what is allowed.
+    """
+    flat = check_keys(config, rules, renamed)
+    leaves = flatten(plain(config), flat)
+    for key, rule in flat.items():
+        if key not in leaves:
+            raise UserError(f'config.{key} is missing; allowed: {rule.allowed}')
+        check_value(key, leaves[key], rule)
+
+
+def check_value(key, value, rule):
+    """Raises UserError where the rule of the key refuses the value."""
+    if not rule.accepts(value):
+        raise UserError(f'config.{key} = {value!r}; allowed: {rule.allowed}')
+
+
+def check_keys(config, rules, renamed=NO_NAMES):
+    """{dotted key: Rule} for this config, as `rules_for`; raises UserError (`unknown_key`) for a key without a rule."""
+    config = plain(config)
+    flat, names = rules_for(config, rules), renamed_for(config, rules, renamed)
+    for key, value in flatten(config, flat).items():
+        empty_section = value == {} and any(name.startswith(f'{key}.') for name in flat)
+        if key not in flat and not empty_section:
+            raise UserError(unknown_key(key, value, flat, names))
+    return flat
+
+
+def unknown_key(key, value, rule_keys, renamed=NO_NAMES):
+    """The message about a key without a rule: its new name, the nearest key by spelling or last part, or its section's keys."""
+    if renamed.get(key) in rule_keys:
+        return f'config.{key} was renamed: write config.{renamed[key]}'
+    inside = [name for name in rule_keys if name.startswith(f'{key}.')]
+    if inside:
+        return f'config.{key} = {value!r}; allowed: a section with the keys {", ".join(inside)}'
+    section, _, last = key.rpartition('.')
+    beside = {name.rpartition('.')[2]: name for name in rule_keys if name.rpartition('.')[0] == section}
+    near = [beside[name] for name in difflib.get_close_matches(last, beside, 1)]
+    near = near or difflib.get_close_matches(key, rule_keys, 1, 0.8)
+    near = near or [name for name in rule_keys if name.rpartition('.')[2] == last]
+    if near:
+        return f'config.{key} = {value!r}: there is no such key; did you mean config.{near[0]}?'
+    allowed = beside.values() or sorted({name.split('.')[0] for name in rule_keys})
+    return f'config.{key} = {value!r}: there is no such key; allowed: {", ".join(allowed)}'

@@ -1,0 +1,122 @@
+"""A schema: frozen dataclasses whose fields say of every key its default, its rule, its meaning, and what a resumed run may change.
+
+    @dataclasses.dataclass(frozen=True, kw_only=True)
+    class Train:
+        steps: int = key(300, integer(at_least=1), 'updates of the weights', free=True)
+
+    @dataclasses.dataclass(frozen=True, kw_only=True)
+    class Config:
+        seed: int = key(0, integer(at_least=0), 'of all that is random')
+        train: Train = section(Train)
+
+A config file sets values only: `config = defaults(Config); config.train.steps = 500`. A job gets `instance(Config, config)`.
+"""
+import dataclasses
+
+from ml_collections import ConfigDict
+
+from transfer_jax.runtime.config.check import check, plain
+from transfer_jax.runtime.config.rules import Each, Rule
+
+FIELD = 'key'  # of the metadata of a field
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Key:
+    """What a field says of its key; free: a resumed run may change it. renamed_from: its name in an earlier version.
+
+    schema: the dataclass of the section that the field is, or of each section under it where the rule is an Each.
+    """
+
+    rule: Rule | Each | None = None
+    meaning: str = ''
+    free: bool = False
+    renamed_from: str | None = None
+    schema: type | None = None
+
+
+def key(default, rule, meaning, free=False, renamed_from=None):
+    """The field of one key. `free`: a resumed run may change it; `renamed_from`: its old name in the same section."""
+    about = Key(rule=rule, meaning=meaning, free=free, renamed_from=renamed_from)
+    if isinstance(default, dict):
+        return dataclasses.field(default_factory=lambda: dict(default), metadata={FIELD: about})
+    return dataclasses.field(default=default, metadata={FIELD: about})
+
+
+def section(Schema, free=False):
+    """The field of a section of keys; `free`: a resumed run may change all of them."""
+    return dataclasses.field(default_factory=Schema, metadata={FIELD: Key(free=free, schema=Schema)})
+
+
+def each(Schema, default, meaning, free=False):
+    """The field of a dict {name of the user's choice: section of Schema}."""
+    about = Key(rule=Each(rules(Schema), renamed(Schema)), meaning=meaning, free=free, schema=Schema)
+    return dataclasses.field(default_factory=lambda: dict(default), metadata={FIELD: about})
+
+
+def keys(Schema, prefix='', free=False):
+    """{dotted key: Key} of a schema; an Each is one key."""
+    found = {}
+    for field in dataclasses.fields(Schema):
+        about, name = field.metadata[FIELD], f'{prefix}{field.name}'
+        if about.rule is None:
+            found |= keys(about.schema, f'{name}.', free or about.free)
+        else:
+            found[name] = dataclasses.replace(about, free=free or about.free)
+    return found
+
+
+def rules(Schema):
+    """{dotted key: Rule or Each} of a schema, as `check` takes them."""
+    return {name: about.rule for name, about in keys(Schema).items()}
+
+
+def renamed(Schema):
+    """{old dotted key: new dotted key} of a schema, but for what is under an Each, which has its own."""
+    old = lambda name, last: '.'.join([*name.split('.')[:-1], last])
+    return {old(name, about.renamed_from): name for name, about in keys(Schema).items() if about.renamed_from}
+
+
+def free_keys(Schema):
+    """The dotted keys that a resumed run may change."""
+    return tuple(name for name, about in keys(Schema).items() if about.free)
+
+
+def defaults(Schema):
+    """A ConfigDict of the schema's defaults, for a config file to change. It takes values of any type: the rules say which are right."""
+    return ConfigDict(plain(Schema()), type_safe=False)
+
+
+def instance(Schema, config):
+    """The schema's frozen dataclass of a config (ConfigDict, dict or dataclass). Raises UserError, as `check` does."""
+    values = plain(config)
+    check(values, rules(Schema), renamed(Schema))
+    return _instance(Schema, values)
+
+
+def override(config, changes):
+    """An instance of a schema with other values by dotted key, {'train.steps': 5}. Raises UserError, as `check` does."""
+    values = plain(config)
+    for name, value in changes.items():
+        *sections, last = name.split('.')
+        node = values
+        for part in sections:
+            node = node.setdefault(part, {})
+        node[last] = value
+    return instance(type(config), values)
+
+
+def _instance(Schema, values):
+    arguments = {}
+    for field in dataclasses.fields(Schema):
+        about, value = field.metadata[FIELD], values[field.name]
+        if about.rule is None:
+            value = _instance(about.schema, value)
+        elif about.schema is not None:
+            value = {name: _instance(about.schema, one) for name, one in value.items()}
+        arguments[field.name] = _as_tuples(value)
+    return Schema(**arguments)
+
+
+def _as_tuples(value):
+    return tuple(map(_as_tuples, value)) if isinstance(value, list | tuple) else value

@@ -1,0 +1,83 @@
+"""What the jobs of both packages share: the mode, full disks, the config that a folder holds a run of, facts of the machine."""
+import contextlib
+import errno
+import pathlib
+import platform
+
+import jax
+
+from transfer_jax.runtime.config import differences, free_keys, old_names, renamed, rules
+from transfer_jax.runtime.errors import UserError
+from transfer_jax.runtime.parallel.cores import cores
+from transfer_jax.runtime.parallel.mesh import initialize_distributed
+
+UNWRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EACCES, errno.EROFS, errno.ENOTDIR, errno.EEXIST)
+
+
+def run_mode(modes, mode, config, workdir):
+    """Runs modes[mode](config, folder) in the folder of the job, which it makes.
+
+    Args:
+      modes: {name: function of (config, folder)}.
+      config: the checked instance of the job's schema.
+      workdir: the folder of the job, text or a path.
+
+    Raises:
+      UserError: the folder cannot be written (`unwritable`), or whatever the mode says.
+    """
+    initialize_distributed()
+    folder = pathlib.Path(workdir)
+    with unwritable(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        modes[mode](config, folder)
+
+
+@contextlib.contextmanager
+def unwritable(folder):
+    """A context in which an OSError of a full or read-only disk becomes a UserError that names the file."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in UNWRITABLE:
+            raise
+        raise UserError(f'{error.filename or folder} cannot be written: {error.strerror}; free space or name another '
+                        '--workdir; the same command goes on where it was') from error
+
+
+def require_same_config(workdir, old, config, fixed=()):
+    """Raises UserError where a folder holds a run of another config, in a key that a resumed run may not change.
+
+    Args:
+      workdir: the folder, for the message.
+      old: the stored config, as `to_json` made it.
+      config: the instance of a schema that the new run has.
+      fixed: keys that the schema says a resumed run may change, and this one may not.
+    """
+    schema = type(config)
+    earlier = old_names(old, rules(schema), renamed(schema))
+    if earlier:
+        raise UserError(f'{workdir} holds a run of an earlier version, whose config has other names for these keys: '
+                        f'{", ".join(earlier)}; use another --workdir')
+    free = set(free_keys(schema)) - set(fixed)
+    changes = [line for line in differences(old, config) if line.split(':')[0] not in free]
+    if changes:
+        raise UserError(f'{workdir} holds a run with another config ({"; ".join(changes[:5])}); '
+                        'use another --workdir, or go back to its values')
+
+
+def print_stop(step=None):
+    """Tells the user that the job stopped, after `step` steps where it counts them, and how it goes on."""
+    where = '' if step is None else f' at step {step}'
+    print(f'stopped and saved{where}; the same command goes on from there')
+
+
+def machine():
+    """{'jax', 'python', 'devices'}: versions and devices, for the facts of a run."""
+    return {'jax': jax.__version__, 'python': platform.python_version(),
+            'devices': f'{jax.device_count()} x {jax.devices()[0].device_kind}'}
+
+
+def machine_line():
+    """Cores, devices and versions, in one line, for the figures of benchmarks."""
+    facts = machine()
+    return f'{cores()} cores, {facts["devices"]}, Python {facts["python"]}, jax {facts["jax"]}'

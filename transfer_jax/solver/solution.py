@@ -2,10 +2,10 @@
 import enum
 from collections.abc import Mapping
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import struct
+from jaxtyping import Array, Float, Int8, Int32
 
 from transfer_jax.runtime.errors import UserError
 
@@ -33,13 +33,13 @@ class Solution:
     are worth where weights are optimal; error F [...]; residual [...], the largest violation of the optimality conditions, relative to
     the size of their terms; status int8 [...] of Status; iterations int32 [...].
     """
-    weights: jax.Array
-    quantities: jax.Array
-    effective_sizes: jax.Array
-    error: jax.Array
-    residual: jax.Array
-    status: jax.Array
-    iterations: jax.Array
+    weights: Float[Array, '*batch k']
+    quantities: Float[Array, '*batch k']
+    effective_sizes: Float[Array, '*batch k']
+    error: Float[Array, '*batch']
+    residual: Float[Array, '*batch']
+    status: Int8[Array, '*batch']
+    iterations: Int32[Array, '*batch']
 
 
 def solve_status(residual: jax.Array, tolerance: Mapping[str, float], unfinished: jax.Array, definite: jax.Array) -> jax.Array:

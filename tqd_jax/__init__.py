@@ -2,8 +2,9 @@
 from transfer_jax.runtime.public import public
 
 __getattr__, __dir__, __all__ = public(__name__, {
+    'clips.container': ('Limits',),
     'clips.manifest': ('read_clips',),
-    'clips.places': ('BadClip', 'find_clips'),
+    'clips.places': ('BadClip',),
     'clips.read': ('read_clip',),
     'clips.render': ('render_library',),
     'clips.write': ('write_clip',),

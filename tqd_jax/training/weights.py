@@ -10,10 +10,10 @@ from tqd_jax.diffusion.objective import init_frozen
 from tqd_jax.models.partition import merge, partition
 from tqd_jax.models.wan import model as wan
 from tqd_jax.training.state import init_state
-from transfer_jax.runtime.tensors import load_weights
 from transfer_jax.runtime.config import to_json
 from transfer_jax.runtime.errors import UserError
 from transfer_jax.runtime.keys import stream_key
+from transfer_jax.runtime.tensors import load_weights
 
 
 def fresh_state(run):

@@ -3,7 +3,9 @@ import functools
 
 import jax
 import jax.numpy as jnp
+from jaxtyping import ArrayLike, Float, Num
 
+from transfer_jax.solver.solution import Solution
 from transfer_jax.weights import source_weights
 
 ROUNDS = 300
@@ -12,7 +14,9 @@ MIN_SHARE = 1e-4  # smallest part of a source's samples during the iterations: a
 
 @functools.partial(jax.jit, static_argnames='rounds')
 @jax.default_matmul_precision('highest')
-def budgeted_weights(target_size, source_sizes, gram, budget, costs=None, rounds=ROUNDS):
+def budgeted_weights(target_size: Num[ArrayLike, '*#batch'], source_sizes: Num[ArrayLike, '*#batch k'],
+                     gram: Float[ArrayLike, '*#batch k k'], budget: Num[ArrayLike, '*#batch'],
+                     costs: Num[ArrayLike, '*#batch k'] | None = None, rounds: int = ROUNDS) -> Solution:
     """The Solution that minimises F over weights and quantities under sum_k c_k n_k <= budget, 0 <= n <= N.
 
     With shares v of the loss, F = v0^2 / N0 + sum_k v_k^2 / n_k + v'G v is convex in (v, n) together. Alternately n = min(N, z v /

@@ -1,7 +1,10 @@
 """From the Gram matrix of estimates to that of the truth: what sampling noise adds to it, and how sure it is."""
+from collections.abc import Callable, Iterator, Sequence
+
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Array, ArrayLike, Float, Float32, Num, PyTree
 
 from transfer_jax.fisher import dimension, fisher_products, gram_of_products
 from transfer_jax.inputs import in_one_dtype
@@ -9,7 +12,9 @@ from transfer_jax.shrinkage import degrees_of_freedom, mixing_weight, random_eff
 from transfer_jax.weights import source_weights
 
 
-def debias_gram(gram, target_size, source_sizes, d, noise=None):
+def debias_gram(gram: Float[ArrayLike, '*#batch k k'], target_size: Num[ArrayLike, '*#batch'],
+                source_sizes: Num[ArrayLike, '*#batch k'] | Sequence[float], d: Num[ArrayLike, ''],
+                noise: tuple[Num[ArrayLike, '*#batch'], Num[ArrayLike, '*#batch k']] | None = None) -> Float[Array, '*batch k k']:
     """G~ [..., K, K]: a stand-in for G, from G^ of estimates, whose optimal weights come near those of G itself.
 
     E[G^] = G + s_0 11' + diag(s), s_0 = 1/N0 and s_k = 1/N_k for efficient estimates of all d parameters: unless this is subtracted, no
@@ -58,14 +63,15 @@ def _shrink(gram, ours, theirs, d):
     return with_optimum(mixture, sizes, sizes_of_shares)
 
 
-def project_psd(gram):
+def project_psd(gram: Float[ArrayLike, '*batch k k']) -> Float[Array, '*batch k k']:
     """The nearest positive semi-definite matrix in the Frobenius norm, [..., K, K]: negative eigenvalues become zero."""
     gram = jnp.asarray(gram)
     values, vectors = jnp.linalg.eigh((gram + jnp.swapaxes(gram, -1, -2)) / 2)
     return (vectors * jnp.maximum(values, 0)[..., None, :]) @ jnp.swapaxes(vectors, -1, -2)
 
 
-def split_half_noise(function, params, difference, batch, *, kind=None, d=None, minibatch=256):
+def split_half_noise(function: Callable, params: PyTree, difference: PyTree, batch: PyTree, *, kind: str | None = None,
+                     d: Num[ArrayLike, ''] | None = None, minibatch: int = 256) -> Float32[Array, '']:
     """s = |theta_a - theta_b|^2_J / (4 d): the noise level of a fit, for debias_gram, from fits a and b of the two halves of its data.
 
     difference: theta_a - theta_b, a pytree like params; the rest as in fisher_gram. Use it in place of 1/N where a fit's variance is not
@@ -75,7 +81,9 @@ def split_half_noise(function, params, difference, batch, *, kind=None, d=None, 
     return gram_of_products(a, dimension(params) if d is None else d)[0, 0] / 4
 
 
-def gram_uncertainty(function, params, deltas, batch, *, kind=None, d=None, minibatch=256, folds=20):
+def gram_uncertainty(function: Callable, params: PyTree, deltas: PyTree | Iterator, batch: PyTree, *, kind: str | None = None,
+                     d: Num[ArrayLike, ''] | None = None, minibatch: int = 256,
+                     folds: int = 20) -> tuple[Float32[Array, 'k k'], Float32[Array, '{folds} k k']]:
     """(standard errors [K, K], replicates [folds, K, K]) of fisher_gram over its examples, by the delete-a-group jackknife.
 
     Replicate j is G without every example whose number is j modulo folds. plan() takes them for its intervals: where it gets

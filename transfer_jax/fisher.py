@@ -5,16 +5,17 @@ and A_i delta_k is one Jacobian-vector product: a score, or the outputs' change 
 """
 import functools
 import math
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Callable, Iterator
 
 import jax
 import jax.numpy as jnp
+from jaxtyping import Array, ArrayLike, Float, Float32, Num, PyTree
 
 KINDS = ('empirical', 'true', 'gauss_newton')
 
 
-def fisher_gram(function, params, deltas, batch, *, kind=None, d=None, minibatch=256):
+def fisher_gram(function: Callable, params: PyTree, deltas: PyTree | Iterator, batch: PyTree, *, kind: str | None = None,
+                d: Num[ArrayLike, ''] | None = None, minibatch: int = 256) -> Float32[Array, 'k k']:
     """G [K, K], float32, symmetric and positive semi-definite by construction.
 
     function(params, example): the log-probability of the example, a scalar, for kind 'empirical' (J = mean of squared scores at the
@@ -31,7 +32,8 @@ def fisher_gram(function, params, deltas, batch, *, kind=None, d=None, minibatch
     return gram_of_products(a, dimension(params) if d is None else d)
 
 
-def fisher_products(function, params, deltas, batch, *, kind=None, minibatch=256):
+def fisher_products(function: Callable, params: PyTree, deltas: PyTree | Iterator, batch: PyTree, *, kind: str | None = None,
+                    minibatch: int = 256) -> Float32[Array, 'k n rows']:
     """A_i delta_k: float32 [K, n, R], R rows per example (1 for 'empirical', else the outputs); fisher_gram's arguments."""
     size = _examples(batch)
     kind = _kind(function, params, batch, kind)
@@ -47,7 +49,7 @@ def fisher_products(function, params, deltas, batch, *, kind=None, minibatch=256
     return jnp.stack(rows)
 
 
-def dimension(params: Any) -> int:
+def dimension(params: PyTree) -> int:
     """The number of parameters."""
     return sum(math.prod(jnp.shape(leaf)) for leaf in jax.tree.leaves(params))
 
@@ -80,7 +82,7 @@ def _in_metric(kind, outputs, change):
     return rows.reshape(len(rows), -1)
 
 
-def gram_of_products(a: jax.Array, d: int) -> jax.Array:
+def gram_of_products(a: Float[Array, 'k n rows'], d: Num[ArrayLike, '']) -> Float[Array, 'k k']:
     """G [K, K] of products a [K, n, R]: the mean over examples of their dot products, divided by d."""
     return jnp.einsum('knr,lnr->kl', a, a, precision='highest') / (a.shape[1] * d)
 

@@ -1,8 +1,10 @@
 """plan: from sizes and a Gram matrix to what to do with each source, in numbers a person can read."""
 import dataclasses
+from collections.abc import Sequence
 
 import jax
 import numpy as np
+from jaxtyping import ArrayLike, Float, Float64, Num
 from matplotlib.figure import Figure
 
 from transfer_jax.objective import predicted_error
@@ -23,16 +25,16 @@ class Plan:
     """
     names: tuple
     target_size: float
-    source_sizes: np.ndarray
-    weights: np.ndarray
-    weight_intervals: np.ndarray | None
-    quantities: np.ndarray
-    quantity_intervals: np.ndarray | None
-    variance: np.ndarray
-    bias: np.ndarray
+    source_sizes: Float64[np.ndarray, ' k']
+    weights: Float[np.ndarray, ' k']
+    weight_intervals: Float[np.ndarray, 'k 2'] | None
+    quantities: Float[np.ndarray, ' k']
+    quantity_intervals: Float[np.ndarray, 'k 2'] | None
+    variance: Float64[np.ndarray, ' k']
+    bias: Float[np.ndarray, ' k']
     errors: dict
     worth: float
-    worth_interval: np.ndarray | None
+    worth_interval: Float[np.ndarray, ' 2'] | None
 
     def __str__(self):
         """A table of the sources, and one of the policies."""
@@ -73,7 +75,8 @@ class Plan:
         return figure
 
 
-def plan(target_size, source_sizes, gram, *, names=None, replicates=None):
+def plan(target_size: Num[ArrayLike, ''], source_sizes: Num[ArrayLike, ' k'] | Sequence[float], gram: Float[ArrayLike, 'k k'], *,
+         names: Sequence[str] | None = None, replicates: Float[ArrayLike, 'r k k'] | None = None) -> Plan:
     """The Plan of one problem: N0, N [K] and gram [K, K], best debiased (transfer_jax.debias).
 
     names: of the sources. replicates: [R, K, K] of gram_uncertainty, for intervals by the jackknife; where gram is debiased, so must they

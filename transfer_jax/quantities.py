@@ -1,20 +1,23 @@
 """Optimal quantities of the sources (OTQMS, arXiv:2502.04242): how many samples of each to add to the target's, unweighted."""
 import functools
+from collections.abc import Sequence
 
 import jax
 import jax.numpy as jnp
+from jaxtyping import ArrayLike, Float, Num
 
 from transfer_jax.inputs import as_batch, rounding, semidefinite
 from transfer_jax.objective import predicted_error
 from transfer_jax.solver.quantities import conditions, optimal_quantities
-from transfer_jax.solver.solution import Status, make_solution, solve_status
+from transfer_jax.solver.solution import Solution, Status, make_solution, solve_status
 
 TOLERANCE = {'float64': 1e-10, 'float32': 1e-5}  # of the residual
 
 
 @functools.partial(jax.jit, static_argnames='integer')
 @jax.default_matmul_precision('highest')
-def transfer_quantities(target_size, source_sizes, gram, integer=False):
+def transfer_quantities(target_size: Num[ArrayLike, '*#batch'], source_sizes: Num[ArrayLike, '*#batch k'] | Sequence[float],
+                        gram: Float[ArrayLike, '*#batch k k'], integer: bool = False) -> Solution:
     """The quantities 0 <= n <= N that minimise F(n) = 1/S + n'G n / S^2, S = N0 + sum n, jointly: a Solution with weights 1.
 
     Where G is singular (identical or opposed sources) n* is not unique, though sum n* and G n* are: the centre of the optimal face is

@@ -1,15 +1,19 @@
 """Optimal weights of the sources (UOWQ, arXiv:2601.10779): every sample of every source, each source at its own weight."""
+from collections.abc import Sequence
+
 import jax
 import jax.numpy as jnp
+from jaxtyping import ArrayLike, Float, Num
 
 from transfer_jax.inputs import as_batch
-from transfer_jax.solver.solution import Status, make_solution
+from transfer_jax.solver.solution import Solution, Status, make_solution
 from transfer_jax.solver.weights import optimal_sizes
 
 
 @jax.jit
 @jax.default_matmul_precision('highest')
-def source_weights(target_size, source_sizes, gram):
+def source_weights(target_size: Num[ArrayLike, '*#batch'], source_sizes: Num[ArrayLike, '*#batch k'] | Sequence[float],
+                   gram: Float[ArrayLike, '*#batch k k']) -> Solution:
     """The weights w* >= 0 that minimise F (transfer_jax.objective.predicted_error) over all weights and quantities: a Solution.
 
     With M = diag(1/N) + G, u* = argmin_{u >= 0} u' M u / 2 - 1'u, w_k = u_k / N_k and F* = 1 / (N0 + sum u*): all samples are used, the

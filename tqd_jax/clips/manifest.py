@@ -21,7 +21,7 @@ PAIRS = (('motion', 'visual'), ('mq', 'vq'))
 NAMED = re.compile(r'[^,=/:]+=')  # how a source begins; its path may have commas and signs of equality of its own
 
 
-def read_clips(spec, flag='config.data.clips'):
+def read_clips(spec: str, flag: str = 'config.data.clips') -> pa.Table:
     """The table of clips_and_others alone."""
     return clips_and_others(spec, flag)[0]
 

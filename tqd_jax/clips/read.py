@@ -4,6 +4,7 @@ import dataclasses
 import cv2
 import numpy as np
 from av.video.reformatter import ColorRange, Interpolation, VideoReformatter
+from jaxtyping import Float64, UInt8
 
 from tqd_jax.clips.container import Limits
 from tqd_jax.clips.display import VideoInfo, shown_frames
@@ -17,12 +18,13 @@ class Clip(VideoInfo):
     repeated: the share of the file's frames there, shown or not, whose first plane repeats that of the frame before; None if unasked.
     """
 
-    frames: np.ndarray
-    times: np.ndarray
+    frames: UInt8[np.ndarray, 'frames height width 3']
+    times: Float64[np.ndarray, ' frames']
     repeated: float | None = None
 
 
-def read_clip(path, *, rate, start=0.0, seconds=None, short_side=None, limits=Limits()):
+def read_clip(path, *, rate: float, start: float = 0.0, seconds: float | None = None, short_side: int | None = None,
+              limits: Limits = Limits()) -> Clip:
     """The frames shown at start, start + 1/rate, ... s after the first frame, for `seconds` or to the end, whichever is first.
 
     Goes by presentation times, so a variable frame rate is sampled as a viewer sees it. Pictures are turned upright as the file asks and

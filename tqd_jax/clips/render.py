@@ -21,7 +21,7 @@ SEVERITY = {True: (0.0, 0.2), False: (0.4, 1.0)}  # good look, poor look
 FINE = 12  # x264's constant rate factor where the bit rate is not what degrades
 
 
-def render_library(folder, *, clips=240, seed=0, size=64, fps=12, seconds=2.0):
+def render_library(folder, *, clips: int = 240, seed: int = 0, size: int = 64, fps: int = 12, seconds: float = 2.0) -> pathlib.Path:
     """Writes `clips` mp4 files and returns the path of their manifest.parquet, a row a clip, paths relative to the folder.
 
     Columns: clip, caption, kind, degradation, severity in [0, 1], true_motion (frame diagonals a second), true_look (mean SSIM of the

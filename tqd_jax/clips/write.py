@@ -5,11 +5,13 @@ import pathlib
 
 import av
 import numpy as np
+from jaxtyping import UInt8
 
 from transfer_jax.runtime.files import write_atomically
 
 
-def write_clip(path, frames, fps, *, crf=12, pix_fmt='yuv420p', preset='veryfast'):
+def write_clip(path, frames: UInt8[np.ndarray, 'frames height width 3'], fps: float, *, crf: int = 12, pix_fmt: str = 'yuv420p',
+               preset: str = 'veryfast'):
     """Writes frames uint8 [F, H, W, 3] RGB as H.264 in mp4, all of it or nothing; a high `crf` (0 to 51) is a low bit rate.
 
     The same input gives the same bytes. Raises ValueError for other arrays and for odd sizes in yuv420p, which halves the colour

@@ -2,8 +2,10 @@
 import dataclasses
 
 import jax.numpy as jnp
+from jaxtyping import Array, Float, Float32
 
 KINDS = ('rectified', 'vp')
+Examples = Float[Array, 'batch ...']
 PREDICTIONS = ('flow', 'noise', 'v')
 
 
@@ -29,12 +31,12 @@ class Path:
         angle = jnp.pi / 2 * t
         return jnp.cos(angle), jnp.sin(angle), -jnp.pi / 2 * jnp.sin(angle), jnp.pi / 2 * jnp.cos(angle)
 
-    def noised(self, x0, eps, t):
+    def noised(self, x0: Examples, eps: Examples, t: Float[Array, ' batch']) -> Examples:
         """x_t for data x0 [B, ...], noise eps [B, ...] and t [B]."""
         alpha, sigma, _, _ = self.coefficients(_column(t, x0))
         return alpha * x0 + sigma * eps
 
-    def target(self, x0, eps, t):
+    def target(self, x0: Examples, eps: Examples, t: Float[Array, ' batch']) -> Examples:
         """What the model is trained to output for (x_t, t): [B, ...]."""
         a, b = self.target_coefficients(_column(t, x0))
         return a * x0 + b * eps
@@ -44,7 +46,7 @@ class Path:
         alpha, sigma, d_alpha, d_sigma = self.coefficients(t)
         return {'flow': (d_alpha, d_sigma), 'noise': (jnp.zeros_like(t), jnp.ones_like(t)), 'v': (-sigma, alpha)}[self.prediction]
 
-    def velocity(self, output, x, t):
+    def velocity(self, output: Examples, x: Examples, t: Float[Array, ' batch']) -> Examples:
         """dx/dt of the probability-flow ODE at x [B, ...], t [B], from the model's output.
 
         x_0 and eps are recovered from it, then dx/dt = alpha' x_0 + sigma' eps. With 'noise' x_0 = (x - sigma eps) / alpha is undetermined
@@ -86,7 +88,7 @@ def precondition(model, path, mean, std):
     return predict
 
 
-def loss_per_example(output, target):
+def loss_per_example(output: Examples, target: Examples) -> Float32[Array, ' batch']:
     """Mean squared error over everything but the leading axis: float32 [B]. Averaging over examples belongs to the step."""
     error = jnp.square(output.astype(jnp.float32) - target.astype(jnp.float32))
     return error.mean(axis=tuple(range(1, error.ndim)))

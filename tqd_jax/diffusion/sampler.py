@@ -1,17 +1,20 @@
 """From noise to clips: Euler and Heun solvers of the probability-flow ODE, with classifier-free guidance."""
+from collections.abc import Callable
+
 import jax
 import jax.numpy as jnp
+from jaxtyping import Array, Float, Float32
 
 SOLVERS = ('euler', 'heun')
 
 
-def time_grid(steps, shift=1.0):
+def time_grid(steps: int, shift: float = 1.0) -> Float32[Array, ' {steps}+1']:
     """t_0 = 1 > ... > t_steps = 0, float32 [steps + 1]: equal steps, then the flow shift s t / (1 + (s - 1) t)."""
     t = jnp.linspace(1.0, 0.0, steps + 1, dtype=jnp.float32)
     return shift * t / (1 + (shift - 1) * t)
 
 
-def solve(velocity, x, grid, solver='heun'):
+def solve(velocity: Callable, x: Float[Array, '*shape'], grid: Float[Array, ' knots'], solver: str = 'heun') -> Float[Array, '*shape']:
     """x at grid[-1] from x at grid[0] along dx/dt = velocity(x, t), t a scalar.
 
     'euler': first order. 'heun': second order, the mean of the velocities at both ends of each step. Raises ValueError on any other.

@@ -1,7 +1,9 @@
 """A frozen, monotone map from a raw score to [0, 1], fitted once and saved with the run."""
 import dataclasses
+from collections.abc import Sequence
 
 import numpy as np
+from jaxtyping import Float64, Num
 from scipy.special import ndtr
 
 KINDS = ('rank', 'minmax', 'zscore')
@@ -24,7 +26,7 @@ class Normaliser:
             raise ValueError(f'a normaliser is one of {KINDS} with finite knots, got {self.kind!r} with {self.knots[:3]}')
 
     @classmethod
-    def fit(cls, values, kind='rank'):
+    def fit(cls, values: Num[np.ndarray, ' n'] | Sequence[float], kind: str = 'rank'):
         """The normaliser of a library's scores [n >= 1]. Raises ValueError where one is not finite."""
         values = np.asarray(values, np.float64)
         if not values.size or not np.isfinite(values).all():
@@ -33,7 +35,7 @@ class Normaliser:
         knots = {'minmax': (values.min(), values.max()), 'zscore': (values.mean(), values.std())}.get(kind, quantiles)
         return cls(kind=kind, knots=tuple(float(knot) for knot in knots))
 
-    def __call__(self, values):
+    def __call__(self, values: Num[np.ndarray, '*n'] | Sequence[float]) -> Float64[np.ndarray, '*n']:
         """float64 [n] in [0, 1]."""
         values, knots = np.asarray(values, np.float64), np.asarray(self.knots)
         if knots[0] == knots[-1] if self.kind != 'zscore' else knots[1] == 0:

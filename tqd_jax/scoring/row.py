@@ -55,7 +55,7 @@ class Settings:
         return ','.join([VERSION, *(f'{name}={value}' for name, value in changed.items())])
 
 
-def score_clip(path, settings=Settings()):
+def score_clip(path, settings: Settings = Settings()) -> dict:
     """One clip's motion, visual, every raw measure of measures.MEASURES, width, height, fps, duration and fingerprint. Raises BadClip.
 
     What is measured are the first to the last 3 s in four evenly spaced windows, or all of a clip of up to 12 s; a measure of motion is the

@@ -16,9 +16,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.scipy.special import betainc, betaln, ndtri, xlog1py, xlogy
+from jaxtyping import Array, ArrayLike, Float, Float32, Num, PRNGKeyArray
 
 BINS = 120  # bins of a tabulated density; a histogram of n bins is exact where n divides it
 _NEWTON_STEPS = 7
+Parameter = Num[ArrayLike, ''] | Num[ArrayLike, '{size}']  # one for all laws, or one for each
 
 
 @jax.tree_util.register_dataclass
@@ -30,13 +32,13 @@ class Law:
     loc, scale: [B], logit-normal base where scale > 0. shift: [B] > 0, flow shift. table: [B, BINS + 1], CDF of the tabulated base at
     t = 0, 1/BINS, ..., 1.
     """
-    alpha: jax.Array
-    beta: jax.Array
-    floor: jax.Array
-    loc: jax.Array
-    scale: jax.Array
-    shift: jax.Array
-    table: jax.Array
+    alpha: Float32[ArrayLike, '*batch']
+    beta: Float32[ArrayLike, '*batch']
+    floor: Float32[ArrayLike, '*batch']
+    loc: Float32[ArrayLike, '*batch']
+    scale: Float32[ArrayLike, '*batch']
+    shift: Float32[ArrayLike, '*batch']
+    table: Float32[ArrayLike, '*batch knots']
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -56,14 +58,15 @@ class Base:
         if density.ndim != 1 or not density.size or not np.isfinite(density).all() or (density < 0).any() or not density.sum() > 0:
             raise ValueError(f'a tabulated density needs finite values >= 0, not all 0, got {self.density}')
 
-    def table(self):
+    def table(self) -> Float32[np.ndarray, ' knots']:
         """CDF of the tabulated density at t = 0, 1/BINS, ..., 1: float32 [BINS + 1]."""
         mass = np.asarray(self.density, np.float64)
         cdf = np.concatenate([[0.0], np.cumsum(mass)]) / mass.sum()
         return np.interp(np.linspace(0, 1, BINS + 1), np.linspace(0, 1, mass.size + 1), cdf).astype(np.float32)
 
 
-def make_law(size, *, alpha=1.0, beta=1.0, base=Base(), t_min=0.0, shift=1.0):
+def make_law(size: int, *, alpha: Parameter = 1.0, beta: Parameter = 1.0, base: Base = Base(), t_min: Parameter = 0.0,
+             shift: Parameter = 1.0) -> Law:
     """The laws of `size` examples as NumPy float32 arrays; alpha, beta, t_min and shift are scalars or [size].
 
     t_min in [0, 1) is the least t after the shift: the law is conditioned on t >= t_min. Raises ValueError where a value is out of range.
@@ -83,14 +86,14 @@ def make_law(size, *, alpha=1.0, beta=1.0, base=Base(), t_min=0.0, shift=1.0):
     return dataclasses.replace(law, floor=floor)
 
 
-def sample_timesteps(law, uniforms):
+def sample_timesteps(law: Law, uniforms: Float[ArrayLike, ' batch']) -> Float32[Array, ' batch']:
     """t [B] of the laws at quantile levels v = uniforms [B] in (0, 1): each law's quantile function. float32 in [0, 1]."""
     r = law.floor + (1 - law.floor) * beta_quantile(uniforms, law.alpha, law.beta)
     s = jnp.where(law.scale > 0, jax.nn.sigmoid(law.loc + law.scale * ndtri(r)), jax.vmap(_table_quantile)(r, law.table))
     return law.shift * s / (1 + (law.shift - 1) * s)
 
 
-def log_prob(law, t):
+def log_prob(law: Law, t: Float[ArrayLike, ' batch']) -> Float32[Array, ' batch']:
     """Log density [B] of each law at its t [B], by change of variables along the chain; -inf where the law has no mass."""
     s = _unshift(t, law.shift)
     r = (_base_cdf(law, s) - law.floor) / (1 - law.floor)
@@ -101,7 +104,7 @@ def log_prob(law, t):
     return jnp.where(inside, tilt + _base_log_density(law, s) + jacobian, -jnp.inf)
 
 
-def stratified_uniforms(key, uniforms):
+def stratified_uniforms(key: PRNGKeyArray, uniforms: Float[ArrayLike, ' batch']) -> Float32[Array, ' batch']:
     """Quantile levels v_i = (perm(i) + U_i) / B, float32 [B]: each uniform on (0, 1), together one in every B-th of it.
 
     uniforms: the U_i [B] in [0, 1).
@@ -111,7 +114,7 @@ def stratified_uniforms(key, uniforms):
     return jnp.clip((strata + uniforms) / size, 1e-7, 1 - 1e-7)
 
 
-def beta_quantile(v, alpha, beta):
+def beta_quantile(v: Float[Array, '*n'], alpha: Float[ArrayLike, '*n'], beta: Float[ArrayLike, '*n']) -> Float[Array, '*n']:
     """x with I_x(alpha, beta) = v, by Newton's method on logit(I) as a function of logit(x), kept inside a shrinking bracket.
 
     logit(I) is nearly linear in logit(x) in both tails (slopes alpha and beta), so a few steps reach float32's accuracy for any

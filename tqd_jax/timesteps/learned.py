@@ -1,10 +1,12 @@
 """A learned law: the group of a clip, and what a clip of that group counts in each noise bin."""
 import dataclasses
 import functools
+from collections.abc import Sequence
 
 import numpy as np
+from jaxtyping import Float64, Int, Num
 
-from tqd_jax.timesteps.law import BINS, Base, make_law
+from tqd_jax.timesteps.law import BINS, Base, Law, make_law
 from tqd_jax.timesteps.quadrants import LABELS, quadrant
 
 BY = ('quadrant', 'source', 'both')  # what separates groups
@@ -17,7 +19,7 @@ class LearnedLaw:
     by: one of BY, what separates the groups. Raises ValueError where by, B (a divisor of law.BINS) or a weight is impossible.
     """
     groups: tuple
-    weight: np.ndarray
+    weight: Num[np.ndarray, 'bins groups']
     by: str = 'quadrant'
 
     def __post_init__(self):
@@ -31,11 +33,11 @@ class LearnedLaw:
         if not (np.isfinite(weight).all() and (weight >= 0).all() and weight.any()):
             raise ValueError('weights are finite and >= 0, and not all 0')
 
-    def laws(self, labels):
+    def laws(self, labels: Int[np.ndarray, ' n']) -> Law:
         """The Law [N] of clips of groups `labels` [N]: a density of t in proportion to weight; t ~ U for a group whose weights are 0."""
         return dataclasses.replace(make_law(len(labels)), table=self._tables[labels])
 
-    def acceptance(self, labels):
+    def acceptance(self, labels: Int[np.ndarray, ' n']) -> Float64[np.ndarray, ' n']:
         """Acceptance probability [N] of clips of groups `labels` [N], in proportion to the mean weight over t; the largest is 1.
 
         Raises ValueError where all of them have weight 0.
@@ -52,7 +54,8 @@ class LearnedLaw:
         return np.stack([Base(density=tuple(row)).table() for row in column.tolist()])
 
 
-def weights(shares, counts):
+def weights(shares: Num[np.ndarray, 'bins groups'],
+            counts: Num[np.ndarray, ' groups'] | Sequence[float]) -> Float64[np.ndarray, 'bins groups']:
     """What a clip counts relative to uniform training, float64 [B, K]: shares[j, k] N / N_k.
 
     shares: [B, K], each group's share of the draws in each noise bin. counts: [K], its number of clips N_k; N is their sum.

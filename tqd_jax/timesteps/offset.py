@@ -1,10 +1,11 @@
 """A logit offset for clips that are good at one thing only, as in SANA-Video 2.0."""
 import numpy as np
+from jaxtyping import Float64
 
-from tqd_jax.timesteps.law import make_law
+from tqd_jax.timesteps.law import Law, make_law
 
 
-def offset(mq, vq, config):
+def offset(mq: Float64[np.ndarray, ' n'], vq: Float64[np.ndarray, ' n'], config) -> Law:
     """The Law [B] with logit(t) moved by s `config.offset`: s = 1 for motion only, -1 for visual only, 0 for golden and poor clips."""
     sign = np.where(mq >= 0.5, 1.0, 0.0) - np.where(vq >= 0.5, 1.0, 0.0)
     return make_law(mq.size, base=config.base, shift=config.shift * np.exp(config.offset * sign))

@@ -1,10 +1,10 @@
 """From a clip's quality, mq and vq in [0, 1], to its Law, the distribution of its t."""
 import dataclasses
 
-from tqd_jax.timesteps.law import Base
+from tqd_jax.timesteps.law import Base, Law
 from tqd_jax.timesteps.min_noise import min_noise
 from tqd_jax.timesteps.offset import offset
-from tqd_jax.timesteps.quadrants import check_scores
+from tqd_jax.timesteps.quadrants import Scores, check_scores
 from tqd_jax.timesteps.tqd import beta, exact_base
 from tqd_jax.timesteps.uniform import uniform
 
@@ -42,7 +42,7 @@ class LawConfig:
             raise ValueError(f'a law needs 0 < kappa_base <= kappa_max, got {self.kappa_base} and {self.kappa_max}')
 
 
-def law_from_quality(mq, vq, config):
+def law_from_quality(mq: Scores, vq: Scores, config: LawConfig) -> Law:
     """The Law [B] of clips with motion quality mq [B] and visual quality vq [B] in [0, 1]: LAWS[config.kind].
 
     Raises ValueError where a score is outside [0, 1] or not finite.

@@ -1,16 +1,17 @@
 """Timestep-aware quality decoupling (arXiv 2603.25527): motion teaches noisy t, visual quality clean t, by a Beta law of both scores."""
 import numpy as np
+from jaxtyping import Float64
 
-from tqd_jax.timesteps.law import make_law
+from tqd_jax.timesteps.law import Law, make_law
 
 
-def beta(mq, vq, config):
+def beta(mq: Float64[np.ndarray, ' n'], vq: Float64[np.ndarray, ' n'], config) -> Law:
     """The paper's Law [B]: t ~ Beta(tqd_parameters), then the shift; the Beta law takes the place of config.base."""
     a, b = tqd_parameters(mq, vq, config.kappa_base, config.kappa_max, config.min_parameter)
     return make_law(mq.size, alpha=a, beta=b, shift=config.shift)
 
 
-def exact_base(mq, vq, config):
+def exact_base(mq: Float64[np.ndarray, ' n'], vq: Float64[np.ndarray, ' n'], config) -> Law:
     """The paper's tilt as the quantile level of config.base: Law [B]. With kappa_base = 2, mq = vq gives Beta(1, 1), the base itself."""
     a, b = tqd_parameters(mq, vq, 2.0, config.kappa_max, config.min_parameter)
     return make_law(mq.size, alpha=a, beta=b, base=config.base, shift=config.shift)

@@ -1,7 +1,10 @@
 """The base distribution for every clip, whatever its scores."""
-from tqd_jax.timesteps.law import make_law
+import numpy as np
+from jaxtyping import Float64
+
+from tqd_jax.timesteps.law import Law, make_law
 
 
-def uniform(mq, vq, config):
+def uniform(mq: Float64[np.ndarray, ' n'], vq: Float64[np.ndarray, ' n'], config) -> Law:
     """The Law [B] of LawConfig's base and shift: quality has no influence on t."""
     return make_law(mq.size, base=config.base, shift=config.shift)

@@ -2,10 +2,10 @@
 import enum
 from collections.abc import Mapping
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import struct
+from jaxtyping import Array, Float, Int8, Int32
 
 from transfer_jax.runtime.errors import UserError
 
@@ -33,22 +33,22 @@ class Solution:
     are worth where weights are optimal; error F [...]; residual [...], the largest violation of the optimality conditions, relative to
     the size of their terms; status int8 [...] of Status; iterations int32 [...].
     """
-    weights: jax.Array
-    quantities: jax.Array
-    effective_sizes: jax.Array
-    error: jax.Array
-    residual: jax.Array
-    status: jax.Array
-    iterations: jax.Array
+    weights: Float[Array, '*batch k']
+    quantities: Float[Array, '*batch k']
+    effective_sizes: Float[Array, '*batch k']
+    error: Float[Array, '*batch']
+    residual: Float[Array, '*batch']
+    status: Int8[Array, '*batch']
+    iterations: Int32[Array, '*batch']
 
 
-def solve_status(residual: jax.Array, tolerance: Mapping[str, float], unfinished: jax.Array, definite: jax.Array) -> jax.Array:
+def solve_status(residual: Array, tolerance: Mapping[str, float], unfinished: Array, definite: Array) -> Array:
     """The status int8 [B] of problems after solving; residual, unfinished, definite: [B]; tolerance: of the residual, by dtype."""
     by_residual = jnp.where(residual <= tolerance[residual.dtype.name], Status.SOLVED, Status.INACCURATE)
     return jnp.where(definite, jnp.where(unfinished, Status.UNFINISHED, by_residual), Status.NOT_PSD).astype(jnp.int8)
 
 
-def make_solution(shape: tuple[int, ...], status: jax.Array, *, iterations: jax.Array, **results: jax.Array) -> Solution:
+def make_solution(shape: tuple[int, ...], status: Array, *, iterations: Array, **results: Array) -> Solution:
     """A Solution in the batch's own shape, from arrays with one batch axis: NaN where the status means that there is no result."""
     has_result = status <= Status.INACCURATE.value
     out = lambda x: jnp.where(has_result.reshape(-1, *[1] * (x.ndim - 1)), x, jnp.nan).reshape(*shape, *x.shape[1:])

@@ -83,7 +83,7 @@ PRESETS = {
 }
 
 
-def flops_per_example(config, shape):
+def flops_per_example(config: WanConfig, shape: tuple[int, ...]) -> int:
     """FLOPs (2 x multiply-adds) of the matrix products in one forward pass over one example.
 
     shape: (F, H, W) or (F, H, W, C) of the latents. Backward costs twice as much, recomputation not counted.

@@ -1,4 +1,4 @@
-"""fisher_gram against per-example gradients that are held: time, memory, and how far each kind's diagonal spreads over draws.
+"""fisher_gram against per-example gradients held in memory: time, memory, and the spread of each kind's diagonal over draws.
 
     python -m benchmarks.fisher [--rounds 5] [--draws 30] [--seeds 3]
 """

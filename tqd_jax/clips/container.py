@@ -1,4 +1,4 @@
-"""Video files opened and decoded, frame by frame; whatever is not a usable video is a BadClip."""
+"""Opens and decodes video files, frame by frame; a file that is no usable video raises BadClip."""
 import contextlib
 import dataclasses
 import itertools

@@ -1,4 +1,4 @@
-"""Which frame of a video is on display when: by presentation times, for variable rates, broken timestamps and windows far inside."""
+"""The frame of a video on display at a time: by presentation times; variable rates, broken timestamps, windows far inside."""
 import contextlib
 import dataclasses
 import itertools

@@ -1,4 +1,4 @@
-"""Where clips are: local paths and, by fsspec, URLs (gs://, s3://, https://, zip://a.mp4::clips.zip ...), all of them named by text.
+"""Paths of clips: local ones and, by fsspec, URLs (gs://, s3://, https://, zip://a.mp4::clips.zip ...), all of them text.
 
 A local path is a str, or its file:// URI (RFC 8089): so names that are not UTF-8 are written, since Parquet and JSON take no such text.
 """

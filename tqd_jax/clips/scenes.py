@@ -1,4 +1,4 @@
-"""The rendered world: small scenes of moving sprites, each a pure function of (seed, index), with its trajectories known."""
+"""The rendered world: small scenes of moving sprites with exact trajectories, each a pure function of (seed, index)."""
 import dataclasses
 import math
 

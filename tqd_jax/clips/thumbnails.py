@@ -1,4 +1,4 @@
-"""Small pictures of clips for people to look at: a few frames of each, and a strip of them as a JPEG."""
+"""Thumbnails of clips: a few frames of each, and a strip of them as a JPEG."""
 import concurrent.futures
 import functools
 

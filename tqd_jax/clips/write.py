@@ -1,4 +1,4 @@
-"""Frames to a video file, whole or not at all."""
+"""Writes frames to a video file, whole or not at all."""
 import fractions
 import io
 import pathlib

@@ -1,1 +1,1 @@
-"""What gradients say of clips: alignment, and laws learned from it."""
+"""Gradients of clips: their alignment, and the law that is learned from them."""

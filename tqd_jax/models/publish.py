@@ -1,4 +1,4 @@
-"""Turns a finished run into a checkpoint of the package: half-precision weights, with the config and the log that made them beside.
+"""Makes a checkpoint of the package from a finished run: half-precision weights, with their config and log beside them.
 
     python -m tqd_jax.models.publish runs/pretrain tiny
 """

@@ -1,1 +1,1 @@
-"""Pages and figures from what a run or a scoring left behind."""
+"""Pages and figures from the files of a run or of a scoring."""

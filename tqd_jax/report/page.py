@@ -1,4 +1,4 @@
-"""The run's page: report.html in the work directory, made of what lies there; a part that is missing is said to be missing."""
+"""report.html: the page of a run, from the files in its work directory; it says which parts are missing."""
 import json
 
 import numpy as np

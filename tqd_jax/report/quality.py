@@ -1,4 +1,4 @@
-"""quality.html: what a scored library is like, and what its clips will teach, from its scores.parquet and the clips themselves."""
+"""quality.html: the page of a scored library: its scores, its clips, and the timesteps at which they will teach."""
 import pathlib
 
 import numpy as np

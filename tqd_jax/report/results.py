@@ -1,4 +1,4 @@
-"""What a run left in its work directory, read back: scores, timesteps, evaluations, metrics, samples; missing files are empty parts."""
+"""Results: a run's work directory, read back: scores, timesteps, evaluations, metrics, samples; a missing file is an empty part."""
 import dataclasses
 import json
 import pathlib

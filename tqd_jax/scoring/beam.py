@@ -1,4 +1,4 @@
-"""The measuring of clips on a cluster: an executor of quality.score that is an Apache Beam pipeline, the extra `[beam]`."""
+"""Measures clips on a cluster: an executor of scoring.engine that is an Apache Beam pipeline, the extra `[beam]`."""
 import contextlib
 import hashlib
 import itertools

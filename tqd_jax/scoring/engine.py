@@ -1,4 +1,4 @@
-"""Scores of many clips: every content measured once, in processes that a bad clip may kill, resumable at any moment."""
+"""Measures many clips: each content once, in processes that a bad clip may end, resumable at any moment."""
 import contextlib
 import functools
 import itertools

@@ -1,4 +1,4 @@
-"""Measured rows in one SQLite file: by content, so that a clip is measured once whatever it is called, and safe whenever a process dies."""
+"""Measured rows in one SQLite file: by content, so a clip is measured once under any name; safe whenever a process dies."""
 import json
 import sqlite3
 

@@ -1,4 +1,4 @@
-"""The law of a run where a file says it: law.json of --mode=learn, and the copy that a run's folder holds."""
+"""The law of a run from a file: law.json of --mode=learn, and the copy in the run's folder."""
 import json
 import pathlib
 

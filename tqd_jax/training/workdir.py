@@ -1,4 +1,4 @@
-"""A Run out of its work directory: prepared from its clips, or as it was trained so far."""
+"""Builds a Run from its work directory: prepared from its clips, or restored from its newest checkpoint."""
 import json
 
 import jax

@@ -1,5 +1,4 @@
-"""A run's scalars: one JSON object a line in metrics.jsonl, and the same in TensorBoard. A resumed run deletes those after its
-checkpoint."""
+"""A run's scalars in metrics.jsonl and TensorBoard; a resumed run deletes those after its checkpoint."""
 import json
 import math
 import pathlib

@@ -1,4 +1,4 @@
-"""What a Wan 2.1 transformer is made of: WanConfig, the presets, and the cost of one forward pass."""
+"""WanConfig: the sizes of a Wan 2.1 transformer, the presets, and the cost of one forward pass."""
 import dataclasses
 import math
 

@@ -1,1 +1,1 @@
-"""Scores that other tools gave."""
+"""Scores of other tools."""

@@ -1,4 +1,4 @@
-"""Scores that a library already has: what scoring and curation tools write -> one table of clip, motion and visual."""
+"""Scores of other tools: the files of scoring and curation tools -> one table of clip, motion and visual."""
 import pathlib
 
 import numpy as np

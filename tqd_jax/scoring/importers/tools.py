@@ -1,4 +1,4 @@
-"""Which column of which tool's table is the clip, its motion, its look and its caption, and how a table is recognised."""
+"""The columns of each tool's table: clip, motion, visual quality and caption; and how a table is recognised."""
 import dataclasses
 
 from transfer_jax.runtime.errors import UserError

@@ -1,1 +1,1 @@
-"""How much moves in a clip, and how."""
+"""The motion of a clip."""

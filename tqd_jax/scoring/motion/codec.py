@@ -1,4 +1,4 @@
-"""How far the codec's own motion vectors reach: motion without optical flow, from a few frames that are hardly decoded."""
+"""The length of the codec's own motion vectors: motion without optical flow, from a few frames that are hardly decoded."""
 import itertools
 
 import numpy as np

@@ -1,4 +1,4 @@
-"""How much moves in a clip, and how: optical flow per second over the frame's diagonal, the camera's part, smoothness, cuts."""
+"""The motion of a clip: optical flow per second over the frame's diagonal, the camera's part, smoothness, cuts."""
 import dataclasses
 
 import cv2

@@ -1,4 +1,4 @@
-"""Dense optical flow between the pictures of a clip, and how far each of its vectors is to be believed."""
+"""Dense optical flow between the pictures of a clip, and a weight of trust for each vector."""
 import dataclasses
 import itertools
 

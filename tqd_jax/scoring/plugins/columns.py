@@ -1,4 +1,4 @@
-"""Learned scorers over a library: their columns kept beside the measured rows, by content, so that a clip is scored once."""
+"""Columns of learned scorers, stored beside the measured rows by content, so that a clip is scored once."""
 import contextlib
 
 from tqd_jax.clips.container import Limits

@@ -1,4 +1,4 @@
-"""Learned scorers as plug-ins: what one is, how it is found by name, and how it runs over clips, in batches on the accelerator."""
+"""Learned scorers as plug-ins: the protocol, loading by name, and the run over clips, in batches on the accelerator."""
 import collections
 import importlib
 import inspect

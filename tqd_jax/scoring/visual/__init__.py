@@ -1,1 +1,1 @@
-"""How good a clip looks."""
+"""The visual quality of a clip."""

@@ -1,4 +1,4 @@
-"""How far a frame's local statistics lie from those of pristine pictures: NIQE, with whichever model it is given."""
+"""NIQE: the distance of a frame's local statistics from those of pristine pictures, by any NIQE model."""
 import dataclasses
 
 import cv2

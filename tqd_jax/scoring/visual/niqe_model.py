@@ -1,4 +1,4 @@
-"""NIQE models as files: load, save, and the program that fits one to pictures or videos that the user names, or to rendered ones.
+"""NIQE models as files: load, save, and a program that fits one to pictures or videos of the user, or to rendered pictures.
 
     python -m tqd_jax.scoring.visual.niqe_model --frames=FOLDER_OR_FILES --output=FILE.npz
     python -m tqd_jax.scoring.visual.niqe_model --output=tqd_jax/assets/niqe.npz   the shipped one: 200 dead leaves pictures, under a minute

@@ -1,4 +1,4 @@
-"""What was laid over a clip: bars at its borders, and text or logos that stay where they are while the picture moves."""
+"""Overlays of a clip: bars at its borders, and text or logos that stay while the picture moves."""
 import cv2
 import numpy as np
 

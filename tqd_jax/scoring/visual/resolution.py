@@ -1,4 +1,4 @@
-"""How many of a picture's pixels are true: upscaled clips are found by where their spectrum ends."""
+"""True resolution: the share of a picture's pixels that its detail fills; the spectrum of an upscaled clip ends early."""
 import numpy as np
 from scipy import fft
 from scipy.ndimage import uniform_filter1d

@@ -1,4 +1,4 @@
-"""How good a clip looks: every raw measure of look, and the score that they make."""
+"""The visual quality of a clip: every raw measure, and the score that they make."""
 import cv2
 import numpy as np
 

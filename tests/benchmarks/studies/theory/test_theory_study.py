@@ -55,7 +55,7 @@ def small_config(folder):
     config = study_theory.get_config()
     with config.unlocked():
         config.update({'results': str(folder / 'results'), 'images': str(folder / 'images')})
-        config.theory.update({'models': ('mean',), 'dimensions': (5,), 'sources': (1,), 'ratios': (10, 40), 'runs': 20, 'instances': 1})
+        config.theory.update({'models': ('mean',), 'dimensions': (20,), 'sources': (3,), 'ratios': (10, 40), 'runs': 20, 'instances': 1})
     return config
 
 

@@ -1,8 +1,10 @@
-"""Study 1 at its smallest size: a few arms and seeds."""
+"""Studies in the small: two sizes of world, a second of video each, and study 1 with a few arms and seeds."""
 from benchmarks.studies.config import TableConfig
+from benchmarks.studies.world.world import World
 from configs import study_table
 from transfer_jax.runtime.config import instance, override
 
+SIZES = {'tiny': World(), 'small': World(size=64, frames=32, fps=32)}  # the same motion from pixel to pixel
 ARMS, SEEDS = ['A uniform', 'C uniform', 'B tqd'], [0, 1, 2]
 
 

@@ -3,7 +3,7 @@ import dataclasses
 
 import numpy as np
 import pytest
-from worlds import SIZES
+from study_small import SIZES
 
 from benchmarks.studies.measures import measures, raw
 from benchmarks.studies.measures.raw import sprites_of

@@ -3,7 +3,7 @@ import math
 
 import numpy as np
 import pytest
-from worlds import SIZES
+from study_small import SIZES
 
 from benchmarks.studies.measures import templates, track
 from benchmarks.studies.measures.paths import fit_paths

@@ -27,7 +27,7 @@ def small_world():
 def test_a_world_has_the_distances_of_its_mixing_and_its_information_is_the_curvature_of_kl():
     world = make_world(jax.random.key(0), 'softmax', 6, 60, np.diag([0.5, 2.0]) ** 0.5)
     np.testing.assert_allclose(np.diag(world.gram) * 60, [0.5, 2.0])
-    curvature = jax.hessian(lambda x: divergence(world, x))(world.thetas[0]).reshape(6, 6)
+    curvature = jax.jit(jax.hessian(lambda x: divergence(world, x)))(world.thetas[0]).reshape(6, 6)
     delta = (world.thetas[1:] - world.thetas[:1]).reshape(2, 6)
     np.testing.assert_allclose(information(world.thetas[0], world.design, jnp.full(256, 1 / 256)), curvature, rtol=1e-9, atol=1e-12)
     np.testing.assert_allclose(delta @ curvature @ delta.T / 6, world.gram, rtol=1e-9)
@@ -39,7 +39,7 @@ def test_the_fit_is_that_of_scipy():
     start = jnp.zeros((2, 2))
     factor = jnp.linalg.cholesky(information(start, design, jnp.full(60, 1 / 60)))
     loss = jax.jit(lambda x: -jnp.sum(counts * jnp.log(probabilities(x.reshape(2, 2), design))))
-    truth = optimize.minimize(loss, np.zeros(4), jac=jax.grad(loss), method='BFGS', options={'gtol': 1e-8}).x
+    truth = optimize.minimize(loss, np.zeros(4), jac=jax.jit(jax.grad(loss)), method='BFGS', options={'gtol': 1e-8}).x
     np.testing.assert_allclose(fit(start, counts, design, factor).reshape(-1), truth, atol=1e-7)
 
 

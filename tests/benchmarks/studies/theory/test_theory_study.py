@@ -54,7 +54,7 @@ def test_debiasing_beats_the_raw_gram_where_sources_are_identical():
 
 def small_config(folder):
     """The config of a few cases of the Gaussian mean."""
-    cases = {'models': ('mean',), 'dimensions': (5,), 'sources': (1,), 'ratios': (10, 40), 'runs': 20, 'instances': 1}
+    cases = {'models': ('mean',), 'dimensions': (20,), 'sources': (3,), 'ratios': (10, 40), 'runs': 20, 'instances': 1}
     changes = {f'theory.{key}': value for key, value in cases.items()}
     changes |= {name: str(folder / name) for name in ('results', 'images')}
     return override(instance(TheoryConfig, study_theory.get_config()), changes)

@@ -1,4 +1,5 @@
 """Eight virtual CPU devices, strict dtypes, and flags parsed, before any test touches JAX."""
+import os
 import pathlib
 
 import jax
@@ -34,24 +35,23 @@ def real_clips():
 
 
 @pytest.fixture(scope='session')
-def program(compiled):
+def program():
     """The main job, shrunk, as a program of its own."""
-    return small.Program(compiled)
+    return small.Program()
 
 
-@pytest.fixture(scope='session')
+@pytest.fixture(scope='session', autouse=True)
 def compiled(tmp_path_factory):
-    """The folder where this process and its programs keep what they compile: once, however many runs want it."""
-    folder = tmp_path_factory.mktemp('compiled')
-    kept = {'jax_compilation_cache_dir': str(folder), 'jax_persistent_cache_min_compile_time_secs': 0.0,
-            'jax_persistent_cache_min_entry_size_bytes': -1}
-    before = {name: getattr(jax.config, name) for name in kept}
-    for values in (kept, before):
-        for name, value in values.items():
-            jax.config.update(name, value)
-        compilation_cache.reset_cache()  # JAX looks at the setting once
-        if values is kept:
-            yield folder
+    """The folder where all workers and the programs that they start keep what they compile, so that each program is compiled once."""
+    base = tmp_path_factory.getbasetemp()
+    folder = (base.parent if 'PYTEST_XDIST_WORKER' in os.environ else base) / 'compiled'
+    settings = {'jax_compilation_cache_dir': str(folder), 'jax_persistent_cache_min_compile_time_secs': 0.0,
+                'jax_persistent_cache_min_entry_size_bytes': -1}
+    for name, value in settings.items():
+        jax.config.update(name, value)
+        os.environ[name.upper()] = str(value)
+    compilation_cache.reset_cache()  # JAX reads the setting once, and a module may have compiled while it was imported
+    return folder
 
 
 @pytest.fixture(scope='session')

@@ -86,10 +86,8 @@ def built(workdir, **changes):
 class Program:
     """python -m tqd_jax.main as a process of its own, on one device."""
 
-    def __init__(self, cache):
-        compiled = {'JAX_COMPILATION_CACHE_DIR': str(cache), 'JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS': '0',
-                    'JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES': '-1'}
-        self.environment = {**os.environ, **compiled, 'PYTHONPATH': os.pathsep.join([str(ROOT), os.environ.get('PYTHONPATH', '')])}
+    def __init__(self):
+        self.environment = {**os.environ, 'PYTHONPATH': os.pathsep.join([str(ROOT), os.environ.get('PYTHONPATH', '')])}
 
     def command_line(self, workdir, mode='train', **changes):
         """The module and its flags."""

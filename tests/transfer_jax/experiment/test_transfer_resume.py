@@ -28,8 +28,8 @@ def data(tmp_path_factory):
 
 
 @pytest.fixture(scope='module')
-def program(compiled):
-    return transfer_job.Program(compiled)
+def program():
+    return transfer_job.Program()
 
 
 @pytest.fixture(scope='module')

@@ -16,12 +16,21 @@ settings.register_profile('same', derandomize=True)  # a failure is the code's, 
 settings.load_profile('same')
 flags.FLAGS.mark_as_parsed()  # grain reads absl flags, and pytest is no absl app
 
-CLIPS = pathlib.Path(__file__).parents[1] / '../shared/data/clips'
+TESTS = pathlib.Path(__file__).parent
+CLIPS = TESTS / '../../shared/data/clips'
+QUICK = [TESTS / folder for folder in ('tqd_jax/jobs', 'transfer_jax/experiment', 'benchmarks')]
 
 
 @pytest.fixture(scope='module', autouse=True)
-def forgotten():
-    """What a module compiled is dropped when it is done: else a worker ends with gigabytes of programs."""
+def forgotten(request):
+    """How a module's programs are compiled, and that they are dropped when it is done: else a worker ends with gigabytes of them.
+
+    Compiling takes most of the tests' time, and half of it goes into fast machine code, of which jobs of a few steps have no use.
+    Where the truth is in the last bits (the solver, laws, models), tests have the machine code that users get.
+    """
+    quick = any(folder in request.path.parents for folder in QUICK)
+    jax.config.update('jax_disable_most_optimizations', quick)
+    os.environ['JAX_DISABLE_MOST_OPTIMIZATIONS'] = str(int(quick))  # of the programs that tests start
     yield
     jax.clear_caches()
 

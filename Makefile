@@ -27,7 +27,7 @@ lint: .venv/ready
 	$(BIN)/ruff check .
 
 test: lint
-	$(BIN)/python -m pytest -n $(WORKERS) -m 'not parity'
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadscope -m 'not parity'
 
 .venv/parity: .venv/ready
 	$(BIN)/pip install --quiet --disable-pip-version-check -e '.[test,parity]'

@@ -1,4 +1,5 @@
 """Eight virtual CPU devices, strict dtypes, and flags parsed, before any test touches JAX."""
+import contextlib
 import os
 import pathlib
 
@@ -8,6 +9,7 @@ import small
 from absl import flags
 from hypothesis import settings
 from jax.experimental.compilation_cache import compilation_cache
+from quick import quick_to_compile
 
 jax.config.update('jax_num_cpu_devices', 8)
 jax.config.update('jax_numpy_dtype_promotion', 'strict')
@@ -18,20 +20,18 @@ flags.FLAGS.mark_as_parsed()  # grain reads absl flags, and pytest is no absl ap
 
 TESTS = pathlib.Path(__file__).parent
 CLIPS = TESTS / '../../shared/data/clips'
-QUICK = [TESTS / folder for folder in ('tqd_jax/jobs', 'transfer_jax/experiment', 'benchmarks')]
+QUICK = [TESTS / folder for folder in ('tqd_jax/jobs', 'tqd_jax/training', 'tqd_jax/scoring', 'transfer_jax/experiment', 'benchmarks')]
 
 
 @pytest.fixture(scope='module', autouse=True)
-def forgotten(request):
-    """How a module's programs are compiled, and that they are dropped when it is done: else a worker ends with gigabytes of them.
+def programs(request):
+    """A module's programs are compiled quickly in the folders of QUICK, and as users get them elsewhere; when it is done, they are dropped.
 
-    Compiling takes most of the tests' time, and half of it goes into fast machine code, of which jobs of a few steps have no use.
-    Where the truth is in the last bits (the solver, laws, models), tests have the machine code that users get.
+    Else a worker ends with gigabytes of them.
     """
     quick = any(folder in request.path.parents for folder in QUICK)
-    jax.config.update('jax_disable_most_optimizations', quick)
-    os.environ['JAX_DISABLE_MOST_OPTIMIZATIONS'] = str(int(quick))  # of the programs that tests start
-    yield
+    with quick_to_compile() if quick else contextlib.nullcontext():
+        yield
     jax.clear_caches()
 
 

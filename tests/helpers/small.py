@@ -9,6 +9,7 @@ from unittest import mock
 import jax
 import numpy as np
 import pytest
+import quick
 from absl.testing import flagsaver
 
 from configs import video
@@ -87,7 +88,8 @@ class Program:
     """python -m tqd_jax.main as a process of its own, on one device."""
 
     def __init__(self):
-        self.environment = {**os.environ, 'PYTHONPATH': os.pathsep.join([str(ROOT), os.environ.get('PYTHONPATH', '')])}
+        path = os.pathsep.join([str(ROOT), os.environ.get('PYTHONPATH', '')])
+        self.environment = {**os.environ, 'PYTHONPATH': path, 'XLA_FLAGS': quick.XLA_FLAGS}
 
     def command_line(self, workdir, mode='train', **changes):
         """The module and its flags."""

@@ -89,7 +89,8 @@ class Program:
 
     def __init__(self):
         path = os.pathsep.join([str(ROOT), os.environ.get('PYTHONPATH', '')])
-        self.environment = {**os.environ, 'PYTHONPATH': path, 'XLA_FLAGS': quick.XLA_FLAGS}
+        flags = f'{os.environ.get("XLA_FLAGS", "")} {quick.XLA_FLAGS}'
+        self.environment = {**os.environ, 'PYTHONPATH': path, 'XLA_FLAGS': flags}
 
     def command_line(self, workdir, mode='train', **changes):
         """The module and its flags."""

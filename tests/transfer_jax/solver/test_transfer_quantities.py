@@ -71,7 +71,7 @@ def test_the_published_scan_over_the_total_agrees():
     target, sizes, gram = problems('plain', 2, COUNT)
     result = solve(target, sizes, gram)
     for i in range(10):
-        grid = np.stack(np.meshgrid(*(np.linspace(0, size, 400) for size in sizes[i]), indexing='ij'), -1)
+        grid = np.stack(np.meshgrid(*(np.linspace(0, size, 1000) for size in sizes[i]), indexing='ij'), -1)
         scan = error(target[i], gram[i], grid).min()
         assert result.error[i] <= scan * (1 + 1e-12) and scan <= result.error[i] * 1.01
 

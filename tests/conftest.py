@@ -1,4 +1,6 @@
 """Eight virtual CPU devices, strict dtypes, and flags parsed, before any test touches JAX."""
+import contextlib
+import os
 import pathlib
 
 import jax
@@ -7,6 +9,7 @@ import small
 from absl import flags
 from hypothesis import settings
 from jax.experimental.compilation_cache import compilation_cache
+from quick import quick_to_compile
 
 jax.config.update('jax_num_cpu_devices', 8)
 jax.config.update('jax_numpy_dtype_promotion', 'strict')
@@ -15,13 +18,20 @@ settings.register_profile('same', derandomize=True)  # a failure is the code's, 
 settings.load_profile('same')
 flags.FLAGS.mark_as_parsed()  # grain reads absl flags, and pytest is no absl app
 
-CLIPS = pathlib.Path(__file__).parents[1] / '../shared/data/clips'
+TESTS = pathlib.Path(__file__).parent
+CLIPS = TESTS / '../../shared/data/clips'
+QUICK = [TESTS / folder for folder in ('tqd_jax/jobs', 'tqd_jax/training', 'tqd_jax/scoring', 'transfer_jax/experiment', 'benchmarks')]
 
 
 @pytest.fixture(scope='module', autouse=True)
-def forgotten():
-    """What a module compiled is dropped when it is done: else a worker ends with gigabytes of programs."""
-    yield
+def programs(request):
+    """A module's programs are compiled quickly in the folders of QUICK, and as users get them elsewhere; when it is done, they are dropped.
+
+    Else a worker ends with gigabytes of them.
+    """
+    quick = any(folder in request.path.parents for folder in QUICK)
+    with quick_to_compile() if quick else contextlib.nullcontext():
+        yield
     jax.clear_caches()
 
 
@@ -34,24 +44,23 @@ def real_clips():
 
 
 @pytest.fixture(scope='session')
-def program(compiled):
+def program():
     """The main job, shrunk, as a program of its own."""
-    return small.Program(compiled)
+    return small.Program()
 
 
-@pytest.fixture(scope='session')
+@pytest.fixture(scope='session', autouse=True)
 def compiled(tmp_path_factory):
-    """The folder where this process and its programs keep what they compile: once, however many runs want it."""
-    folder = tmp_path_factory.mktemp('compiled')
-    kept = {'jax_compilation_cache_dir': str(folder), 'jax_persistent_cache_min_compile_time_secs': 0.0,
-            'jax_persistent_cache_min_entry_size_bytes': -1}
-    before = {name: getattr(jax.config, name) for name in kept}
-    for values in (kept, before):
-        for name, value in values.items():
-            jax.config.update(name, value)
-        compilation_cache.reset_cache()  # JAX looks at the setting once
-        if values is kept:
-            yield folder
+    """The folder where all workers and the programs that they start keep what they compile, so that each program is compiled once."""
+    base = tmp_path_factory.getbasetemp()
+    folder = (base.parent if 'PYTEST_XDIST_WORKER' in os.environ else base) / 'compiled'
+    settings = {'jax_compilation_cache_dir': str(folder), 'jax_persistent_cache_min_compile_time_secs': 0.0,
+                'jax_persistent_cache_min_entry_size_bytes': -1}
+    for name, value in settings.items():
+        jax.config.update(name, value)
+        os.environ[name.upper()] = str(value)
+    compilation_cache.reset_cache()  # JAX reads the setting once, and a module may have compiled while it was imported
+    return folder
 
 
 @pytest.fixture(scope='session')

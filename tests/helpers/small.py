@@ -9,6 +9,7 @@ from unittest import mock
 import jax
 import numpy as np
 import pytest
+import quick
 
 from configs import video
 from tqd_jax import main
@@ -80,10 +81,10 @@ def built(workdir, **changes):
 class Program:
     """python -m tqd_jax.main as a process of its own, on one device."""
 
-    def __init__(self, cache):
-        compiled = {'JAX_COMPILATION_CACHE_DIR': str(cache), 'JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS': '0',
-                    'JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES': '-1'}
-        self.environment = {**os.environ, **compiled, 'PYTHONPATH': os.pathsep.join([str(ROOT), os.environ.get('PYTHONPATH', '')])}
+    def __init__(self):
+        path = os.pathsep.join([str(ROOT), os.environ.get('PYTHONPATH', '')])
+        flags = f'{os.environ.get("XLA_FLAGS", "")} {quick.XLA_FLAGS}'
+        self.environment = {**os.environ, 'PYTHONPATH': path, 'XLA_FLAGS': flags}
 
     def command_line(self, workdir, mode='train', **changes):
         """The module and its flags."""

@@ -57,7 +57,7 @@ def counted(monkeypatch):
 
 KILLED = '''
 import itertools, os, runpy, sys
-from tqd_jax.quality.store import RowStore
+from tqd_jax.scoring.store import RowStore
 keep, kept, last = RowStore.keep, itertools.count(1), int(sys.argv.pop(1))
 
 def killed(store, *row):
@@ -130,8 +130,8 @@ def test_killed_again_and_again_it_loses_no_row_and_writes_the_same_table(clips,
 FLAT = r'''
 import functools, pathlib, re, sys
 import pyarrow as pa, pyarrow.parquet
-from tqd_jax.quality import score, table
-from tqd_jax.quality.measures import MEASURES
+from tqd_jax.scoring import engine, table
+from tqd_jax.scoring.measures import MEASURES
 
 made_up = {m.name: 0.123456789 for m in MEASURES} | {'motion': 0.1, 'visual': 0.2, 'width': 64, 'height': 64, 'fps': 8.0, 'duration': 1.0,
                                                      'fingerprint': 'ab' * 32}
@@ -141,8 +141,8 @@ def measure(paths):
 
 for count in (100, 10_000):
     paths, base = [f'/nowhere/{number}.mp4' for number in range(count)], pathlib.Path(sys.argv[1]) / str(count)
-    score.score_clips(paths, base, measure=measure)
-    rows = functools.partial(score.rows, paths, base)
+    engine.score_clips(paths, base, measure=measure)
+    rows = functools.partial(engine.rows, paths, base)
     _, scored = table.write_scores(f'{base}.parquet', pa.table({'clip': paths}), rows)
     again = sum(1 for _ in table.rows_of(pa.parquet.read_table(f'{base}.parquet')))
     peak = re.search(r'VmHWM:\s+(\d+)', pathlib.Path('/proc/self/status').read_text())[1]  # ru_maxrss begins with the parent's

@@ -152,6 +152,6 @@ def test_after_a_failed_start_the_folder_takes_another_config(says, npz, tmp_pat
     assert [len(split['train']) for split in transfer_job.json.loads((tmp_path / 'run/splits.json').read_text())['a']] == [2, 2, 2]
 
 
-def test_the_program_says_it_in_one_line(compiled, npz, tmp_path):
-    code, out, err = transfer_job.Program(compiled)(tmp_path / 'run', **{'data.path': npz, 'targets': "('z',)"})
+def test_the_program_says_it_in_one_line(npz, tmp_path):
+    code, out, err = transfer_job.Program()(tmp_path / 'run', **{'data.path': npz, 'targets': "('z',)"})
     assert (code, out) == (2, '') and err == "error: config.targets: there is no domain 'z'; the data have a, b, c\n"

@@ -28,16 +28,15 @@ def data(tmp_path_factory):
 
 
 @pytest.fixture(scope='module')
-def program(compiled):
-    return transfer_job.Program(compiled)
+def program():
+    return transfer_job.Program()
 
 
 @pytest.fixture(scope='module')
-def straight(program, data, tmp_path_factory):
+def straight(data, tmp_path_factory):
     """The work directory of a run that nothing interrupted."""
     workdir = tmp_path_factory.mktemp('straight')
-    code, _, err = program(workdir, **changes(data))
-    assert code == 0, err
+    transfer_job.run(workdir, **changes(data))
     return workdir
 
 
@@ -72,8 +71,7 @@ def test_stopped_and_then_killed_in_the_middle_of_a_fit_it_ends_as_if_it_had_not
     assert code == -signal.SIGKILL and checkpoint_names() == [str(8 * SEGMENT)] and not fit.with_suffix('.json').exists(), err
     with open(log / 'metrics.jsonl', 'a') as file:
         file.write('{"step": 50, "lo')
-    code, _, err = program(tmp_path, **changes(data))
-    assert code == 0, err
+    transfer_job.run(tmp_path, **changes(data))
     same_end(tmp_path, straight)
 
 

@@ -12,6 +12,8 @@ from transfer_jax.quantities import transfer_quantities
 from transfer_jax.solver.solution import Status, check
 from transfer_jax.weights import source_weights
 
+FEW, COUNT = [1, 2, 5], 60  # sources and problems of most tests: each pair of numbers is a program of its own
+
 
 def solve(target, sizes, gram, **options):
     """The Solution in float64, on the host."""
@@ -37,9 +39,9 @@ def violation(target, sizes, gram, n):
 
 
 @pytest.mark.parametrize('kind', KINDS)
-@pytest.mark.parametrize('sources', [1, 2, 5, 20])
+@pytest.mark.parametrize('sources', [*FEW, 20])
 def test_every_kind_is_solved_and_certified(kind, sources):
-    target, sizes, gram = problems(kind, sources, 60)
+    target, sizes, gram = problems(kind, sources, COUNT)
     result = check(solve(target, sizes, gram))
     assert (result.quantities >= 0).all() and (result.quantities <= sizes * (1 + 1e-12)).all()
     assert max(map(violation, target, sizes, gram, result.quantities)) <= 1e-10
@@ -47,7 +49,7 @@ def test_every_kind_is_solved_and_certified(kind, sources):
 
 
 def test_one_source_has_a_closed_form():
-    target, sizes, gram = problems('plain', 1, 200)
+    target, sizes, gram = problems('plain', 1, COUNT)
     with jax.enable_x64(True):
         formula = np.asarray(single_source_quantity(target, sizes[:, 0], gram[:, 0, 0]))
     np.testing.assert_allclose(solve(target, sizes, gram).quantities[:, 0], formula, rtol=1e-9)
@@ -56,28 +58,28 @@ def test_one_source_has_a_closed_form():
 
 def test_never_worse_than_the_best_of_many_searches():
     for kind in ('plain', 'rank half', 'mixed'):
-        target, sizes, gram = problems(kind, 4, 6)
+        target, sizes, gram = problems(kind, 5, COUNT)
         result = solve(target, sizes, gram)
-        starts = np.random.default_rng(0).random((5, 4))
-        for i, problem in enumerate(zip(target, sizes, gram, strict=True)):
-            tries = [scipy.optimize.minimize(log_error, start, problem, bounds=[(0, 1)] * 4, method='L-BFGS-B') for start in starts]
+        starts = np.random.default_rng(0).random((5, 5))
+        for i, problem in enumerate(zip(target[:6], sizes[:6], gram[:6], strict=True)):
+            tries = [scipy.optimize.minimize(log_error, start, problem, bounds=[(0, 1)] * 5, method='L-BFGS-B') for start in starts]
             assert np.log(result.error[i]) <= min(one.fun for one in tries) + 1e-12
 
 
 def test_the_published_scan_over_the_total_agrees():
     """For every total s, the best n of that sum; then the best s (arXiv:2502.04242), here for two sources on a fine grid."""
-    target, sizes, gram = problems('plain', 2, 10)
+    target, sizes, gram = problems('plain', 2, COUNT)
     result = solve(target, sizes, gram)
-    for i in range(len(target)):
-        grid = np.stack(np.meshgrid(*(np.linspace(0, size, 400) for size in sizes[i]), indexing='ij'), -1)
+    for i in range(10):
+        grid = np.stack(np.meshgrid(*(np.linspace(0, size, 1000) for size in sizes[i]), indexing='ij'), -1)
         scan = error(target[i], gram[i], grid).min()
         assert result.error[i] <= scan * (1 + 1e-12) and scan <= result.error[i] * 1.01
 
 
 @settings(max_examples=30, deadline=None)
-@given(sources=st.integers(1, 6), seed=st.integers(0, 10**6), kind=st.sampled_from(KINDS))
+@given(sources=st.sampled_from(FEW), seed=st.integers(0, 10**6), kind=st.sampled_from(KINDS))
 def test_weights_beat_quantities_which_beat_target_only_and_all(sources, seed, kind):
-    target, sizes, gram = problems(kind, sources, 4, seed)
+    target, sizes, gram = problems(kind, sources, COUNT, seed)
     result = solve(target, sizes, gram)
     with jax.enable_x64(True):
         weights_error = np.asarray(source_weights(target, sizes, gram).error)
@@ -91,7 +93,7 @@ def test_weights_beat_quantities_which_beat_target_only_and_all(sources, seed, k
 
 
 def test_whole_samples_stay_beside_the_optimum():
-    target, sizes, gram = problems('plain', 6, 100)
+    target, sizes, gram = problems('plain', 5, COUNT)
     exact, whole = solve(target, sizes, gram), solve(target, sizes, gram, integer=True)
     assert (whole.quantities == np.round(whole.quantities)).all() and (whole.quantities <= sizes).all()
     assert np.abs(whole.quantities - exact.quantities).max() <= 1
@@ -100,24 +102,24 @@ def test_whole_samples_stay_beside_the_optimum():
 
 
 def test_without_a_target_sample_the_sources_are_still_weighed():
-    _, sizes, gram = problems('plain', 3, 20)
-    result = check(solve(np.zeros(20), sizes, gram))
+    _, sizes, gram = problems('plain', 5, COUNT)
+    result = check(solve(np.zeros(COUNT), sizes, gram))
     assert (result.quantities.sum(1) > 0).all()
 
 
 def test_bad_problems_have_a_status_and_spoil_no_neighbour():
-    target, sizes, gram = problems('plain', 3, 5)
+    target, sizes, gram = problems('plain', 5, COUNT)
     good = solve(target, sizes, gram)
     gram[1, 0, 0], sizes[3, 2] = np.nan, -4
     result = solve(target, sizes, gram)
-    assert result.status.tolist() == [0, Status.NOT_FINITE, 0, Status.NEGATIVE_SIZE, 0]
-    np.testing.assert_array_equal(result.quantities[[0, 2, 4]], good.quantities[[0, 2, 4]])
+    assert result.status.tolist() == [0, Status.NOT_FINITE, 0, Status.NEGATIVE_SIZE] + [0] * (COUNT - 4)
+    np.testing.assert_array_equal(*(np.delete(solution.quantities, [1, 3], 0) for solution in (result, good)))
     assert np.isnan(result.quantities[[1, 3]]).all()
 
 
 def test_float32_solves_benign_problems_and_the_status_names_the_others():
     for kind in KINDS:
-        target, sizes, gram = (x.astype(np.float32) for x in problems(kind, 5, 60))
+        target, sizes, gram = (x.astype(np.float32) for x in problems(kind, 5, COUNT))
         result, truth = jax.device_get(transfer_quantities(target, sizes, gram)), solve(target, sizes, gram)
         fine = (result.status == Status.SOLVED) & (truth.status == Status.SOLVED)
         assert result.quantities.dtype == np.float32

@@ -1,0 +1,24 @@
+"""Compiling takes most of the tests' time: jobs of a few steps have no use for fast machine code, and do without in a fifth of that time.
+
+JAX has no setting for this but the environment, which holds for a whole process. Tests whose truth is in the last bits share
+their process with jobs and must have the machine code that users get; so the options are given to JAX's compiler itself.
+"""
+import contextlib
+from unittest import mock
+
+from jax._src import compiler
+
+OPTIONS = {'xla_backend_optimization_level': 0, 'xla_llvm_disable_expensive_passes': True, 'xla_cpu_use_fusion_emitters': False}
+XLA_FLAGS = ' '.join(f'--{name}={str(value).lower()}' for name, value in OPTIONS.items())  # the same for a process of its own
+
+
+@contextlib.contextmanager
+def quick_to_compile():
+    """Within it XLA compiles by OPTIONS; options that jit was given come first."""
+    options_of = compiler.get_compile_options
+
+    def quick(*arguments, env_options_overrides=None, **keys):
+        return options_of(*arguments, env_options_overrides={**OPTIONS, **(env_options_overrides or {})}, **keys)
+
+    with mock.patch.object(compiler, 'get_compile_options', quick):
+        yield

@@ -57,7 +57,7 @@ def counted(monkeypatch):
 
 KILLED = '''
 import itertools, os, runpy, sys
-from tqd_jax.quality.store import RowStore
+from tqd_jax.scoring.store import RowStore
 keep, kept, last = RowStore.keep, itertools.count(1), int(sys.argv.pop(1))
 
 def killed(store, *row):
@@ -130,8 +130,8 @@ def test_killed_again_and_again_it_loses_no_row_and_writes_the_same_table(clips,
 FLAT = r'''
 import functools, pathlib, re, sys
 import pyarrow as pa, pyarrow.parquet
-from tqd_jax.quality import score, table
-from tqd_jax.quality.measures import MEASURES
+from tqd_jax.scoring import engine as score, table
+from tqd_jax.scoring.measures import MEASURES
 
 made_up = {m.name: 0.123456789 for m in MEASURES} | {'motion': 0.1, 'visual': 0.2, 'width': 64, 'height': 64, 'fps': 8.0, 'duration': 1.0,
                                                      'fingerprint': 'ab' * 32}
@@ -279,9 +279,9 @@ def test_a_full_disk_and_a_stop_are_one_line(monkeypatch, capsys, error, code, s
 
 def test_what_hardly_moves_to_the_codec_is_told_so(tmp_path):
     folder = small.moving(tmp_path / 'clips', ['0.mp4', '1.mp4', '2.mp4', '3.mp4'], size=(96, 128))  # the first stands still
-    table = run(tmp_path / 'scores.parquet', clips=str(folder), least_codec_motion=0.01)
+    table = run(tmp_path / 'scores.parquet', clips=str(folder), min_codec_motion=0.01)
     assert 'hardly moves' in table['reason'][0].as_py() and table['reason'].null_count == 3
-    assert table['motion_codec'][3].as_py() > 0.01 and table['scorer_version'][0].as_py() == f'{VERSION},least_codec_motion=0.01'
+    assert table['motion_codec'][3].as_py() > 0.01 and table['scorer_version'][0].as_py() == f'{VERSION},min_codec_motion=0.01'
 
 
 def light():

@@ -16,8 +16,9 @@ from benchmarks.timing import write_page
 from configs import video
 from tqd_jax.config import Config, law_config
 from tqd_jax.data.frames import FrameStore
-from tqd_jax.data.library import load_library, prepare
+from tqd_jax.data.library import load_library
 from tqd_jax.data.loader import Loader, iterate, make_batches
+from tqd_jax.data.prepare import prepare
 from tqd_jax.training.loop import train
 from tqd_jax.training.run import build
 from transfer_jax.runtime.config import instance, override
@@ -37,13 +38,12 @@ def bare_decode(paths, seconds):
 
 def pipeline_rate(library, config, folder, workers, count):
     """(clips a second of the whole pipeline, the clips of its batches) over `count` batches; folder None decodes every window."""
-    store = FrameStore(paths=tuple(library.paths), ids=tuple(f'{i:016x}' for i in library.ids), durations=tuple(library.duration),
-                       fps=config.data.fps, folder=folder)
+    store = FrameStore(rows=library, fps=config.data.fps, folder=folder)
     loader = Loader(library=library, store=store, seed=0, batch=config.train.batch)
     batches = iterate(make_batches(library, loader, np.arange(len(library))), 0, count, workers=workers, prefetch=config.data.prefetch)
     next(batches)
     start = time.perf_counter()
-    clips = [batch['clip'] for batch in batches]
+    clips = [batch.clip for batch in batches]
     return config.train.batch * len(clips) / (time.perf_counter() - start), np.concatenate(clips)
 
 

@@ -12,6 +12,7 @@ from transfer_jax.runtime.errors import UserError
 
 ENDINGS = ('.parquet', '.csv', '.jsonl', '.json')
 TEXTS = ('.csv', '.jsonl', '.txt')  # the kinds that text_fault looks at
+PIECE = 8192  # rows of a column that are Python values at a time
 BLOCK = 2**24  # bytes of text parsed at a time: a row of JSON may not be longer
 
 
@@ -50,6 +51,13 @@ def text_fault(file, ending):
 def is_number(kind):
     """Whether a type is of numbers or truth values."""
     return any(test(kind) for test in (pa.types.is_integer, pa.types.is_floating, pa.types.is_boolean, pa.types.is_decimal))
+
+
+def pieces(column):
+    """The arrays of an Arrow column, at most PIECE rows each: what may become Python values at a time."""
+    for chunk in column.chunks:
+        for first in range(0, len(chunk), PIECE):
+            yield chunk.slice(first, PIECE)
 
 
 def _csv(path, texts):

@@ -10,6 +10,7 @@ import numpy as np
 
 from tqd_jax.clips.places import BadClip
 from tqd_jax.clips.read import read_clip
+from tqd_jax.data.rows import Rows
 
 LONG = 150.0  # s; a longer clip is never decoded whole, which Limits would refuse at 133 frames a second
 
@@ -18,12 +19,10 @@ LONG = 150.0  # s; a longer clip is never decoded whole, which Limits would refu
 class FrameStore:
     """Frames of the library's clips, `fps` a second, shrunk to cover a bucket.
 
-    paths, ids, durations: per clip. folder: of decoded clips, uint8 .npy files named by content hash, rate and size; None
+    rows: the clips. folder: of decoded clips, uint8 .npy files named by content hash, rate and size; None
     decodes the window from the file each time, as is always done with long clips.
     """
-    paths: tuple
-    ids: tuple
-    durations: tuple
+    rows: Rows
     fps: float
     folder: str | None
 
@@ -32,10 +31,10 @@ class FrameStore:
 
         Raises BadClip where the file cannot be decoded any more.
         """
-        if self.folder is None or self.durations[clip] > LONG:
+        if self.folder is None or self.rows.duration[clip] > LONG:
             seconds, side = bucket.frames / self.fps, max(bucket.width, bucket.height)
-            start = place * max(0.0, self.durations[clip] - seconds)
-            read = functools.partial(read_clip, self.paths[clip], rate=self.fps, seconds=seconds, short_side=side)
+            start = place * max(0.0, self.rows.duration[clip] - seconds)
+            read = functools.partial(read_clip, self.rows.paths[clip], rate=self.fps, seconds=seconds, short_side=side)
             try:
                 frames = read(start=start).frames
             except BadClip:  # the header may promise more than the file has: longer sound, a lost end
@@ -48,9 +47,9 @@ class FrameStore:
 
     def _cached(self, clip, bucket):
         side = max(bucket.width, bucket.height)
-        path = pathlib.Path(self.folder, f'{self.ids[clip]}-{self.fps:g}-{side}.npy')
+        path = pathlib.Path(self.folder, f'{int(self.rows.ids[clip]):016x}-{self.fps:g}-{side}.npy')
         if not path.exists():
-            frames = read_clip(self.paths[clip], rate=self.fps, short_side=side).frames
+            frames = read_clip(self.rows.paths[clip], rate=self.fps, short_side=side).frames
             path.parent.mkdir(parents=True, exist_ok=True)
             part = path.with_name(f'.{path.stem}-{secrets.token_hex(4)}.part')  # two workers may want the same clip at once
             data = io.BytesIO()  # np.save to a file does not report a full disk

@@ -13,7 +13,7 @@ from absl import flags
 from tqd_jax.clips.places import BadClip
 from tqd_jax.data.batch import Batch
 from tqd_jax.data.frames import FrameStore
-from tqd_jax.data.library import Library
+from tqd_jax.data.rows import Rows
 from tqd_jax.data.streams import Stream
 from transfer_jax.runtime.errors import UserError
 from transfer_jax.runtime.parallel.cores import cores
@@ -22,7 +22,7 @@ from transfer_jax.runtime.parallel.cores import cores
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Loader:
     """Turns the clip numbers of one batch into its arrays; picklable, so that worker processes can hold it."""
-    library: Library
+    library: Rows
     store: FrameStore
     seed: int
     batch: int

@@ -29,19 +29,19 @@ class Settings:
     """What a row depends on beside the clip. Raises ValueError on an unknown flow or a negative threshold.
 
     flow: one of flow.FLOWS. niqe: the file of another NIQE model than the shipped one. codec: measure 'motion_codec' too.
-    least_codec_motion: a first pass, several times cheaper than the whole: a clip whose codec's motion vectors are shorter is not
+    min_codec_motion: a first pass, several times cheaper than the whole: a clip whose codec's motion vectors are shorter is not
     measured further.
     """
     flow: str = 'dis'
     niqe: str | None = None
     codec: bool = False
-    least_codec_motion: float = 0.0
+    min_codec_motion: float = 0.0
     limits: Limits = Limits()
 
     def __post_init__(self):
-        if self.flow not in FLOWS or not self.least_codec_motion >= 0:
-            raise ValueError(f'flow is one of {", ".join(FLOWS)} and least_codec_motion at least 0, got {self.flow!r} and '
-                             f'{self.least_codec_motion}')
+        if self.flow not in FLOWS or not self.min_codec_motion >= 0:
+            raise ValueError(f'flow is one of {", ".join(FLOWS)} and min_codec_motion at least 0, got {self.flow!r} and '
+                             f'{self.min_codec_motion}')
 
     @property
     def version(self):
@@ -88,12 +88,12 @@ def _window(views, settings):
 
 
 def _first_pass(file, settings):
-    if not (settings.codec or settings.least_codec_motion):
+    if not (settings.codec or settings.min_codec_motion):
         return None
     moved = codec_motion(file, settings.limits)
-    if moved is not None and moved < settings.least_codec_motion:
+    if moved is not None and moved < settings.min_codec_motion:
         raise BadClip(f'hardly moves: the codec\'s motion vectors have {moved:.4f} diagonals a second, less than '
-                      f'{settings.least_codec_motion:g}')
+                      f'{settings.min_codec_motion:g}')
     return moved
 
 

@@ -128,5 +128,4 @@ def frame_store(data, library, workdir):
     cached = need <= data.cache_gb
     print(f'frames: {"cached in the workdir" if cached else "decoded from the files each time"}; a cache takes about {need:.2g} GB, '
           f'config.data.cache_gb = {data.cache_gb:g}', flush=True)
-    return FrameStore(paths=tuple(library.paths), ids=tuple(f'{i:016x}' for i in library.ids), durations=tuple(library.duration),
-                      fps=data.fps, folder=str(pathlib.Path(workdir, 'frames').resolve()) if cached else None)
+    return FrameStore(rows=library, fps=data.fps, folder=str(pathlib.Path(workdir, 'frames').resolve()) if cached else None)

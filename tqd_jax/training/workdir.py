@@ -5,7 +5,7 @@ import jax
 from jax.experimental import multihost_utils
 
 from tqd_jax.config import LEARNED
-from tqd_jax.data.library import prepare
+from tqd_jax.data.prepare import prepare
 from tqd_jax.training.law_file import copy_law
 from tqd_jax.training.resume import require_same
 from tqd_jax.training.run import build, check_start

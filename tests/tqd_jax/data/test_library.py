@@ -9,7 +9,8 @@ import pytest
 import small
 
 from tqd_jax.data.buckets import Bucket
-from tqd_jax.data.library import Library, load_library, prepare
+from tqd_jax.data.library import Library, load_library
+from tqd_jax.data.prepare import prepare
 from tqd_jax.timesteps.quadrants import quadrant
 from tqd_jax.timesteps.quality import LawConfig
 from transfer_jax.runtime.errors import UserError

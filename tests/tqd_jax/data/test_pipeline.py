@@ -6,6 +6,7 @@ import jax
 import numpy as np
 import pytest
 
+from tqd_jax.clips.strings import Strings
 from tqd_jax.clips.write import write_clip
 from tqd_jax.data import loader as pipeline
 from tqd_jax.data.batch import batch_spec
@@ -36,15 +37,15 @@ def clips(tmp_path_factory):
 def library(folder, keep=1.0, rates=(0.5, 0.5)):
     wide = np.arange(N) >= 9
     return Library(
-        paths=np.array([str(folder / f'{number:02d}.mp4') for number in range(N)]), ids=np.arange(N, dtype=np.uint64) * np.uint64(7919),
+        paths=Strings.of(str(folder / f'{number:02d}.mp4') for number in range(N)), ids=np.arange(N, dtype=np.uint64) * np.uint64(7919),
         source=np.arange(N) % 2, source_names=('web', 'studio'), rates=np.array(rates), bucket=wide.astype(int), buckets=BUCKETS,
-        keep=np.full(N, keep), weight=np.ones(N, np.float32), captions=np.array([''] * N), tokens=np.zeros((N, 2), np.int32),
+        keep=np.full(N, keep), weight=np.ones(N, np.float32), captions=Strings.of([''] * N), tokens=np.zeros((N, 2), np.int32),
         law=LawConfig(), kind=np.zeros(N, int),
         mq=np.linspace(0, 1, N), vq=np.linspace(1, 0, N), width=np.where(wide, 48, 32), height=np.full(N, 32), duration=np.ones(N))
 
 
 def loader(lib, folder=None, **changes):
-    store = FrameStore(paths=tuple(lib.paths), ids=tuple(f'{i:x}' for i in lib.ids), durations=(1.0,) * N, fps=FPS, folder=folder)
+    store = FrameStore(rows=lib, fps=FPS, folder=folder)
     return dataclasses.replace(Loader(library=lib, store=store, seed=0, batch=B), **changes)
 
 

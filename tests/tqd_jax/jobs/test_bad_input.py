@@ -5,6 +5,7 @@ import os
 import pathlib
 import resource
 import shutil
+import types
 
 import bad_clips
 import numpy as np
@@ -229,10 +230,15 @@ def test_a_clip_that_vanishes_stops_the_run_by_its_name(trained, tmp_path):
     one_line(error)
 
 
+def one_clip(path, seconds, folder):
+    """The FrameStore of one clip that is to last `seconds`."""
+    return FrameStore(rows=types.SimpleNamespace(paths=[str(path)], ids=[10], duration=[seconds]), fps=8.0, folder=folder)
+
+
 @pytest.mark.parametrize(('seconds', 'kept'), [(LONG, 1), (LONG + 1, 0)])
 def test_a_long_clip_is_read_window_by_window(tmp_path, seconds, kept):
     small.moving(tmp_path, ['a.mp4'])
-    store = FrameStore(paths=(str(tmp_path / 'a.mp4'),), ids=('a',), durations=(seconds,), fps=8.0, folder=str(tmp_path / 'frames'))
+    store = one_clip(tmp_path / 'a.mp4', seconds, str(tmp_path / 'frames'))
     assert store.window(0, Bucket(width=32, height=32, frames=6), 0.0).shape == (6, 32, 32, 3)
     assert len([*tmp_path.glob('frames/*')]) == kept
 
@@ -241,7 +247,7 @@ def test_a_long_clip_is_read_window_by_window(tmp_path, seconds, kept):
 def test_a_clip_shorter_than_it_says_gives_what_it_has(tmp_path, cached):
     small.moving(tmp_path, ['a.mp4'])
     folder = str(tmp_path / 'frames') if cached else None
-    store = FrameStore(paths=(str(tmp_path / 'a.mp4'),), ids=('a',), durations=(60.0,), fps=8.0, folder=folder)
+    store = one_clip(tmp_path / 'a.mp4', 60.0, folder)
     assert store.window(0, Bucket(width=32, height=32, frames=6), 0.9).shape == (6, 32, 32, 3)
 
 

@@ -279,9 +279,9 @@ def test_a_full_disk_and_a_stop_are_one_line(monkeypatch, capsys, error, code, s
 
 def test_what_hardly_moves_to_the_codec_is_told_so(tmp_path):
     folder = small.moving(tmp_path / 'clips', ['0.mp4', '1.mp4', '2.mp4', '3.mp4'], size=(96, 128))  # the first stands still
-    table = run(tmp_path / 'scores.parquet', clips=str(folder), least_codec_motion=0.01)
+    table = run(tmp_path / 'scores.parquet', clips=str(folder), min_codec_motion=0.01)
     assert 'hardly moves' in table['reason'][0].as_py() and table['reason'].null_count == 3
-    assert table['motion_codec'][3].as_py() > 0.01 and table['scorer_version'][0].as_py() == f'{VERSION},least_codec_motion=0.01'
+    assert table['motion_codec'][3].as_py() > 0.01 and table['scorer_version'][0].as_py() == f'{VERSION},min_codec_motion=0.01'
 
 
 def light():

@@ -75,15 +75,15 @@ def test_what_a_long_clip_costs_does_not_grow(tmp_path, picture, monkeypatch):
 def test_the_first_pass_stops_what_hardly_moves(clip, monkeypatch):
     moved = codec_motion(clip)
     assert moved > 0 and score_clip(clip, Settings(codec=True))['motion_codec'] == moved
-    assert score_clip(clip, Settings(least_codec_motion=moved))['motion_codec'] == moved
+    assert score_clip(clip, Settings(min_codec_motion=moved))['motion_codec'] == moved
     monkeypatch.setattr(row, 'read_views', lambda *paths, **wanted: pytest.fail('measured further'))
     with pytest.raises(BadClip, match=r'hardly moves: .* less than 9'):
-        score_clip(clip, Settings(least_codec_motion=9))
+        score_clip(clip, Settings(min_codec_motion=9))
 
 
 def test_without_vectors_nothing_is_stopped(clip, monkeypatch):
     monkeypatch.setattr(row, 'codec_motion', lambda path, limits: None)
-    values = score_clip(clip, Settings(least_codec_motion=9))
+    values = score_clip(clip, Settings(min_codec_motion=9))
     assert values['motion_codec'] is None and values['motion'] > 0
 
 
@@ -96,12 +96,12 @@ def test_a_version_tells_what_a_row_depends_on(tmp_path):
     niqe = [Settings(niqe=str(tmp_path / f'{name}.npz')).version for name in 'abc']
     assert niqe[0] == niqe[1] != niqe[2]
     others = [Settings(**changed).version for changed in (
-        {'flow': 'farneback'}, {'codec': True}, {'least_codec_motion': 0.5}, {'limits': Limits(max_frames=7)},
+        {'flow': 'farneback'}, {'codec': True}, {'min_codec_motion': 0.5}, {'limits': Limits(max_frames=7)},
         {'limits': Limits(min_side=7)})]
     assert len({VERSION, *niqe, *others}) == 8 and all(version.startswith(f'{VERSION},') for version in others)
 
 
-@pytest.mark.parametrize('wrong', [{'flow': 'lucas'}, {'least_codec_motion': -1.0}, {'least_codec_motion': math.nan}])
+@pytest.mark.parametrize('wrong', [{'flow': 'lucas'}, {'min_codec_motion': -1.0}, {'min_codec_motion': math.nan}])
 def test_settings_that_mean_nothing_are_refused(wrong):
     with pytest.raises(ValueError, match='flow is one of'):
         Settings(**wrong)

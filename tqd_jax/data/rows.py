@@ -1,0 +1,86 @@
+"""What the loader needs of every clip, in arrays; worker processes map them from one file, so that none of them holds a copy."""
+import dataclasses
+import functools
+import os
+import pathlib
+import tempfile
+import weakref
+
+import numpy as np
+
+from tqd_jax.clips.strings import Strings
+from tqd_jax.timesteps.learned import LearnedLaw
+from tqd_jax.timesteps.quality import LawConfig, law_from_quality
+
+ALIGN = 64  # bytes: where an array may begin in a file
+ARRAYS = ('ids', 'bucket', 'weight', 'tokens', 'kind', 'mq', 'vq', 'duration')
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Rows:
+    """One row a usable clip: all arrays have the leading axis n.
+
+    paths: Strings. ids: uint64 content hashes. bucket: int into buckets. weight: float32 loss weight. tokens: int32 [n, L]. law: a
+    LawConfig or a LearnedLaw, and kind: int into the latter's kinds, 0 without one. mq, vq in [0, 1]. duration in s.
+
+    Rows are pickled for worker processes of this machine: their arrays go to a temporary file, which lives as long as these Rows, and a
+    worker maps it.
+    """
+    paths: Strings
+    ids: np.ndarray
+    bucket: np.ndarray
+    buckets: tuple
+    weight: np.ndarray
+    tokens: np.ndarray
+    law: LawConfig | LearnedLaw
+    kind: np.ndarray
+    mq: np.ndarray
+    vq: np.ndarray
+    duration: np.ndarray
+
+    def __len__(self):
+        return len(self.paths)
+
+    def bucket_of(self, clip):
+        """The Bucket of one row."""
+        return self.buckets[self.bucket[clip]]
+
+    def laws(self, clips):
+        """The Law of t of the rows `clips` [B], by their scores or by their kinds."""
+        if isinstance(self.law, LearnedLaw):
+            return self.law.laws(self.kind[clips])
+        return law_from_quality(self.mq[clips], self.vq[clips], self.law)
+
+    def __reduce__(self):
+        return map_rows, (*self._file, {'buckets': self.buckets, 'law': self.law})
+
+    @functools.cached_property
+    def _file(self):
+        handle, path = tempfile.mkstemp(prefix='tqd-rows-')
+        weakref.finalize(self, pathlib.Path(path).unlink, missing_ok=True)
+        paths = self.paths if isinstance(self.paths, Strings) else Strings.of(self.paths)
+        arrays = {name: np.asarray(getattr(self, name)) for name in ARRAYS}
+        with os.fdopen(handle, 'wb') as file:
+            return path, write_arrays(file, arrays | {'offsets': paths.offsets, 'data': paths.data})
+
+
+def map_rows(path, layout, others):
+    """The Rows whose arrays lie in a file that write_arrays wrote."""
+    arrays = map_arrays(path, layout)
+    return Rows(paths=Strings(arrays.pop('offsets'), arrays.pop('data')), **arrays, **others)
+
+
+def write_arrays(file, arrays):
+    """Writes arrays to an empty binary file; returns the layout by which map_arrays finds them, {name: (dtype, shape, place)}."""
+    layout = {}
+    for name, array in arrays.items():
+        file.write(bytes(-file.tell() % ALIGN))
+        layout[name] = array.dtype.str, array.shape, file.tell()
+        file.write(memoryview(np.ascontiguousarray(array)).cast('B') if array.size else b'')
+    return layout
+
+
+def map_arrays(path, layout):
+    """The arrays of a file as they lie there: read from the disk where they are used, and shared by all processes that do."""
+    data = np.memmap(path, np.uint8, mode='r').view(np.ndarray)
+    return {name: np.ndarray(shape, dtype, data, place) for name, (dtype, shape, place) in layout.items()}

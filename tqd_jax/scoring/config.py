@@ -1,0 +1,52 @@
+"""How a library is scored: every setting of `python -m tqd_jax.score` but its page, with its default, its rule and its meaning."""
+import dataclasses
+
+from tqd_jax.clips.container import Limits
+from tqd_jax.scoring.motion.optical_flow import FLOWS
+from tqd_jax.scoring.normaliser import KINDS
+from tqd_jax.scoring.row import Settings
+from transfer_jax.runtime.config import Rule, boolean, choice, integer, number, optional, text
+from transfer_jax.runtime.parallel.cores import cores
+
+TEXTS = Rule(allowed='texts, separated by commas', accepts=lambda values: all(isinstance(value, str) and value for value in values))
+
+
+def key(default, rule, meaning):
+    """A field of a config: its default, the Rule of its values, and what it means."""
+    return dataclasses.field(default=default, metadata={'rule': rule, 'meaning': meaning})
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ScoreConfig:
+    """What scoring.library.score_library is to do. A field is a flag of `python -m tqd_jax.score`, and so is each field of `limits`."""
+    clips: str | None = key(None, optional(text()), 'a folder, manifest (.parquet, .csv, .jsonl), list (.txt) or video; or '
+                            'name=path,name=path')
+    output: str = key('scores.parquet', text(), 'the table to write; its page and files lie beside it')
+    store: str | None = key(None, optional(text()), 'where measured rows are kept, on a local disk; OUTPUT.store by default')
+    workers: int = key(cores(), integer(at_least=0), 'processes; 0 measures in this one, which no limit of time or memory protects')
+    scores: tuple = key((), TEXTS, 'files of scores that other tools have given, instead of or beside measuring (docs/importing.md)')
+    tool: str | None = key(None, optional(text()), 'the tool that --scores are of, where their columns do not tell')
+    flow: str = key('dis', choice(*FLOWS), 'optical flow')
+    niqe: str | None = key(None, optional(text()), 'a NIQE model of your own frames, by python -m tqd_jax.scoring.visual.niqe_model')
+    codec: bool = key(False, boolean(), "measure the length of the codec's own motion vectors too")
+    min_codec_motion: float = key(0.0, number(at_least=0), 'a cheap first pass: clips whose codec moves less get a reason')
+    scorers: tuple = key((), TEXTS, 'learned scorers, module:factory or module:factory=FILE, run in batches on the accelerator')
+    batch: int = key(8, integer(at_least=1), 'clips that a learned scorer sees at a time')
+    normaliser: str = key('rank', text(), f'scores -> mq, vq: {", ".join(KINDS)}, or a normaliser.json of another library')
+    timeout: float = key(300.0, number(at_least=1), 'seconds that one clip may take')
+    memory_gb: float = key(4.0, number(at_least=0.5), 'GB that one process may take')
+    beam: str = key('', Rule(allowed='text', accepts=lambda value: isinstance(value, str)),
+                    "options of Apache Beam, as '--runner=...': measures on a cluster (docs/scoring.md)")
+    scratch: str | None = key(None, optional(text()), 'with --beam: a folder or URL that all workers reach; OUTPUT.scratch by default')
+    retry: bool = key(False, boolean(), 'ask again for clips that could not be read, or not in time')
+    limits: Limits = Limits()
+
+    @property
+    def settings(self):
+        """What a row depends on beside the clip."""
+        return Settings(flow=self.flow, niqe=self.niqe, codec=self.codec, min_codec_motion=self.min_codec_motion, limits=self.limits)
+
+    @property
+    def store_path(self):
+        """The file of measured rows."""
+        return self.store or f'{self.output}.store'

@@ -1,0 +1,103 @@
+"""A library of clips becomes scores.parquet: the one way there, of python -m tqd_jax.score and of training."""
+import dataclasses
+import itertools
+import os
+import pathlib
+import sqlite3
+import tempfile
+
+import pyarrow.compute as pc
+import pyarrow.dataset
+
+from tqd_jax.clips import places
+from tqd_jax.scoring.input import clips_table
+from tqd_jax.scoring.measure import library_rows, progress_bar
+from tqd_jax.scoring.normaliser import KINDS
+from tqd_jax.scoring.plugins.columns import score_learned, with_learned
+from tqd_jax.scoring.plugins.scorers import load_scorers
+from tqd_jax.scoring.store import RowStore
+from tqd_jax.scoring.table import SCHEMA, load_maps, write_scores
+from tqd_jax.scoring.visual import niqe_model
+from transfer_jax.runtime.errors import UserError
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Summary:
+    """What was written: the number of clips and of those with scores, the Normalisers {'motion', 'visual'}, and whether mq and vq are
+    theirs (else the clips came with both)."""
+    clips: int
+    scored: int
+    maps: dict
+    mapped: bool
+
+
+def score_library(config, *, flag='--clips', for_training=False, refuse=lambda row: None):
+    """Scores the clips of a ScoreConfig, writes its `output`, and returns a Summary.
+
+    flag: how the user named the clips, for messages. for_training: every row gets its size and duration, so clips are measured even where
+    both their scores are given; and a scores.parquet of one version of this scorer stands as it is, whatever its settings, with its mq and
+    vq. refuse: a function of a scored row that gives the reason why it is of no use, or None.
+    Raises UserError, before anything is measured, where the config cannot be followed.
+    """
+    normaliser, table = normaliser_of(config.normaliser), clips_table(config.clips, config.scores, config.tool, flag)
+    if config.niqe:
+        niqe_model.load(config.niqe)
+    own = [] if 'scorer_version' in table.column_names else table.column_names
+    scorers = load_scorers(config.scorers, taken=(*SCHEMA.names, *own))
+    check_places(config)
+    table, rows = library_rows(config, table, for_training=for_training)
+    usable = lambda: (_refused(row, refuse) for row in rows())
+    for scorer in scorers:
+        _score_learned(config, scorer, usable)
+    columns = tuple(column for scorer in scorers for column in scorer.columns)
+    all_rows = lambda: with_learned(scorers, usable(), config.store_path)
+    maps, scored = write_scores(config.output, table, all_rows, normaliser, columns)
+    return Summary(clips=len(table), scored=scored, maps=maps, mapped='mq' not in table.column_names)
+
+
+def normaliser_of(name):
+    """A kind, or the fitted {'motion', 'visual'} of a file."""
+    if name in KINDS:
+        return name
+    try:
+        return load_maps(name)
+    except (OSError, ValueError) as error:
+        raise UserError(f'--normaliser={name} is neither {", ".join(KINDS)} nor a normaliser.json ({error})') from None
+
+
+def check_places(config):
+    """Makes the folders of the store and the output. Raises UserError where one of the two cannot be written."""
+    store, output = config.store_path, config.output
+    if places.is_remote(store):
+        raise UserError(f'--store: {store} is a URL; measured rows are kept on a local disk, so name a file there')
+    if places.is_remote(output):
+        places.check_protocols([output])
+    if os.path.isdir(output):
+        raise UserError(f'--output={output} is a folder; name a file, such as {os.path.join(output, "scores.parquet")}')
+    try:
+        for path in [store] if places.is_remote(output) else [store, output]:
+            pathlib.Path(path).parent.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryFile(dir=pathlib.Path(path).parent):
+                pass  # hours before the table is written
+        with RowStore(store, config.settings.version):
+            pass
+    except (OSError, sqlite3.Error) as error:
+        raise UserError(f'measured rows cannot be kept in {store}, or {output} not be written ({error})') from error
+
+
+def unread(output):
+    """How many clips of a local scores.parquet could not be read, or not in time."""
+    return pyarrow.dataset.dataset(output).count_rows(filter=pc.field('id').is_null() & pc.field('reason').is_valid())
+
+
+def _refused(row, refuse):
+    reason = None if 'reason' in row else refuse(row)
+    return row | {'reason': reason} if reason else row
+
+
+def _score_learned(config, scorer, rows):
+    with progress_bar(scorer.name, 'clip') as progress:
+        lacking = score_learned(scorer, rows(), config.store_path, batch=config.batch, workers=max(1, config.workers), progress=progress,
+                                limits=config.limits, retry=config.retry)
+    for clip, reason in itertools.islice(lacking.items(), 1):
+        print(f'{scorer.name}: {len(lacking)} clips have no value; {clip}: {reason}')

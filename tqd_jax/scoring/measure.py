@@ -1,0 +1,101 @@
+"""Which clips of a table must be measured, and the rows of them all: as written before, as given, or measured."""
+import contextlib
+import functools
+import hashlib
+import os
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from tqd_jax.clips import places
+from tqd_jax.clips.strings import Strings
+from tqd_jax.scoring import engine
+from tqd_jax.scoring.store import RowStore
+from tqd_jax.scoring.table import is_scored, rows_of
+from tqd_jax.scoring.versions import GIVEN, given_axes, is_foreign, marked, unmeasured, version_for
+from transfer_jax.runtime.errors import UserError
+from transfer_jax.runtime.progress import Progress
+
+AXES = ('motion', 'visual')
+
+
+def library_rows(config, table, *, for_training):
+    """(the table without what is measured, a function that gives an iterator of its rows in order); fills the store first.
+
+    Rows of the wanted version come as they were written, the others are measured; with config.retry all are looked up in the store.
+    Raises UserError where clips that must be measured again are not there, or where given scores and ours would share a column.
+    """
+    settings, given = config.settings, given_axes(table)
+    version = version_for(table, settings.version, any_settings=for_training)
+    foreign = np.ones(len(table), bool) if config.retry else is_foreign(table, version)
+    bare = unmeasured(table, given, keep_ranks=for_training and not foreign.any())
+    if given == set(AXES) and foreign.all() and not for_training:
+        return bare, functools.partial(_given_rows, Strings.from_arrow(table['clip'].chunks))
+    paths = Strings.from_arrow(table['clip'].filter(foreign).chunks)
+    if len(paths):
+        _check_present(table, version)
+        _measure(config, paths)
+    fresh = lambda: marked(engine.rows(paths, config.store_path, settings), given)
+    return bare, (lambda: _merged(rows_of(table), fresh(), foreign)) if not foreign.all() else fresh
+
+
+def _merged(written, measured, foreign):
+    """The rows of a table, each from the one iterator or the other."""
+    for row, again in zip(written, foreign, strict=True):
+        yield next(measured) if again else row
+
+
+def _given_rows(paths):
+    """Rows of clips whose scores are given: nothing of them is measured, and their id is that of a path and of its file's size and time."""
+    for path in paths:
+        identity = hashlib.sha256(f'{path} {engine.stamp(path)}'.encode()).hexdigest()[:32]
+        yield {'clip': path, 'id': identity, 'scorer_version': GIVEN}
+
+
+def _check_present(table, version):
+    """Raises UserError where a clip that was scored by another version is not there any more: it would be lost."""
+    if not is_scored(table):
+        return
+    lost = pc.and_(pa.array(is_foreign(table, version)), table['reason'].is_null())
+    rows = table.select(['clip', 'scorer_version']).filter(lost)
+    there = lambda path: places.is_remote(path) or os.path.lexists(places.as_local(path))
+    gone = [path for path in Strings.from_arrow(rows['clip'].chunks) if not there(path)]
+    if gone:
+        old = ' and '.join(sorted(pc.unique(rows['scorer_version']).to_pylist()))
+        raise UserError(f'{len(rows)} clips have rows of scorer version {old}, which must be measured again by version {version}, and '
+                        f'{len(gone)} of them {"is" if len(gone) == 1 else "are"} not there: {gone[0]}; restore them, or leave them out')
+
+
+def _measure(config, paths):
+    settings, store = config.settings, config.store_path
+    if config.retry:
+        with RowStore(store, settings.version) as known:
+            known.forget_unread()
+    with progress_bar('score', 'clip') as progress:
+        engine.score_clips(paths, store, settings, measure=_executor(config), progress=progress)
+
+
+def _executor(config):
+    """What measures, as engine.score_clips wants it: None for this process, else functools.partial of in_beam or in_processes."""
+    common = {'settings': config.settings, 'store': config.store_path, 'timeout': config.timeout, 'memory': int(config.memory_gb * 2**30)}
+    if config.beam:
+        from tqd_jax.scoring.beam import in_beam
+        scratch = config.scratch or f'{config.output}.scratch'
+        return functools.partial(in_beam, options=config.beam, scratch=scratch, **common)
+    return functools.partial(engine.in_processes, workers=config.workers, **common) if config.workers else None
+
+
+@contextlib.contextmanager
+def progress_bar(label, unit):
+    """A context that gives a function of (done, total), which shows progress on stderr without a start of JAX."""
+    bars = []
+
+    def progress(done, total):
+        if not bars:
+            bars.append(Progress(total, label=label, unit=unit, process=0))
+        bars[0].update(done - bars[0].count)
+
+    yield progress
+    for bar in bars:
+        bar.close()

@@ -1,0 +1,73 @@
+"""Which rows compare: those of one version of the scorer, and of one tool on each axis. Ranks over two scales mean nothing."""
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from tqd_jax.scoring.measures import VERSION
+from tqd_jax.scoring.table import SCHEMA, is_scored
+from transfer_jax.runtime.errors import UserError
+
+GIVEN = 'given'  # the version of a row of which nothing was measured
+MARK = ',given='  # in a version, before an axis that was given
+
+
+def given_axes(table):
+    """The axes, a set of 'motion' and 'visual', whose scores come with the clips.
+
+    Raises UserError where that is not the same for all clips.
+    """
+    own = {'motion', 'visual'} & set(table.column_names)
+    if 'scorer_version' not in table.column_names:
+        return own
+    sets = {_axes(text) if text else frozenset(own) for text in pc.unique(table['scorer_version']).to_pylist()}
+    if len(sets) > 1:
+        raise UserError('some clips have scores of another tool (their scorer_version says "given"), and some of this one: ranks over two '
+                        'scales mean nothing; give --scores for all clips or for none')
+    return set(*sets)
+
+
+def version_for(table, version, *, any_settings):
+    """The version that all rows of a table are to have: `version`, or with any_settings the table's own one if it is this scorer's."""
+    found = _versions(table)
+    ours = any_settings and len(found) == 1 and found[0].split(',')[0] == VERSION
+    return found[0] if ours else version
+
+
+def is_foreign(table, version):
+    """bool [N]: the rows that must be measured, since they are not of `version`."""
+    if not is_scored(table):
+        return np.ones(len(table), bool)
+    texts = pc.unique(table['scorer_version'])
+    own = texts.filter(pa.array([bool(text) and text.split(MARK)[0] == version for text in texts.to_pylist()], pa.bool_()))
+    return ~pc.is_in(table['scorer_version'], value_set=own).to_numpy()
+
+
+def unmeasured(table, given, *, keep_ranks):
+    """A table without what write_scores writes: its given scores stay, and with keep_ranks its mq and vq."""
+    if not is_scored(table):
+        return table
+    stay = {'clip', 'scorer_version', *given, *(('mq', 'vq') if keep_ranks else ())}
+    return table.drop_columns([name for name in table.column_names if name in SCHEMA.names and name not in stay])
+
+
+def marked(rows, axes):
+    """Rows of measured clips whose `axes` are given: their version says so."""
+    marks = ''.join(f'{MARK}{axis}' for axis in sorted(axes))
+    return (row | {'scorer_version': f'{row["scorer_version"]}{marks}'} for row in rows) if marks else rows
+
+
+def marked_column(versions, axes):
+    """Versions of written rows, an Arrow column, of which another tool gave the `axes`: each says so once."""
+    for axis in sorted(axes):
+        done = pc.or_(pc.equal(versions, GIVEN), pc.match_substring(versions, f'{MARK}{axis}'))
+        versions = pc.if_else(done, versions, pc.binary_join_element_wise(versions, f'{MARK}{axis}', ''))
+    return versions
+
+
+def _axes(version):
+    return frozenset(('motion', 'visual') if version == GIVEN else version.split(MARK)[1:])
+
+
+def _versions(table):
+    """The versions of a table's rows, without marks; none where it is not one of ours."""
+    return sorted({text.split(MARK)[0] for text in pc.unique(table['scorer_version']).to_pylist() if text}) if is_scored(table) else []

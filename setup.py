@@ -34,11 +34,7 @@ setup(
     ],
     extras_require={
         'test': ['pytest>=8', 'pytest-timeout>=2', 'ruff>=0.8', 'nbclient>=0.10', 'ipykernel>=6', 'hypothesis>=6', 'clarabel>=0.9',
-<<<<<<< HEAD
-                 'pytest-xdist>=3', 'setuptools>=70.1'],
-=======
-                 'pytest-xdist>=3', 'beartype>=0.20'],
->>>>>>> api
+                 'pytest-xdist>=3', 'beartype>=0.20', 'setuptools>=70.1'],
         'bench': ['daqp>=0.7', 'quadprog>=0.1.13', 'osqp>=1', 'cvxpy>=1.5', 'qpax>=0.1'],
         'parity': ['torch==2.13.0', 'diffusers==0.42.1', 'transformers==5.23.0'],
         'beam': ['apache-beam>=2.60'],

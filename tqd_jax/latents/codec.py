@@ -2,6 +2,8 @@
 import itertools
 from typing import Protocol
 
+from jaxtyping import Array, Float32, UInt8
+
 
 class Codec(Protocol):
     """Pure functions of (params, arrays) between uint8 frames [B, F, H, W, 3] and float32 latents [B, f, h, w, C].
@@ -18,10 +20,10 @@ class Codec(Protocol):
     def latent_shape(self, frames: int, height: int, width: int) -> tuple:
         """(f, h, w, C) of one clip's latents."""
 
-    def encode(self, params, video):
+    def encode(self, params, video: UInt8[Array, 'batch frames height width 3']) -> Float32[Array, 'batch f h w channels']:
         """uint8 [B, F, H, W, 3] -> float32 [B, f, h, w, C]."""
 
-    def decode(self, params, latents):
+    def decode(self, params, latents: Float32[Array, 'batch f h w channels']) -> UInt8[Array, 'batch frames height width 3']:
         """float32 [B, f, h, w, C] -> uint8 [B, F, H, W, 3]."""
 
     def check(self, frames: int, height: int, width: int, patch: tuple):

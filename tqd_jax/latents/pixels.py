@@ -2,6 +2,7 @@
 import dataclasses
 
 import jax.numpy as jnp
+from jaxtyping import Array, Float32, UInt8
 
 from tqd_jax.latents.codec import check_sizes
 
@@ -18,19 +19,19 @@ class PixelCodec:
         """Raises ValueError: there is nothing to load."""
         raise ValueError(f'the codec of pixels has no parameters, so {path} cannot be its file')
 
-    def latent_shape(self, frames, height, width):
+    def latent_shape(self, frames: int, height: int, width: int) -> tuple:
         """(F, H, W, 3)."""
         return frames, height, width, 3
 
-    def encode(self, params, video):
+    def encode(self, params, video: UInt8[Array, 'batch frames height width 3']) -> Float32[Array, 'batch f h w channels']:
         """x / 127.5 - 1."""
         return video.astype(jnp.float32) / 127.5 - 1.0
 
-    def decode(self, params, latents):
+    def decode(self, params, latents: Float32[Array, 'batch f h w channels']) -> UInt8[Array, 'batch frames height width 3']:
         """The nearest of 256 levels, clipped."""
         return jnp.clip(jnp.round((latents + 1.0) * 127.5), 0, 255).astype(jnp.uint8)
 
-    def check(self, frames, height, width, patch):
+    def check(self, frames: int, height: int, width: int, patch: tuple):
         """Raises ValueError, naming the nearest sizes that fit, unless the patch (frames, rows, columns) divides the clip."""
         sizes = {'frames': frames, 'height': height, 'width': width}
         fits = {name: lambda n, step=step: n > 0 and n % step == 0 for name, step in zip(sizes, patch, strict=True)}

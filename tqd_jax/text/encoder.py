@@ -1,8 +1,10 @@
 """What turns captions into what a model reads: the protocol of every text encoder."""
+from collections.abc import Sequence
 from typing import Protocol
 
 import jax
 import numpy as np
+from jaxtyping import Array, Shaped
 
 
 class TextEncoder(Protocol):
@@ -17,14 +19,14 @@ class TextEncoder(Protocol):
     def load(self, path):
         """Parameters from a file. Raises ValueError where the encoder has none, or the file is not its own."""
 
-    def prepare(self, captions) -> np.ndarray:
+    def prepare(self, captions: Sequence[str]) -> Shaped[np.ndarray, 'n ...']:
         """[N, ...] of N captions, on the host."""
 
     def spec(self) -> jax.ShapeDtypeStruct:
         """Shape and dtype of one prepared caption."""
 
-    def encode(self, params, prepared):
+    def encode(self, params, prepared: Shaped[Array, 'batch ...']) -> Shaped[Array, 'batch ...']:
         """[B, ...] of prepared captions -> [B, ...], what the model reads."""
 
-    def empty(self) -> np.ndarray:
+    def empty(self) -> Shaped[np.ndarray, '...']:
         """The prepared form of "no caption": what dropped captions become, and what guidance leads away from."""

@@ -8,9 +8,9 @@ from scipy import stats
 
 from tqd_jax.timesteps.acceptance import acceptance_probability
 from tqd_jax.timesteps.density import CHUNK, mean_density
-from tqd_jax.timesteps.law import Base, log_prob, sample_timesteps
+from tqd_jax.timesteps.law import Base, log_prob, make_law, sample_timesteps
 from tqd_jax.timesteps.quadrants import quadrant
-from tqd_jax.timesteps.quality import LawConfig, law_from_quality
+from tqd_jax.timesteps.quality import LAWS, LawConfig, law_from_quality
 from tqd_jax.timesteps.tqd import tqd_parameters
 
 UNIFORMS = (np.arange(4000) + 0.5) / 4000
@@ -57,6 +57,12 @@ def test_minimum_noise_leaves_good_looks_alone():
     config = LawConfig(kind='min_noise', strength=0.6)
     law = law_from_quality(np.full(2, 0.5), np.array([1.0, 0.0]), config)
     np.testing.assert_allclose(sample_timesteps(law, jnp.full(2, 1e-6, jnp.float32)), [0, 0.6], atol=1e-5)
+
+
+def test_a_new_law_is_a_function_and_a_line_in_the_table(monkeypatch):
+    monkeypatch.setitem(LAWS, 'late', lambda mq, vq, config: make_law(mq.size, t_min=config.strength * mq))
+    law = law_from_quality([0.0, 1.0], [0.5, 0.5], LawConfig(kind='late'))
+    np.testing.assert_allclose(sample_timesteps(law, jnp.full(2, 1e-6, jnp.float32)), [0, 0.5], atol=1e-5)
 
 
 def test_poor_clips_are_dropped_and_good_ones_kept():

@@ -63,7 +63,7 @@ class Study:
         """The Material of a list of Plans."""
         stacked, (frames, tokens) = stack(plans), self.frames
         law, cumulative = self.shard((stacked.law, cumulative_shares(stacked.acceptance)), shared=True)
-        return Material(frames=frames, tokens=tokens, law=law, levels=cumulative)
+        return Material(frames=frames, tokens=tokens, law=law, cumulative=cumulative)
 
     def runs(self, plan, seed):
         """The Runs of plans' numbers [R] and seeds [R] of any names, e.g. 'scratch 3': R a multiple of the devices."""

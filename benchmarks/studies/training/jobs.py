@@ -77,7 +77,7 @@ def _train(study, group, material, evaluate, stop, progress):
             saved = began = time.monotonic()
         if step < steps and stop.requested:
             raise Stopped
-    _save_records(study, group, curve, frames, np.asarray(carry.drawn))
+    _save_records(study, group, curve, frames, np.asarray(carry.t_histogram))
     shutil.rmtree(checkpoints.directory, ignore_errors=True)
     if stop.requested:
         raise Stopped
@@ -130,12 +130,12 @@ def golden_loss(study, params):
     return np.asarray(study.trainer.validate(held_out.frames[:count], held_out.tokens[:count], places, params))
 
 
-def _save_records(study, group, curve, frames, drawn):
+def _save_records(study, group, curve, frames, t_histogram):
     """A record for every row, with a few of its samples."""
     for number, row in enumerate(group):
         own = [{key: value[number] if isinstance(value, list) else value for key, value in point.items()} for point in curve]
         seconds = sum(point['seconds'] for point in own)
-        record = dataclasses.asdict(row) | {'curve': own, 't_histogram': drawn[number].tolist(), 'seconds': seconds}
+        record = dataclasses.asdict(row) | {'curve': own, 't_histogram': t_histogram[number].tolist(), 'seconds': seconds}
         study.store.save(row.name, {'samples': frames[number, :SAVED_SAMPLES]}, record)
 
 

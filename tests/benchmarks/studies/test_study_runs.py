@@ -10,7 +10,7 @@ import pytest
 from scipy import stats
 
 from benchmarks.studies.training.arms import Plan, cumulative_shares, stack
-from benchmarks.studies.training.runs import DRAWN_BINS, NOISE_BINS, Material, Runs, Sampling, drawn_batch, trainer
+from benchmarks.studies.training.runs import NOISE_BINS, T_BINS, Material, Runs, Sampling, draw_batch, trainer
 from tqd_jax.data.batch import uniform_batch
 from tqd_jax.diffusion.objective import Objective, init_frozen
 from tqd_jax.diffusion.path import Path
@@ -52,7 +52,7 @@ def make(devices, objective=OBJECTIVE):
 
 def material(plans=PLANS):
     whole = stack(plans)
-    return jax.tree.map(jnp.asarray, Material(frames=FRAMES, tokens=TOKENS, law=whole.law, levels=cumulative_shares(whole.acceptance)))
+    return jax.tree.map(jnp.asarray, Material(frames=FRAMES, tokens=TOKENS, law=whole.law, cumulative=cumulative_shares(whole.acceptance)))
 
 
 def runs(plan, seed):
@@ -100,7 +100,7 @@ def test_replicas_and_devices_do_not_change_a_run(four):
     spread, _ = trained(4, [0, 1, 2, 0], [3, 3, 3, 4])
     close(jax.tree.map(lambda x: x[1:2], four[0].state), alone.state)
     close(four[0].state, spread.state)
-    np.testing.assert_array_equal(four[0].drawn, spread.drawn)
+    np.testing.assert_array_equal(four[0].t_histogram, spread.t_histogram)
 
 
 def test_arms_of_a_seed_share_draws_and_seeds_do_not(four):
@@ -108,13 +108,13 @@ def test_arms_of_a_seed_share_draws_and_seeds_do_not(four):
     bias = carry.state.trained['bias']
     np.testing.assert_allclose(bias[0], bias[2], rtol=2e-5)  # plans 0 and 2 are the same
     assert np.abs(bias[0] - bias[1]).max() > 1e-4 and np.abs(bias[0] - bias[3]).max() > 1e-4
-    np.testing.assert_array_equal(carry.drawn.sum(1), 2 * EVERY * BATCH)
+    np.testing.assert_array_equal(carry.t_histogram.sum(1), 2 * EVERY * BATCH)
 
 
 def test_clips_are_drawn_in_proportion_to_acceptance_and_t_from_their_law():
     acceptance = np.array([0, 1, 2, 0, 3, 4, 0, 0, 1, 1, 4, 0], np.float32)
     everything = material([Plan(law=make_law(N, alpha=4.0, beta=2.0), acceptance=acceptance)] * 3)
-    draw = jax.jit(jax.vmap(lambda step: drawn_batch(everything, Runs(plan=jnp.int32(1), seed=jnp.uint32(5)), step, 400).clip))
+    draw = jax.jit(jax.vmap(lambda step: draw_batch(everything, Runs(plan=jnp.int32(1), seed=jnp.uint32(5)), step, 400).clip))
     counts = np.bincount(np.asarray(draw(jnp.arange(50))).ravel(), minlength=N)
     expected = 20000 * acceptance / acceptance.sum()
     assert (counts[acceptance == 0] == 0).all()
@@ -123,8 +123,8 @@ def test_clips_are_drawn_in_proportion_to_acceptance_and_t_from_their_law():
     carry = made.start(made.init(own.seed))
     for _ in range(40):
         carry, _ = made.advance(everything, carry, own)
-    share = np.asarray(carry.drawn)[0] / carry.drawn.sum()
-    np.testing.assert_allclose(share, np.diff(stats.beta.cdf(np.linspace(0, 1, DRAWN_BINS + 1), 4, 2)), atol=0.03)
+    share = np.asarray(carry.t_histogram)[0] / carry.t_histogram.sum()
+    np.testing.assert_allclose(share, np.diff(stats.beta.cdf(np.linspace(0, 1, T_BINS + 1), 4, 2)), atol=0.03)
 
 
 def test_validation_in_closed_form():

@@ -200,7 +200,7 @@ def test_weights_that_are_not_numbers_stop_the_first_step(trained, tmp_path):
     workdir, changes = trained
     with np.load(workdir / 'weights.npz') as weights:
         save_weights(tmp_path / 'nan.npz', {name: np.full_like(leaf, np.nan) for name, leaf in weights.items()})
-    with pytest.raises(UserError, match=r'the loss is not finite at step 1 \(bucket 16x16x4, in noise buckets \[0\.') as error:
+    with pytest.raises(UserError, match=r'the loss is not finite at step 1 \(bucket 16x16x4, in noise bins \[0\.') as error:
         small.run(tmp_path / 'run', **{**changes, 'init_from': tmp_path / 'nan.npz'})
     assert 'good' in one_line(error) and not (tmp_path / 'run/checkpoints').exists()
 

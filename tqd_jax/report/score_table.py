@@ -30,7 +30,7 @@ NOT_MEASURES = ('motion', 'visual', 'mq', 'vq', 'scorer_version', *FORMAT, *TRUT
 class ScoreTable:
     """The N scored clips of a file of `clips` rows: those whose motion, visual, mq and vq are finite.
 
-    rows: int [N], where they stand in the file. motion, visual, mq, vq: float64 [N]. quadrant: int [N], into law.QUADRANTS. order: int [N],
+    rows: int [N], where they stand in the file. motion, visual, mq, vq: float64 [N]. quadrant: int [N], into QUADRANTS. order: int [N],
     a shuffle by a hash of the clips' ids: its first n are a sample that does not depend on the order of the file. measures: names of the
     raw measures.
     """

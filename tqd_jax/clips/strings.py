@@ -53,7 +53,7 @@ class Strings(collections.abc.Sequence):
 
 
 class Builder:
-    """Strings made piece by piece. Their bytes go to a temporary file without a name and are mapped: read from there where they are used."""
+    """Strings made piece by piece. Their bytes go to a temporary file without a name, which is mapped: read where they are used."""
 
     def __init__(self):
         self._file, self._offsets, self._size = tempfile.TemporaryFile(), [np.zeros(1, np.int64)], 0

@@ -108,7 +108,7 @@ def worker(pipe, pickled):
 
 
 def main():
-    """Writes the table, measures in a fresh process, and writes the page."""
+    """Writes the table, measures in a fresh process, and prints the figures as JSON."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('--rows', type=int, default=1_000_000)
     parser.add_argument('--load', help='internal: the folder to load')

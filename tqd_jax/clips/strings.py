@@ -1,6 +1,7 @@
 """Many texts in two arrays, so that a million of them cost their bytes alone and a worker process can map them from a file."""
 import collections.abc
 import itertools
+import tempfile
 
 import numpy as np
 
@@ -52,10 +53,10 @@ class Strings(collections.abc.Sequence):
 
 
 class Builder:
-    """Strings made piece by piece, in little more memory than they take themselves."""
+    """Strings made piece by piece. Their bytes go to a temporary file without a name, which is mapped: read where they are used."""
 
     def __init__(self):
-        self._data, self._offsets = bytearray(), [np.zeros(1, np.int64)]
+        self._file, self._offsets, self._size = tempfile.TemporaryFile(), [np.zeros(1, np.int64)], 0
 
     def add(self, array):
         """Appends an Arrow array of texts; null becomes ''."""
@@ -64,12 +65,15 @@ class Builder:
         array = array.cast('large_string').fill_null('')
         _, starts, text = array.buffers()
         starts = np.frombuffer(starts, np.int64)[array.offset:array.offset + len(array) + 1]
-        self._offsets.append(starts[1:] - starts[0] + len(self._data))
-        self._data += memoryview(text or b'')[starts[0]:starts[-1]]
+        self._offsets.append(starts[1:] - starts[0] + self._size)
+        self._size += self._file.write(memoryview(text or b'')[starts[0]:starts[-1]])
 
     def build(self):
-        """The Strings of all that was added."""
-        return Strings(np.concatenate(self._offsets), np.frombuffer(self._data, np.uint8))
+        """The Strings of all that was added; nothing can be added after it."""
+        with self._file as file:
+            file.flush()
+            data = np.memmap(file, np.uint8, mode='r').view(np.ndarray) if self._size else np.zeros(0, np.uint8)
+        return Strings(np.concatenate(self._offsets), data)
 
 
 def _offsets(lengths):

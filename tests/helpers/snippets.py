@@ -65,7 +65,8 @@ def parse_flags(module, arguments):
     body = [node.body for node in ast.parse(pathlib.Path(program.__file__).read_text()).body if isinstance(node, ast.If)][-1]
     argv, stderr = [program.__file__, *arguments], io.StringIO()
     with flagsaver.flagsaver(), mock.patch.object(sys, 'argv', argv), mock.patch('absl.app.run', _read_flags), \
-            mock.patch.object(argparse.ArgumentParser, 'parse_args', _read_arguments), contextlib.redirect_stderr(stderr):
+            mock.patch.object(argparse.ArgumentParser, 'parse_args', _read_arguments), mock.patch('jax.config.update'), \
+            contextlib.redirect_stderr(stderr):
         try:
             exec(compile(ast.Module(body, []), program.__file__, 'exec'), vars(program))  # what stands under `if __name__ == '__main__'`
         except Parsed:

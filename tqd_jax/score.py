@@ -15,11 +15,11 @@ from absl import app, flags, logging
 from tqd_jax.clips import places
 from tqd_jax.clips.container import Limits
 from tqd_jax.report.quality import write_quality_report
-from tqd_jax.scoring.config import ScoreConfig, key
+from tqd_jax.scoring.config import ScoreConfig
 from tqd_jax.scoring.library import score_library, unread
 from tqd_jax.scoring.table import save_maps
 from tqd_jax.timesteps import quality as law
-from transfer_jax.runtime.config import boolean, choice, integer
+from transfer_jax.runtime.config import about, boolean, choice, integer, key
 from transfer_jax.runtime.errors import UserError
 
 FLAGS = flags.FLAGS
@@ -45,7 +45,7 @@ def define(name, default, rule, meaning):
 
 
 for one in names_of(Command):
-    define(one.name, one.default, **one.metadata)
+    define(one.name, one.default, about(one).rule, about(one).meaning)
 for one in names_of(Limits):
     define(one.name, one.default, integer(at_least=1), 'limit of a clip: see tqd_jax.clips.container.Limits')
 

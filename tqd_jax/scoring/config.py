@@ -5,15 +5,10 @@ from tqd_jax.clips.container import Limits
 from tqd_jax.scoring.motion.optical_flow import FLOWS
 from tqd_jax.scoring.normaliser import KINDS
 from tqd_jax.scoring.row import Settings
-from transfer_jax.runtime.config import Rule, boolean, choice, integer, number, optional, text
+from transfer_jax.runtime.config import Rule, boolean, choice, integer, key, number, optional, text
 from transfer_jax.runtime.parallel.cores import cores
 
 TEXTS = Rule(allowed='texts, separated by commas', accepts=lambda values: all(isinstance(value, str) and value for value in values))
-
-
-def key(default, rule, meaning):
-    """A field of a config: its default, the Rule of its values, and what it means."""
-    return dataclasses.field(default=default, metadata={'rule': rule, 'meaning': meaning})
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -62,13 +62,12 @@ def load(folder):
     """Loads a folder's table as training does, plans one batch, and hands the loader to workers; prints the figures as JSON."""
     import numpy as np
 
-    from configs.video import get_config
+    from tqd_jax.config import Data
     from tqd_jax.data.frames import FrameStore
     from tqd_jax.data.library import load_library
     from tqd_jax.data.loader import Loader, make_batches
     from tqd_jax.timesteps.quality import LawConfig
-    data = get_config().data
-    data.buckets = BUCKETS
+    data = Data(buckets=BUCKETS)
     found, start = {'imports': peak()}, time.perf_counter()
     library = load_library(data, folder, WORDS, 512, LawConfig())
     found |= {'load': peak(), 'load_s': time.perf_counter() - start}

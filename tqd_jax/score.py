@@ -19,7 +19,7 @@ from tqd_jax.scoring.config import ScoreConfig
 from tqd_jax.scoring.library import score_library, unread
 from tqd_jax.scoring.table import save_maps
 from tqd_jax.timesteps import quality as law
-from transfer_jax.runtime.config import boolean, choice, integer, key
+from transfer_jax.runtime.config import about, boolean, choice, integer, key
 from transfer_jax.runtime.errors import UserError
 
 FLAGS = flags.FLAGS
@@ -45,7 +45,7 @@ def define(name, default, rule, meaning):
 
 
 for one in names_of(Command):
-    define(one.name, one.default, one.metadata['key'].rule, one.metadata['key'].meaning)
+    define(one.name, one.default, about(one).rule, about(one).meaning)
 for one in names_of(Limits):
     define(one.name, one.default, integer(at_least=1), 'limit of a clip: see tqd_jax.clips.container.Limits')
 

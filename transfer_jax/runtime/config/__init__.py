@@ -15,6 +15,7 @@ from transfer_jax.runtime.config.rules import (
     text,
 )
 from transfer_jax.runtime.config.schema import (
+    about,
     defaults,
     each,
     free_keys,
@@ -26,6 +27,6 @@ from transfer_jax.runtime.config.schema import (
     section,
 )
 
-__all__ = ['Each', 'Rule', 'boolean', 'check', 'choice', 'defaults', 'describe', 'differences', 'each', 'flatten',
+__all__ = ['Each', 'Rule', 'about', 'boolean', 'check', 'choice', 'defaults', 'describe', 'differences', 'each', 'flatten',
            'free_keys', 'instance', 'integer', 'key', 'mapping', 'number', 'old_names', 'optional', 'override', 'plain',
            'renamed', 'rules', 'section', 'sequence', 'text', 'to_json']

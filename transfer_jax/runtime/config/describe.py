@@ -2,25 +2,25 @@
 import dataclasses
 
 from transfer_jax.runtime.config.rules import Each
-from transfer_jax.runtime.config.schema import FIELD, keys
+from transfer_jax.runtime.config.schema import about, keys
 
 
 def describe(Schema):
     """Markdown: a table of the keys of every section, with defaults, allowed values, meanings, and what a resumed run may change."""
     fields = {field.name: field for field in dataclasses.fields(Schema)}
-    alone = {name: about for name, about in keys(Schema).items() if name in fields}
+    alone = {name: own for name, own in keys(Schema).items() if name in fields}
     tables = [_table(alone, Schema, '')]
     for name, field in fields.items():
-        about = field.metadata[FIELD]
-        if about.schema is not None and about.rule is None:
-            inside = keys(about.schema, free=about.free)
-            tables.append([f'### {name}', '', _first_line(about.schema), '', *_table(inside, about.schema, f'{name}.')])
+        own = about(field)
+        if own.schema is not None and own.rule is None:
+            inside = keys(own.schema, free=own.free)
+            tables.append([f'### {name}', '', _first_line(own.schema), '', *_table(inside, own.schema, f'{name}.')])
     return '\n'.join(line for table in tables for line in [*table, ''])
 
 
-def _table(about, Schema, prefix):
+def _table(inside, Schema, prefix):
     rows, default = [], Schema()
-    for name, one in about.items():
+    for name, one in inside.items():
         rows.append(_row(f'{prefix}{name}', getattr(default, name), one))
         if isinstance(one.rule, Each):
             inner = keys(one.schema, free=one.free)
@@ -28,10 +28,10 @@ def _table(about, Schema, prefix):
     return ['| key | default | allowed | meaning | a resumed run |', '|---|---|---|---|---|', *rows]
 
 
-def _row(name, default, about):
-    allowed = 'a dict of sections, NAME chosen by you' if isinstance(about.rule, Each) else about.rule.allowed
-    value = '{' + ', '.join(default) + '}' if isinstance(about.rule, Each) else repr(default)
-    cells = [f'`{name}`', f'`{value}`', allowed, about.meaning, 'may change it' if about.free else '']
+def _row(name, default, own):
+    allowed = 'a dict of sections, NAME chosen by you' if isinstance(own.rule, Each) else own.rule.allowed
+    value = '{' + ', '.join(default) + '}' if isinstance(own.rule, Each) else repr(default)
+    cells = [f'`{name}`', f'`{value}`', allowed, own.meaning, 'may change it' if own.free else '']
     return '| ' + ' | '.join(cell.replace('|', '\\|') for cell in cells) + ' |'
 
 

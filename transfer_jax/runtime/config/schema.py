@@ -37,10 +37,10 @@ class Key:
 
 def key(default, rule, meaning, free=False, renamed_from=None):
     """The field of one key. `free`: a resumed run may change it; `renamed_from`: its old name in the same section."""
-    about = Key(rule=rule, meaning=meaning, free=free, renamed_from=renamed_from)
+    own = Key(rule=rule, meaning=meaning, free=free, renamed_from=renamed_from)
     if isinstance(default, dict):
-        return dataclasses.field(default_factory=lambda: dict(default), metadata={FIELD: about})
-    return dataclasses.field(default=default, metadata={FIELD: about})
+        return dataclasses.field(default_factory=lambda: dict(default), metadata={FIELD: own})
+    return dataclasses.field(default=default, metadata={FIELD: own})
 
 
 def section(Schema, free=False):
@@ -50,36 +50,41 @@ def section(Schema, free=False):
 
 def each(Schema, default, meaning, free=False):
     """The field of a dict {name of the user's choice: section of Schema}."""
-    about = Key(rule=Each(rules(Schema), renamed(Schema)), meaning=meaning, free=free, schema=Schema)
-    return dataclasses.field(default_factory=lambda: dict(default), metadata={FIELD: about})
+    own = Key(rule=Each(rules(Schema), renamed(Schema)), meaning=meaning, free=free, schema=Schema)
+    return dataclasses.field(default_factory=lambda: dict(default), metadata={FIELD: own})
+
+
+def about(field):
+    """The Key of a dataclass's field that `key`, `section` or `each` made."""
+    return field.metadata[FIELD]
 
 
 def keys(Schema, prefix='', free=False):
     """{dotted key: Key} of a schema; an Each is one key."""
     found = {}
     for field in dataclasses.fields(Schema):
-        about, name = field.metadata[FIELD], f'{prefix}{field.name}'
-        if about.rule is None:
-            found |= keys(about.schema, f'{name}.', free or about.free)
+        own, name = about(field), f'{prefix}{field.name}'
+        if own.rule is None:
+            found |= keys(own.schema, f'{name}.', free or own.free)
         else:
-            found[name] = dataclasses.replace(about, free=free or about.free)
+            found[name] = dataclasses.replace(own, free=free or own.free)
     return found
 
 
 def rules(Schema):
     """{dotted key: Rule or Each} of a schema, as `check` takes them."""
-    return {name: about.rule for name, about in keys(Schema).items()}
+    return {name: one.rule for name, one in keys(Schema).items()}
 
 
 def renamed(Schema):
     """{old dotted key: new dotted key} of a schema, but for what is under an Each, which has its own."""
     old = lambda name, last: '.'.join([*name.split('.')[:-1], last])
-    return {old(name, about.renamed_from): name for name, about in keys(Schema).items() if about.renamed_from}
+    return {old(name, one.renamed_from): name for name, one in keys(Schema).items() if one.renamed_from}
 
 
 def free_keys(Schema):
     """The dotted keys that a resumed run may change."""
-    return tuple(name for name, about in keys(Schema).items() if about.free)
+    return tuple(name for name, one in keys(Schema).items() if one.free)
 
 
 def defaults(Schema):
@@ -109,11 +114,11 @@ def override(config, changes):
 def _instance(Schema, values):
     arguments = {}
     for field in dataclasses.fields(Schema):
-        about, value = field.metadata[FIELD], values[field.name]
-        if about.rule is None:
-            value = _instance(about.schema, value)
-        elif about.schema is not None:
-            value = {name: _instance(about.schema, one) for name, one in value.items()}
+        own, value = about(field), values[field.name]
+        if own.rule is None:
+            value = _instance(own.schema, value)
+        elif own.schema is not None:
+            value = {name: _instance(own.schema, one) for name, one in value.items()}
         arguments[field.name] = _as_tuples(value)
     return Schema(**arguments)
 

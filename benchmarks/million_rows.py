@@ -111,10 +111,11 @@ def page(rows, size, found):
     table = [('the process that loads: imports', found['imports']), ('... and the library', found['load']),
              ('... and the first batch planned', found['plan']), ('a worker process: imports', imports),
              ('... and the loader', found['worker'][2]), ('... and the streams, the first batch planned', plan)]
+    peaks = [f'| {name} | {value:.0f} |' for name, value in table]
     return [f'{rows:,} clips, captions of 300 characters on average and 2,000 at most; scores.parquet has {size:.0f} MB. Each figure is '
-            'the peak of a fresh process (VmHWM).', '', '| | MB |', '|---|---|', *(f'| {name} | {value:.0f} |' for name, value in table), '',
-            f'Loading took {found["load_s"]:.1f} s, the plan of the first batch {found["plan_s"]:.2f} s. Aims: less than 1000 MB for the '
-            'process that loads, less than 300 MB for a worker.']
+            'the peak of a fresh process (VmHWM).', '', '| | MB |', '|---|---|', *peaks, '',
+            f'Loading took {found["load_s"]:.1f} s, the plan of the first batch {found["plan_s"]:.2f} s. Aims: less than 1000 MB for '
+            'the process that loads, less than 300 MB for a worker.']
 
 
 def main():

@@ -123,7 +123,7 @@ def test_keys_that_contradict_each_other_are_told(changes, message, tmp_path):
     ('{', 'Expecting property name'), ('{"by": "source", "weight": [[1]]}', "it has no 'groups'"),
     ('{"by": "source", "kinds": ["good"], "weight": [[1]]}', 'an earlier version of tqd_jax: rename its key "kinds" to "groups"'),
     ('{"by": "source", "groups": ["good"], "weight": [[-1]]}', 'weights are finite'),
-    ('{"by": "source", "groups": ["a", "a"], "weight": [[1, 1]]}', 'kinds are names'), ('[]', 'is no law')])
+    ('{"by": "source", "groups": ["a", "a"], "weight": [[1, 1]]}', 'groups are names'), ('[]', 'is no law')])
 def test_a_file_that_is_no_law_is_told(text, message, tmp_path):
     (tmp_path / 'law.json').write_text(text)
     with pytest.raises(UserError, match=message):

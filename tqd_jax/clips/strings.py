@@ -66,7 +66,10 @@ class Builder:
         _, starts, text = array.buffers()
         starts = np.frombuffer(starts, np.int64)[array.offset:array.offset + len(array) + 1]
         self._offsets.append(starts[1:] - starts[0] + self._size)
-        self._size += self._file.write(memoryview(text or b'')[starts[0]:starts[-1]])
+        try:
+            self._size += self._file.write(memoryview(text or b'')[starts[0]:starts[-1]])
+        except OSError as error:
+            raise OSError(error.errno, error.strerror, tempfile.gettempdir()) from error
 
     def build(self):
         """The Strings of all that was added; nothing can be added after it."""

@@ -1,6 +1,8 @@
-"""Arrays that worker processes of this machine map from one file instead of holding a copy each."""
+"""Arrays that worker processes of this machine map from one file instead of holding a copy each.
+
+The file has no name, so that it goes with the process that made it, however that process ends; workers open it by the maker's number of it.
+"""
 import os
-import pathlib
 import tempfile
 import weakref
 
@@ -10,11 +12,18 @@ ALIGN = 64  # bytes: where an array may begin in a file
 
 
 def share(owner, arrays):
-    """Writes arrays {name: array} to a temporary file that lives as long as `owner`; returns (path, layout), as map_arrays takes them."""
-    handle, path = tempfile.mkstemp(prefix='tqd-arrays-')
-    weakref.finalize(owner, pathlib.Path(path).unlink, missing_ok=True)
-    with os.fdopen(handle, 'wb') as file:
-        return path, _write(file, arrays)
+    """Writes arrays {name: array} to a temporary file that lives as long as `owner`; returns (path, layout), as map_arrays takes them.
+
+    Raises OSError with the folder of temporary files where that is full.
+    """
+    try:
+        file = tempfile.TemporaryFile()
+        layout = _write(file, arrays)
+        file.flush()
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, tempfile.gettempdir()) from error
+    weakref.finalize(owner, file.close)
+    return f'/proc/{os.getpid()}/fd/{file.fileno()}', layout
 
 
 def _write(file, arrays):

@@ -26,7 +26,7 @@ PERIOD = 20.0  # s of measuring that an interruption may cost a worker
 
 
 def in_beam(paths, settings, store, *, options, scratch, timeout=300.0, memory=4 * 2**30, measure=measured_row):
-    """(path, row) of every path, measured by the workers of a Beam pipeline as quality.score.in_processes does; all come at its end.
+    """(path, row) of every path, measured by the workers of a Beam pipeline as engine.in_processes does; all come at its end.
 
     options: Beam's, as on a command line. scratch: a folder or URL that this process and all workers reach. Rows are written there while
     they come; those of a pipeline that was interrupted are taken into the store first, unless the file changed since or could not be read,

@@ -88,13 +88,14 @@ def make_law(size: int, *, alpha: Parameter = 1.0, beta: Parameter = 1.0, base: 
 
 def sample_timesteps(law: Law, uniforms: Float[ArrayLike, ' batch']) -> Float32[Array, ' batch']:
     """t [B] of the laws at quantile levels v = uniforms [B] in (0, 1): each law's quantile function. float32 in [0, 1]."""
-    r = law.floor + (1 - law.floor) * beta_quantile(uniforms, law.alpha, law.beta)
+    r = law.floor + (1 - law.floor) * beta_quantile(jnp.asarray(uniforms, jnp.float32), law.alpha, law.beta)
     s = jnp.where(law.scale > 0, jax.nn.sigmoid(law.loc + law.scale * ndtri(r)), jax.vmap(_table_quantile)(r, law.table))
     return law.shift * s / (1 + (law.shift - 1) * s)
 
 
 def log_prob(law: Law, t: Float[ArrayLike, ' batch']) -> Float32[Array, ' batch']:
     """Log density [B] of each law at its t [B], by change of variables along the chain; -inf where the law has no mass."""
+    t = jnp.asarray(t, jnp.float32)
     s = _unshift(t, law.shift)
     r = (_base_cdf(law, s) - law.floor) / (1 - law.floor)
     inside = (r >= 0) & (t >= 0) & (t <= 1)
@@ -109,6 +110,7 @@ def stratified_uniforms(key: PRNGKeyArray, uniforms: Float[ArrayLike, ' batch'])
 
     uniforms: the U_i [B] in [0, 1).
     """
+    uniforms = jnp.asarray(uniforms, jnp.float32)
     size = uniforms.shape[0]
     strata = jax.random.permutation(key, size).astype(jnp.float32)
     return jnp.clip((strata + uniforms) / size, 1e-7, 1 - 1e-7)

@@ -41,7 +41,7 @@ def unwritable(folder):
         if error.errno not in UNWRITABLE:
             raise
         raise UserError(f'{error.filename or folder} cannot be written: {error.strerror}; free space or name another '
-                        '--workdir; the same command goes on where it was') from error
+                        '--workdir (or TMPDIR for temporary files); the same command goes on where it was') from error
 
 
 def require_same_config(workdir, old, config, fixed=()):

@@ -38,7 +38,8 @@ def test_a_disk_that_cannot_be_written_is_one_line_that_names_the_file(tmp_path,
         raise OSError(number, os.strerror(number), 'some/file')
     with pytest.raises(UserError) as error:
         run_mode({'a': full}, 'a', None, tmp_path)
-    assert str(error.value) == (f'some/file cannot be written: {os.strerror(number)}; free space or name another --workdir; '
+    assert str(error.value) == (f'some/file cannot be written: {os.strerror(number)}; free space or name another --workdir '
+                                '(or TMPDIR for temporary files); '
                                 'the same command goes on where it was')
 
 

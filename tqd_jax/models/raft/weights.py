@@ -35,7 +35,7 @@ SIZES = {
 
 
 def load_raft(path):
-    """A file's parameters as models/raft.py takes them, float32, and 'raft_small' or 'raft_large', which its tensors tell.
+    """A file's parameters as models/raft/network.py takes them, float32, and 'raft_small' or 'raft_large', which its tensors tell.
 
     path: .safetensors or .npz, the state dict of torchvision.models.optical_flow's network of that name.
     Raises UserError, naming file and tensor, where it cannot be read or tensors are missing, superfluous, misshapen or not finite.

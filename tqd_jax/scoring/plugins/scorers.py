@@ -19,7 +19,7 @@ from transfer_jax.runtime.errors import UserError
 
 
 class Scorer(Protocol):
-    """Measures batches of clips that are all of one shape; quality/raft.py has one.
+    """Measures batches of clips that are all of one shape; plugins/raft.py has one.
 
     name: a short word. version: another text means that clips are measured anew. columns: what it measures, each beginning with its name.
     rate: frames a second that it looks at. frames: how many of them. size: height and width of a frame in pixels.

@@ -15,7 +15,7 @@ TOP = 0.05  # share of the pixels that move most, there too
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
 class Raft:
-    """A scorer (plugins/scorers.py) with the columns raft_motion and raft_mean of flow_sizes; `params` as models/raft/network.py takes them."""
+    """A scorer (plugins/scorers.py) with columns raft_motion and raft_mean; `params` as models/raft/network.py takes them."""
     params: dict
     version: str
     name: str = 'raft'

@@ -6,14 +6,13 @@ from scipy import stats
 
 from tqd_jax.report import plots
 from tqd_jax.report.gradients import alignment, learned_law
-from tqd_jax.report.results import read_results
+from tqd_jax.report.results import LISTED, read_results
 from tqd_jax.timesteps.quadrants import LABELS, QUADRANTS
 from transfer_jax.runtime.page import Page
 
 MEANING = {'golden': 'moves well and looks good', 'motion': 'moves well, looks poor', 'visual': 'looks good, hardly moves',
            'poor': 'neither'}
 BEST_FIRST = tuple(reversed([*enumerate(QUADRANTS)]))
-LISTED = 50  # skipped clips shown
 
 
 def write_report(workdir):
@@ -37,7 +36,7 @@ def _glance(page, run):
                  'is over all noise levels alike, which the laws do not train alike: see "Where the model has learned".')
     facts = {}
     if run.scores:
-        facts |= {'clips': len(run.scores['clip']), 'skipped': len(run.skipped), 'golden': f'{np.mean(run.scores["quadrant"] == 3):.0%}',
+        facts |= {'clips': len(run.scores['motion']), 'skipped': run.skipped, 'golden': f'{np.mean(run.scores["quadrant"] == 3):.0%}',
                   'Pearson r of motion and look': correlation(stats.pearsonr, run.scores['motion'], run.scores['visual'])}
     if 'parameters' in run.summary:
         facts['parameters'] = f'{run.summary["parameters"] / 1e6:.3g} M'
@@ -161,9 +160,9 @@ def _skipped(page, run):
     if not run.skipped:
         page.text('No clip was skipped.' if run.scores else 'No clips have been scored.')
         return
-    count = '1 file' if len(run.skipped) == 1 else f'{len(run.skipped)} files'
-    page.text(f'{count} could not be used' + (f'; the first {LISTED}:' if len(run.skipped) > LISTED else ':'))
-    page.table([[line['clip'], line['reason']] for line in run.skipped[:LISTED]], ['file', 'reason'])
+    count = '1 file' if run.skipped == 1 else f'{run.skipped} files'
+    page.text(f'{count} could not be used' + (f'; the first {LISTED}:' if run.skipped > LISTED else ':'))
+    page.table([[line['clip'], line['reason']] for line in run.listed], ['file', 'reason'])
 
 
 def _config(page, run):

@@ -6,7 +6,8 @@ from scipy import stats
 
 from tqd_jax.clips.thumbnails import strip, thumbnails
 from tqd_jax.report import plots
-from tqd_jax.report.page import BEST_FIRST, LISTED, MEANING, correlation
+from tqd_jax.report.page import BEST_FIRST, MEANING, correlation
+from tqd_jax.report.results import LISTED
 from tqd_jax.report.score_table import COLUMNS, FORMAT, TRUTH, read_score_table
 from tqd_jax.scoring.duplicates import CROWD, near_duplicates
 from tqd_jax.scoring.measures import BAND_HALF, BLOCK_HALF, NOISE_HALF
@@ -31,7 +32,7 @@ def write_quality_report(scores_path, output_html, *, law=LawConfig(), seed=0, w
     Reads a column at a time: memory grows by about 1 kB a clip. Raises OSError with the path where a file cannot be read or written.
     """
     table = read_score_table(scores_path, seed)
-    page = Page(f'Clip quality: {pathlib.Path(scores_path).resolve().parent.name}', f'{table.path.name} · law: {law.kind}')
+    page = Page(f'Clip quality: {pathlib.Path(scores_path).resolve().parent.name}', f'{table.file.path.name} · law: {law.kind}')
     _glance(page, table)
     if len(table.rows):
         _scatters(page, table, workers)
@@ -47,7 +48,7 @@ def _glance(page, table):
     scored = len(table.rows)
     page.section('At a glance', 'Every clip is scored for motion and for look. mq and vq are these scores within the library, 0 to 1; a '
                  'clip is golden where both reach 0.5.')
-    facts = {'clips': table.clips, 'scored': scored, 'without scores': table.clips - scored}
+    facts = {'clips': table.file.clips, 'scored': scored, 'without scores': table.file.clips - scored}
     if scored:
         facts |= {LABELS[q]: f'{np.mean(table.quadrant == q):.0%}' for q, _ in BEST_FIRST}
         facts |= {f'{name} of motion and look': correlation(test, table.motion, table.visual)

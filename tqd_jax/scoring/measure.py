@@ -12,8 +12,8 @@ from tqd_jax.clips import places
 from tqd_jax.clips.strings import Strings
 from tqd_jax.scoring import engine
 from tqd_jax.scoring.store import RowStore
-from tqd_jax.scoring.table import is_scored, rows_of
-from tqd_jax.scoring.versions import GIVEN, given_axes, is_foreign, marked, unmeasured, version_for
+from tqd_jax.scoring.table import SCHEMA, rows_of
+from tqd_jax.scoring.versions import GIVEN, given_axes, is_foreign, is_scored, marked, version_for, versions_of
 from transfer_jax.runtime.errors import UserError
 from transfer_jax.runtime.progress import Progress
 
@@ -40,6 +40,14 @@ def library_rows(config, table, *, for_training):
     return bare, (lambda: _merged(rows_of(table), fresh(), foreign)) if not foreign.all() else fresh
 
 
+def unmeasured(table, given, *, keep_ranks):
+    """A table without what write_scores writes: its given scores stay, and with keep_ranks its mq and vq."""
+    if not is_scored(table):
+        return table
+    stay = {'clip', 'scorer_version', *given, *(('mq', 'vq') if keep_ranks else ())}
+    return table.drop_columns([name for name in table.column_names if name in SCHEMA.names and name not in stay])
+
+
 def _merged(written, measured, foreign):
     """The rows of a table, each from the one iterator or the other."""
     for row, again in zip(written, foreign, strict=True):
@@ -62,7 +70,7 @@ def _check_present(table, version):
     there = lambda path: places.is_remote(path) or os.path.lexists(places.as_local(path))
     gone = [path for path in Strings.from_arrow(rows['clip'].chunks) if not there(path)]
     if gone:
-        old = ' and '.join(sorted(pc.unique(rows['scorer_version']).to_pylist()))
+        old = ' and '.join(versions_of(rows))
         raise UserError(f'{len(rows)} clips have rows of scorer version {old}, which must be measured again by version {version}, and '
                         f'{len(gone)} of them {"is" if len(gone) == 1 else "are"} not there: {gone[0]}; restore them, or leave them out')
 

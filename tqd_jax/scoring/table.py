@@ -13,6 +13,7 @@ import pyarrow.parquet
 from tqd_jax.clips import places
 from tqd_jax.scoring.measures import MEASURES
 from tqd_jax.scoring.normaliser import Normaliser
+from tqd_jax.scoring.versions import is_ours
 from transfer_jax.runtime.errors import UserError
 from transfer_jax.runtime.files import write_atomically
 
@@ -56,11 +57,11 @@ def write_scores(output, table, rows, normaliser='rank', more=()):
 
 def _others(table, names):
     """The columns of a table beside `names`; those of its own that have such a name as source_<name>."""
-    kept = {name: table[name] for name in table.column_names if name not in names}
-    if 'scorer_version' not in table.column_names:  # else it is one of ours, and they are written anew
+    others = {name: table[name] for name in table.column_names if name not in names}
+    if not is_ours(table):  # else they are written anew
         own = [name for name in table.column_names if name in names and name not in ('clip', *SCORES)]
-        kept = {f'source_{name}': table[name] for name in own} | kept
-    return pa.table(kept) if kept else table.select([])
+        others = {f'source_{name}': table[name] for name in own} | others
+    return pa.table(others) if others else table.select([])
 
 
 def save_maps(path, maps):
@@ -74,13 +75,6 @@ def load_maps(path):
         return {name: Normaliser.from_dict(json.loads(pathlib.Path(path).read_text())[name]) for name in ('motion', 'visual')}
     except (KeyError, TypeError, AttributeError) as error:
         raise ValueError(f'{path} has no fitted {error}') from error
-
-
-def is_scored(table):
-    """Whether a table of read_clips is one that write_scores wrote, so that nothing needs to be measured again."""
-    if not {'motion', 'visual', 'id', 'width', 'height', 'fps', 'duration', 'scorer_version', 'reason'} <= set(table.column_names):
-        return False
-    return table['width'].null_count <= len(table) - table['reason'].null_count
 
 
 def rows_of(table):

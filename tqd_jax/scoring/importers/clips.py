@@ -9,7 +9,7 @@ from tqd_jax.clips.manifest import clips_and_others, left_out
 from tqd_jax.clips.tables import pieces
 from tqd_jax.scoring.importers.scores import import_scores, merge
 from tqd_jax.scoring.table import SCORES
-from tqd_jax.scoring.versions import marked_column
+from tqd_jax.scoring.versions import marked_table
 from transfer_jax.runtime.errors import UserError
 
 
@@ -42,9 +42,7 @@ def joined(clips, given):
     for name in both.column_names:
         own = columns.get(name) if name not in SCORES else None
         columns[name] = both[name] if own is None else pc.coalesce(both[name], own.cast(both[name].type))
-    if 'scorer_version' in columns:
-        columns['scorer_version'] = marked_column(columns['scorer_version'], {'motion', 'visual'} & set(both.column_names))
-    return pa.table(columns)
+    return marked_table(pa.table(columns), {'motion', 'visual'} & set(both.column_names))
 
 
 def whole_names(table):

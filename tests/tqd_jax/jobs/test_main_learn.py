@@ -123,7 +123,7 @@ def test_keys_that_contradict_each_other_are_told(changes, message, tmp_path):
     ('{', 'Expecting property name'), ('{"by": "source", "weight": [[1]]}', "it has no 'groups'"),
     ('{"by": "source", "kinds": ["good"], "weight": [[1]]}', 'an earlier version of tqd_jax: rename its key "kinds" to "groups"'),
     ('{"by": "source", "groups": ["good"], "weight": [[-1]]}', 'weights are finite'),
-    ('{"by": "source", "groups": ["a", "a"], "weight": [[1, 1]]}', 'kinds are names'), ('[]', 'is no law')])
+    ('{"by": "source", "groups": ["a", "a"], "weight": [[1, 1]]}', 'groups are names'), ('[]', 'is no law')])
 def test_a_file_that_is_no_law_is_told(text, message, tmp_path):
     (tmp_path / 'law.json').write_text(text)
     with pytest.raises(UserError, match=message):
@@ -131,7 +131,7 @@ def test_a_file_that_is_no_law_is_told(text, message, tmp_path):
 
 
 @pytest.mark.parametrize(('law', 'message'), [
-    ('{"by": "source", "groups": ["good"], "weight": [[1]]}', r'config\.law\.file knows the kinds good, and the clips have noise too'),
+    ('{"by": "source", "groups": ["good"], "weight": [[1]]}', r'config\.law\.file has the groups good, and the clips have noise too'),
     ('{"by": "source", "groups": ["good", "noise", "best"], "weight": [[0, 0, 1]]}', 'the law wants best; it has only good, noise')])
 def test_a_law_for_other_clips_is_told(law, message, given, tmp_path):
     (tmp_path / 'law.json').write_text(law)

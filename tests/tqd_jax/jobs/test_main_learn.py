@@ -112,7 +112,7 @@ def test_what_it_cannot_do_is_told_at_once(learned, given, tmp_path):
     ({'law.kind': 'learned'}, r'wants config\.law\.file'), ({'law.file': 'x.json'}, r'wants config\.law\.kind = "learned"'),
     ({'law.kind': 'learned', 'law.file': 'nowhere.json'}, 'nowhere.json.* is no law that --mode=learn wrote: No such file'),
     ({'law.kind': 'learned', 'law.file': 'x.json', 'data.dropout': 'none'}, 'not "none"'),
-    ({'law.kind': 'learned', 'law.file': 'x.json', 'law.shift': 2.0}, r'leave law\.base'),
+    ({'law.kind': 'learned', 'law.file': 'x.json', 'law.shift': 2.0}, r'leave law\.shift'),
     ({'law.kind': 'learned', 'law.file': 'x.json', 'data.mix': {'a': {'rate': 1.0, 'weight': 1.0}}}, r'leave config\.data\.mix empty')])
 def test_keys_that_contradict_each_other_are_told(changes, message, tmp_path):
     with pytest.raises(UserError, match=message):

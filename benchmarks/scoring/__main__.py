@@ -62,7 +62,7 @@ def rendered_agreement(folder, seed, workers):
     truth = pq.read_table(manifest).to_pylist()
     scores = score([str(manifest.parent / row['clip']) for row in truth], folder.with_suffix('.store'), workers)
     agree = lambda score, column: st.spearmanr([row[score] for row in scores], [row[column] for row in truth])[0]
-    return agree('motion', 'true_motion'), agree('visual', 'true_look'), len(truth)
+    return agree('motion', 'true_motion'), agree('visual', 'true_visual'), len(truth)
 
 
 def decode(path):

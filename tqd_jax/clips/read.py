@@ -38,26 +38,26 @@ def read_clip(path, *, rate: float, start: float = 0.0, seconds: float | None = 
     return Clip(frames=_stacked(frames), times=np.array(times), **dataclasses.asdict(info))
 
 
-def read_views(path, *, rate, start=0.0, seconds, side, looks, look_side, limits=Limits()):
-    """What a window is measured on: the Clip that read_clip returns, and `looks` of its frames, larger: uint8 [<= looks, H, W, 3].
+def read_views(path, *, rate, start=0.0, seconds, side, stills, still_side, limits=Limits()):
+    """What a window is measured on: the Clip that read_clip returns, and `stills` of its frames, larger: uint8 [<= stills, H, W, 3].
 
     The Clip's frames are shrunk to `side` straight from the file's own colours, ten times as fast as by area averaging and nearly the same;
-    the looks, each in the middle of an equal part of the window, are shrunk to `look_side` as read_clip does. Raises as read_clip.
+    the stills, each in the middle of an equal part of the window, are shrunk to `still_side` as read_clip does. Raises as read_clip.
     """
     repeats = []
     with shown_frames(path, rate, start, seconds, limits, repeats.append) as (info, first, shown):
         expected = min(round(seconds * rate), max(1, int((info.duration - start) * rate)))
-        chosen = {int((k + 0.5) * expected / looks) for k in range(looks)}
-        reformatter, size, look_size = VideoReformatter(), _size(first, side), _size(first, look_side)
+        chosen = {int((k + 0.5) * expected / stills) for k in range(stills)}
+        reformatter, size, still_size = VideoReformatter(), _size(first, side), _size(first, still_side)
         times, frames, large, previous = [], [], [], None
         for number, (time, frame) in enumerate(shown):
             if frame is not previous:
                 small, previous = _quick(frame, first, reformatter, size), frame
             if number in chosen:
-                large.append(_picture(frame, first, VideoReformatter(), look_size))
+                large.append(_picture(frame, first, VideoReformatter(), still_size))
             times.append(time)
             frames.append(small)
-        large = large or [_picture(previous, first, VideoReformatter(), look_size)]  # where pictures end before the first middle
+        large = large or [_picture(previous, first, VideoReformatter(), still_size)]  # where pictures end before the first middle
     clip = Clip(frames=_stacked(frames), times=np.array(times), repeated=float(np.mean(repeats or [0])), **dataclasses.asdict(info))
     return clip, _stacked(large)
 

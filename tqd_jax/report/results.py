@@ -11,7 +11,7 @@ from tqd_jax.timesteps.quadrants import quadrant
 from transfer_jax.runtime.metrics import read_metrics
 
 LISTED = 50  # skipped clips that a page lists
-NUMBERS = ('motion', 'visual', 'mq', 'vq', 'true_motion', 'true_look')
+NUMBERS = ('motion', 'visual', 'mq', 'vq', 'true_motion', 'true_visual')
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -12,15 +12,15 @@ from tqd_jax.scoring.scores import Scores, read_scores
 from tqd_jax.timesteps.quadrants import quadrant
 
 FORMAT = ('width', 'height', 'fps', 'duration')
-TRUTH = ('true_motion', 'true_look')
+TRUTH = ('true_motion', 'true_visual')
 COLUMNS = {measure.name: measure for measure in (
     Measure('motion', 'motion', 'diagonals / s', 'the score of motion, motion_top; if given, as its tool has it'),
-    Measure('visual', 'look', '0 to 1', 'the score of look, detail less what makes it ugly; if given, as its tool has it'),
+    Measure('visual', 'visual', '0 to 1', 'the score of visual quality, detail less what makes it ugly; if given, as its tool has it'),
     *MEASURES,
     Measure('width', '', 'pixels', 'of the file'), Measure('height', '', 'pixels', 'of the file'),
     Measure('fps', '', 'frames / s', 'mean rate of the file'), Measure('duration', '', 's', 'of the file'),
     Measure('true_motion', 'motion', 'rendered', 'what the clip was made with'),
-    Measure('true_look', 'look', 'rendered', 'what the clip was made with'))}
+    Measure('true_visual', 'visual', 'rendered', 'what the clip was made with'))}
 NOT_MEASURES = ('motion', 'visual', 'mq', 'vq', 'scorer_version', *FORMAT, *TRUTH)
 
 

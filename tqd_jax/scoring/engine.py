@@ -113,7 +113,7 @@ def row_of(future, timeout):
 
 
 def _begin(store, settings, memory):
-    """In a new process: one thread for OpenCV, `memory` for its data, and its own look at the store, if there is one."""
+    """In a new process: one thread for OpenCV, `memory` for its data, and its own access to the store, if there is one."""
     cv2.setNumThreads(1)
     resource.setrlimit(resource.RLIMIT_DATA, (memory, resource.getrlimit(resource.RLIMIT_DATA)[1]))
     _measure.known = RowStore(store, settings.version).known if store else lambda key: False

@@ -21,7 +21,7 @@ from tqd_jax.scoring.visual import niqe_model
 from tqd_jax.scoring.visual.visual import visual
 
 WINDOW, WINDOWS = 3.0, 4  # seconds of a clip that are measured at a time, and how often; a shorter clip is measured whole
-LOOKS, LOOK_SIDE = 8, 540  # frames that the look is measured on, and the short side that they are shrunk to
+STILLS, STILL_SIDE = 8, 540  # frames that visual quality is measured on, and the short side that they are shrunk to
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -65,10 +65,10 @@ def score_clip(path, settings: Settings = Settings()) -> dict:
         info = probe(file, limits=settings.limits)
         raw = {'motion_codec': _first_pass(file, settings)}
         windows = windows_of(info.duration)
-        read = functools.partial(read_views, file, rate=sampling_rate(info.fps), side=SIDE, looks=LOOKS // len(windows),
-                                 look_side=LOOK_SIDE, limits=settings.limits)
-        moves, looks = zip(*(_window(read(start=start, seconds=seconds), settings) for start, seconds in windows), strict=True)
-    frames = np.concatenate(looks)
+        read = functools.partial(read_views, file, rate=sampling_rate(info.fps), side=SIDE, stills=STILLS // len(windows),
+                                 still_side=STILL_SIDE, limits=settings.limits)
+        moves, stills = zip(*(_window(read(start=start, seconds=seconds), settings) for start, seconds in windows), strict=True)
+    frames = np.concatenate(stills)
     raw |= {name: float(np.mean([move[name] for move in moves])) for name in moves[0]}
     raw |= visual(frames, min(frames.shape[1:3]) / min(info.width, info.height), _model(settings.niqe))
     return dataclasses.asdict(info) | raw | {'fingerprint': fingerprint(frames)}
@@ -83,8 +83,8 @@ def windows_of(duration):
 
 
 def _window(views, settings):
-    clip, looks = views
-    return motion(clip.frames, clip.times, settings.flow) | {'repeated': clip.repeated}, looks
+    clip, stills = views
+    return motion(clip.frames, clip.times, settings.flow) | {'repeated': clip.repeated}, stills
 
 
 def _first_pass(file, settings):

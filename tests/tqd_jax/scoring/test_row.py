@@ -65,7 +65,7 @@ def test_a_clip_of_twelve_seconds_is_measured_whole(tmp_path, picture):
 
 def test_what_a_long_clip_costs_does_not_grow(tmp_path, picture, monkeypatch):
     read, real = [], row.read_views
-    monkeypatch.setattr(row, 'read_views', lambda *paths, **wanted: (read.append((wanted['start'], wanted['seconds'], wanted['looks'])),
+    monkeypatch.setattr(row, 'read_views', lambda *paths, **wanted: (read.append((wanted['start'], wanted['seconds'], wanted['stills'])),
                                                                      real(*paths, **wanted))[1])
     score_clip(panned(tmp_path / 'a.mp4', picture, [0] * 80, fps=8))
     score_clip(panned(tmp_path / 'b.mp4', picture, [0] * 240, fps=8))

@@ -44,7 +44,7 @@ def _captions(where, name, column):
 
 
 def merge(tables):
-    """One table of the clips of several imports, joined by clip: where one gave motion and another look, a row has both.
+    """One table of the clips of several imports, joined by clip: where one has motion and another visual quality, a row has both.
 
     Clips are in order of first appearance. Raises UserError where two tables differ on a clip, or one lists it twice.
     """

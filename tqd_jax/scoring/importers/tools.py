@@ -25,7 +25,7 @@ class Format:
 
 COSMOS = Format(name='cosmos_curate', path_columns=('clip_location',), motion=('motion_score.global_mean',), visual=('aesthetic_score',),
                 failed=(('aesthetic_score', -1.0),), note='codec motion vectors; aesthetics of CLIP features')
-DJ_MOTION, DJ_LOOK = '__dj__stats__.video_motion_score', '__dj__stats__.video_frames_aesthetics_score'
+DJ_MOTION, DJ_VISUAL = '__dj__stats__.video_motion_score', '__dj__stats__.video_frames_aesthetics_score'
 FORMATS = (
     Format(name='videoalign', path_columns=('path', 'video_path'), motion=('reward_MQ', 'MQ'), visual=('reward_VQ', 'VQ'),
            caption=('prompt',), note='z-scores; MQ is the quality of the motion, not only how much there is'),
@@ -45,8 +45,8 @@ FORMATS = (
            visual=('clarity_score + aesthetic_score',), caption=('caption',)),
     COSMOS,
     dataclasses.replace(COSMOS, name='nemo_curator'),
-    Format(name='data_juicer', path_columns=('videos',), motion=(DJ_MOTION,), visual=(DJ_LOOK,), caption=('text',),
-           failed=((DJ_MOTION, -1.0), (DJ_LOOK, 0.0)), note='a sample of several videos becomes several rows'),
+    Format(name='data_juicer', path_columns=('videos',), motion=(DJ_MOTION,), visual=(DJ_VISUAL,), caption=('text',),
+           failed=((DJ_MOTION, -1.0), (DJ_VISUAL, 0.0)), note='a sample of several videos becomes several rows'),
     Format(name='finetrainers', path_columns=('file',), motion=('motion_fb',), visual=('aesthetic_score',), note='Farneback flow'),
     Format(name='videox_fun', path_columns=('video_path',), motion=('motion_score',), visual=('aesthetic_score', 'aesthetic_score_siglip'),
            caption=('caption',), note='flow in pixels of the clip: large clips seem to move more'),

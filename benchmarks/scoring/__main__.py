@@ -21,7 +21,7 @@ import scipy.stats as st
 
 from benchmarks.scoring import page as scoring_page
 from benchmarks.scoring.copies import make_copies
-from tqd_jax.clips.display import probe, shown_frames
+from tqd_jax.clips.display import frames_on_display, probe
 from tqd_jax.clips.manifest import read_clips
 from tqd_jax.clips.places import BadClip
 from tqd_jax.clips.render import render_library
@@ -71,8 +71,8 @@ def decode(path):
         info = probe(path)
         count = 0
         for start, seconds in windows_of(info.duration):
-            with shown_frames(path, sampling_rate(info.fps), start, seconds, Settings().limits) as (_, _, shown):
-                count += sum(1 for _ in shown)
+            with frames_on_display(path, sampling_rate(info.fps), start, seconds, Settings().limits) as (_, _, pairs):
+                count += sum(1 for _ in pairs)
         return count
     except BadClip:
         return 0

@@ -108,11 +108,11 @@ def content_id(path):
         return hashlib.file_digest(file, 'sha256').hexdigest()[:32]
 
 
-def measured_row(path, settings=Settings(), known=lambda key: False):
+def measured_row(path, settings=Settings(), has_row=lambda key: False):
     """{'id', **score_clip} of a clip, or {'id', 'reason': why not}; nothing but a dead process keeps it from answering.
 
-    known: says of an id whether its row is there already; then the answer is {'id'} alone. A reason without 'id' is of the file, the limits
-    of memory or this machine, and not of the content: another try may end otherwise.
+    has_row: whether the row of an id is there already; then the answer is {'id'} alone. A reason without 'id' is of the file, the limits of
+    memory or this machine, and not of the content: another try may end otherwise.
     """
     row = {}
     try:
@@ -120,7 +120,7 @@ def measured_row(path, settings=Settings(), known=lambda key: False):
             if os.path.isfile(file):  # what else it is, decoding says; reading a pipe or a device would not end
                 with contextlib.suppress(OSError):
                     row['id'] = content_id(file)
-            if 'id' in row and known(row['id']):
+            if 'id' in row and has_row(row['id']):
                 return row
             return row | score_clip(file, settings)
     except BadClip as error:

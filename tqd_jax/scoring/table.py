@@ -36,12 +36,12 @@ def write_scores(output, table, rows, normaliser='rank', more=()):
     Relative paths are written as seen from the table's folder, so that the table is a manifest wherever it lies.
     A clip without a finite motion and visual gets a reason, and none of the scores. Raises UserError where the file cannot be written.
     """
-    given = {name: table[name].cast(pa.float64()).to_numpy() for name in SCORES if name in table.column_names}
-    motion, visual = _scores(given, rows(), len(table))
+    own = {name: table[name].cast(pa.float64()).to_numpy() for name in SCORES if name in table.column_names}
+    motion, visual = _scores(own, rows(), len(table))
     fit = np.isfinite(motion) & np.isfinite(visual)
     maps = _fitted(normaliser, motion[fit], visual[fit])
     scores = {'motion': motion, 'visual': visual, 'mq': _mapped(maps, 'motion', motion), 'vq': _mapped(maps, 'visual', visual)}
-    scores |= {name: given[name] for name in ('mq', 'vq') if name in given}
+    scores |= {name: own[name] for name in ('mq', 'vq') if name in own}
     schema = pa.schema([*SCHEMA, *(pa.field(name, pa.float64()) for name in more)])
     others, scored = _others(table, schema.names), 0
     with _replacing(output) as file, pa.parquet.ParquetWriter(file, pa.schema([*schema, *others.schema])) as writer:
@@ -85,12 +85,12 @@ def rows_of(table):
             yield {name: value for name, value in row.items() if name != 'reason' or value is not None}
 
 
-def _scores(given, rows, count):
+def _scores(own, rows, count):
     """(motion [N], visual [N]): the given or the measured ones, never some of each, NaN where a clip has a reason."""
     values = np.full((2, count), np.nan)
     for i, row in enumerate(rows):
         if 'reason' not in row:
-            values[:, i] = [given[name][i] if name in given else _number(row.get(name)) for name in ('motion', 'visual')]
+            values[:, i] = [own[name][i] if name in own else _number(row.get(name)) for name in ('motion', 'visual')]
     return values
 
 

@@ -22,7 +22,7 @@ def is_scored(table):
     return table['width'].null_count <= len(table) - table['reason'].null_count
 
 
-def given_axes(table):
+def imported_axes(table):
     """The axes, a set of 'motion' and 'visual', whose scores come with the clips.
 
     Raises UserError where that is not the same for all clips.

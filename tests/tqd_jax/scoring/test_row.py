@@ -119,7 +119,7 @@ def test_a_row_begins_with_its_contents_hash(clip):
 def test_what_is_known_is_not_measured(clip, monkeypatch):
     monkeypatch.setattr(row, 'score_clip', lambda *arguments: pytest.fail('measured'))
     asked = []
-    assert measured_row(clip, known=lambda key: asked.append(key) or True) == {'id': content_id(clip)} and asked == [content_id(clip)]
+    assert measured_row(clip, has_row=lambda key: asked.append(key) or True) == {'id': content_id(clip)} and asked == [content_id(clip)]
 
 
 @pytest.mark.parametrize('error, reason', [

@@ -1,6 +1,6 @@
 """Memory and time of a library of a million clips with long captions: the process that loads it, and a worker that gets the loader.
 
-    python -m benchmarks.million_rows [--rows 1000000]
+    python -m benchmarks.million_rows [--rows 1000000] [--json]
 
 Captions have 300 characters on average, every thousandth 2,000. Each figure is of a fresh process, its peak as Linux counts it (VmHWM).
 """
@@ -9,7 +9,6 @@ import dataclasses
 import json
 import multiprocessing
 import pathlib
-import platform
 import re
 import subprocess
 import sys
@@ -107,10 +106,24 @@ def worker(pipe, pickled):
     pipe.send([*peaks, peak()])
 
 
+def page(rows, size, found):
+    """The lines of the page: peaks in MB and times in s."""
+    imports, plan = found['worker'][0], found['worker_plan'][2]
+    table = [('the process that loads: imports', found['imports']), ('... and the library', found['load']),
+             ('... and the first batch planned', found['plan']), ('a worker process: imports', imports),
+             ('... and the loader', found['worker'][2]), ('... and the streams, the first batch planned', plan)]
+    peaks = [f'| {name} | {value:.0f} |' for name, value in table]
+    return [f'{rows:,} clips, captions of 300 characters on average and 2,000 at most; scores.parquet has {size:.0f} MB. Each figure is '
+            'the peak of a fresh process (VmHWM).', '', '| | MB |', '|---|---|', *peaks, '',
+            f'Loading took {found["load_s"]:.1f} s, the plan of the first batch {found["plan_s"]:.2f} s. Aims: less than 1000 MB for '
+            'the process that loads, less than 300 MB for a worker.']
+
+
 def main():
-    """Writes the table, measures in a fresh process, and prints the figures as JSON."""
+    """Writes the table, measures in a fresh process, and writes the page; --json prints the figures alone."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('--rows', type=int, default=1_000_000)
+    parser.add_argument('--json', action='store_true', help='print the figures, write no page')
     parser.add_argument('--load', help='internal: the folder to load')
     args = parser.parse_args()
     if args.load:
@@ -121,7 +134,11 @@ def main():
         command = [sys.executable, '-m', 'benchmarks.million_rows', f'--load={folder}']
         found = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()[-1])
         size = pathlib.Path(folder, 'scores.parquet').stat().st_size / 1e6
-    print(json.dumps({'rows': args.rows, 'file_mb': size, 'python': platform.python_version(), **found}))
+    if args.json:
+        print(json.dumps({'rows': args.rows, 'file_mb': size, **found}))
+        return
+    from benchmarks.timing import write_page
+    write_page('million_rows', 'A library of a million clips', page(args.rows, size, found))
 
 
 if __name__ == '__main__':

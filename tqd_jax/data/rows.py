@@ -1,18 +1,14 @@
 """What the loader needs of every clip, in arrays; worker processes map them from one file, so that none of them holds a copy."""
 import dataclasses
 import functools
-import os
-import pathlib
-import tempfile
-import weakref
 
 import numpy as np
 
 from tqd_jax.clips.strings import Strings
+from tqd_jax.data.shared import map_arrays, share
 from tqd_jax.timesteps.learned import LearnedLaw
 from tqd_jax.timesteps.quality import LawConfig, law_from_quality
 
-ALIGN = 64  # bytes: where an array may begin in a file
 ARRAYS = ('ids', 'bucket', 'weight', 'tokens', 'group', 'mq', 'vq', 'duration')
 
 
@@ -56,31 +52,12 @@ class Rows:
 
     @functools.cached_property
     def _file(self):
-        handle, path = tempfile.mkstemp(prefix='tqd-rows-')
-        weakref.finalize(self, pathlib.Path(path).unlink, missing_ok=True)
         paths = self.paths if isinstance(self.paths, Strings) else Strings.of(self.paths)
         arrays = {name: np.asarray(getattr(self, name)) for name in ARRAYS}
-        with os.fdopen(handle, 'wb') as file:
-            return path, write_arrays(file, arrays | {'offsets': paths.offsets, 'data': paths.data})
+        return share(self, arrays | {'offsets': paths.offsets, 'data': paths.data})
 
 
 def map_rows(path, layout, others):
-    """The Rows whose arrays lie in a file that write_arrays wrote."""
+    """The Rows whose arrays lie in a file that share wrote."""
     arrays = map_arrays(path, layout)
     return Rows(paths=Strings(arrays.pop('offsets'), arrays.pop('data')), **arrays, **others)
-
-
-def write_arrays(file, arrays):
-    """Writes arrays to an empty binary file; returns the layout by which map_arrays finds them, {name: (dtype, shape, place)}."""
-    layout = {}
-    for name, array in arrays.items():
-        file.write(bytes(-file.tell() % ALIGN))
-        layout[name] = array.dtype.str, array.shape, file.tell()
-        file.write(memoryview(np.ascontiguousarray(array)).cast('B') if array.size else b'')
-    return layout
-
-
-def map_arrays(path, layout):
-    """The arrays of a file as they lie there: read from the disk where they are used, and shared by all processes that do."""
-    data = np.memmap(path, np.uint8, mode='r').view(np.ndarray)
-    return {name: np.ndarray(shape, dtype, data, place) for name, (dtype, shape, place) in layout.items()}

@@ -10,22 +10,32 @@ import threading
 
 import numpy as np
 
+from tqd_jax.data.shared import map_arrays, share
 from transfer_jax.runtime.errors import UserError
+
+PIECE = 2**16  # ids that are hashed at a time
+CACHED = 2  # epochs: batches that are loaded side by side may lie on both sides of the end of one
+ARRAYS = ('clips', 'ids', 'acceptance')
 
 
 def hashed_uniform(seed, salt, ids):
     """Uniform [0, 1) numbers [n] of (seed, salt, id): SplitMix64's finaliser (Steele et al. 2014), vectorised over uint64 ids [n]."""
+    ids = np.asarray(ids, np.uint64)
+    out = np.empty(len(ids))
+    for first in range(0, len(ids), PIECE):  # temporary arrays of a piece, not of a million ids
+        out[first:first + PIECE] = _hash(seed, salt, ids[first:first + PIECE])
+    return out
+
+
+def _hash(seed, salt, ids):
     with np.errstate(over='ignore'):
-        z = np.asarray(ids, np.uint64) + np.uint64(0x9E3779B97F4A7C15) * np.uint64(seed + 1)
+        z = ids + np.uint64(0x9E3779B97F4A7C15) * np.uint64(seed + 1)
         for number in (np.uint64(salt), np.uint64(0)):
             z = z + number * np.uint64(0xD1B54A32D192ED03) + np.uint64(0x9E3779B97F4A7C15)
             z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
             z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
             z = z ^ (z >> np.uint64(31))
     return (z >> np.uint64(11)).astype(np.float64) * 2.0**-53
-
-
-CACHED = 2  # epochs: batches that are loaded side by side may lie on both sides of the end of one
 
 
 class Stream:
@@ -40,7 +50,7 @@ class Stream:
     def __init__(self, *, clips, ids, acceptance, seed):
         if not np.any(np.asarray(acceptance) > 0):
             raise UserError(f'quality dropout accepts none of {len(clips)} clips: every max(mq, vq) is 0; set config.data.dropout=none')
-        self._clips, self._ids = np.asarray(clips), np.asarray(ids, np.uint64)
+        self._clips, self._ids = np.asarray(clips, np.int32), np.asarray(ids, np.uint64)
         self._acceptance, self._seed = np.asarray(acceptance), seed
         self._lock, self._ends = threading.Lock(), [0]  # ends: index behind the last draw of epoch 0, 1, ...
         self._orders = {}  # {epoch: its clips} of the last CACHED epochs in use
@@ -62,11 +72,22 @@ class Stream:
         self._orders = dict([*self._orders.items(), (number, order)][-CACHED:])
         return order
 
-    def __reduce__(self):  # for worker processes: without the lock and the cache
-        return functools.partial(Stream, clips=self._clips, ids=self._ids, acceptance=self._acceptance, seed=self._seed), ()
+    def __reduce__(self):  # for worker processes: without the lock and the cache, its arrays in a file that they map
+        return _map_stream, (*self._file, self._seed)
+
+    @functools.cached_property
+    def _file(self):
+        return share(self, {name: getattr(self, f'_{name}') for name in ARRAYS})
 
     def epoch(self, number):
         """The clips of one epoch in order: int [<= n]; acceptance and order are functions of (seed, epoch, id) alone."""
-        accepted = np.flatnonzero(hashed_uniform(self._seed, 2 * number, self._ids) < self._acceptance)
-        order = np.argsort(hashed_uniform(self._seed, 2 * number + 1, self._ids[accepted]), kind='stable')
+        accepted = np.flatnonzero(self._uniforms(2 * number, slice(None)) < self._acceptance).astype(np.int32)
+        order = np.argsort(self._uniforms(2 * number + 1, accepted), kind='stable')
         return self._clips[accepted[order]]
+
+    def _uniforms(self, salt, rows):
+        return hashed_uniform(self._seed, salt, self._ids[rows])
+
+
+def _map_stream(path, layout, seed):
+    return Stream(**map_arrays(path, layout), seed=seed)

@@ -12,7 +12,7 @@ from benchmarks.studies.world.clips import golden_clips
 from benchmarks.studies.world.degradations import degrade_motion, degrade_visual
 from benchmarks.studies.world.world import World
 
-COUNT = 40  # with their second sprites two chunks of `raw.CHUNK`
+COUNT = 64  # with their second sprites two chunks of `raw.CHUNK`
 
 
 @pytest.fixture(scope='module')

@@ -1,5 +1,6 @@
 """What bad input gets from the main job: one clear line that names it, or a listed skip; and nothing that was there is lost."""
 import contextlib
+import dataclasses
 import errno
 import os
 import pathlib
@@ -210,8 +211,9 @@ def test_weights_that_are_not_numbers_stop_the_first_step(trained, tmp_path):
 def test_a_loss_that_is_not_finite_keeps_the_last_good_checkpoint(trained, tmp_path, monkeypatch):
     workdir, changes = shutil.copytree(trained[0], tmp_path / 'run'), {**trained[1], 'train.steps': 9, 'log_every': 4}
     give = loop.to_global
-    poison = lambda arrays: {**arrays, 'weight': arrays['weight'] * np.float32('nan' if arrays['example'][0] == 6 * 8 else 1)}
-    monkeypatch.setattr(loop, 'to_global', lambda arrays, mesh: give(poison(arrays), mesh))
+    factor = lambda batch: np.float32('nan' if batch.example[0] == 6 * 8 else 1)
+    poison = lambda batch: dataclasses.replace(batch, weight=batch.weight * factor(batch))
+    monkeypatch.setattr(loop, 'to_global', lambda batch, mesh: give(poison(batch), mesh))
     with pytest.raises(UserError, match=r'the loss is not finite at step 7 \(bucket 16x16x4') as error:
         small.run(workdir, **changes)
     assert 'the last good checkpoint is kept' in one_line(error)
@@ -266,7 +268,7 @@ def full_after(limit):
 
 def test_a_full_disk_at_a_checkpoint_leaves_the_one_before(trained, tmp_path):
     workdir, changes = shutil.copytree(trained[0], tmp_path / 'run'), {**trained[1], 'train.steps': 6}
-    wanted = load_weights(workdir / 'weights.npz', small.built(workdir, **changes).abstract_state.params)
+    wanted = load_weights(workdir / 'weights.npz', small.built(workdir, **changes).abstract_state.trained)
     with pytest.raises(UserError, match=r'checkpoint of step 6 to .*: the checkpoint of step 4 is intact') as error, full_after(100_000):
         small.run(workdir, **changes)
     one_line(error)

@@ -85,7 +85,7 @@ WORKER = """
 import sys, jax, numpy as np
 jax.config.update('jax_num_cpu_devices', 2)
 jax.distributed.initialize(sys.argv[1], 2, int(sys.argv[2]))
-from transfer_jax.runtime.mesh import make_mesh, to_global
+from transfer_jax.runtime.parallel.mesh import make_mesh, to_global
 mesh = make_mesh(2, 2)
 rows = np.arange(4, dtype=np.int32) + 4 * jax.process_index()
 batch = to_global({'clip': rows}, mesh)

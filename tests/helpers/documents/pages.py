@@ -1,7 +1,7 @@
 """The pages of the documentation, by their paths in the repository."""
 import pathlib
 
-ROOT = pathlib.Path(__file__).parents[2]
+ROOT = pathlib.Path(__file__).parents[3]
 TASKS = ('data', 'laws', 'training', 'scoring', 'importing', 'transfer', 'scaling', 'extending')
 FOLDERS = ('docs', 'docs/results', 'docs/api', 'benchmarks/results')
 PATHS = [ROOT / 'README.md', ROOT / 'ARCHITECTURE.md', *(path for folder in FOLDERS for path in sorted((ROOT / folder).glob('*.md')))]

@@ -41,9 +41,9 @@ def reference(domains):
 
 
 def test_replicas_side_by_side_are_replicas_one_at_a_time(domains, reference):
-    together = reference[0].params['head']['kernel']
+    together = reference[0].trained['head']['kernel']
     apart, _ = advance(small.trainer(domains, replicas=1), domains)
-    np.testing.assert_allclose(apart.params['head']['kernel'], together, atol=1e-6)
+    np.testing.assert_allclose(apart.trained['head']['kernel'], together, atol=1e-6)
     assert not np.allclose(together[0], together[1], atol=1e-2)
 
 
@@ -51,14 +51,14 @@ def test_inputs_that_stay_on_the_host_give_the_same_fit(domains, reference):
     resident, loss = reference
     stream, same = advance(small.trainer(domains, resident=False), domains)
     np.testing.assert_allclose(loss, same, atol=1e-6)
-    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=1e-6), resident.params, stream.params)
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=1e-6), resident.trained, stream.trained)
 
 
 def test_eight_devices_give_the_same_fit(domains, reference):
     one, loss = reference
     eight, same = advance(small.trainer(domains, devices=8), domains)
     np.testing.assert_allclose(loss, same, atol=1e-5)
-    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=1e-5), one.params, eight.params)
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=1e-5), one.trained, eight.trained)
     with pytest.raises(UserError, match='batch of 12 does not divide over 8 devices'):
         advance(small.trainer(domains, devices=8, batch=12), domains)
 

@@ -65,10 +65,11 @@ def load(folder):
     from tqd_jax.data.frames import FrameStore
     from tqd_jax.data.library import load_library
     from tqd_jax.data.loader import Loader, make_batches
+    from tqd_jax.text.words import HashedWords
     from tqd_jax.timesteps.quality import LawConfig
     data = Data(buckets=BUCKETS)
     found, start = {'imports': peak()}, time.perf_counter()
-    library = load_library(data, folder, WORDS, 512, LawConfig())
+    library = load_library(data, folder, HashedWords(length=WORDS, vocab=512), LawConfig())
     found |= {'load': peak(), 'load_s': time.perf_counter() - start}
     start = time.perf_counter()
     plan = make_batches(library, Plan(), np.arange(len(library)))

@@ -19,6 +19,7 @@ from tqd_jax.data.frames import FrameStore
 from tqd_jax.data.library import load_library
 from tqd_jax.data.loader import Loader, iterate, make_batches
 from tqd_jax.data.prepare import prepare
+from tqd_jax.text.words import HashedWords
 from tqd_jax.training.loop import train
 from tqd_jax.training.run import build
 from transfer_jax.runtime.config import instance, override
@@ -82,7 +83,8 @@ def main():
     config = override(instance(Config, video.get_config()), changes)
     with tempfile.TemporaryDirectory() as folder:
         prepare(config.data, pathlib.Path(folder), config.seed)
-        library = load_library(config.data, folder, config.model.text_len, config.model.vocab, law_config(config.law))
+        text = HashedWords(length=config.model.text_len, vocab=config.model.vocab)
+        library = load_library(config.data, folder, text, law_config(config.law))
         speeds = rates(library, config, folder, args.batches)
         waits = [wait_share(config, folder, cache_gb) for cache_gb in (config.data.cache_gb, 0)]
     page(library, config, args, speeds, waits)

@@ -21,7 +21,7 @@ import scipy.stats as st
 
 from benchmarks.scoring import page as scoring_page
 from benchmarks.scoring.copies import make_copies
-from tqd_jax.clips.display import probe, shown_frames
+from tqd_jax.clips.display import frames_on_display, probe
 from tqd_jax.clips.manifest import read_clips
 from tqd_jax.clips.places import BadClip
 from tqd_jax.clips.render import render_library
@@ -62,7 +62,7 @@ def rendered_agreement(folder, seed, workers):
     truth = pq.read_table(manifest).to_pylist()
     scores = score([str(manifest.parent / row['clip']) for row in truth], folder.with_suffix('.store'), workers)
     agree = lambda score, column: st.spearmanr([row[score] for row in scores], [row[column] for row in truth])[0]
-    return agree('motion', 'true_motion'), agree('visual', 'true_look'), len(truth)
+    return agree('motion', 'true_motion'), agree('visual', 'true_visual'), len(truth)
 
 
 def decode(path):
@@ -71,8 +71,8 @@ def decode(path):
         info = probe(path)
         count = 0
         for start, seconds in windows_of(info.duration):
-            with shown_frames(path, sampling_rate(info.fps), start, seconds, Settings().limits) as (_, _, shown):
-                count += sum(1 for _ in shown)
+            with frames_on_display(path, sampling_rate(info.fps), start, seconds, Settings().limits) as (_, _, pairs):
+                count += sum(1 for _ in pairs)
         return count
     except BadClip:
         return 0

@@ -49,6 +49,8 @@ WITH_JAX = ('tqd_jax.scoring.plugins',)
 FILE_CALLS = {'open', 'read_text', 'write_text', 'read_bytes', 'write_bytes', 'mkdir', 'unlink', 'rename', 'remove', 'rmtree', 'imread',
               'imwrite', 'read_table', 'write_table', 'savez', 'savez_compressed', 'savetxt', 'loadtxt', 'memmap', 'fromfile', 'tofile'}
 
+PARQUET_READERS = {'read_table', 'read_pandas', 'read_parquet', 'read_schema', 'read_metadata', 'ParquetFile', 'ParquetDataset'}
+
 
 def modules(package):
     """{dotted name: syntax tree} of a package's modules."""
@@ -77,6 +79,13 @@ def file_calls(tree):
             if name in FILE_CALLS or (owner in ('np', 'numpy', 'jnp') and name in ('load', 'save')):
                 called.add(name)
     return called
+
+
+def names_used(tree):
+    """Every name and attribute that a module uses or imports, called or not."""
+    names = {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
+    names |= {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
+    return names | {name.split('.')[-1] for name in imports(tree)}
 
 
 def inside(name, unit):
@@ -147,6 +156,13 @@ def test_scorers_need_no_jax(name):
 @pytest.mark.parametrize('name', [name for name in BOTH if any(inside(name, unit) for unit in PURE)])
 def test_pure_modules_touch_no_file(name):
     assert file_calls(EVERY[name]) == set()
+
+
+def test_one_module_reads_scores():
+    """Every other module of tqd_jax that opens Parquet files opens those of the user: manifests and other tools' scores."""
+    opening = lambda tree: names_used(tree) & PARQUET_READERS or 'pyarrow.dataset' in imports(tree)
+    assert {name for name, tree in ALL['tqd_jax'].items() if opening(tree)} == {
+        'tqd_jax.scoring.scores', 'tqd_jax.clips.manifest_file', 'tqd_jax.clips.tables'}
 
 
 @pytest.mark.parametrize('package', ['tqd_jax', 'transfer_jax', 'benchmarks', 'configs', 'tests'])

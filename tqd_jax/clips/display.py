@@ -34,7 +34,7 @@ def probe(path, *, limits=Limits()):
 
 
 @contextlib.contextmanager
-def shown_frames(path, rate, start, seconds, limits, repeat=None):
+def frames_on_display(path, rate, start, seconds, limits, repeat=None):
     """A context with (VideoInfo, the first frame, pairs of (time, frame) shown at start, start + 1 / rate, ...), at least one pair.
 
     Frames are libav's own, decoded and not converted; see read_clip for the arguments and for what it raises. repeat: see watched.
@@ -49,11 +49,11 @@ def shown_frames(path, rate, start, seconds, limits, repeat=None):
         timed = _timed(watched(decoded, repeat) if repeat else decoded, opening[0].pts, 1 / info.fps)
         count = None if seconds is None else max(1, round(seconds * rate))
         targets = (start + k / rate for k in itertools.islice(itertools.count(), count))
-        shown = _shown(timed, targets, 1 / info.fps, _promised(stream, opening[0]))
-        some = next(shown, None)
+        pairs = _on_display(timed, targets, 1 / info.fps, _promised(stream, opening[0]))
+        some = next(pairs, None)
         if some is None:
             raise BadClip(f'nothing to show at {start:g} s: it lasts {info.duration:.2f} s')
-        yield info, opening[0], itertools.chain([some], shown)
+        yield info, opening[0], itertools.chain([some], pairs)
 
 
 def _opening(container, stream, limits):
@@ -116,8 +116,8 @@ def _timed(decoded, origin, step):
     """Pairs of (s after the first frame, frame): never going back, whatever the timestamps do."""
     last, shift = -step, 0.0
     for frame in decoded:
-        known = frame.pts is not None and origin is not None
-        time = float((frame.pts - origin) * frame.time_base) + shift if known else last + step
+        has_time = frame.pts is not None and origin is not None
+        time = float((frame.pts - origin) * frame.time_base) + shift if has_time else last + step
         if time < last - JUMP:
             shift += last + step - time
             time = last + step
@@ -125,7 +125,7 @@ def _timed(decoded, origin, step):
         yield last, frame
 
 
-def _shown(timed, targets, step, promised):
+def _on_display(timed, targets, step, promised):
     """For each target time the (time, frame) on display then: the last that had come by then."""
     target, held = next(targets, None), None
     for time, frame in timed:

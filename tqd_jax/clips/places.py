@@ -92,9 +92,9 @@ def find_clips(folder):
     Links to folders are followed, each real folder once; names that start with a dot are left out. Local folders that cannot be read are
     counted under LOCKED. Raises UserError where a remote folder cannot be listed.
     """
-    found, others = _listed(folder) if is_remote(folder) else _walked(as_local(folder))
-    others.update(ending(path) for path in found if ending(path) not in ENDINGS)
-    return sorted(as_text(path) for path in found if ending(path) in ENDINGS), dict(others)
+    paths, others = _listed(folder) if is_remote(folder) else _walked(as_local(folder))
+    others.update(ending(path) for path in paths if ending(path) not in ENDINGS)
+    return sorted(as_text(path) for path in paths if ending(path) in ENDINGS), dict(others)
 
 
 @contextlib.contextmanager

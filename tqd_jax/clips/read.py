@@ -7,7 +7,7 @@ from av.video.reformatter import ColorRange, Interpolation, VideoReformatter
 from jaxtyping import Float64, UInt8
 
 from tqd_jax.clips.container import Limits
-from tqd_jax.clips.display import VideoInfo, shown_frames
+from tqd_jax.clips.display import VideoInfo, frames_on_display
 from tqd_jax.clips.places import BadClip
 
 
@@ -33,40 +33,40 @@ def read_clip(path, *, rate: float, start: float = 0.0, seconds: float | None = 
     Raises BadClip: not a video, fewer than two frames, a size outside `limits`, nothing to show at `start`, or cut off (mp4 and mov are
     then refused whole, since the index tells; mkv, webm and avi when the window reaches the cut; a gif does not know its length).
     """
-    with shown_frames(path, rate, start, seconds, limits) as (info, first, shown):
-        times, frames = _pictures(shown, first, short_side, limits)
+    with frames_on_display(path, rate, start, seconds, limits) as (info, first, pairs):
+        times, frames = _pictures(pairs, first, short_side, limits)
     return Clip(frames=_stacked(frames), times=np.array(times), **dataclasses.asdict(info))
 
 
-def read_views(path, *, rate, start=0.0, seconds, side, looks, look_side, limits=Limits()):
-    """What a window is measured on: the Clip that read_clip returns, and `looks` of its frames, larger: uint8 [<= looks, H, W, 3].
+def read_views(path, *, rate, start=0.0, seconds, side, stills, still_side, limits=Limits()):
+    """What a window is measured on: the Clip that read_clip returns, and `stills` of its frames, larger: uint8 [<= stills, H, W, 3].
 
     The Clip's frames are shrunk to `side` straight from the file's own colours, ten times as fast as by area averaging and nearly the same;
-    the looks, each in the middle of an equal part of the window, are shrunk to `look_side` as read_clip does. Raises as read_clip.
+    the stills, each in the middle of an equal part of the window, are shrunk to `still_side` as read_clip does. Raises as read_clip.
     """
     repeats = []
-    with shown_frames(path, rate, start, seconds, limits, repeats.append) as (info, first, shown):
+    with frames_on_display(path, rate, start, seconds, limits, repeats.append) as (info, first, pairs):
         expected = min(round(seconds * rate), max(1, int((info.duration - start) * rate)))
-        chosen = {int((k + 0.5) * expected / looks) for k in range(looks)}
-        reformatter, size, look_size = VideoReformatter(), _size(first, side), _size(first, look_side)
+        chosen = {int((k + 0.5) * expected / stills) for k in range(stills)}
+        reformatter, size, still_size = VideoReformatter(), _size(first, side), _size(first, still_side)
         times, frames, large, previous = [], [], [], None
-        for number, (time, frame) in enumerate(shown):
+        for number, (time, frame) in enumerate(pairs):
             if frame is not previous:
                 small, previous = _quick(frame, first, reformatter, size), frame
             if number in chosen:
-                large.append(_picture(frame, first, VideoReformatter(), look_size))
+                large.append(_picture(frame, first, VideoReformatter(), still_size))
             times.append(time)
             frames.append(small)
-        large = large or [_picture(previous, first, VideoReformatter(), look_size)]  # where pictures end before the first middle
+        large = large or [_picture(previous, first, VideoReformatter(), still_size)]  # where pictures end before the first middle
     clip = Clip(frames=_stacked(frames), times=np.array(times), repeated=float(np.mean(repeats or [0])), **dataclasses.asdict(info))
     return clip, _stacked(large)
 
 
-def _pictures(shown, first, short_side, limits):
+def _pictures(pairs, first, short_side, limits):
     """Lists of times and of upright RGB arrays; a frame that stays on display is converted once."""
     reformatter, size = VideoReformatter(), _size(first, short_side)
     times, frames, previous = [], [], None
-    for time, frame in shown:
+    for time, frame in pairs:
         if frame is not previous:
             picture, previous = _picture(frame, first, reformatter, size), frame
         times.append(time)

@@ -15,16 +15,16 @@ from tqd_jax.clips.write import write_clip
 from transfer_jax.runtime.errors import UserError
 from transfer_jax.runtime.files import write_atomically
 
-VERSION = 3  # of what the clips look like: raise it, and old folders are rendered anew
+VERSION = 4  # of the files and the manifest: raise it, and old folders are rendered anew
 DEGRADATIONS = ('blur', 'noise', 'bitrate', 'resolution')
-SEVERITY = {True: (0.0, 0.2), False: (0.4, 1.0)}  # good look, poor look
+SEVERITY = {True: (0.0, 0.2), False: (0.4, 1.0)}  # of good visual quality, of poor
 FINE = 12  # x264's constant rate factor where the bit rate is not what degrades
 
 
 def render_library(folder, *, clips: int = 240, seed: int = 0, size: int = 64, fps: int = 12, seconds: float = 2.0) -> pathlib.Path:
     """Writes `clips` mp4 files and returns the path of their manifest.parquet, a row a clip, paths relative to the folder.
 
-    Columns: clip, caption, kind, degradation, severity in [0, 1], true_motion (frame diagonals a second), true_look (mean SSIM of the
+    Columns: clip, caption, kind, degradation, severity in [0, 1], true_motion (frame diagonals a second), true_visual (mean SSIM of the
     decoded file against the undegraded scene). Clip i depends on `seed`, i and the format only. A folder that is already rendered with
     these settings is left alone, one that was interrupted is completed, one with other settings is rendered anew. Raises ValueError for
     impossible settings, UserError where the folder holds something else, and OSError with the path where a file cannot be written.
@@ -63,18 +63,18 @@ def _clip(folder, index, settings):
     seed, count = settings['seed'], round(settings['seconds'] * settings['fps'])
     scene = scenes.scene(seed, index)
     pristine = scenes.render(scene, size=settings['size'], fps=settings['fps'], count=count)
-    degradation, severity = draw_degradation(seed, index, good=scene.kind in ('golden', 'look'))
+    degradation, severity = draw_degradation(seed, index, good=scene.kind in ('golden', 'visual'))
     path = folder / 'clips' / f'{index:04d}.mp4'
     if not path.exists():
         frames, crf = degrade(pristine, degradation, severity, np.random.default_rng([seed, 3, index]))
         write_clip(path, frames, settings['fps'], crf=crf)
     decoded = read_clip(path, rate=settings['fps']).frames
     return {'clip': f'clips/{path.name}', 'caption': scene.caption, 'kind': scene.kind, 'degradation': degradation, 'severity': severity,
-            'true_motion': scene.motion, 'true_look': ssim(pristine, decoded)}
+            'true_motion': scene.motion, 'true_visual': ssim(pristine, decoded)}
 
 
 def draw_degradation(seed, index, *, good):
-    """(name, severity) of clip `index`: a small severity for a clip of good look, never quite none."""
+    """(name, severity) of clip `index`: a small severity for a clip of good visual quality, never quite none."""
     rng = np.random.default_rng([seed, 2, index])
     return str(rng.choice(DEGRADATIONS)), float(rng.uniform(*SEVERITY[good]))
 

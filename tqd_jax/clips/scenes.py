@@ -8,7 +8,7 @@ COLOURS = {'red': (235, 60, 50), 'green': (60, 205, 80), 'blue': (80, 130, 255),
            'white': (245, 245, 245)}
 SHAPES = ('disc', 'ring', 'triangle', 'square', 'star')
 POLYGONS = {'triangle': (3, 0.5, 0.0), 'square': (4, math.sqrt(0.5), math.pi / 4), 'star': (5, 0.45, 0.0)}  # corners, inner radius, turn
-KINDS = {'golden': 0.219, 'motion': 0.315, 'look': 0.315, 'poor': 0.151}  # shares; golden as on Koala-36M
+KINDS = {'golden': 0.219, 'motion': 0.315, 'visual': 0.315, 'poor': 0.151}  # shares; golden as on Koala-36M
 SPEEDS = {True: (0.35, 0.9), False: (0.0, 0.05)}  # frame diagonals a second: rich in motion, nearly static
 TWO_SPRITES = 0.1  # share of scenes
 WEAVE = 8 / 64  # period of the background's texture, in frame widths: one for all, so that sharpness compares

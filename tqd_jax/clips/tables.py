@@ -118,8 +118,8 @@ def _unpacked(table, texts):
 
 def _plain(column):
     """Texts as one type, however the file's writer kept them."""
-    kept = (pa.types.is_large_string, pa.types.is_string_view, pa.types.is_dictionary)
-    return column.cast(pa.string()) if any(test(column.type) for test in kept) else column
+    text_types = (pa.types.is_large_string, pa.types.is_string_view, pa.types.is_dictionary)
+    return column.cast(pa.string()) if any(test(column.type) for test in text_types) else column
 
 
 def _counts(field, texts):

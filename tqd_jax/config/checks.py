@@ -1,4 +1,5 @@
 """Checks of the main job's config that involve several keys, and the law that it describes."""
+import dataclasses
 import pathlib
 
 from tqd_jax.config.data import LEARNED
@@ -21,6 +22,9 @@ def law_config(section):
     """The LawConfig of the section config.law. Raises UserError, naming the keys, where they contradict each other."""
     if section.file is not None:
         raise UserError(f'config.law.file = {section.file!r} wants config.law.kind = "learned", and it is {section.kind!r}')
+    if section.base != 'logit_normal' and (other := _changed(section, ('loc', 'scale'))):
+        raise UserError(f'config.law.base = {section.base!r} does not read law.{other} = {getattr(section, other)!r}: '
+                        'it is of the base "logit_normal"')
     if (section.base == 'density') != (section.density is not None):
         raise UserError(f'config.law.base = {section.base!r} and config.law.density = {section.density!r}: '
                         'give a density with the base "density", and only there')
@@ -39,8 +43,8 @@ def check_learned(config):
     section = config.law
     if section.file is None:
         raise UserError('config.law.kind = "learned" wants config.law.file, the law.json that --mode=learn wrote')
-    if (section.base, section.shift, section.density) != ('uniform', 1.0, None):
-        raise UserError('config.law.kind = "learned" is a law of t itself: leave law.base = "uniform", law.shift = 1, law.density = None')
+    if other := _changed(section, [field.name for field in dataclasses.fields(section) if field.name not in ('kind', 'file')]):
+        raise UserError(f'config.law.kind = "learned" reads law.file alone: leave law.{other} at its default')
     if config.data.dropout == 'none':
         raise UserError('config.law.kind = "learned" is how often each group is drawn as well as when: config.data.dropout is "sampler" or '
                         '"weight" with it, not "none"')
@@ -82,6 +86,12 @@ def check_shapes(config):
         _named('data.buckets', Bucket, width=w, height=h, frames=f)
         _named(f'data.buckets: {(w, h, f)} (width, height, frames)', PixelCodec().check, frames=f, height=h, width=w,
                patch=patch)
+
+
+def _changed(section, names):
+    """The first of the keys `names` of a section whose value is not its default, or None."""
+    plain = type(section)()
+    return next((name for name in names if getattr(section, name) != getattr(plain, name)), None)
 
 
 def _named(key, make, **arguments):

@@ -1,15 +1,14 @@
-"""scores.parquet read a few thousand rows at a time, so that a million clips cost their bytes alone: no object a row."""
+"""The columns of a Library, from scores.parquet, a few thousand rows at a time: a million clips cost their bytes alone."""
 import os
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from tqd_jax.clips.places import join
 from tqd_jax.clips.strings import Builder
 from tqd_jax.data.buckets import assign_bucket
+from tqd_jax.scoring.scores import read_scores
 
-ROWS = 8192  # rows that are read at a time
 NUMBERS = {'mq': np.float64, 'vq': np.float64, 'width': np.int64, 'height': np.int64, 'duration': np.float64}
 TEXTS = ('clip', 'id', 'source', 'caption')
 
@@ -22,7 +21,7 @@ def read_columns(path, text, buckets, fps):
     mq, vq, width, height, duration [n].
     """
     parts, paths, captions, sources = {}, Builder(), Builder(), {}
-    for batch in _usable(path):
+    for batch in read_scores(path).batches([*TEXTS, *NUMBERS], 'scores'):
         paths.add(pa.array([join(os.fspath(path.parent), name) for name in batch['clip'].to_pylist()], pa.string()))
         captions.add(batch['caption'])
         numbers = {name: batch[name].to_numpy(zero_copy_only=False).astype(kind) for name, kind in NUMBERS.items()}
@@ -38,11 +37,3 @@ def read_columns(path, text, buckets, fps):
     names, order = np.unique(list(sources), return_inverse=True)
     arrays['source'] = order[arrays['source']]
     return arrays | {'paths': paths.build(), 'captions': captions.build(), 'source_names': tuple(names.tolist())}
-
-
-def _usable(path):
-    """Record batches of the clips without a reason."""
-    for batch in pq.ParquetFile(path).iter_batches(ROWS, columns=[*TEXTS, *NUMBERS, 'reason']):
-        batch = batch.filter(batch['reason'].is_null())
-        if len(batch):
-            yield batch

@@ -9,7 +9,6 @@ from tqd_jax.data.buckets import Bucket
 from tqd_jax.data.columns import read_columns
 from tqd_jax.data.rows import Rows
 from tqd_jax.data.streams import hashed_uniform
-from tqd_jax.text.words import HashedWords
 from tqd_jax.timesteps.acceptance import acceptance_probability
 from tqd_jax.timesteps.learned import LearnedLaw, groups_of
 from tqd_jax.timesteps.quadrants import quadrant
@@ -20,12 +19,13 @@ from transfer_jax.runtime.errors import UserError
 class Library(Rows):
     """The Rows of a run, and what the loader's workers do not need of them; pickled, only the Rows are left.
 
-    source: int into source_names, with their mixing `rates`. keep: acceptance in [0, 1]. captions: Strings. width, height in pixels.
+    source: int into source_names, with their mixing `rates`. acceptance: probability of being in an epoch. captions: Strings.
+    width, height in pixels.
     """
     source: np.ndarray
     source_names: tuple
     rates: np.ndarray
-    keep: np.ndarray
+    acceptance: np.ndarray
     captions: Strings
     width: np.ndarray
     height: np.ndarray
@@ -36,8 +36,8 @@ class Library(Rows):
         A library too small to spare any trains on all its clips, and those held out are among them.
         """
         everything = np.arange(len(self))
-        of_kind = self._by_quadrant(everything, seed)
-        held = np.sort(np.concatenate([rows[:min(most, int(fraction * len(rows)))] for rows in of_kind]))
+        by_quadrant = self._by_quadrant(everything, seed)
+        held = np.sort(np.concatenate([rows[:min(most, int(fraction * len(rows)))] for rows in by_quadrant]))
         if not held.size:
             return everything, self.validation(everything, most, seed)
         return np.setdiff1d(everything, held), held
@@ -48,24 +48,28 @@ class Library(Rows):
 
     def _by_quadrant(self, rows, seed):
         order = rows[np.argsort(hashed_uniform(seed, 2**32, self.ids[rows]), kind='stable')]
-        kind = quadrant(self.mq[order], self.vq[order])
-        return [order[kind == q] for q in range(4)]
+        quadrants = quadrant(self.mq[order], self.vq[order])
+        return [order[quadrants == q] for q in range(4)]
 
 
-def load_library(data, workdir, text_len, vocab, law):
-    """The Library of a prepared run. Raises UserError where config.data.mix names a source that no clip has, or leaves one out, and where
-    a learned law does not know a kind of its clips."""
+def load_library(data, workdir, text, law):
+    """The Library of a prepared run, its captions prepared by the TextEncoder `text`, its timesteps by `law`, a LawConfig or LearnedLaw.
+
+    Raises UserError where config.data.mix names a source that no clip has, or leaves one out, and where a learned law has no weights for
+    a group of its clips.
+    """
     buckets, path = buckets_of(data), pathlib.Path(workdir, 'scores.parquet')
-    columns = read_columns(path, HashedWords(length=text_len, vocab=vocab), buckets, data.fps)
+    columns = read_columns(path, text, buckets, data.fps)
     names, source = np.array(columns.pop('source_names')), columns['source']
-    kind, keep = _kind_and_keep(law, names, source, columns['mq'], columns['vq'])
-    rates, weights = _mix(data.mix, names, source, keep if data.dropout == 'sampler' and isinstance(law, LearnedLaw) else None)
-    if data.dropout != 'none' and not keep.any():
-        raise UserError(f'config.data.dropout = {data.dropout!r} keeps none of {len(keep)} clips: every max(mq, vq) is 0; set it to none')
+    group, acceptance = _group_and_acceptance(law, names, source, columns['mq'], columns['vq'])
+    rates, weights = _mix(data.mix, names, source, acceptance if data.dropout == 'sampler' and isinstance(law, LearnedLaw) else None)
+    if data.dropout != 'none' and not acceptance.any():
+        raise UserError(f'config.data.dropout = {data.dropout!r} accepts none of {len(acceptance)} clips: '
+                        'every max(mq, vq) is 0; set it to none')
     return Library(
         **columns, source_names=tuple(names.tolist()), rates=rates, buckets=buckets,
-        keep=keep if data.dropout == 'sampler' else np.ones_like(keep),
-        weight=(weights[source] * (keep if data.dropout == 'weight' else 1.0)).astype(np.float32), law=law, kind=kind)
+        acceptance=acceptance if data.dropout == 'sampler' else np.ones_like(acceptance),
+        weight=(weights[source] * (acceptance if data.dropout == 'weight' else 1.0)).astype(np.float32), law=law, group=group)
 
 
 def buckets_of(data):
@@ -73,26 +77,26 @@ def buckets_of(data):
     return tuple(Bucket(width=w, height=h, frames=f) for w, h, f in data.buckets)
 
 
-def _kind_and_keep(law, names, source, mq, vq):
-    """Each clip's kind, and how often it is drawn: quality dropout, or what a learned law says."""
+def _group_and_acceptance(law, names, source, mq, vq):
+    """Each clip's group, and how often it is drawn: quality dropout, or as a learned law weighs its group."""
     if not isinstance(law, LearnedLaw):
         return np.zeros(len(mq), int), acceptance_probability(mq, vq)
-    kinds, labels = groups_of(law.by, names, source, mq, vq)
-    unknown = sorted(set(kinds) - set(law.groups))
-    if unknown:
-        raise UserError(f'config.law.file knows the kinds {", ".join(law.groups)}, and the clips have {", ".join(unknown)} too: '
+    groups, labels = groups_of(law.by, names, source, mq, vq)
+    others = sorted(set(groups) - set(law.groups))
+    if others:
+        raise UserError(f'config.law.file has the groups {", ".join(law.groups)}, and the clips have {", ".join(others)} too: '
                         'learn the law on a library that has them (--mode=learn)')
-    kind = np.array([law.groups.index(name) for name in kinds])[labels]
+    group = np.array([law.groups.index(name) for name in groups])[labels]
     try:
-        return kind, law.acceptance(kind)
+        return group, law.acceptance(group)
     except ValueError as error:
-        raise UserError(f'config.law.file, and the clips of this library: {error}; it has only {", ".join(kinds)}') from None
+        raise UserError(f'config.law.file, and the clips of this library: {error}; it has only {", ".join(groups)}') from None
 
 
-def _mix(mix, names, source, keep=None):
-    """Rates (default: by number of clips, each counting `keep`) and loss weights (default: 1) of the sources."""
+def _mix(mix, names, source, acceptance=None):
+    """Rates (default: by number of clips, each counting `acceptance`) and loss weights (default: 1) of the sources."""
     if not mix:
-        return np.bincount(source, keep) / (len(source) if keep is None else keep.sum()), np.ones(len(names))
+        return np.bincount(source, acceptance) / (len(source) if acceptance is None else acceptance.sum()), np.ones(len(names))
     if set(mix) != set(names):
         raise UserError(f'config.data.mix names the sources {sorted(mix)}, and the clips have {sorted(names.tolist())}; '
                         'name each source once')

@@ -101,14 +101,14 @@ def iterate(batches, start, stop, *, workers, prefetch):
 def _streams(library, clips, seed):
     """{(bucket, source): (stream, its share of all draws)}; a source's rate is spread over its buckets by the clips accepted there."""
     clips = np.asarray(clips)
-    streams, accepted = {}, np.bincount(library.source[clips], weights=library.keep[clips], minlength=len(library.rates))
+    streams, accepted = {}, np.bincount(library.source[clips], weights=library.acceptance[clips], minlength=len(library.rates))
     for bucket in np.unique(library.bucket[clips]):
         for source in np.unique(library.source[clips]):
             rows = clips[(library.bucket[clips] == bucket) & (library.source[clips] == source)]
-            if not library.keep[rows].any():
+            if not library.acceptance[rows].any():
                 continue
-            stream = Stream(clips=rows, ids=library.ids[rows], acceptance=library.keep[rows], seed=seed)
-            streams[bucket, source] = stream, library.rates[source] * library.keep[rows].sum() / accepted[source]
+            stream = Stream(clips=rows, ids=library.ids[rows], acceptance=library.acceptance[rows], seed=seed)
+            streams[bucket, source] = stream, library.rates[source] * library.acceptance[rows].sum() / accepted[source]
     return streams
 
 

@@ -1,16 +1,15 @@
 """The clips of a run are scored before its first step: `scores.parquet`, `skipped.jsonl` and `normaliser.json` in its folder."""
 import functools
+import io
 import json
 import pathlib
-
-import pyarrow.compute as pc
-import pyarrow.parquet
 
 from tqd_jax.clips.render import render_library
 from tqd_jax.data.buckets import assign_bucket
 from tqd_jax.data.library import buckets_of
 from tqd_jax.scoring.config import ScoreConfig
 from tqd_jax.scoring.library import score_library
+from tqd_jax.scoring.scores import read_scores
 from tqd_jax.scoring.table import save_maps
 from transfer_jax.runtime.errors import UserError
 from transfer_jax.runtime.files import write_atomically
@@ -32,9 +31,8 @@ def prepare(data, workdir, seed):
                          workers=data.scoring_workers, normaliser=str(fixed) if fixed.exists() else data.normaliser)
     refuse = functools.partial(too_short, buckets=buckets_of(data), fps=data.fps)
     summary = score_library(config, flag='config.data.clips', for_training=True, refuse=refuse)
-    skipped = pyarrow.parquet.read_table(config.output, columns=list(LISTED), filters=pc.field('reason').is_valid())
-    _write_lines(workdir / 'skipped.jsonl', skipped)
-    _check_share(summary.scored, skipped, data.max_skipped_fraction, workdir)
+    first = list_skipped(config.output, workdir / 'skipped.jsonl')
+    _check_share(summary, first, data.max_skipped_fraction, workdir)
     if summary.mapped:
         save_maps(fixed, summary.maps)
 
@@ -47,15 +45,23 @@ def too_short(row, *, buckets, fps):
     return f'too short: {row["duration"]:.2f} s, and the shortest bucket is {shortest} frames at {fps:g} a second'
 
 
-def _write_lines(path, table):
-    write_atomically(path, ''.join(json.dumps(row) + '\n' for batch in table.to_batches() for row in batch.to_pylist()).encode())
+def list_skipped(scores, output):
+    """Writes a line {'clip', 'reason'} for every clip without scores; returns the first such row, or None."""
+    first, lines = None, io.BytesIO()
+    for batch in read_scores(scores).batches(LISTED, 'reason'):
+        for row in batch.to_pylist():
+            first = first or row
+            lines.write(f'{json.dumps(row)}\n'.encode())
+    write_atomically(output, lines.getvalue())
+    return first
 
 
-def _check_share(usable, skipped, allowed, workdir):
-    share = len(skipped) / max(1, usable + len(skipped))
-    first = f'the first is {skipped["clip"][0]} ({skipped["reason"][0]})' if len(skipped) else ''
-    if not usable:
-        raise UserError(f'none of the {len(skipped)} clips is usable; {first}; all are listed in {workdir / "skipped.jsonl"}')
-    if share > allowed:
-        raise UserError(f'{len(skipped)} of {usable + len(skipped)} clips are unusable, more than '
-                        f'config.data.max_skipped_fraction={allowed:g}; {first}; all are listed in {workdir / "skipped.jsonl"}')
+def _check_share(summary, first, allowed, workdir):
+    """Raises UserError where too many clips have no scores, or all of them; first: the first such row, or None."""
+    skipped = summary.clips - summary.scored
+    example = f'the first is {first["clip"]} ({first["reason"]})' if first else ''
+    if not summary.scored:
+        raise UserError(f'none of the {skipped} clips is usable; {example}; all are listed in {workdir / "skipped.jsonl"}')
+    if skipped / max(1, summary.clips) > allowed:
+        raise UserError(f'{skipped} of {summary.clips} clips are unusable, more than '
+                        f'config.data.max_skipped_fraction={allowed:g}; {example}; all are listed in {workdir / "skipped.jsonl"}')

@@ -9,7 +9,7 @@ from tqd_jax.data.shared import map_arrays, share
 from tqd_jax.timesteps.learned import LearnedLaw
 from tqd_jax.timesteps.quality import LawConfig, law_from_quality
 
-ARRAYS = ('ids', 'bucket', 'weight', 'tokens', 'kind', 'mq', 'vq', 'duration')
+ARRAYS = ('ids', 'bucket', 'weight', 'tokens', 'group', 'mq', 'vq', 'duration')
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -17,7 +17,7 @@ class Rows:
     """One row a usable clip: all arrays have the leading axis n.
 
     paths: Strings. ids: uint64 content hashes. bucket: int into buckets. weight: float32 loss weight. tokens: int32 [n, L]. law: a
-    LawConfig or a LearnedLaw, and kind: int into the latter's kinds, 0 without one. mq, vq in [0, 1]. duration in s.
+    LawConfig or a LearnedLaw, and group: int into the latter's groups, 0 without one. mq, vq in [0, 1]. duration in s.
 
     Rows are pickled for worker processes of this machine: their arrays go to a temporary file, which lives as long as these Rows, and a
     worker maps it.
@@ -29,7 +29,7 @@ class Rows:
     weight: np.ndarray
     tokens: np.ndarray
     law: LawConfig | LearnedLaw
-    kind: np.ndarray
+    group: np.ndarray
     mq: np.ndarray
     vq: np.ndarray
     duration: np.ndarray
@@ -42,9 +42,9 @@ class Rows:
         return self.buckets[self.bucket[clip]]
 
     def laws(self, clips):
-        """The Law of t of the rows `clips` [B], by their scores or by their kinds."""
+        """The Law of t of the rows `clips` [B], by their scores or by their groups."""
         if isinstance(self.law, LearnedLaw):
-            return self.law.laws(self.kind[clips])
+            return self.law.laws(self.group[clips])
         return law_from_quality(self.mq[clips], self.vq[clips], self.law)
 
     def __reduce__(self):

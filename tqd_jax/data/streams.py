@@ -49,7 +49,7 @@ class Stream:
 
     def __init__(self, *, clips, ids, acceptance, seed):
         if not np.any(np.asarray(acceptance) > 0):
-            raise UserError(f'quality dropout keeps none of {len(clips)} clips: every max(mq, vq) is 0; set config.data.dropout=none')
+            raise UserError(f'quality dropout accepts none of {len(clips)} clips: every max(mq, vq) is 0; set config.data.dropout=none')
         self._clips, self._ids = np.asarray(clips, np.int32), np.asarray(ids, np.uint64)
         self._acceptance, self._seed = np.asarray(acceptance), seed
         self._lock, self._ends = threading.Lock(), [0]  # ends: index behind the last draw of epoch 0, 1, ...

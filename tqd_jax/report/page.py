@@ -6,14 +6,13 @@ from scipy import stats
 
 from tqd_jax.report import plots
 from tqd_jax.report.gradients import alignment, learned_law
-from tqd_jax.report.results import read_results
+from tqd_jax.report.results import LISTED, read_results
 from tqd_jax.timesteps.quadrants import LABELS, QUADRANTS
 from transfer_jax.runtime.page import Page
 
 MEANING = {'golden': 'moves well and looks good', 'motion': 'moves well, looks poor', 'visual': 'looks good, hardly moves',
            'poor': 'neither'}
 BEST_FIRST = tuple(reversed([*enumerate(QUADRANTS)]))
-LISTED = 50  # skipped clips shown
 
 
 def write_report(workdir):
@@ -32,13 +31,13 @@ def _subtitle(summary):
 
 
 def _glance(page, run):
-    page.section('At a glance', 'Each clip is scored for motion and for look, and its scores choose the noise levels at which it teaches: '
-                 'high noise, where motion is decided, for clips that move well; low noise for clips that look good. The validation loss '
-                 'is over all noise levels alike, which the laws do not train alike: see "Where the model has learned".')
+    page.section('At a glance', 'Each clip is scored for motion and for visual quality; its scores choose the noise levels at which it '
+                 'teaches: high noise, where motion is decided, for clips that move well; low noise for clips that look good. The '
+                 'validation loss is over all noise levels alike, which the laws do not train alike: see "Where the model has learned".')
     facts = {}
     if run.scores:
-        facts |= {'clips': len(run.scores['clip']), 'skipped': len(run.skipped), 'golden': f'{np.mean(run.scores["quadrant"] == 3):.0%}',
-                  'Pearson r of motion and look': correlation(stats.pearsonr, run.scores['motion'], run.scores['visual'])}
+        facts |= {'clips': len(run.scores['motion']), 'skipped': run.skipped, 'golden': f'{np.mean(run.scores["quadrant"] == 3):.0%}',
+                  'Pearson r of motion and visual quality': correlation(stats.pearsonr, run.scores['motion'], run.scores['visual'])}
     if 'parameters' in run.summary:
         facts['parameters'] = f'{run.summary["parameters"] / 1e6:.3g} M'
     if run.evaluations:
@@ -51,15 +50,15 @@ def _glance(page, run):
 
 
 def _clips(page, run):
-    page.section('The clips: motion and look')
+    page.section('The clips: motion and visual quality')
     if not run.scores:
         page.text('No clips have been scored: there is no scores.parquet.')
         return
     motion, visual, kind = run.scores['motion'], run.scores['visual'], run.scores['quadrant']
     r, rho = correlation(stats.pearsonr, motion, visual), correlation(stats.spearmanr, motion, visual)
-    page.text(f'Motion and look of {len(motion)} clips correlate by Pearson r = {r}, Spearman r = {rho}. {_truth(run.scores)}')
-    page.figure(plots.scatter(motion, visual, kind, 'motion', 'look'), 'As measured on the decoded frames.',
-                f'Scatter of look against motion of {len(motion)} clips, Pearson r = {r}')
+    page.text(f'Motion and visual quality of {len(motion)} clips correlate by Pearson r = {r}, Spearman r = {rho}. {_truth(run.scores)}')
+    page.figure(plots.scatter(motion, visual, kind, 'motion', 'visual quality'), 'As measured on the decoded frames.',
+                f'Scatter of visual quality against motion of {len(motion)} clips, Pearson r = {r}')
     page.figure(plots.scatter(run.scores['mq'], run.scores['vq'], kind, 'mq', 'vq', cross=(0.5, 0.5)),
                 'Normalised to [0, 1]: mq and vq choose the law. The quadrants meet at 0.5.', 'Scatter of vq against mq by quadrant')
     page.table([[LABELS[q], MEANING[name], int(np.sum(kind == q)), f'{np.mean(kind == q):.1%}'] for q, name in BEST_FIRST],
@@ -68,7 +67,7 @@ def _clips(page, run):
 
 def _truth(scores):
     pairs = {name: (scores[truth], scores[score]) for name, truth, score in (
-        ('motion', 'true_motion', 'motion'), ('look', 'true_look', 'visual')) if truth in scores}
+        ('motion', 'true_motion', 'motion'), ('visual quality', 'true_visual', 'visual')) if truth in scores}
     ranks = ', '.join(f'{correlation(stats.spearmanr, *pair)} for {name}' for name, pair in pairs.items())
     return ranks and f'The truth is known here, and the scores follow it by Spearman r = {ranks}.'
 
@@ -127,9 +126,9 @@ def _training(page, run):
     marks = [one.step for one in run.evaluations], [one.mean for one in run.evaluations]
     page.figure(plots.curve(steps, loss, 'loss', marks), 'Loss: in training at the timesteps of the laws, in validation at even ones.',
                 'Training and validation loss by step')
-    shown = {'learning_rate': ('learning rate', 'Learning rate.'), 'examples_per_second': ('clips a second', 'Speed.'),
+    curves = {'learning_rate': ('learning rate', 'Learning rate.'), 'examples_per_second': ('clips a second', 'Speed.'),
              'wait_share': ('share of the time waiting', 'Share of the time spent waiting for data.')}
-    for name, (label, caption) in shown.items():
+    for name, (label, caption) in curves.items():
         at, values = run.series(name)
         if at.size:
             page.figure(plots.curve(at, values, label), caption, f'{label} by step')
@@ -150,10 +149,11 @@ def _samples(page, run):
     groups = {name: (run.samples[name]['motion'], run.samples[name]['visual']) for name in ('data', 'samples') if name in run.samples}
     if groups:
         page.figure(plots.compare(groups), 'Measured as the clips are, on the frames the model makes. Below some 64 pixels a side the '
-                    'finest detail is all there is, and a ragged outline passes for it: there, trust motion, and your eyes for look.',
-                    'Scatter of look against motion, samples and data')
+                    'finest detail is all there is, and a ragged outline passes for it: there, trust motion, and your eyes for '
+                    'visual quality.',
+                    'Scatter of visual quality against motion, samples and data')
         page.table([[name, len(x), float(np.mean(x)), float(np.mean(y))] for name, (x, y) in groups.items()],
-                   ['clips', 'number', 'mean motion', 'mean look'])
+                   ['clips', 'number', 'mean motion', 'mean visual quality'])
 
 
 def _skipped(page, run):
@@ -161,9 +161,9 @@ def _skipped(page, run):
     if not run.skipped:
         page.text('No clip was skipped.' if run.scores else 'No clips have been scored.')
         return
-    count = '1 file' if len(run.skipped) == 1 else f'{len(run.skipped)} files'
-    page.text(f'{count} could not be used' + (f'; the first {LISTED}:' if len(run.skipped) > LISTED else ':'))
-    page.table([[line['clip'], line['reason']] for line in run.skipped[:LISTED]], ['file', 'reason'])
+    count = '1 file' if run.skipped == 1 else f'{run.skipped} files'
+    page.text(f'{count} could not be used' + (f'; the first {LISTED}:' if run.skipped > LISTED else ':'))
+    page.table([[line['clip'], line['reason']] for line in run.listed], ['file', 'reason'])
 
 
 def _config(page, run):

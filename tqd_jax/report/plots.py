@@ -51,7 +51,7 @@ def timesteps(name, counts, grid, density, top):
 
 @rc_context(STYLE)
 def loss_lines(first, last):
-    """Validation loss by noise: tables [4, BUCKETS] of two evaluations, dashed (or None) and solid, a colour a quadrant."""
+    """Validation loss by noise: tables [4, BINS] of two evaluations, dashed (or None) and solid, a colour a quadrant."""
     figure, axes = panel(left=0.6, xlabel='t (0: data, 1: noise)', ylabel='loss', xlim=(0, 1), yscale='log')
     middle = (np.arange(last.shape[1]) + 0.5) / last.shape[1]
     for number, name in enumerate(QUADRANTS):
@@ -67,7 +67,7 @@ def loss_lines(first, last):
 
 @rc_context({**STYLE, 'axes.grid': False})
 def loss_change(first, last):
-    """Change of the validation loss from first to last in per cent, [4, BUCKETS], as a table of colours with numbers."""
+    """Change of the validation loss from first to last in per cent, [4, BINS], as a table of colours with numbers."""
     figure, axes = panel(left=0.9, xlabel='t (0: data, 1: noise)', title='change of the loss, %')
     change = 100 * (last / first - 1)
     most = max(1.0, np.nanmax(np.abs(change), initial=0.0))
@@ -96,8 +96,8 @@ def curve(steps, values, title, marks=((), ())):
 
 @rc_context(STYLE)
 def compare(groups):
-    """Motion and look of two groups of clips {name: (motion [N], look [N])}: the data first, then the samples."""
-    figure, axes = panel(height=3.1, left=0.65, xlabel='motion', ylabel='look')
+    """Motion and visual quality of two groups of clips {name: (motion [N], visual [N])}: the data first, then the samples."""
+    figure, axes = panel(height=3.1, left=0.65, xlabel='motion', ylabel='visual quality')
     for (name, (x, y)), colour, marker in zip(groups.items(), ('#808080', '#d55e00'), ('o', 'D'), strict=False):
         axes.scatter(x, y, s=24, c=colour, marker=marker, alpha=0.8, linewidths=0, label=name)
     axes.legend()
@@ -122,11 +122,11 @@ def histogram(name, counts, edges, quantiles):
 
 @rc_context(STYLE)
 def densities(grid, density):
-    """The densities of t [4, G] at grid [G] that the quadrants' clips are given, a colour each; NaN where a quadrant is empty."""
+    """The densities of t [4, G] at grid [G] of the quadrants' clips, a colour each; NaN where a quadrant is empty."""
     top = 1.3 * max([1.0, *(np.quantile(row, 0.97) for row in density if np.isfinite(row).all())])
     figure, axes = panel(height=2.8, left=0.5, xlabel='t (0: data, 1: noise)', ylabel='density of t', xlim=(0, 1), ylim=(0, top))
-    for name, spoken, row in zip(QUADRANTS, LABELS, density, strict=True):
+    for name, label, row in zip(QUADRANTS, LABELS, density, strict=True):
         if np.isfinite(row).all():
-            axes.plot(grid, row, color=COLOURS[name], label=spoken)
+            axes.plot(grid, row, color=COLOURS[name], label=label)
     axes.legend(ncols=4, loc='lower right', bbox_to_anchor=(1.0, 0.97), columnspacing=1.2)
     return figure

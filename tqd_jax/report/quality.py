@@ -6,7 +6,8 @@ from scipy import stats
 
 from tqd_jax.clips.thumbnails import strip, thumbnails
 from tqd_jax.report import plots
-from tqd_jax.report.page import BEST_FIRST, LISTED, MEANING, correlation
+from tqd_jax.report.page import BEST_FIRST, MEANING, correlation
+from tqd_jax.report.results import LISTED
 from tqd_jax.report.score_table import COLUMNS, FORMAT, TRUTH, read_score_table
 from tqd_jax.scoring.duplicates import CROWD, near_duplicates
 from tqd_jax.scoring.measures import BAND_HALF, BLOCK_HALF, NOISE_HALF
@@ -16,13 +17,13 @@ from tqd_jax.timesteps.quality import LawConfig, law_from_quality
 from transfer_jax.runtime.page import Mark, Page, Picture
 
 POINTS = 400  # clips in the scatters
-SHOWN, FRAMES = 8, 6  # clips of a contact sheet, and frames of each
+ROWS, FRAMES = 8, 6  # clips of a contact sheet, and frames of each
 GROUPS, MEMBERS = 12, 8  # near-duplicates that are shown
 SIDE = 112  # pixels, of a thumbnail
 BARS = 32
 EDGE = 0.005  # share of the clips at either end that a histogram counts into its last bar
 AVERAGED = 2000  # clips of a quadrant whose densities are averaged
-AXES = {'motion': 'motion', 'visual': 'look'}
+AXES = {'motion': 'motion', 'visual': 'visual quality'}
 
 
 def write_quality_report(scores_path, output_html, *, law=LawConfig(), seed=0, workers=0):
@@ -31,7 +32,7 @@ def write_quality_report(scores_path, output_html, *, law=LawConfig(), seed=0, w
     Reads a column at a time: memory grows by about 1 kB a clip. Raises OSError with the path where a file cannot be read or written.
     """
     table = read_score_table(scores_path, seed)
-    page = Page(f'Clip quality: {pathlib.Path(scores_path).resolve().parent.name}', f'{table.path.name} · law: {law.kind}')
+    page = Page(f'Clip quality: {pathlib.Path(scores_path).resolve().parent.name}', f'{table.file.path.name} · law: {law.kind}')
     _glance(page, table)
     if len(table.rows):
         _scatters(page, table, workers)
@@ -45,12 +46,12 @@ def write_quality_report(scores_path, output_html, *, law=LawConfig(), seed=0, w
 
 def _glance(page, table):
     scored = len(table.rows)
-    page.section('At a glance', 'Every clip is scored for motion and for look. mq and vq are these scores within the library, 0 to 1; a '
-                 'clip is golden where both reach 0.5.')
-    facts = {'clips': table.clips, 'scored': scored, 'without scores': table.clips - scored}
+    page.section('At a glance', 'Every clip is scored for motion and for visual quality. mq and vq are these scores within the library, 0 '
+                 'to 1; a clip is golden where both reach 0.5.')
+    facts = {'clips': table.file.clips, 'scored': scored, 'without scores': table.file.clips - scored}
     if scored:
         facts |= {LABELS[q]: f'{np.mean(table.quadrant == q):.0%}' for q, _ in BEST_FIRST}
-        facts |= {f'{name} of motion and look': correlation(test, table.motion, table.visual)
+        facts |= {f'{name} of motion and visual quality': correlation(test, table.motion, table.visual)
                   for name, test in (('Pearson r', stats.pearsonr), ('Spearman r', stats.spearmanr))}
     page.facts(facts)
     if not scored:
@@ -61,10 +62,10 @@ def _scatters(page, table, workers):
     chosen = np.sort(table.order[:POINTS])
     paths = table.clips_at(chosen)
     jpegs = [strip(frames) for frames in thumbnails(paths, 1, SIDE, workers)]
-    page.section('Motion and look')
+    page.section('Motion and visual quality')
     part = '' if len(chosen) == len(table.rows) else f'{len(chosen)} of {len(table.rows)} clips, chosen by a hash of their content. '
     for x, y, xlabel, ylabel, caption, cross in (
-            (table.motion, table.visual, 'motion', 'look', 'As measured on the decoded frames.', None),
+            (table.motion, table.visual, 'motion', 'visual quality', 'As measured on the decoded frames.', None),
             (table.mq, table.vq, 'mq', 'vq', 'Within the library: the quadrants meet at 0.5.', (0.5, 0.5))):
         marks = [Mark(x=a, y=b, name=pathlib.PurePath(path).name, detail=f'{xlabel} {_number(a)}, {ylabel} {_number(b)}', picture=jpeg)
                  for a, b, path, jpeg in zip(x[chosen], y[chosen], paths, jpegs, strict=True)]
@@ -106,7 +107,7 @@ def _sheets(page, table, workers):
     for name, axis in AXES.items():
         scores = getattr(table, name)
         ranked = np.argsort(-scores, kind='stable')
-        best, worst = ranked[:(len(ranked) + 1) // 2][:SHOWN], ranked[::-1][:len(ranked) // 2][:SHOWN]
+        best, worst = ranked[:(len(ranked) + 1) // 2][:ROWS], ranked[::-1][:len(ranked) // 2][:ROWS]
         for title, chosen in ((f'Most {axis}', best), (f'Least {axis}', worst)):
             if chosen.size:
                 values = [f'{axis} {_number(score)}' for score in scores[chosen]]
@@ -116,8 +117,8 @@ def _sheets(page, table, workers):
 def _measures(page, table):
     page.section('Every measure', 'The line below the bars goes from the 5th to the 95th percentile, its dot is the median; half a per '
                  'cent at either end is counted in the last bar. The table says how far each measure ranks clips as the two scores do. '
-                 f'Look (the column visual) is detail / (1 + noise / {NOISE_HALF:g} + blockiness / {BLOCK_HALF:g} + banding / '
-                 f'{BAND_HALF:g}): where nothing is broken, look is detail and nothing else.')
+                 f'Visual quality (the column visual) is detail / (1 + noise / {NOISE_HALF:g} + blockiness / {BLOCK_HALF:g} + banding / '
+                 f'{BAND_HALF:g}): where nothing is broken, it is detail and nothing else.')
     figures, ranks = [], []
     for name in (*AXES, *table.measures, *filter(table.has, FORMAT + TRUTH)):
         values = table.column(name)
@@ -127,7 +128,7 @@ def _measures(page, table):
             ranks.append([_title(name), COLUMNS[name].axis if name in COLUMNS else '', *(_rank_correlation(values, score) for score in
                                                                              (table.motion, table.visual))])
     page.multiples(figures)
-    page.table(ranks, ['measure', 'axis', 'Spearman r with motion', 'with look'])
+    page.table(ranks, ['measure', 'axis', 'Spearman r with motion', 'with visual quality'])
 
 
 def _distribution(name, values, missing, measure):
@@ -169,18 +170,18 @@ def _duplicates(page, table, workers):
               f'{alike - len(groups)}, of which {sum(_copies(ids[group]) for group in groups)} are copies.'
               + (f' The {GROUPS} largest:' if len(groups) > GROUPS else ''))
     for group in groups[:GROUPS]:
-        shown = group[:MEMBERS]
-        values = [f'mq {mq:.2f}, vq {vq:.2f}' for mq, vq in zip(table.mq[shown], table.vq[shown], strict=True)]
+        chosen = group[:MEMBERS]
+        values = [f'mq {mq:.2f}, vq {vq:.2f}' for mq, vq in zip(table.mq[chosen], table.vq[chosen], strict=True)]
         copies = _copies(ids[group])
         kind = '' if not copies else ', all copies of one' if copies == len(group) - 1 else f', {copies} of them copies'
         page.pictures(f'{len(group)} clips{kind}' + (f', the first {MEMBERS}' if len(group) > MEMBERS else ''),
-                      _pictures(table, shown, values, 1, workers))
+                      _pictures(table, chosen, values, 1, workers))
 
 
 def _copies(ids):
     """How many of the clips have an id that one before them has."""
-    known = ids[ids != '']
-    return known.size - np.unique(known).size
+    present = ids[ids != '']
+    return present.size - np.unique(present).size
 
 
 def _reasons(page, table):

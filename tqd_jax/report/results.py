@@ -1,30 +1,33 @@
 """Results: a run's work directory, read back: scores, timesteps, evaluations, metrics, samples; a missing file is an empty part."""
 import dataclasses
+import itertools
 import json
 import pathlib
 
 import numpy as np
-import pyarrow.compute as pc
-import pyarrow.parquet
 
+from tqd_jax.scoring.scores import read_scores
 from tqd_jax.timesteps.quadrants import quadrant
 from transfer_jax.runtime.metrics import read_metrics
 
-NUMBERS = ('motion', 'visual', 'mq', 'vq', 'true_motion', 'true_look')
+LISTED = 50  # skipped clips that a page lists
+NUMBERS = ('motion', 'visual', 'mq', 'vq', 'true_motion', 'true_visual')
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Results:
     """The parts of a run; each is empty where its file is missing.
 
-    scores: {column: [N]} of the scored clips of scores.parquet, and each clip's 'quadrant' (int). skipped: [{'clip', 'reason'}]. drawn:
-    counts [4, BINS], grid [G] and law_density [4, G]. evaluations: [Evaluation]. metrics: [{'step', name: value}]. samples: captions, and
-    motion and look of samples and data. videos: their files. alignment, learned: the records of --mode=align and
-    learn, or the law that the run is trained by. summary, config: dicts.
+    scores: {column: float64 [N]} of the scored clips of scores.parquet, and each clip's 'quadrant' (int). skipped: how many clips have no
+    scores; listed: [{'clip', 'reason'}], the first LISTED of them. drawn: counts [4, BINS], grid [G] and law_density [4, G].
+    evaluations: [Evaluation]. metrics: [{'step', name: value}]. samples: captions, and motion and visual quality of samples and data.
+    videos: their files. alignment, learned: the records of --mode=align and learn, or the law that the run is trained by. summary,
+    config: dicts.
     """
     folder: pathlib.Path
     scores: dict
-    skipped: list
+    skipped: int
+    listed: list
     drawn: dict
     evaluations: list
     metrics: list
@@ -43,14 +46,14 @@ class Results:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Evaluation:
-    """Validation loss [4, BUCKETS] by quadrant and noise bucket, NaN where no clip was; count: clips in each."""
+    """Validation loss [4, BINS] by quadrant and noise bin, NaN where no clip was; count: clips in each."""
     step: int
     loss: np.ndarray
     count: np.ndarray
 
     @property
     def mean(self):
-        """Mean loss over clips and noise buckets."""
+        """Mean loss over clips and noise bins."""
         return float(np.nansum(self.loss * self.count) / max(1.0, self.count[np.isfinite(self.loss)].sum()))
 
 
@@ -59,7 +62,8 @@ def read_results(workdir):
     folder = pathlib.Path(workdir)
     evaluations = [Evaluation(step=line['step'], loss=np.array(line['loss'], float), count=np.array(line['count'], float))
                    for line in read_metrics(folder / 'evaluation.jsonl')]
-    return Results(folder=folder, scores=_scores(folder / 'scores.parquet'), skipped=read_metrics(folder / 'skipped.jsonl'),
+    skipped, listed = _skipped(folder / 'skipped.jsonl')
+    return Results(folder=folder, scores=_scores(folder / 'scores.parquet'), skipped=skipped, listed=listed,
                    drawn=_arrays(folder / 'drawn.npz'), evaluations=evaluations, metrics=read_metrics(folder / 'metrics.jsonl'),
                    samples=_json(folder / 'samples.json'), videos=sorted((folder / 'samples').glob('*.mp4')),
                    alignment=_json(folder / 'alignment.json'), learned=_json(folder / 'learned_law.json') or _json(folder / 'law.json'),
@@ -67,12 +71,21 @@ def read_results(workdir):
 
 
 def _scores(path):
-    usable = pc.field('reason').is_null()
-    table = pyarrow.parquet.read_table(path, filters=usable).to_pydict() if path.exists() else {'clip': []}
-    if not table['clip']:
+    if not path.exists():
         return {}
-    numbers = {name: np.array(table[name], float) for name in NUMBERS if name in table and None not in table[name]}
-    return {'clip': table['clip'], **numbers, 'quadrant': quadrant(numbers['mq'], numbers['vq'])}
+    file = read_scores(path)
+    numbers = {name: file.numbers(name, 'scores') for name in NUMBERS if name in file.columns}
+    whole = {name: values for name, values in numbers.items() if not np.isnan(values).any()}
+    return whole | {'quadrant': quadrant(whole['mq'], whole['vq'])} if len(numbers['mq']) else {}
+
+
+def _skipped(path):
+    """(number of lines, the first LISTED of them) of a skipped.jsonl."""
+    if not path.exists():
+        return 0, []
+    with open(path, encoding='utf-8') as lines:
+        listed = [json.loads(line) for line in itertools.islice(lines, LISTED)]
+        return len(listed) + sum(1 for _ in lines), listed
 
 
 def _arrays(path):

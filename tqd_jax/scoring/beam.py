@@ -35,18 +35,18 @@ def in_beam(paths, settings, store, *, options, scratch, timeout=300.0, memory=4
     """
     options = options_of(options)
     files = Scratch(scratch, f'{os.path.abspath(store)} {settings.version}')
-    with RowStore(store, settings.version) as known:
+    with RowStore(store, settings.version) as database:
         for path, mark, row in files.read('rows'):
             if 'id' in row:
-                known.add(path, mark, row)
+                database.add(path, mark, row)
         files.remove()
         blocks = [files.write('paths', block) for block in _blocks((path, stamp(path)) for path in paths)]
         if blocks:
             _run(options, blocks, Measure(files, settings, timeout, memory, measure))
         for path, mark, row in files.read('rows'):
-            known.add(path, mark, row)
+            database.add(path, mark, row)
         for path, mark in files.read('paths'):
-            yield path, known.row(path, mark)
+            yield path, database.row(path, mark)
     files.remove()  # whoever asked for more has kept the last row
 
 
@@ -56,11 +56,11 @@ def options_of(text):
         with contextlib.redirect_stderr(None):
             words = shlex.split(text)
             options = PipelineOptions(words)
-            known = options.get_all_options()
+            allowed = options.get_all_options()
     except (SystemExit, ValueError):
         raise UserError(f'--beam={text}: these are not options of Beam') from None
     names = [word.removeprefix('--').partition('=')[0] for word in words if word.startswith('--')]
-    strange = [name for name in names if name not in known and name.removeprefix('no_') not in known]
+    strange = [name for name in names if name not in allowed and name.removeprefix('no_') not in allowed]
     if strange:
         raise UserError(f'--beam={text}: Beam has no option --{strange[0]}')
     return options

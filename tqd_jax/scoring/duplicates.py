@@ -7,13 +7,13 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 SIDE = 32  # of the luma that is hashed
-SHOWN, MOVED = 112, 48  # bits of the mean picture, and of each of the three differences
+STILL, MOVED = 112, 48  # bits of the mean picture, and of each of the three differences
 DEAD = 16.0  # half a level, over the whole picture; smaller coefficients of a difference may be an encoder's doing
 FLAT = 2.0  # levels; a mean picture that varies less has no signs to speak of
 WITHIN = 16  # bits; copies of 30 real clips (crf 38, half size, blur: all at once) differ by 14 at most, takes of one scene by 21 at least
 CROWD = 64  # rows of one key that each row is compared with at most
 WALSH = np.array([[1, 1, 1, 1], [1, 1, -1, -1], [1, -1, -1, 1], [1, -1, 1, -1]], np.float32)
-BITS = SHOWN + 3 * MOVED
+BITS = STILL + 3 * MOVED
 
 
 def fingerprint(frames):
@@ -29,8 +29,8 @@ def fingerprint(frames):
     mean, *differences = (WALSH @ luma.reshape(4, -1).astype(np.float32)).reshape(4, SIDE, SIDE)
     if mean.std() / 4 < FLAT:
         return ''
-    shown = _low(mean, SHOWN)
-    bits = [shown > np.median(shown)] + [_low(difference / 2, MOVED) > DEAD for difference in differences]
+    low = _low(mean, STILL)
+    bits = [low > np.median(low)] + [_low(difference / 2, MOVED) > DEAD for difference in differences]
     return np.packbits(np.concatenate(bits)).tobytes().hex()
 
 

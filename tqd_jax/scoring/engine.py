@@ -27,14 +27,14 @@ def score_clips(paths, store, settings=Settings(), *, measure=None, progress=lam
     that was killed goes on with what is missing; memory does not grow with the number of clips.
     """
     measure = measure or functools.partial(in_this_process, settings=settings, store=store)
-    with RowStore(store, settings.version) as known:
+    with RowStore(store, settings.version) as database:
         done, begun = 0, {}  # stamps from before a file was read: one that changes meanwhile is measured anew
 
         def missing():
             nonlocal done
             for path in paths:
                 now = stamp(path)
-                if known.row(path, now) is None:
+                if database.row(path, now) is None:
                     begun[path] = now
                     yield path
                 else:
@@ -42,16 +42,16 @@ def score_clips(paths, store, settings=Settings(), *, measure=None, progress=lam
                     progress(done, len(paths))
 
         for path, row in measure(missing()):
-            known.add(path, begun.pop(path), row or {'reason': 'its row was lost on the way'})
+            database.add(path, begun.pop(path), row or {'reason': 'its row was lost on the way'})
             done += 1
             progress(done, len(paths))
 
 
 def rows(paths, store, settings=Settings()):
     """Yields the row of each path in order: {'clip', 'scorer_version', 'id', ...}, with 'reason' where it could not be scored."""
-    with RowStore(store, settings.version) as known:
+    with RowStore(store, settings.version) as database:
         for path in paths:
-            row = known.row(path, stamp(path)) or {'reason': 'changed while it was measured: start again'}
+            row = database.row(path, stamp(path)) or {'reason': 'changed while it was measured: start again'}
             yield {'clip': path, 'scorer_version': settings.version, **row}
 
 
@@ -67,9 +67,9 @@ def stamp(path):
 
 def in_this_process(paths, settings, store, measure=measured_row):
     """(path, row) of every path, one after the other; a clip that hangs or crashes is not survived."""
-    with RowStore(store, settings.version) as known:
+    with RowStore(store, settings.version) as database:
         for path in paths:
-            yield path, measure(path, settings, known.known)
+            yield path, measure(path, settings, database.has)
 
 
 def in_processes(paths, settings, store, *, workers, timeout=300.0, memory=4 * 2**30, measure=measured_row):
@@ -113,14 +113,14 @@ def row_of(future, timeout):
 
 
 def _begin(store, settings, memory):
-    """In a new process: one thread for OpenCV, `memory` for its data, and its own look at the store, if there is one."""
+    """In a new process: one thread for OpenCV, `memory` for its data, and its own access to the store, if there is one."""
     cv2.setNumThreads(1)
     resource.setrlimit(resource.RLIMIT_DATA, (memory, resource.getrlimit(resource.RLIMIT_DATA)[1]))
-    _measure.known = RowStore(store, settings.version).known if store else lambda key: False
+    _measure.has_row = RowStore(store, settings.version).has if store else lambda key: False
 
 
 def _measure(path, settings, measure):
-    return measure(path, settings, _measure.known)
+    return measure(path, settings, _measure.has_row)
 
 
 class _LightProcess(multiprocessing.context.SpawnProcess):

@@ -6,17 +6,16 @@ import pathlib
 import sqlite3
 import tempfile
 
-import pyarrow.compute as pc
-import pyarrow.dataset
-
 from tqd_jax.clips import places
-from tqd_jax.scoring.input import clips_table
+from tqd_jax.scoring.importers.clips import clips_table
 from tqd_jax.scoring.measure import library_rows, progress_bar
 from tqd_jax.scoring.normaliser import KINDS
 from tqd_jax.scoring.plugins.columns import score_learned, with_learned
 from tqd_jax.scoring.plugins.scorers import load_scorers
+from tqd_jax.scoring.scores import read_scores
 from tqd_jax.scoring.store import RowStore
 from tqd_jax.scoring.table import SCHEMA, load_maps, write_scores
+from tqd_jax.scoring.versions import is_ours
 from tqd_jax.scoring.visual import niqe_model
 from transfer_jax.runtime.errors import UserError
 
@@ -42,7 +41,7 @@ def score_library(config, *, flag='--clips', for_training=False, refuse=lambda r
     normaliser, table = normaliser_of(config.normaliser), clips_table(config.clips, config.scores, config.tool, flag)
     if config.niqe:
         niqe_model.load(config.niqe)
-    own = [] if 'scorer_version' in table.column_names else table.column_names
+    own = [] if is_ours(table) else table.column_names
     scorers = load_scorers(config.scorers, taken=(*SCHEMA.names, *own))
     check_places(config)
     table, rows = library_rows(config, table, for_training=for_training)
@@ -87,7 +86,7 @@ def check_places(config):
 
 def unread(output):
     """How many clips of a local scores.parquet could not be read, or not in time."""
-    return pyarrow.dataset.dataset(output).count_rows(filter=pc.field('id').is_null() & pc.field('reason').is_valid())
+    return sum(batch['id'].null_count for batch in read_scores(output).batches(['id'], 'reason'))
 
 
 def _refused(row, refuse):

@@ -12,8 +12,8 @@ from tqd_jax.clips import places
 from tqd_jax.clips.strings import Strings
 from tqd_jax.scoring import engine
 from tqd_jax.scoring.store import RowStore
-from tqd_jax.scoring.table import is_scored, rows_of
-from tqd_jax.scoring.versions import GIVEN, given_axes, is_foreign, marked, unmeasured, version_for
+from tqd_jax.scoring.table import SCHEMA, rows_of
+from tqd_jax.scoring.versions import GIVEN, imported_axes, is_foreign, is_scored, marked, version_for, versions_of
 from transfer_jax.runtime.errors import UserError
 from transfer_jax.runtime.progress import Progress
 
@@ -26,18 +26,26 @@ def library_rows(config, table, *, for_training):
     Rows of the wanted version come as they were written, the others are measured; with config.retry all are looked up in the store.
     Raises UserError where clips that must be measured again are not there, or where given scores and ours would share a column.
     """
-    settings, given = config.settings, given_axes(table)
+    settings, axes = config.settings, imported_axes(table)
     version = version_for(table, settings.version, any_settings=for_training)
     foreign = np.ones(len(table), bool) if config.retry else is_foreign(table, version)
-    bare = unmeasured(table, given, keep_ranks=for_training and not foreign.any())
-    if given == set(AXES) and foreign.all() and not for_training:
+    bare = unmeasured(table, axes, keep_ranks=for_training and not foreign.any())
+    if axes == set(AXES) and foreign.all() and not for_training:
         return bare, functools.partial(_given_rows, Strings.from_arrow(table['clip'].chunks))
     paths = Strings.from_arrow(table['clip'].filter(foreign).chunks)
     if len(paths):
         _check_present(table, version)
         _measure(config, paths)
-    fresh = lambda: marked(engine.rows(paths, config.store_path, settings), given)
+    fresh = lambda: marked(engine.rows(paths, config.store_path, settings), axes)
     return bare, (lambda: _merged(rows_of(table), fresh(), foreign)) if not foreign.all() else fresh
+
+
+def unmeasured(table, axes, *, keep_ranks):
+    """A table without what write_scores writes: its given scores stay, and with keep_ranks its mq and vq."""
+    if not is_scored(table):
+        return table
+    stay = {'clip', 'scorer_version', *axes, *(('mq', 'vq') if keep_ranks else ())}
+    return table.drop_columns([name for name in table.column_names if name in SCHEMA.names and name not in stay])
 
 
 def _merged(written, measured, foreign):
@@ -62,7 +70,7 @@ def _check_present(table, version):
     there = lambda path: places.is_remote(path) or os.path.lexists(places.as_local(path))
     gone = [path for path in Strings.from_arrow(rows['clip'].chunks) if not there(path)]
     if gone:
-        old = ' and '.join(sorted(pc.unique(rows['scorer_version']).to_pylist()))
+        old = ' and '.join(versions_of(rows))
         raise UserError(f'{len(rows)} clips have rows of scorer version {old}, which must be measured again by version {version}, and '
                         f'{len(gone)} of them {"is" if len(gone) == 1 else "are"} not there: {gone[0]}; restore them, or leave them out')
 
@@ -70,8 +78,8 @@ def _check_present(table, version):
 def _measure(config, paths):
     settings, store = config.settings, config.store_path
     if config.retry:
-        with RowStore(store, settings.version) as known:
-            known.forget_unread()
+        with RowStore(store, settings.version) as database:
+            database.forget_unread()
     with progress_bar('score', 'clip') as progress:
         engine.score_clips(paths, store, settings, measure=_executor(config), progress=progress)
 

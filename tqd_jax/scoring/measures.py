@@ -2,12 +2,12 @@
 import dataclasses
 
 VERSION = '4'  # of every measure and of both formulas: raise it, and rows of another version are measured anew
-NOISE_HALF, BLOCK_HALF, BAND_HALF = 2.0, 4.0, 0.2  # noise in grey levels, blockiness and banding that halve the look of a picture
+NOISE_HALF, BLOCK_HALF, BAND_HALF = 2.0, 4.0, 0.2  # noise in grey levels, blockiness and banding that halve the visual quality of a picture
 
 
 @dataclasses.dataclass(frozen=True)
 class Measure:
-    """A column: its name, the axis it belongs to ('motion' or 'look'), its unit and what it says."""
+    """A column: its name, the axis it belongs to ('motion' or 'visual'), its unit and what it says."""
     name: str
     axis: str
     unit: str
@@ -25,18 +25,18 @@ MEASURES = (
     Measure('repeated', 'motion', 'share', 'of the frames in the file that repeat the one before'),
     Measure('cuts', 'motion', '1 / s', 'cuts inside the clip'),
     Measure('motion_codec', 'motion', 'diagonals / s', "mean length of the codec's motion vectors; null if there are none, or unasked"),
-    Measure('detail', 'look', 'share', 'of the picture with visible detail at two fixed scales'),
-    Measure('noise', 'look', 'grey levels', 'of white noise, as seen at 64 pixels a side'),
-    Measure('blockiness', 'look', 'ratio', "how much higher luma jumps at the borders of the codec's blocks"),
-    Measure('banding', 'look', 'share', 'of the picture on false contours'),
-    Measure('true_resolution', 'look', 'share', "of the file's width and height that its detail fills: low where it was scaled up"),
-    Measure('niqe', 'look', 'distance', 'of local statistics from those of pristine pictures; lower is better'),
-    Measure('brightness', 'look', 'share', 'mean luma'),
-    Measure('contrast', 'look', 'share', 'from the 5th to the 95th percentile of luma'),
-    Measure('clipped', 'look', 'share', 'of the pixels that are black or white beyond telling'),
-    Measure('colourfulness', 'look', 'grey levels', '0 for grey'),
-    Measure('letterbox', 'look', 'share', "of the frame that bars cover"),
-    Measure('overlay', 'look', 'share', 'of the frame under text or logos that stay while the picture moves; null if that cannot be told'),
+    Measure('detail', 'visual', 'share', 'of the picture with visible detail at two fixed scales'),
+    Measure('noise', 'visual', 'grey levels', 'of white noise, as seen at 64 pixels a side'),
+    Measure('blockiness', 'visual', 'ratio', "how much higher luma jumps at the borders of the codec's blocks"),
+    Measure('banding', 'visual', 'share', 'of the picture on false contours'),
+    Measure('true_resolution', 'visual', 'share', "of the file's width and height that its detail fills: low where it was scaled up"),
+    Measure('niqe', 'visual', 'distance', 'of local statistics from those of pristine pictures; lower is better'),
+    Measure('brightness', 'visual', 'share', 'mean luma'),
+    Measure('contrast', 'visual', 'share', 'from the 5th to the 95th percentile of luma'),
+    Measure('clipped', 'visual', 'share', 'of the pixels that are black or white beyond telling'),
+    Measure('colourfulness', 'visual', 'grey levels', '0 for grey'),
+    Measure('letterbox', 'visual', 'share', "of the frame that bars cover"),
+    Measure('overlay', 'visual', 'share', 'of the frame under text or logos that stay while the picture moves; null if undecided'),
 )
 
 

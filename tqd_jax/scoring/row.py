@@ -21,7 +21,7 @@ from tqd_jax.scoring.visual import niqe_model
 from tqd_jax.scoring.visual.visual import visual
 
 WINDOW, WINDOWS = 3.0, 4  # seconds of a clip that are measured at a time, and how often; a shorter clip is measured whole
-LOOKS, LOOK_SIDE = 8, 540  # frames that the look is measured on, and the short side that they are shrunk to
+STILLS, STILL_SIDE = 8, 540  # frames that visual quality is measured on, and the short side that they are shrunk to
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -65,10 +65,10 @@ def score_clip(path, settings: Settings = Settings()) -> dict:
         info = probe(file, limits=settings.limits)
         raw = {'motion_codec': _first_pass(file, settings)}
         windows = windows_of(info.duration)
-        read = functools.partial(read_views, file, rate=sampling_rate(info.fps), side=SIDE, looks=LOOKS // len(windows),
-                                 look_side=LOOK_SIDE, limits=settings.limits)
-        moves, looks = zip(*(_window(read(start=start, seconds=seconds), settings) for start, seconds in windows), strict=True)
-    frames = np.concatenate(looks)
+        read = functools.partial(read_views, file, rate=sampling_rate(info.fps), side=SIDE, stills=STILLS // len(windows),
+                                 still_side=STILL_SIDE, limits=settings.limits)
+        moves, stills = zip(*(_window(read(start=start, seconds=seconds), settings) for start, seconds in windows), strict=True)
+    frames = np.concatenate(stills)
     raw |= {name: float(np.mean([move[name] for move in moves])) for name in moves[0]}
     raw |= visual(frames, min(frames.shape[1:3]) / min(info.width, info.height), _model(settings.niqe))
     return dataclasses.asdict(info) | raw | {'fingerprint': fingerprint(frames)}
@@ -83,8 +83,8 @@ def windows_of(duration):
 
 
 def _window(views, settings):
-    clip, looks = views
-    return motion(clip.frames, clip.times, settings.flow) | {'repeated': clip.repeated}, looks
+    clip, stills = views
+    return motion(clip.frames, clip.times, settings.flow) | {'repeated': clip.repeated}, stills
 
 
 def _first_pass(file, settings):
@@ -108,11 +108,11 @@ def content_id(path):
         return hashlib.file_digest(file, 'sha256').hexdigest()[:32]
 
 
-def measured_row(path, settings=Settings(), known=lambda key: False):
+def measured_row(path, settings=Settings(), has_row=lambda key: False):
     """{'id', **score_clip} of a clip, or {'id', 'reason': why not}; nothing but a dead process keeps it from answering.
 
-    known: says of an id whether its row is there already; then the answer is {'id'} alone. A reason without 'id' is of the file, the limits
-    of memory or this machine, and not of the content: another try may end otherwise.
+    has_row: whether the row of an id is there already; then the answer is {'id'} alone. A reason without 'id' is of the file, the limits of
+    memory or this machine, and not of the content: another try may end otherwise.
     """
     row = {}
     try:
@@ -120,7 +120,7 @@ def measured_row(path, settings=Settings(), known=lambda key: False):
             if os.path.isfile(file):  # what else it is, decoding says; reading a pipe or a device would not end
                 with contextlib.suppress(OSError):
                     row['id'] = content_id(file)
-            if 'id' in row and known(row['id']):
+            if 'id' in row and has_row(row['id']):
                 return row
             return row | score_clip(file, settings)
     except BadClip as error:

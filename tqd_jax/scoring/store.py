@@ -28,7 +28,7 @@ class RowStore:
     def __exit__(self, *exception):
         self._base.close()
 
-    def known(self, key):
+    def has(self, key):
         """Whether there is a row of this content id."""
         return self._one('SELECT 1 FROM rows WHERE id = ? AND version = ?', key, self._version) is not None
 
@@ -39,21 +39,21 @@ class RowStore:
 
     def row(self, path, stamp):
         """The row (a dict) of a file that has not changed since, or {'reason': why it has none}; None where it must be measured."""
-        found = self._one('SELECT id, reason FROM files WHERE path = ? AND version = ? AND stamp = ?', path, self._version, stamp)
-        if found is None or found[0] is None:
-            return found and {'reason': found[1]}
-        values = self.of(found[0])
-        return values and {'id': found[0], **values}
+        record = self._one('SELECT id, reason FROM files WHERE path = ? AND version = ? AND stamp = ?', path, self._version, stamp)
+        if record is None or record[0] is None:
+            return record and {'reason': record[1]}
+        values = self.of(record[0])
+        return values and {'id': record[0], **values}
 
     def add(self, path, stamp, row):
         """Keeps a row: {'id', ...}, {'id'} alone where the content is known, or {'reason'} of a file without one, under its path."""
         key, values = row.get('id'), {name: value for name, value in row.items() if name != 'id'}
         if key and values:
-            self.keep(key, values)
+            self.put(key, values)
         reason = None if key else row['reason']
         self._base.execute('INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?, ?)', (path, self._version, stamp, key, reason))
 
-    def keep(self, key, values):
+    def put(self, key, values):
         """Keeps the row of a content id, whatever files have it."""
         self._base.execute('INSERT OR REPLACE INTO rows VALUES (?, ?, ?)', (key, self._version, json.dumps(values)))
 

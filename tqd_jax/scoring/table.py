@@ -13,6 +13,7 @@ import pyarrow.parquet
 from tqd_jax.clips import places
 from tqd_jax.scoring.measures import MEASURES
 from tqd_jax.scoring.normaliser import Normaliser
+from tqd_jax.scoring.versions import is_ours
 from transfer_jax.runtime.errors import UserError
 from transfer_jax.runtime.files import write_atomically
 
@@ -21,7 +22,7 @@ SCHEMA = pa.schema([
     ('clip', pa.string()), *((name, pa.float64()) for name in SCORES), *((m.name, pa.float64()) for m in MEASURES),
     ('width', pa.int32()), ('height', pa.int32()), ('fps', pa.float64()), ('duration', pa.float64()), ('fingerprint', pa.string()),
     ('id', pa.string()), ('scorer_version', pa.string()), ('reason', pa.string())])
-UNKNOWN = 'the given scores have no motion or no look for it'
+UNKNOWN = 'the scores of the other tool have no motion or no visual quality for it'
 CHUNK, GROUP = 256, 4096  # rows that are held as Python values, and rows of a Parquet row group
 
 
@@ -35,12 +36,12 @@ def write_scores(output, table, rows, normaliser='rank', more=()):
     Relative paths are written as seen from the table's folder, so that the table is a manifest wherever it lies.
     A clip without a finite motion and visual gets a reason, and none of the scores. Raises UserError where the file cannot be written.
     """
-    given = {name: table[name].cast(pa.float64()).to_numpy() for name in SCORES if name in table.column_names}
-    motion, visual = _scores(given, rows(), len(table))
+    own = {name: table[name].cast(pa.float64()).to_numpy() for name in SCORES if name in table.column_names}
+    motion, visual = _scores(own, rows(), len(table))
     fit = np.isfinite(motion) & np.isfinite(visual)
     maps = _fitted(normaliser, motion[fit], visual[fit])
     scores = {'motion': motion, 'visual': visual, 'mq': _mapped(maps, 'motion', motion), 'vq': _mapped(maps, 'visual', visual)}
-    scores |= {name: given[name] for name in ('mq', 'vq') if name in given}
+    scores |= {name: own[name] for name in ('mq', 'vq') if name in own}
     schema = pa.schema([*SCHEMA, *(pa.field(name, pa.float64()) for name in more)])
     others, scored = _others(table, schema.names), 0
     with _replacing(output) as file, pa.parquet.ParquetWriter(file, pa.schema([*schema, *others.schema])) as writer:
@@ -56,11 +57,11 @@ def write_scores(output, table, rows, normaliser='rank', more=()):
 
 def _others(table, names):
     """The columns of a table beside `names`; those of its own that have such a name as source_<name>."""
-    kept = {name: table[name] for name in table.column_names if name not in names}
-    if 'scorer_version' not in table.column_names:  # else it is one of ours, and they are written anew
+    others = {name: table[name] for name in table.column_names if name not in names}
+    if not is_ours(table):  # else they are written anew
         own = [name for name in table.column_names if name in names and name not in ('clip', *SCORES)]
-        kept = {f'source_{name}': table[name] for name in own} | kept
-    return pa.table(kept) if kept else table.select([])
+        others = {f'source_{name}': table[name] for name in own} | others
+    return pa.table(others) if others else table.select([])
 
 
 def save_maps(path, maps):
@@ -76,13 +77,6 @@ def load_maps(path):
         raise ValueError(f'{path} has no fitted {error}') from error
 
 
-def is_scored(table):
-    """Whether a table of read_clips is one that write_scores wrote, so that nothing needs to be measured again."""
-    if not {'motion', 'visual', 'id', 'width', 'height', 'fps', 'duration', 'scorer_version', 'reason'} <= set(table.column_names):
-        return False
-    return table['width'].null_count <= len(table) - table['reason'].null_count
-
-
 def rows_of(table):
     """The rows of such a table, as score.rows gives them."""
     columns = [name for name in SCHEMA.names if name in table.column_names]
@@ -91,12 +85,12 @@ def rows_of(table):
             yield {name: value for name, value in row.items() if name != 'reason' or value is not None}
 
 
-def _scores(given, rows, count):
+def _scores(own, rows, count):
     """(motion [N], visual [N]): the given or the measured ones, never some of each, NaN where a clip has a reason."""
     values = np.full((2, count), np.nan)
     for i, row in enumerate(rows):
         if 'reason' not in row:
-            values[:, i] = [given[name][i] if name in given else _number(row.get(name)) for name in ('motion', 'visual')]
+            values[:, i] = [own[name][i] if name in own else _number(row.get(name)) for name in ('motion', 'visual')]
     return values
 
 

@@ -4,20 +4,31 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from tqd_jax.scoring.measures import VERSION
-from tqd_jax.scoring.table import SCHEMA, is_scored
 from transfer_jax.runtime.errors import UserError
 
 GIVEN = 'given'  # the version of a row of which nothing was measured
 MARK = ',given='  # in a version, before an axis that was given
 
 
-def given_axes(table):
+def is_ours(table):
+    """Whether a table is one that write_scores wrote."""
+    return 'scorer_version' in table.column_names
+
+
+def is_scored(table):
+    """Whether a table of read_clips is one that write_scores wrote, so that nothing needs to be measured again."""
+    if not {'motion', 'visual', 'id', 'width', 'height', 'fps', 'duration', 'scorer_version', 'reason'} <= set(table.column_names):
+        return False
+    return table['width'].null_count <= len(table) - table['reason'].null_count
+
+
+def imported_axes(table):
     """The axes, a set of 'motion' and 'visual', whose scores come with the clips.
 
     Raises UserError where that is not the same for all clips.
     """
     own = {'motion', 'visual'} & set(table.column_names)
-    if 'scorer_version' not in table.column_names:
+    if not is_ours(table):
         return own
     sets = {_axes(text) if text else frozenset(own) for text in pc.unique(table['scorer_version']).to_pylist()}
     if len(sets) > 1:
@@ -28,9 +39,9 @@ def given_axes(table):
 
 def version_for(table, version, *, any_settings):
     """The version that all rows of a table are to have: `version`, or with any_settings the table's own one if it is this scorer's."""
-    found = _versions(table)
-    ours = any_settings and len(found) == 1 and found[0].split(',')[0] == VERSION
-    return found[0] if ours else version
+    versions = versions_of(table) if is_scored(table) else []
+    ours = any_settings and len(versions) == 1 and versions[0].split(',')[0] == VERSION
+    return versions[0] if ours else version
 
 
 def is_foreign(table, version):
@@ -42,32 +53,27 @@ def is_foreign(table, version):
     return ~pc.is_in(table['scorer_version'], value_set=own).to_numpy()
 
 
-def unmeasured(table, given, *, keep_ranks):
-    """A table without what write_scores writes: its given scores stay, and with keep_ranks its mq and vq."""
-    if not is_scored(table):
-        return table
-    stay = {'clip', 'scorer_version', *given, *(('mq', 'vq') if keep_ranks else ())}
-    return table.drop_columns([name for name in table.column_names if name in SCHEMA.names and name not in stay])
-
-
 def marked(rows, axes):
     """Rows of measured clips whose `axes` are given: their version says so."""
     marks = ''.join(f'{MARK}{axis}' for axis in sorted(axes))
     return (row | {'scorer_version': f'{row["scorer_version"]}{marks}'} for row in rows) if marks else rows
 
 
-def marked_column(versions, axes):
-    """Versions of written rows, an Arrow column, of which another tool gave the `axes`: each says so once."""
+def marked_table(table, axes):
+    """A table of written rows of which another tool gave the `axes`: each version says so once. Other tables stay as they are."""
+    if not is_ours(table):
+        return table
+    place, versions = table.column_names.index('scorer_version'), table['scorer_version']
     for axis in sorted(axes):
         done = pc.or_(pc.equal(versions, GIVEN), pc.match_substring(versions, f'{MARK}{axis}'))
         versions = pc.if_else(done, versions, pc.binary_join_element_wise(versions, f'{MARK}{axis}', ''))
-    return versions
+    return table.set_column(place, 'scorer_version', versions)
+
+
+def versions_of(table):
+    """The versions of a table's rows, without marks, sorted."""
+    return sorted({text.split(MARK)[0] for text in pc.unique(table['scorer_version']).to_pylist() if text})
 
 
 def _axes(version):
     return frozenset(('motion', 'visual') if version == GIVEN else version.split(MARK)[1:])
-
-
-def _versions(table):
-    """The versions of a table's rows, without marks; none where it is not one of ours."""
-    return sorted({text.split(MARK)[0] for text in pc.unique(table['scorer_version']).to_pylist() if text}) if is_scored(table) else []

@@ -5,7 +5,7 @@ from jaxtyping import Float64
 from tqd_jax.timesteps.law import Law, make_law
 
 
-def offset(mq: Float64[np.ndarray, ' n'], vq: Float64[np.ndarray, ' n'], config) -> Law:
-    """The Law [B] with logit(t) moved by s `config.offset`: s = 1 for motion only, -1 for visual only, 0 for golden and poor clips."""
+def offset(mq: Float64[np.ndarray, ' n'], vq: Float64[np.ndarray, ' n'], *, base, shift, offset) -> Law:
+    """The Law [B] with logit(t) moved by s `offset`: s = 1 for motion only, -1 for visual only, 0 for golden and poor clips."""
     sign = np.where(mq >= 0.5, 1.0, 0.0) - np.where(vq >= 0.5, 1.0, 0.0)
-    return make_law(mq.size, base=config.base, shift=config.shift * np.exp(config.offset * sign))
+    return make_law(mq.size, base=base, shift=shift * np.exp(offset * sign))

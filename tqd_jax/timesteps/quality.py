@@ -1,5 +1,6 @@
 """From a clip's quality, mq and vq in [0, 1], to its Law, the distribution of its t."""
 import dataclasses
+import inspect
 
 from tqd_jax.timesteps.law import Base, Law
 from tqd_jax.timesteps.min_noise import min_noise
@@ -8,7 +9,7 @@ from tqd_jax.timesteps.quadrants import Scores, check_scores
 from tqd_jax.timesteps.tqd import beta, exact_base
 from tqd_jax.timesteps.uniform import uniform
 
-# kind: function(mq [B], vq [B], LawConfig) -> Law [B]. A new law is one file beside this one, and one line here.
+# kind: function(mq [B], vq [B], *, the fields of LawConfig that it reads) -> Law [B]. A new law is one file, and one line here.
 LAWS = {
     'uniform': uniform,
     'beta': beta,
@@ -24,7 +25,8 @@ class LawConfig:
 
     kind: 'uniform' (the base law for every clip), 'beta' (the paper's), 'exact_base' (the paper's tilt, through the base's inverse CDF),
     'offset' (a logit offset for clips good at one thing only, as SANA-Video 2.0), 'min_noise' (only t >= strength (1 - vq), as Ambient
-    Diffusion Omni). Raises ValueError on another kind, or unless 0 < kappa_base <= kappa_max.
+    Diffusion Omni). Raises ValueError on another kind, unless 0 < kappa_base <= kappa_max, and where a field that the kind does not
+    read (see fields_of) has another value than its default.
     """
     kind: str = 'beta'
     base: Base = Base()
@@ -40,6 +42,15 @@ class LawConfig:
             raise ValueError(f'a law is one of {", ".join(LAWS)}, got {self.kind!r}')
         if not 0 < self.kappa_base <= self.kappa_max:
             raise ValueError(f'a law needs 0 < kappa_base <= kappa_max, got {self.kappa_base} and {self.kappa_max}')
+        for field in dataclasses.fields(self):
+            value = getattr(self, field.name)
+            if field.name not in ('kind', *fields_of(self.kind)) and value != field.default:
+                raise ValueError(f'the law {self.kind!r} does not read {field.name}, which is {value!r}: leave it at {field.default!r}')
+
+
+def fields_of(kind: str) -> tuple[str, ...]:
+    """The fields of LawConfig that a kind of law reads: the keyword arguments of its function."""
+    return tuple(name for name, one in inspect.signature(LAWS[kind]).parameters.items() if one.kind == one.KEYWORD_ONLY)
 
 
 def law_from_quality(mq: Scores, vq: Scores, config: LawConfig) -> Law:
@@ -47,4 +58,5 @@ def law_from_quality(mq: Scores, vq: Scores, config: LawConfig) -> Law:
 
     Raises ValueError where a score is outside [0, 1] or not finite.
     """
-    return LAWS[config.kind](check_scores(mq), check_scores(vq), config)
+    fields = {name: getattr(config, name) for name in fields_of(config.kind)}
+    return LAWS[config.kind](check_scores(mq), check_scores(vq), **fields)

@@ -5,16 +5,16 @@ from jaxtyping import Float64
 from tqd_jax.timesteps.law import Law, make_law
 
 
-def beta(mq: Float64[np.ndarray, ' n'], vq: Float64[np.ndarray, ' n'], config) -> Law:
-    """The paper's Law [B]: t ~ Beta(tqd_parameters), then the shift; the Beta law takes the place of config.base."""
-    a, b = tqd_parameters(mq, vq, config.kappa_base, config.kappa_max, config.min_parameter)
-    return make_law(mq.size, alpha=a, beta=b, shift=config.shift)
+def beta(mq: Float64[np.ndarray, ' n'], vq: Float64[np.ndarray, ' n'], *, shift, kappa_base, kappa_max, min_parameter) -> Law:
+    """The paper's Law [B]: t ~ Beta(tqd_parameters), then the shift; the Beta law takes the place of a base."""
+    a, b = tqd_parameters(mq, vq, kappa_base, kappa_max, min_parameter)
+    return make_law(mq.size, alpha=a, beta=b, shift=shift)
 
 
-def exact_base(mq: Float64[np.ndarray, ' n'], vq: Float64[np.ndarray, ' n'], config) -> Law:
-    """The paper's tilt as the quantile level of config.base: Law [B]. With kappa_base = 2, mq = vq gives Beta(1, 1), the base itself."""
-    a, b = tqd_parameters(mq, vq, 2.0, config.kappa_max, config.min_parameter)
-    return make_law(mq.size, alpha=a, beta=b, base=config.base, shift=config.shift)
+def exact_base(mq: Float64[np.ndarray, ' n'], vq: Float64[np.ndarray, ' n'], *, base, shift, kappa_max, min_parameter) -> Law:
+    """The paper's tilt as the quantile level of the base: Law [B]. kappa_base is 2: mq = vq gives Beta(1, 1), the base itself."""
+    a, b = tqd_parameters(mq, vq, 2.0, kappa_max, min_parameter)
+    return make_law(mq.size, alpha=a, beta=b, base=base, shift=shift)
 
 
 def tqd_parameters(mq, vq, kappa_base, kappa_max, min_parameter=0.0):

@@ -112,9 +112,9 @@ def save_timesteps(workdir, library, training, histogram):
     grid = (np.arange(400) + 0.5) / 400
     quadrants, density = quadrant(library.mq, library.vq), np.full((4, grid.size), np.nan)
     for q in range(4):
-        rows = training[(quadrants[training] == q) & (library.keep[training] > 0)]
+        rows = training[(quadrants[training] == q) & (library.acceptance[training] > 0)]
         if rows.size:
-            density[q] = mean_density(library.laws, rows, library.keep[rows], grid)
+            density[q] = mean_density(library.laws, rows, library.acceptance[rows], grid)
     file = io.BytesIO()
     np.savez(file, counts=histogram, grid=grid, law_density=density)
     write_atomically(workdir / 'drawn.npz', file.getvalue())

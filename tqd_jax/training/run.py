@@ -55,7 +55,7 @@ class Run:
         library = self.library
         parts = [library.ids, library.mq, library.vq, library.bucket, library.source, library.tokens]
         if isinstance(library.law, LearnedLaw):  # its file is no part of the config
-            parts += [library.kind, np.array(library.law.weight.shape), library.law.weight]
+            parts += [library.group, np.array(library.law.weight.shape), library.law.weight]
         return hashlib.sha256(b''.join(np.ascontiguousarray(part).tobytes() for part in parts)).hexdigest()[:16]
 
 
@@ -83,9 +83,9 @@ def check_accumulation(batch, accumulate, devices):
 
 def build(config, workdir, is_trained=everything):
     """The Run of a prepared work directory. Raises UserError where model, mesh, batch and clips do not go together."""
-    library = load_library(config.data, workdir, config.model.text_len, config.model.vocab, law_of(config, workdir))
     model, mesh = model_config(config.model), make_mesh(config.mesh.data, config.mesh.fsdp)
     objective, (optimizer, schedule) = make_objective(config.train, model, config.seed), make_optimizer(config.train)
+    library = load_library(config.data, workdir, objective.text, law_of(config, workdir))
     training, held = library.held_out(config.data.held_out_fraction, config.data.held_out_clips, config.seed)
     validation = library.validation(held, config.eval.clips_per_quadrant, config.seed)
     store = frame_store(config.data, library, workdir)

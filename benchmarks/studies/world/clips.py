@@ -40,7 +40,7 @@ def _clip(world, index):
     row = {'frames': degrade_visual(render(world, scene_), degradation, severity, rng), 'tokens': tokenize(scene_.caption, TEXT_LEN, VOCAB),
            'captions': np.array(scene_.caption), 'mq': np.float64(mq), 'vq': np.float64(vq), 'speed': np.float64(scene_.motion),
            'severity': np.float64(severity), 'degradation': np.int32(DEGRADATIONS.index(degradation))}
-    columns = {'golden': 'golden', 'motion': 'motion_only', 'look': 'visual_only', 'poor': 'poor'}
+    columns = {'golden': 'golden', 'motion': 'motion_only', 'visual': 'visual_only', 'poor': 'poor'}
     return row | {name: np.bool_(scene_.kind == kind) for kind, name in columns.items()} | _sprites(world, scene_)
 
 

@@ -6,6 +6,7 @@ import numpy as np
 
 from benchmarks.studies.world.quality import quality, threshold
 from tqd_jax.clips import scenes
+from tqd_jax.timesteps.quadrants import QUADRANTS
 
 FINEST = 64  # smaller frames are rendered at about this size and averaged: stripes and weave would alias
 EXTRA_SPRITE = 0.25  # probability of each sprite beyond the minimum
@@ -21,7 +22,7 @@ def scene(world, index, *, moving=False):
     colours = rng.choice(list(scenes.COLOURS), count, replace=False)
     speed = math.sqrt(2) * (low + (high - low) * place)
     dark = rng.uniform(45, 85, 2)[:, None] + rng.uniform(-15, 15, (2, 3))
-    return scenes.Scene(kind=('poor', 'look', 'motion', 'golden')[2 * good + (vq > bar)], colours=tuple(map(tuple, dark.tolist())),
+    return scenes.Scene(kind=QUADRANTS[2 * good + (vq > bar)], colours=tuple(map(tuple, dark.tolist())),
                         sprites=tuple(_sprite(rng, str(colour), speed, k / count, 1 / count) for k, colour in enumerate(colours)),
                         angle=rng.uniform(0, 2 * math.pi), phase=tuple(rng.uniform(0, 2 * math.pi, 2).tolist()))
 

@@ -79,7 +79,7 @@ def test_copies_are_worse_in_one_thing_only():
 
 
 def made_up_alignment(seed):
-    """A record in which worse look agrees with golden clips at noisy t and worse motion at clean t, with a little noise."""
+    """A record in which worse visual quality agrees with golden clips at noisy t and worse motion at clean t, with a little noise."""
     rng, count = np.random.default_rng(seed), len(align.COPIES)
     angle = np.full((4, count), 0.5)
     angle[:, 0], angle[:, 1], angle[:, 2] = 0, [0.2, 0.4, 0.8, 1.0], [1.0, 0.8, 0.4, 0.2]

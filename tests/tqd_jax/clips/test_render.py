@@ -96,15 +96,15 @@ def test_ssim_of_one_window_is_the_papers_formula():
 
 
 @pytest.mark.parametrize('degradation', render.DEGRADATIONS)
-def test_look_falls_with_severity(tmp_path, degradation):
+def test_visual_quality_falls_with_severity(tmp_path, degradation):
     pristine = scenes.render(scenes.scene(0, 2))
-    looks = []
+    values = []
     for severity in (0.0, 0.15, 0.4, 0.6, 0.8, 1.0):
         frames, crf = render.degrade(pristine, degradation, severity, np.random.default_rng(0))
         write.write_clip(tmp_path / 'clip.mp4', frames, 12, crf=crf)
-        looks.append(render.ssim(pristine, video.read_clip(tmp_path / 'clip.mp4', rate=12).frames))
-    assert looks[0] > 0.99 and looks[1] > 0.9 and looks[2] < 0.92 and 0.2 < looks[-1] < 0.6
-    assert (np.diff(looks) < -0.01).all()
+        values.append(render.ssim(pristine, video.read_clip(tmp_path / 'clip.mp4', rate=12).frames))
+    assert values[0] > 0.99 and values[1] > 0.9 and values[2] < 0.92 and 0.2 < values[-1] < 0.6
+    assert (np.diff(values) < -0.01).all()
 
 
 def test_degradations_do_what_they_say():
@@ -130,15 +130,15 @@ def library(tmp_path_factory):
 
 def test_the_library_is_what_the_paper_found(library):
     assert np.mean(library['kind'] == 'golden') == pytest.approx(0.219, abs=0.01)
-    assert -0.4 < np.corrcoef(library['true_motion'], library['true_look'])[0, 1] < -0.1
+    assert -0.4 < np.corrcoef(library['true_motion'], library['true_visual'])[0, 1] < -0.1
 
 
 def test_kinds_are_rich_or_poor_in_what_they_say(library):
-    moving, good = np.isin(library['kind'], ['golden', 'motion']), np.isin(library['kind'], ['golden', 'look'])
+    moving, good = np.isin(library['kind'], ['golden', 'motion']), np.isin(library['kind'], ['golden', 'visual'])
     assert library['true_motion'][moving].min() > 0.3 > 0.06 > library['true_motion'][~moving].max()
-    assert library['true_look'][good].min() > 0.9 > 0.88 > library['true_look'][~good].max()
+    assert library['true_visual'][good].min() > 0.9 > 0.88 > library['true_visual'][~good].max()
     assert set(library['degradation'][good]) == set(library['degradation'][~good]) == set(render.DEGRADATIONS)
-    assert len(np.unique(library['true_look'])) == len(np.unique(library['true_motion'])) == 120
+    assert len(np.unique(library['true_visual'])) == len(np.unique(library['true_motion'])) == 120
 
 
 def stamps(folder):

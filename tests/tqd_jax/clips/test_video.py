@@ -61,14 +61,14 @@ def test_views_are_the_clips_frames_and_a_few_of_them_larger(tmp_path, start, co
     path, size = str(tmp_path / 'clip.mkv'), (96, 144)
     ramp = np.linspace(0, 60, size[1])[None, None, :, None]
     encode(path, (levels(60, size) * 0.8 + ramp).astype(np.uint8), options={'g': '12'})
-    clip, looks = video.read_views(path, rate=10, start=start, seconds=2, side=24, looks=4, look_side=48)
+    clip, stills = video.read_views(path, rate=10, start=start, seconds=2, side=24, stills=4, still_side=48)
     whole = video.read_clip(path, rate=10, start=start, seconds=2, short_side=48)
     plain = video.read_clip(path, rate=10, start=start, seconds=2, short_side=24)
-    assert clip.frames.shape == (count, 24, 36, 3) and looks.shape == (4, 48, 72, 3)
+    assert clip.frames.shape == (count, 24, 36, 3) and stills.shape == (4, 48, 72, 3)
     np.testing.assert_array_equal(clip.times, plain.times)
     np.testing.assert_allclose(clip.frames, plain.frames.astype(float), atol=3)
     middles = ((np.arange(4) + 0.5) * count / 4).astype(int)  # of four equal parts
-    np.testing.assert_array_equal(looks, whole.frames[middles])
+    np.testing.assert_array_equal(stills, whole.frames[middles])
     assert (clip.width, clip.height, clip.fps, clip.duration) == (plain.width, plain.height, plain.fps, plain.duration)
 
 
@@ -77,17 +77,17 @@ def test_views_tell_which_share_of_the_files_frames_repeat(tmp_path, held, share
     path = str(tmp_path / 'clip.mkv')
     encode(path, hostile.textured(60)[np.arange(60) // held * held], rate=30)
     for rate in (10, 30):  # of the file's, whichever are shown
-        clip, _ = video.read_views(path, rate=rate, seconds=9, side=24, looks=2, look_side=48)
+        clip, _ = video.read_views(path, rate=rate, seconds=9, side=24, stills=2, still_side=48)
         assert clip.repeated == pytest.approx(share, abs=0.02)
     assert video.read_clip(path, rate=10).repeated is None
 
 
 def test_views_of_the_shortest_clips_and_of_clips_upright(tmp_path):
     encode(str(tmp_path / 'two.mkv'), levels(2, (96, 48)))
-    clip, looks = video.read_views(tmp_path / 'two.mkv', rate=10, seconds=12, side=24, looks=8, look_side=540)
-    assert clip.frames.shape == (2, 48, 24, 3) and looks.shape == (2, 96, 48, 3)
+    clip, stills = video.read_views(tmp_path / 'two.mkv', rate=10, seconds=12, side=24, stills=8, still_side=540)
+    assert clip.frames.shape == (2, 48, 24, 3) and stills.shape == (2, 96, 48, 3)
     with pytest.raises(BadClip, match='nothing to show at 2 s'):
-        video.read_views(tmp_path / 'two.mkv', rate=10, start=2, seconds=1, side=24, looks=8, look_side=48)
+        video.read_views(tmp_path / 'two.mkv', rate=10, start=2, seconds=1, side=24, stills=8, still_side=48)
 
 
 def test_views_of_a_window_whose_pictures_end_early_are_at_least_one(tmp_path):
@@ -96,5 +96,5 @@ def test_views_of_a_window_whose_pictures_end_early_are_at_least_one(tmp_path):
     with av.open(str(path)) as container:
         end = [packet.pos for packet in container.demux(video=0)][274]
     path.write_bytes(path.read_bytes()[:end])  # 27.4 of 30 s are left, which still passes for whole
-    clip, looks = video.read_views(path, rate=10, start=27, seconds=3, side=24, looks=2, look_side=48)
-    assert 3 <= len(clip.frames) <= 5 and len(looks) == 1
+    clip, stills = video.read_views(path, rate=10, start=27, seconds=3, side=24, stills=2, still_side=48)
+    assert 3 <= len(clip.frames) <= 5 and len(stills) == 1

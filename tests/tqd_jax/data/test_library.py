@@ -11,9 +11,12 @@ import small
 from tqd_jax.data.buckets import Bucket
 from tqd_jax.data.library import Library, load_library
 from tqd_jax.data.prepare import prepare
+from tqd_jax.text.words import HashedWords
 from tqd_jax.timesteps.quadrants import quadrant
 from tqd_jax.timesteps.quality import LawConfig
 from transfer_jax.runtime.errors import UserError
+
+TEXT = HashedWords(length=8, vocab=64)
 
 
 def library(mq, vq):
@@ -88,7 +91,7 @@ def test_short_clips_are_listed_and_the_others_scored(folder, tmp_path):
     rows = scores(tmp_path)
     assert len(rows) == 8 and all(0 <= row['mq'] <= 1 and 0 <= row['vq'] <= 1 for row in rows.values())
     assert len({row['id'] for row in rows.values()}) == 8
-    lib = load_library(data(folder, buckets=((16, 16, 4), (32, 16, 4))), tmp_path, text_len=8, vocab=64, law=LawConfig())
+    lib = load_library(data(folder, buckets=((16, 16, 4), (32, 16, 4))), tmp_path, TEXT, LawConfig())
     wide = np.array([path.endswith(('6.mp4', '7.mp4')) for path in lib.paths])
     np.testing.assert_array_equal(lib.bucket, wide)
     assert lib.bucket_of(int(np.flatnonzero(wide)[0])) == Bucket(width=32, height=16, frames=4)
@@ -125,7 +128,7 @@ def test_a_manifests_own_scores_replace_the_measured_ones_and_nothing_else_does(
 def test_sources_get_the_rates_and_weights_asked_for(folder, tmp_path):
     spec = f'web={folder}/web,studio={folder}/studio'
     prepare(data(spec), tmp_path, seed=0)
-    load = lambda **changes: load_library(data(spec, dropout='none', **changes), tmp_path, text_len=8, vocab=64, law=LawConfig())
+    load = lambda **changes: load_library(data(spec, dropout='none', **changes), tmp_path, TEXT, LawConfig())
     plain = load()
     assert plain.source_names == ('studio', 'web') and plain.rates.tolist() == [0.25, 0.75] and set(plain.weight) == {1.0}
     mixed = load(mix={'web': {'rate': 1, 'weight': 0.5}, 'studio': {'rate': 3, 'weight': 2}})
@@ -140,15 +143,15 @@ def test_quality_dropout_acts_in_one_place(folder, tmp_path, dropout):
     rows = [{'clip': f'web/{i}.mp4', 'mq': (0.9, 0.2)[i % 2], 'vq': (0.3, 0.4)[i % 2]} for i in range(6)]
     one = data(manifest(folder, 'quality.parquet', rows), dropout=dropout)
     prepare(one, tmp_path, seed=0)
-    lib = load_library(one, tmp_path, text_len=8, vocab=64, law=LawConfig())
+    lib = load_library(one, tmp_path, TEXT, LawConfig())
     worth, ones = np.array([0.9, 0.4] * 3), np.ones(6)
-    np.testing.assert_allclose(lib.keep, worth if dropout == 'sampler' else ones)
+    np.testing.assert_allclose(lib.acceptance, worth if dropout == 'sampler' else ones)
     np.testing.assert_allclose(lib.weight, worth if dropout == 'weight' else ones, rtol=1e-6)
 
 
 def test_clips_worth_nothing_are_refused(folder, tmp_path):
     one = data(manifest(folder, 'zero.parquet', [{'clip': 'web/0.mp4', 'mq': 0.0, 'vq': 0.0}]))
     prepare(one, tmp_path, seed=0)
-    with pytest.raises(UserError, match=r"config\.data\.dropout = 'sampler' keeps none of 1 clips"):
-        load_library(one, tmp_path, text_len=8, vocab=64, law=LawConfig())
-    assert len(load_library(data(one.clips, dropout='none'), tmp_path, text_len=8, vocab=64, law=LawConfig())) == 1
+    with pytest.raises(UserError, match=r"config\.data\.dropout = 'sampler' accepts none of 1 clips"):
+        load_library(one, tmp_path, TEXT, LawConfig())
+    assert len(load_library(data(one.clips, dropout='none'), tmp_path, TEXT, LawConfig())) == 1

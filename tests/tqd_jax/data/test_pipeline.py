@@ -34,13 +34,13 @@ def clips(tmp_path_factory):
     return folder
 
 
-def library(folder, keep=1.0, rates=(0.5, 0.5)):
+def library(folder, acceptance=1.0, rates=(0.5, 0.5)):
     wide = np.arange(N) >= 9
     return Library(
         paths=Strings.of(str(folder / f'{number:02d}.mp4') for number in range(N)), ids=np.arange(N, dtype=np.uint64) * np.uint64(7919),
         source=np.arange(N) % 2, source_names=('web', 'studio'), rates=np.array(rates), bucket=wide.astype(int), buckets=BUCKETS,
-        keep=np.full(N, keep), weight=np.ones(N, np.float32), captions=Strings.of([''] * N), tokens=np.zeros((N, 2), np.int32),
-        law=LawConfig(), kind=np.zeros(N, int),
+        acceptance=np.full(N, acceptance), weight=np.ones(N, np.float32), captions=Strings.of([''] * N), tokens=np.zeros((N, 2), np.int32),
+        law=LawConfig(), group=np.zeros(N, int),
         mq=np.linspace(0, 1, N), vq=np.linspace(1, 0, N), width=np.where(wide, 48, 32), height=np.full(N, 32), duration=np.ones(N))
 
 
@@ -67,7 +67,7 @@ def test_a_batch_is_the_contract(clips):
 
 
 def test_batches_stay_full_under_dropout_and_no_clip_is_lost(clips):
-    data = batches(library(clips, keep=0.4))
+    data = batches(library(clips, acceptance=0.4))
     seen = [data[b].clip for b in range(60)]
     assert all(len(clip) == B for clip in seen) and set(np.concatenate(seen)) == set(range(N))
     assert all(len({int(c >= 9) for c in clip}) == 1 for clip in seen), 'a batch mixes buckets'
@@ -99,7 +99,7 @@ def test_a_resume_goes_on_where_it_was_with_any_number_of_workers(clips, tmp_pat
 @pytest.mark.parametrize('folder', [False, True])
 def test_several_threads_load_the_same_batches_as_none(clips, tmp_path, monkeypatch, folder):
     monkeypatch.setattr(pipeline, 'cores', lambda: 8)
-    lib, names = library(clips, keep=0.5), set()
+    lib, names = library(clips, acceptance=0.5), set()
     store = loader(lib, str(tmp_path) if folder else None).store
     whole = [batches(lib, store=store)[b] for b in range(24)]
     window = FrameStore.window

@@ -130,6 +130,8 @@ FAULTS = {
     '--config.law.kind=wrong': ["config.law.kind = 'wrong'", 'uniform, beta, exact_base, offset, min_noise'],
     '--config.law.density=(1,2)': ['config.law.density = (1, 2)', 'config.law.base'],
     '--config.law.kappa_max=1': ['config.law', 'kappa_base <= kappa_max', '1'],
+    '--config.law.strength=0.9': ["config.law: the law 'beta' does not read strength, which is 0.9"],
+    '--config.law.loc=1': ["config.law.base = 'uniform' does not read law.loc = 1", 'logit_normal'],
     '--config.mesh.fsdp=3': ['fsdp=3', '8 devices'],
     '--config.train.batch=12': ['a batch of 12 does not divide over 8 devices; take 8 or 16'],
     '--config.train.accumulate=3': ['config.train.batch = 8', 'train.accumulate = 3'],

@@ -112,7 +112,7 @@ def test_what_it_cannot_do_is_told_at_once(learned, given, tmp_path):
     ({'law.kind': 'learned'}, r'wants config\.law\.file'), ({'law.file': 'x.json'}, r'wants config\.law\.kind = "learned"'),
     ({'law.kind': 'learned', 'law.file': 'nowhere.json'}, 'nowhere.json.* is no law that --mode=learn wrote: No such file'),
     ({'law.kind': 'learned', 'law.file': 'x.json', 'data.dropout': 'none'}, 'not "none"'),
-    ({'law.kind': 'learned', 'law.file': 'x.json', 'law.shift': 2.0}, r'leave law\.base'),
+    ({'law.kind': 'learned', 'law.file': 'x.json', 'law.shift': 2.0}, r'leave law\.shift'),
     ({'law.kind': 'learned', 'law.file': 'x.json', 'data.mix': {'a': {'rate': 1.0, 'weight': 1.0}}}, r'leave config\.data\.mix empty')])
 def test_keys_that_contradict_each_other_are_told(changes, message, tmp_path):
     with pytest.raises(UserError, match=message):
@@ -131,7 +131,7 @@ def test_a_file_that_is_no_law_is_told(text, message, tmp_path):
 
 
 @pytest.mark.parametrize(('law', 'message'), [
-    ('{"by": "source", "groups": ["good"], "weight": [[1]]}', r'config\.law\.file knows the kinds good, and the clips have noise too'),
+    ('{"by": "source", "groups": ["good"], "weight": [[1]]}', r'config\.law\.file has the groups good, and the clips have noise too'),
     ('{"by": "source", "groups": ["good", "noise", "best"], "weight": [[0, 0, 1]]}', 'the law wants best; it has only good, noise')])
 def test_a_law_for_other_clips_is_told(law, message, given, tmp_path):
     (tmp_path / 'law.json').write_text(law)

@@ -58,14 +58,14 @@ def counted(monkeypatch):
 KILLED = '''
 import itertools, os, runpy, sys
 from tqd_jax.scoring.store import RowStore
-keep, kept, last = RowStore.keep, itertools.count(1), int(sys.argv.pop(1))
+keep, kept, last = RowStore.put, itertools.count(1), int(sys.argv.pop(1))
 
 def killed(store, *row):
     keep(store, *row)
     if next(kept) == last:
         os.kill(os.getpid(), 9)
 
-RowStore.keep = killed
+RowStore.put = killed
 runpy.run_module('tqd_jax.score', run_name='__main__', alter_sys=True)
 '''
 

@@ -29,11 +29,11 @@ def write_lines(path, lines):
 
 def write_scores(folder, rng):
     """Raw scores without correlation, and their ranks."""
-    true_motion, true_look = rng.uniform(size=(2, CLIPS))
-    motion, visual = true_motion**2 / 2 + rng.normal(0, 0.01, CLIPS), true_look + rng.normal(0, 0.05, CLIPS)
+    true_motion, true_visual = rng.uniform(size=(2, CLIPS))
+    motion, visual = true_motion**2 / 2 + rng.normal(0, 0.01, CLIPS), true_visual + rng.normal(0, 0.05, CLIPS)
     mq, vq = ((np.argsort(np.argsort(score)) + 0.5) / CLIPS for score in (motion, visual))
     columns = {'clip': [f'clips/{i:04d}.mp4' for i in range(CLIPS)], 'motion': motion, 'visual': visual, 'mq': mq, 'vq': vq,
-               'source': ['web'] * CLIPS, 'true_motion': true_motion, 'true_look': true_look, 'reason': pa.nulls(CLIPS, pa.string())}
+               'source': ['web'] * CLIPS, 'true_motion': true_motion, 'true_visual': true_visual, 'reason': pa.nulls(CLIPS, pa.string())}
     pa.parquet.write_table(pa.table(columns), folder / 'scores.parquet')
     return mq, vq
 

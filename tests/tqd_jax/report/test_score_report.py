@@ -93,8 +93,8 @@ def test_every_point_can_be_reached_and_shows_its_picture_inside_the_figure(page
 
 
 def test_contact_sheets_show_the_extremes_in_order(page, columns):
-    for title, first in (('Most motion', columns['motion'].max()), ('Least look', columns['visual'].min())):
-        assert re.search(rf'<h3>{title}</h3>.*?<b>\w+ ([^<]*)</b>', page, re.DOTALL)[1] == f'{round(first, 4):.3g}'
+    for title, first in (('Most motion', columns['motion'].max()), ('Least visual quality', columns['visual'].min())):
+        assert re.search(rf'<h3>{title}</h3>.*?<b>[\w ]+ ([^<]*)</b>', page, re.DOTALL)[1] == f'{round(first, 4):.3g}'
     assert page.count('class="strips"') == 4
 
 
@@ -149,12 +149,12 @@ def test_copies_are_told_from_near_duplicates(tmp_path):
 def test_words_units_and_meanings_are_one_and_the_same(page):
     words = Reader(page).words
     assert {'motion only', 'visual only'} <= set(words)
-    assert not re.search(r'<td class="short">(motion|look)</td><td[^>]*>(moves|looks)', page)
-    assert not re.search(r'Distribution of visual', page) and 'Distribution of look, 0 to 1' in page
+    assert not re.search(r'<td class="short">(motion|visual)</td><td[^>]*>(moves|looks)', page)
+    assert not re.search(r'Distribution of visual,', page) and 'Distribution of visual quality, 0 to 1' in page
     for text in ('Distribution of motion, diagonals / s', 'pixels: of the file', 'frames / s: mean rate',
-                 'detail / (1 + noise / 2 + blockiness / 4 + banding / 0.2): where nothing is broken, look is detail'):
+                 'detail / (1 + noise / 2 + blockiness / 4 + banding / 0.2): where nothing is broken, it is detail'):
         assert text in page
-    figure = plots.scatter(*np.zeros((2, 1)), np.zeros(1, int), 'motion', 'look')
+    figure = plots.scatter(*np.zeros((2, 1)), np.zeros(1, int), 'motion', 'visual quality')
     assert [text.get_text() for text in figure.axes[0].get_legend().get_texts()] == ['poor', 'visual only', 'motion only', 'golden']
 
 

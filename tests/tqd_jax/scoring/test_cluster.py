@@ -153,5 +153,5 @@ def test_without_beam_the_extra_is_named(monkeypatch):
 
 
 def test_the_document_tells_every_measure():
-    rows = re.findall(r'^\| `(\w+)` \| (motion|look) \| (.*?) \| (.*?) \|$', (ROOT / 'docs/scoring.md').read_text(), re.MULTILINE)
+    rows = re.findall(r'^\| `(\w+)` \| (motion|visual) \| (.*?) \| (.*?) \|$', (ROOT / 'docs/scoring.md').read_text(), re.MULTILINE)
     assert rows == [dataclasses.astuple(measure) for measure in MEASURES]

@@ -27,14 +27,14 @@ def vbench(**dimensions):
                        for name, videos in dimensions.items()}, indent=4)
 
 
-def cosmos(clip, motion, look):
+def cosmos(clip, motion, visual):
     return {'span_uuid': clip, 'duration_span': [0.0, 5.0], 'width_source': 1920, 'clip_location': f'{clip}.mp4', 'valid': True,
-            'motion_score': {'global_mean': motion, 'per_patch_min_256': 0.1}, 'aesthetic_score': look,
+            'motion_score': {'global_mean': motion, 'per_patch_min_256': 0.1}, 'aesthetic_score': visual,
             'windows': [{'start_frame': 0, 'end_frame': 30, 'qwen_caption': 'a person walks'}]}
 
 
 DJ = '<__dj__video> a dog runs <|__dj__eoc|>'
-# in all of them clip b moves more than a, c most; of look, a has most, then c, then b
+# in all of them clip b moves more than a, c most; of visual quality, a has most, then c, then b
 FILES = {
     'videoalign': ('out_single.csv', 'path,model,prompt,fps,num_frames,reward_VQ,reward_MQ,reward_TA,reward_Overall\n'
                    'a.mp4,x,a dog runs,24,81,1.5,-1.1,0.2,0.6\nb.mp4,x,"a, b",24,81,-0.3,0.4,0.1,0.2\nc.mp4,x,c,24,81,0.9,0.8,0,1.7\n'),
@@ -53,13 +53,13 @@ FILES = {
                  'a,u,"[\'0:00\', \'0:05\']",a dog runs,0.98,5.1,0.3,4.4\nb,u,t,b,0.5,3.1,5.3,3\nc,u,t,c,0.8,4.1,23.8,4\n'),
     'cosmos_curate': ('meta.jsonl', lines([cosmos('a', 0.001, 6.0), cosmos('b', 0.002, 3.5), cosmos('c', 0.1, 5.0)])),
     'data_juicer': ('demo.jsonl', lines([{'text': text, 'videos': [f'{clip}.mp4'], '__dj__stats__': {
-        'video_motion_score': [motion], 'video_frames_aesthetics_score': [look], 'video_duration': [5]}}
-        for clip, text, motion, look in (('a', DJ, 0.5, 0.6), ('b', DJ, 1.5, 0.3), ('c', DJ, 9, 0.4))])),
+        'video_motion_score': [motion], 'video_frames_aesthetics_score': [visual], 'video_duration': [5]}}
+        for clip, text, motion, visual in (('a', DJ, 0.5, 0.6), ('b', DJ, 1.5, 0.3), ('c', DJ, 9, 0.4))])),
     'finetrainers': ('cakeify.parquet', pa.table({'file': ['a.mp4', 'b.mp4', 'c.mp4'], 'aesthetic_score': [[5.0, 7.0], [3.0], [4.5, 4.6]],
                                                   'motion_fb': [0.2, 3.0, 4.0], 'motion_lk': [0.1, 2.0, 3.0], 'pwatermark': [[0.1]] * 3})),
     'videox_fun': ('all.jsonl', lines([
-        {'video_path': f'{clip}.mp4', 'sample_frame_idx': [0, 9], 'aesthetic_score': look, 'motion_score': motion}
-        for clip, motion, look in (('a', 1, [6.0, 5.0]), ('b', 4.7, [4.0, 4.1]), ('c', 5.3, [5.0, 4.9]))])),
+        {'video_path': f'{clip}.mp4', 'sample_frame_idx': [0, 9], 'aesthetic_score': visual, 'motion_score': motion}
+        for clip, motion, visual in (('a', 1, [6.0, 5.0]), ('b', 4.7, [4.0, 4.1]), ('c', 5.3, [5.0, 4.9]))])),
     'laion': ('aesthetics.parquet', pa.table({'path': ['a.mp4', 'b.mp4', 'c.mp4'], 'aesthetic': pa.array([6, 4, 5], pa.float32())})),
 }
 
@@ -228,15 +228,15 @@ def test_imported_scores_are_a_manifest(tmp_path):
     assert back.select(table.column_names).to_pydict() == table.to_pydict()
 
 
-def test_one_gave_motion_and_another_look(tmp_path):
+def test_one_gave_motion_and_another_visual_quality(tmp_path):
     rows = [{'video_path': f'{clip}.mp4', 'motion_score': i} for i, clip in enumerate('abc')]
     flow = import_scores(written(tmp_path, 'flow.jsonl', lines(rows)))
-    look = import_scores(written(tmp_path, 'look.csv', 'path,overall/final score\nd.mp4,9\nb.mp4,60\na.mp4,50\n'))
-    both = merge([flow, look])
+    visual = import_scores(written(tmp_path, 'visual.csv', 'path,overall/final score\nd.mp4,9\nb.mp4,60\na.mp4,50\n'))
+    both = merge([flow, visual])
     assert [pathlib.Path(clip).stem for clip in both['clip'].to_pylist()] == ['a', 'b', 'c', 'd']
     assert both['motion'].to_pylist() == [0, 1, 2, None] and both['visual'].to_pylist() == [50, 60, None, 9]
     assert both['dover_overall/final score'].to_pylist() == [50, 60, None, 9]
-    assert merge([both, flow, look]).equals(both) and merge([look, flow]).sort_by('clip').select(both.column_names).equals(both)
+    assert merge([both, flow, visual]).equals(both) and merge([visual, flow]).sort_by('clip').select(both.column_names).equals(both)
     other = import_scores(written(tmp_path, 'other.csv', 'path,overall/final score\nb.mp4,61\n'))
     with pytest.raises(UserError, match=r'b.mp4 has visual 60.0 in one table and 61.0 in another'):
         merge([both, other])
@@ -247,7 +247,7 @@ def test_one_gave_motion_and_another_look(tmp_path):
 @pytest.mark.parametrize(('name', 'text', 'options', 'message'), [
     ('m.csv', 'path,b\nx,1\n', {}, r"has the columns path, b, which is no known tool's; the tools known are videoalign, dover.*=\{'clip'"),
     ('m.csv', 'path,VQ,MQ,technical score,aesthetic score\nx,1,1,1,1\n', {}, 'may be videoalign or dover: say which with tool='),
-    ('m.csv', 'videoID,url,matching_score\nx,u,1\n', {}, 'no known tool'),  # Panda-70M has neither motion nor look
+    ('m.csv', 'videoID,url,matching_score\nx,u,1\n', {}, 'no known tool'),  # Panda-70M has neither motion nor visual quality
     ('m.csv', 'path,flow\nx,1\n', {'tool': 'dover'}, 'lack the clip or any score of dover'),
     ('m.csv', 'path,flow\nx,1\n', {'tool': 'drover'}, "no tool 'drover'"),
     ('m.csv', 'path,flow\nx,1\n', {'columns': {'path': 'path'}}, 'columns gives more than clip, motion, visual, caption'),

@@ -27,7 +27,7 @@ def rendered(tmp_path_factory):
 
 def test_scores_agree_with_the_rendered_truth(rendered):
     rows, scores = rendered
-    for score, truth in (('motion', 'true_motion'), ('visual', 'true_look')):
+    for score, truth in (('motion', 'true_motion'), ('visual', 'true_visual')):
         assert st.spearmanr([s[score] for s in scores], [row[truth] for row in rows])[0] >= 0.9, score
 
 

@@ -65,7 +65,7 @@ def test_a_clip_of_twelve_seconds_is_measured_whole(tmp_path, picture):
 
 def test_what_a_long_clip_costs_does_not_grow(tmp_path, picture, monkeypatch):
     read, real = [], row.read_views
-    monkeypatch.setattr(row, 'read_views', lambda *paths, **wanted: (read.append((wanted['start'], wanted['seconds'], wanted['looks'])),
+    monkeypatch.setattr(row, 'read_views', lambda *paths, **wanted: (read.append((wanted['start'], wanted['seconds'], wanted['stills'])),
                                                                      real(*paths, **wanted))[1])
     score_clip(panned(tmp_path / 'a.mp4', picture, [0] * 80, fps=8))
     score_clip(panned(tmp_path / 'b.mp4', picture, [0] * 240, fps=8))
@@ -119,7 +119,7 @@ def test_a_row_begins_with_its_contents_hash(clip):
 def test_what_is_known_is_not_measured(clip, monkeypatch):
     monkeypatch.setattr(row, 'score_clip', lambda *arguments: pytest.fail('measured'))
     asked = []
-    assert measured_row(clip, known=lambda key: asked.append(key) or True) == {'id': content_id(clip)} and asked == [content_id(clip)]
+    assert measured_row(clip, has_row=lambda key: asked.append(key) or True) == {'id': content_id(clip)} and asked == [content_id(clip)]
 
 
 @pytest.mark.parametrize('error, reason', [

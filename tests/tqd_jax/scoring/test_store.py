@@ -20,13 +20,13 @@ def path(tmp_path):
 
 def test_a_row_comes_back_exactly_and_after_closing(path):
     with RowStore(path, '1') as store:
-        assert store.row('a.mp4', 's') is None and not store.known('aa') and store.of('aa') is None
+        assert store.row('a.mp4', 's') is None and not store.has('aa') and store.of('aa') is None
         store.add('a.mp4', 's', ROW)
     with RowStore(path, '1') as store:
-        assert store.row('a.mp4', 's') == ROW and store.known('aa')
+        assert store.row('a.mp4', 's') == ROW and store.has('aa')
         assert store.of('aa') == {name: value for name, value in ROW.items() if name != 'id'}
     with pytest.raises(sqlite3.ProgrammingError):
-        store.known('aa')
+        store.has('aa')
 
 
 def test_a_changed_file_must_be_measured_and_a_copy_is_told_by_its_content(path):
@@ -43,22 +43,22 @@ def test_a_changed_file_must_be_measured_and_a_copy_is_told_by_its_content(path)
 def test_versions_live_side_by_side(path):
     with RowStore(path, '1') as one, RowStore(path, '2') as two:
         one.add('a.mp4', 's', ROW)
-        assert two.row('a.mp4', 's') is None and not two.known('aa')
+        assert two.row('a.mp4', 's') is None and not two.has('aa')
         two.add('a.mp4', 's', {'id': 'aa', 'motion': 9.0})
         assert one.row('a.mp4', 's') == ROW and two.row('a.mp4', 's') == {'id': 'aa', 'motion': 9.0}
 
 
 def test_what_is_kept_by_content_alone_is_of_no_file(path):
     with RowStore(path, '1') as store:
-        store.keep('aa', {'light': 1.0})
-        assert store.known('aa') and store.of('aa') == {'light': 1.0} and store.row('a.mp4', 's') is None
+        store.put('aa', {'light': 1.0})
+        assert store.has('aa') and store.of('aa') == {'light': 1.0} and store.row('a.mp4', 's') is None
 
 
 def test_a_reason_is_of_the_content_where_that_could_be_read_and_else_of_the_file_until_forgotten(path):
     with RowStore(path, '1') as store:
         store.add('bad.mp4', 's', {'id': 'aa', 'reason': 'not a video'})
         store.add('slow.mp4', 's', {'reason': 'took longer than 3 s'})
-        assert store.known('aa') and store.row('bad.mp4', 's') == {'id': 'aa', 'reason': 'not a video'}
+        assert store.has('aa') and store.row('bad.mp4', 's') == {'id': 'aa', 'reason': 'not a video'}
         assert store.row('slow.mp4', 's') == {'reason': 'took longer than 3 s'} and store.row('slow.mp4', 't') is None
         store.forget_unread()
         assert store.row('slow.mp4', 's') is None and store.row('bad.mp4', 's')['reason'] == 'not a video'
@@ -76,7 +76,7 @@ def test_a_reader_is_not_kept_waiting_by_a_writer(path):
     with RowStore(path, '1') as store, contextlib.closing(sqlite3.connect(path)) as writer:
         store.add('a.mp4', 's', ROW)
         writer.execute('BEGIN IMMEDIATE')
-        assert store.known('aa')
+        assert store.has('aa')
 
 
 def test_a_file_of_another_kind_is_refused_and_left_alone(path):

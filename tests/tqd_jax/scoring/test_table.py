@@ -12,7 +12,8 @@ from tqd_jax.clips.manifest import read_clips
 from tqd_jax.scoring import table
 from tqd_jax.scoring.measures import MEASURES
 from tqd_jax.scoring.normaliser import KINDS, Normaliser
-from tqd_jax.scoring.table import SCHEMA, UNKNOWN, is_scored, load_maps, rows_of, save_maps, write_scores
+from tqd_jax.scoring.table import SCHEMA, UNKNOWN, load_maps, rows_of, save_maps, write_scores
+from tqd_jax.scoring.versions import is_scored
 from transfer_jax.runtime.errors import UserError
 
 COUNT = 9

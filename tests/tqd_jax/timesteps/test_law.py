@@ -60,7 +60,7 @@ def test_minimum_noise_leaves_good_looks_alone():
 
 
 def test_a_new_law_is_a_function_and_a_line_in_the_table(monkeypatch):
-    monkeypatch.setitem(LAWS, 'late', lambda mq, vq, config: make_law(mq.size, t_min=config.strength * mq))
+    monkeypatch.setitem(LAWS, 'late', lambda mq, vq, *, strength: make_law(mq.size, t_min=strength * mq))
     law = law_from_quality([0.0, 1.0], [0.5, 0.5], LawConfig(kind='late'))
     np.testing.assert_allclose(sample_timesteps(law, jnp.full(2, 1e-6, jnp.float32)), [0, 0.5], atol=1e-5)
 
@@ -80,6 +80,26 @@ def test_bad_scores_and_configs_are_refused():
         LawConfig(kind='gamma')
     with pytest.raises(ValueError, match='kappa_base'):
         LawConfig(kappa_base=9.0)
+
+
+READS = {'uniform': {'base', 'shift'}, 'beta': {'shift', 'kappa_base', 'kappa_max', 'min_parameter'},
+         'exact_base': {'base', 'shift', 'kappa_max', 'min_parameter'}, 'offset': {'base', 'shift', 'offset'},
+         'min_noise': {'base', 'shift', 'strength'}}
+OTHER = {'base': Base(loc=0.3, scale=1.0), 'shift': 2.0, 'kappa_base': 3.0, 'kappa_max': 5.0, 'min_parameter': 0.4, 'offset': 0.5,
+         'strength': 0.9}
+
+
+@pytest.mark.parametrize('kind', LAWS)
+@pytest.mark.parametrize('name', OTHER)
+def test_no_constant_of_a_law_is_accepted_and_ignored(kind, name):
+    """Each either changes the timesteps of a law, or is refused."""
+    if name not in READS[kind]:
+        with pytest.raises(ValueError, match=rf'{kind!r} does not read {name}, which is '):
+            LawConfig(kind=kind, **{name: OTHER[name]})
+        return
+    mq, vq, u = np.repeat([0.95, 0.1, 0.6, 0.0], 5), np.repeat([0.1, 0.9, 0.6, 1.0], 5), jnp.tile(jnp.linspace(0.01, 0.9, 5), 4)
+    plain, other = (sample_timesteps(law_from_quality(mq, vq, LawConfig(kind=kind, **changes)), u) for changes in ({}, {name: OTHER[name]}))
+    assert np.abs(plain - other).max() > 0.02
 
 
 @pytest.mark.parametrize('count', [1, CHUNK, 2 * CHUNK + 7])

@@ -44,7 +44,7 @@ def _captions(where, name, column):
 
 
 def merge(tables):
-    """One table of the clips of several imports, joined by clip: where one gave motion and another look, a row has both.
+    """One table of the clips of several imports, joined by clip: where one has motion and another visual quality, a row has both.
 
     Clips are in order of first appearance. Raises UserError where two tables differ on a clip, or one lists it twice.
     """
@@ -127,8 +127,8 @@ def _axis(where, name, terms, numbers, rows):
 
 def _standardised(values):
     """(x - mean) / sd over what is finite; 0 where all are equal."""
-    known = values[~np.isnan(values)]
-    return (values - known.mean()) / (known.std() or 1.0) if known.size else values
+    finite = values[~np.isnan(values)]
+    return (values - finite.mean()) / (finite.std() or 1.0) if finite.size else values
 
 
 def _clips(where, column, root, ending):

@@ -25,7 +25,7 @@ class Format:
 
 COSMOS = Format(name='cosmos_curate', path_columns=('clip_location',), motion=('motion_score.global_mean',), visual=('aesthetic_score',),
                 failed=(('aesthetic_score', -1.0),), note='codec motion vectors; aesthetics of CLIP features')
-DJ_MOTION, DJ_LOOK = '__dj__stats__.video_motion_score', '__dj__stats__.video_frames_aesthetics_score'
+DJ_MOTION, DJ_VISUAL = '__dj__stats__.video_motion_score', '__dj__stats__.video_frames_aesthetics_score'
 FORMATS = (
     Format(name='videoalign', path_columns=('path', 'video_path'), motion=('reward_MQ', 'MQ'), visual=('reward_VQ', 'VQ'),
            caption=('prompt',), note='z-scores; MQ is the quality of the motion, not only how much there is'),
@@ -45,8 +45,8 @@ FORMATS = (
            visual=('clarity_score + aesthetic_score',), caption=('caption',)),
     COSMOS,
     dataclasses.replace(COSMOS, name='nemo_curator'),
-    Format(name='data_juicer', path_columns=('videos',), motion=(DJ_MOTION,), visual=(DJ_LOOK,), caption=('text',),
-           failed=((DJ_MOTION, -1.0), (DJ_LOOK, 0.0)), note='a sample of several videos becomes several rows'),
+    Format(name='data_juicer', path_columns=('videos',), motion=(DJ_MOTION,), visual=(DJ_VISUAL,), caption=('text',),
+           failed=((DJ_MOTION, -1.0), (DJ_VISUAL, 0.0)), note='a sample of several videos becomes several rows'),
     Format(name='finetrainers', path_columns=('file',), motion=('motion_fb',), visual=('aesthetic_score',), note='Farneback flow'),
     Format(name='videox_fun', path_columns=('video_path',), motion=('motion_score',), visual=('aesthetic_score', 'aesthetic_score_siglip'),
            caption=('caption',), note='flow in pixels of the clip: large clips seem to move more'),
@@ -71,31 +71,31 @@ class Reading:
 
 def choose(where, names, tool, columns):
     """The Format, and its Reading, of a table with columns `names`, as import_scores's tool and columns say. Raises UserError."""
-    known = {form.name: form for form in FORMATS}
-    found = f'{where} has the columns {", ".join(names)}'
-    remedy = f"the tools known are {', '.join(known)}; of others, say columns={{'clip': ..., 'motion': ..., 'visual': ...}}"
-    if tool not in (None, *known) or not columns.keys() <= FIELDS.keys():
+    formats = {form.name: form for form in FORMATS}
+    opening = f'{where} has the columns {", ".join(names)}'
+    remedy = f"the tools known are {', '.join(formats)}; of others, say columns={{'clip': ..., 'motion': ..., 'visual': ...}}"
+    if tool not in (None, *formats) or not columns.keys() <= FIELDS.keys():
         raise UserError(f'{where}: there is no tool {tool!r}, or columns gives more than {", ".join(FIELDS)}; {remedy}')
     if tool is None and not columns:
-        return _recognised(names, found, remedy)
-    form = dataclasses.replace(known.get(tool, Format(name='own', path_columns=('clip',))),
+        return _recognised(names, opening, remedy)
+    form = dataclasses.replace(formats.get(tool, Format(name='own', path_columns=('clip',))),
                                **{FIELDS[name]: (column,) for name, column in columns.items()})
     reading = read(form, names)
     lacking = [f'{name} = {column}' for name, column in columns.items() if getattr(reading, name) is None]
     if lacking or not _complete(reading):
-        raise UserError(f'{found}, which lack {", ".join(lacking) or f"the clip or any score of {form.name}"}; {remedy}')
+        raise UserError(f'{opening}, which lack {", ".join(lacking) or f"the clip or any score of {form.name}"}; {remedy}')
     return form, reading
 
 
-def _recognised(names, found, remedy):
+def _recognised(names, opening, remedy):
     """The format that explains most columns; several that explain as many must read the same ones."""
     fits = [(form, reading) for form in FORMATS if _complete(reading := read(form, names))]
     most = max((len(reading.columns) for _, reading in fits), default=0)
     best = [(form, reading) for form, reading in fits if len(reading.columns) == most]
     if not best:
-        raise UserError(f'{found}, which is no known tool\'s; {remedy}')
+        raise UserError(f'{opening}, which is no known tool\'s; {remedy}')
     if len({reading for _, reading in best}) > 1:
-        raise UserError(f'{found}, which may be {" or ".join(form.name for form, _ in best)}: say which with tool=; {remedy}')
+        raise UserError(f'{opening}, which may be {" or ".join(form.name for form, _ in best)}: say which with tool=; {remedy}')
     return best[0]
 
 

@@ -61,29 +61,29 @@ def motion(frames, times, flow='dis'):
     return raw | {'motion': motion_score(raw)}
 
 
-def _with_pauses(pictures, times, moves, shown):
+def _with_pauses(pictures, times, moves, lengths):
     """Pictures, times and Flows as they would be of a file that repeats a picture while nothing comes.
 
-    shown: for how many frames each picture was on display. A shorter stay than PAUSE is the rounding of an uneven frame rate.
+    lengths: for how many frames each picture was on display. A shorter stay than PAUSE is the rounding of an uneven frame rate.
     """
-    stays = np.where(shown >= PAUSE, shown, 1)
+    stays = np.where(lengths >= PAUSE, lengths, 1)
     stays[-1] = stays[-1] - 1 if stays[-1] > 1 else 0  # pairs that begin with the last picture
-    period = (times[-1] - times[0]) / shown[:-1].sum()
+    period = (times[-1] - times[0]) / lengths[:-1].sum()
     pair = np.repeat(np.arange(len(stays)), stays)
     moving = np.append(np.diff(pair) > 0, stays[-1] == 0)
     source = np.minimum(pair, len(moves.flow) - 1)
     still = {name: getattr(moves, name)[source] * moving.reshape(-1, *[1] * (getattr(moves, name).ndim - 1)) for name in MOVING}
     step = np.append(np.diff(times) / stays[:-1], period)[pair]
-    held = dataclasses.replace(moves, **still, known=moves.known[source], contrast=moves.contrast[source])
+    held = dataclasses.replace(moves, **still, certainty=moves.certainty[source], contrast=moves.contrast[source])
     return pictures[np.append(0, pair + moving)], times[0] + np.append(0, np.cumsum(step)), held
 
 
 def _paths(moves):
     """How far each pair of pictures moved [P], in diagonals, by each of PATHS."""
-    camera = camera_flow(moves.flow, moves.known)
+    camera = camera_flow(moves.flow, moves.certainty)
     size, panned, own = (np.linalg.norm(field, axis=-1) for field in (moves.flow, camera, moves.flow - camera))
     panned, size = panned.mean((1, 2)), size * moves.trust
-    rest = moves.known * np.minimum(1, panned / VISIBLE)[:, None, None]  # against a camera that moves, to rest is to move
+    rest = moves.certainty * np.minimum(1, panned / VISIBLE)[:, None, None]  # against a camera that moves, to rest is to move
     return _top(size), size.mean((1, 2)), panned, _top(own * np.maximum(moves.trust, rest))
 
 

@@ -17,15 +17,15 @@ AROUND = 9  # pixels a side that evidence is averaged over
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Flows:
-    """Flow [P, h, w, 2] from each plane to the next, in diagonals, at every second pixel, and what is known of it.
+    """Flow [P, h, w, 2] from each plane to the next, in diagonals, at every second pixel, and how far it can be trusted.
 
-    trust [P, h, w]: in [0, 1], how far following the flow explains more of the change than noise can. known [P, h, w]: in [0, 1], how well
-    the texture here determines the flow, be it zero. change, unexplained, largest [P]: absolute change in grey levels of staying (mean), of
-    following (mean), and of staying in the place that changes most. contrast [P]: sum of both planes' standard deviations.
+    trust [P, h, w]: in [0, 1], how far following the flow explains more of the change than noise can. certainty [P, h, w]: in [0, 1], how
+    well the texture here determines the flow, be it zero. change, unexplained, largest [P]: absolute change in grey levels: mean of
+    staying, mean of following, and of staying in the place that changes most. contrast [P]: sum of both planes' standard deviations.
     """
     flow: np.ndarray
     trust: np.ndarray
-    known: np.ndarray
+    certainty: np.ndarray
     change: np.ndarray
     unexplained: np.ndarray
     largest: np.ndarray

@@ -13,30 +13,30 @@ def score_learned(scorer, rows, store, *, batch, workers, progress, limits=Limit
     finite, or whose id is None since its file could not be read, only with `retry`.
     """
     lacking = {}
-    with RowStore(store, version_of(scorer)) as known:
+    with RowStore(store, version_of(scorer)) as database:
         if retry:
-            known.forget_reasons()
-        keys = _missing(rows, known, lacking)
+            database.forget_reasons()
+        keys = _missing(rows, database, lacking)
         for done, (path, row) in enumerate(run_scorer(scorer, iter(keys), batch=batch, workers=workers, limits=limits), start=1):
             if 'unread' not in row:
-                known.keep(keys[path], row)
+                database.put(keys[path], row)
             if why := row.get('unread') or row.get('reason'):
                 lacking[path] = why
             progress(done, len(keys))
     return lacking
 
 
-def _missing(rows, known, lacking):
+def _missing(rows, database, lacking):
     """{path: id} of one clip of each content without a row; those that are known to have no value go to `lacking`."""
     missing = {}
     for row in rows:
         if 'reason' in row:
             continue
-        kept = {'reason': 'its file cannot be read'} if row['id'] is None else known.of(row['id'])
-        if kept is None:
+        record = {'reason': 'its file cannot be read'} if row['id'] is None else database.of(row['id'])
+        if record is None:
             missing[row['id']] = row['clip']
-        elif 'reason' in kept:
-            lacking[row['clip']] = kept['reason']
+        elif 'reason' in record:
+            lacking[row['clip']] = record['reason']
     return {path: key for key, path in missing.items()}
 
 
@@ -45,7 +45,7 @@ def with_learned(scorers, rows, store):
     with contextlib.ExitStack() as stack:
         stores = [stack.enter_context(RowStore(store, version_of(scorer))) for scorer in scorers]
         for row in rows:
-            values = [known.of(row['id']) or {} for known in stores] if 'reason' not in row else []
+            values = [database.of(row['id']) or {} for database in stores] if 'reason' not in row else []
             yield row | {name: value for one in values for name, value in one.items() if name != 'reason'}
 
 

@@ -70,30 +70,30 @@ def load_scorers(specs, taken=()):
 
 
 def _load(spec):
-    target, given, file = spec.partition('=')
+    target, equals, file = spec.partition('=')
     module, _, name = target.partition(':')
     if not module or not name:
         raise UserError(f'scorer {spec!r}: write module:factory or module:factory=FILE')
     factory = _factory(spec, module, name)
-    if given and not pathlib.Path(file).is_file():
+    if equals and not pathlib.Path(file).is_file():
         raise UserError(f'scorer {spec!r}: there is no file {file}; nothing is downloaded: put it there')
-    arguments = [file] if given else []
+    arguments = [file] if equals else []
     try:
         inspect.signature(factory).bind(*arguments)
     except TypeError as error:
-        todo = f'it takes no file: write {target}' if given else f'it needs a file: write {target}=FILE'
+        todo = f'it takes no file: write {target}' if equals else f'it needs a file: write {target}=FILE'
         raise UserError(f'scorer {spec!r}: {todo}') from error
     return _checked(spec, factory(*arguments))
 
 
 def _factory(spec, module, name):
     try:
-        found = getattr(importlib.import_module(module), name, None)
+        function = getattr(importlib.import_module(module), name, None)
     except ImportError as error:
         raise UserError(f'scorer {spec!r}: {module} cannot be imported ({error}); install it, or start in its folder') from error
-    if not callable(found):
+    if not callable(function):
         raise UserError(f'scorer {spec!r}: the module {module} has no function {name}')
-    return found
+    return function
 
 
 def _checked(spec, scorer):

@@ -40,9 +40,9 @@ def _frame(luma):
     shares = [float(np.mean(e / (e + VISIBLE))) for e in energy]
     if not shares:
         return 0.0, 0.0
-    known = np.log2(scales[:len(shares)])[::-1]
-    seen = sum(weight * np.interp(np.log2(scale), known, shares[::-1]) for scale, weight in SCALES.items())
-    return seen, sigma * REFERENCE / min(luma.shape)
+    log_scales = np.log2(scales[:len(shares)])[::-1]
+    value = sum(weight * np.interp(np.log2(scale), log_scales, shares[::-1]) for scale, weight in SCALES.items())
+    return value, sigma * REFERENCE / min(luma.shape)
 
 
 def _noise(bands):

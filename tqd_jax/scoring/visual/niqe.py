@@ -50,8 +50,8 @@ def fit(lumas, patch=PATCH):
     Patches come with their mirror images, which are as pristine, so a model knows no left and right. Raises ValueError where there are
     fewer patches than a covariance of 36 features needs.
     """
-    kept = [rows[sharpness >= SHARP * sharpness.max()] for rows, sharpness in (features(luma, patch) for luma in lumas) if len(rows)]
-    rows = np.concatenate([np.empty((0, 36)), *kept])
+    sharp = [rows[sharpness >= SHARP * sharpness.max()] for rows, sharpness in (features(luma, patch) for luma in lumas) if len(rows)]
+    rows = np.concatenate([np.empty((0, 36)), *sharp])
     if len(rows) <= 72:
         raise ValueError(f'{len(rows)} sharp patches of {patch} pixels are too few for a model; more than 72 are needed')
     both = np.concatenate([rows, rows[:, _MIRRORED]])

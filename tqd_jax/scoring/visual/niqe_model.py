@@ -66,8 +66,8 @@ def main(argv):
         raise UserError(str(error)) from None
     save(options.output, model)
     source = {'frames': options.frames} if options.frames else {'dead_leaves': options.count, 'seed': options.seed}
-    told = json.dumps({'module': 'tqd_jax.scoring.visual.niqe_model', 'patch': options.patch, **source}, indent=1)
-    write_atomically(pathlib.Path(options.output).with_suffix('.json'), (told + '\n').encode())
+    record = json.dumps({'module': 'tqd_jax.scoring.visual.niqe_model', 'patch': options.patch, **source}, indent=1)
+    write_atomically(pathlib.Path(options.output).with_suffix('.json'), (record + '\n').encode())
 
 
 def _options(argv):

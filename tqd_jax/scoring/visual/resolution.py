@@ -27,9 +27,9 @@ def resolution(lumas, scale=1.0):
     """
     if min(lumas.shape[1:]) < SMALLEST:
         return {'true_resolution': 1.0}
-    seen = float(np.sqrt(_share(_power(lumas)) * _share(_power(lumas.transpose(0, 2, 1)))))
-    known = 1 - np.clip((seen - UNKNOWN[0]) / (UNKNOWN[1] - UNKNOWN[0]), 0, 1)
-    return {'true_resolution': float(seen * (1 + known * (scale - 1)))}
+    share = float(np.sqrt(_share(_power(lumas)) * _share(_power(lumas.transpose(0, 2, 1)))))
+    certainty = 1 - np.clip((share - UNKNOWN[0]) / (UNKNOWN[1] - UNKNOWN[0]), 0, 1)
+    return {'true_resolution': float(share * (1 + certainty * (scale - 1)))}
 
 
 def _power(lumas):

@@ -9,7 +9,7 @@ from tqd_jax.clips.manifest import clips_and_others, left_out
 from tqd_jax.clips.tables import pieces
 from tqd_jax.scoring.importers.scores import import_scores, merge
 from tqd_jax.scoring.table import SCORES
-from tqd_jax.scoring.versions import marked_column
+from tqd_jax.scoring.versions import marked_table
 from transfer_jax.runtime.errors import UserError
 
 
@@ -27,24 +27,22 @@ def clips_table(spec, scores, tool, flag='--clips'):
     if not scores:
         return clips
     folder = os.path.expanduser(places.as_local(spec or ''))
-    given = merge([import_scores(path, tool=tool, root=folder if os.path.isdir(folder) else None) for path in scores])
-    given = given.drop_columns([name for name in given.column_names if given[name].null_count == len(given)])
-    return given if clips is None else joined(clips, given)
+    imports = merge([import_scores(path, tool=tool, root=folder if os.path.isdir(folder) else None) for path in scores])
+    imports = imports.drop_columns([name for name in imports.column_names if imports[name].null_count == len(imports)])
+    return imports if clips is None else joined(clips, imports)
 
 
-def joined(clips, given):
-    """The clips with what is given of them, found by absolute path; a score that is given replaces the clips' own column."""
-    found = pc.index_in(whole_names(clips), value_set=whole_names(given))
-    if found.null_count == len(clips):
-        raise UserError(f'--scores are of none of --clips: of {whole_names(given)[0]} there, and of {whole_names(clips)[0]} here')
-    print(f'{len(clips) - found.null_count} of {len(clips)} clips found in --scores')
-    both, columns = given.drop_columns(['clip']).take(found), {name: clips[name] for name in clips.column_names}
+def joined(clips, imports):
+    """The clips with their imported columns, row by row of one absolute path; an imported score replaces the clips' own column."""
+    rows = pc.index_in(whole_names(clips), value_set=whole_names(imports))
+    if rows.null_count == len(clips):
+        raise UserError(f'--scores are of none of --clips: of {whole_names(imports)[0]} there, and of {whole_names(clips)[0]} here')
+    print(f'{len(clips) - rows.null_count} of {len(clips)} clips found in --scores')
+    both, columns = imports.drop_columns(['clip']).take(rows), {name: clips[name] for name in clips.column_names}
     for name in both.column_names:
         own = columns.get(name) if name not in SCORES else None
         columns[name] = both[name] if own is None else pc.coalesce(both[name], own.cast(both[name].type))
-    if 'scorer_version' in columns:
-        columns['scorer_version'] = marked_column(columns['scorer_version'], {'motion', 'visual'} & set(both.column_names))
-    return pa.table(columns)
+    return marked_table(pa.table(columns), {'motion', 'visual'} & set(both.column_names))
 
 
 def whole_names(table):

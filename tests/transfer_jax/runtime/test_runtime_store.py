@@ -27,7 +27,7 @@ def test_a_result_without_arrays_and_in_a_folder_of_its_own(tmp_path):
 def test_arrays_alone_are_no_result(tmp_path, monkeypatch):
     """Killed between the two files: the arrays are there, and nothing vouches for them."""
     store = Store(tmp_path)
-    monkeypatch.setattr('transfer_jax.runtime.store.os.replace', lambda *paths: (_ for _ in ()).throw(KeyboardInterrupt))
+    monkeypatch.setattr('transfer_jax.runtime.store.write_atomically', lambda *paths: (_ for _ in ()).throw(KeyboardInterrupt))
     with pytest.raises(KeyboardInterrupt):
         store.save('fit', TREE, {})
     assert store.record('fit') is None

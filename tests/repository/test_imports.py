@@ -1,5 +1,6 @@
 """Every name that a file imports from the packages is there: modules, tests, notebooks, pages, and programs that stand in strings."""
 import ast
+import functools
 import json
 import pathlib
 import re
@@ -13,6 +14,7 @@ FILES = [path for folder in (*OURS, 'tests', 'docs', 'colab') for path in sorted
          if path.suffix in ('.py', '.ipynb', '.md') and path != pathlib.Path(__file__)] + [ROOT / 'README.md']
 
 
+@functools.cache
 def names_of(module):
     """The names that a module of ours has, or None where there is no such module."""
     path = ROOT.joinpath(*module.split('.'))

@@ -41,7 +41,12 @@ def names_of(schema):
 def define(name, default, rule, meaning):
     """Defines one flag."""
     DEFINE.get(type(default), flags.DEFINE_string)(name, default, meaning)
-    flags.register_validator(name, rule.accepts, message=f'must be {rule.allowed}')
+    flags.register_validator(name, lambda value: rule.accepts(none_if_empty(default, value)), message=f'must be {rule.allowed}')
+
+
+def none_if_empty(default, value):
+    """The value of a flag: an empty text, as of a shell variable that is not set, is None where that is the default."""
+    return None if default is None and value == '' else value
 
 
 for one in names_of(Command):
@@ -52,9 +57,26 @@ for one in names_of(Limits):
 
 def command():
     """The Command of the flags."""
-    value = lambda field: tuple(FLAGS[field.name].value) if field.type is tuple else FLAGS[field.name].value
+    flag = lambda field: none_if_empty(field.default, FLAGS[field.name].value)
+    value = lambda field: tuple(flag(field)) if field.type is tuple else flag(field)
     read = lambda schema: {field.name: value(field) for field in names_of(schema)}
     return Command(**read(Command), limits=Limits(**read(Limits)))
+
+
+def parse(argv):
+    """The arguments that are no flags; a flag that is unknown or has a bad value is one line on stderr and code 2."""
+    renamed = {about(field).renamed_from: field.name for field in names_of(Command)}
+    try:
+        return FLAGS(argv)
+    except flags.Error as error:
+        new = renamed.get(error.flagname) if isinstance(error, flags.UnrecognizedFlagError) else None
+        fail(f'--{error.flagname} was renamed: write --{new}' if new else f'{" ".join(str(error).split())} (--help lists the flags)')
+
+
+def fail(message):
+    """Ends the program with one line on stderr and code 2."""
+    print(f'error: {message}', file=sys.stderr)
+    sys.exit(2)
 
 
 def main(argv):
@@ -66,11 +88,9 @@ def main(argv):
             raise UserError(f'{argv[1]!r} is no flag: flags are written --name=value; --help lists them')
         run(config)
     except UserError as error:
-        print(f'error: {error}', file=sys.stderr)
-        sys.exit(2)
+        fail(error)
     except (OSError, sqlite3.Error) as error:  # a full disk, a store that is gone
-        print(f'error: {" ".join(str(error).split())} ({config.output}, or what lies beside it); the same command goes on', file=sys.stderr)
-        sys.exit(2)
+        fail(f'{" ".join(str(error).split())} ({config.output}, or what lies beside it); the same command goes on')
     except KeyboardInterrupt:
         print('stopped; the same command goes on', file=sys.stderr)
         sys.exit(130)
@@ -98,4 +118,4 @@ def write_beside(config, summary):
 
 
 if __name__ == '__main__':
-    app.run(main)
+    app.run(main, flags_parser=parse)

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from tqd_jax.clips import places
-from tqd_jax.clips.manifest_file import RANGES, READERS, first_line, read_manifest
+from tqd_jax.clips.manifest_file import PAIRS, READERS, first_line, read_manifest
 from tqd_jax.clips.strings import Strings
 from transfer_jax.runtime.errors import UserError
 
@@ -35,7 +35,8 @@ def clips_and_others(spec, flag='config.data.clips'):
     spec: a folder, a manifest (.parquet, .csv or .jsonl with a column `clip`, relative to the manifest's folder, and optionally source,
     caption, motion and visual, or mq and vq), a list (.txt, a path a line; '#' begins a remark, './#' a name), one video, or several of
     them as 'name=path,name=path'. These names become the sources of all clips there; a manifest's own column source stays as source_own.
-    mq and vq of a scores.parquet are ranks within its library: of several paths they are left out, and fitted to all clips together.
+    mq and vq of a scores.parquet are ranks within its library: of several paths they are left out, and fitted to all clips together;
+    so are its motion and visual where other paths have none, and all clips are measured by one version of the scorer.
     All paths, and the clips, may be URLs: see tqd_jax.clips.places, also for names that are not UTF-8. A URL is a folder unless its
     ending says otherwise. Raises UserError, which names `flag`, for what is missing or impossible.
     """
@@ -43,18 +44,34 @@ def clips_and_others(spec, flag='config.data.clips'):
     parts = [part.split('=', 1) for part in re.split(rf',(?={NAMED.pattern})', spec)] if named else [('clips', spec)]
     others = collections.Counter()
     read = functools.partial(read_manifest, named=bool(named), several=len(parts) > 1)
-    tables = [_read_one(_here(path), name, flag, others, read) for name, path in parts]
+    tables = _on_one_scale([_read_one(_here(path), name, flag, others, read) for name, path in parts])
+    _refuse_mixture(dict(zip((f'{name}={path}' for name, path in parts), tables, strict=True)), flag)
     try:
         table = pa.concat_tables(tables, promote_options='permissive')
     except pa.ArrowException as error:
         raise UserError(f'{flag}={spec}: the sources have columns of one name and different types: {first_line(error)}') from error
     _refuse_duplicates(table['clip'], f'{flag}={spec}')
-    reasons = table['reason'].null_count if 'reason' in table.column_names else len(table)
-    for name in RANGES.keys() & set(table.column_names):
-        if table[name].null_count > len(table) - reasons:
-            raise UserError(f'{flag}={spec}: some sources have {name} and some do not; give it for all or for none')
     places.check_protocols(Strings.from_arrow(table['clip'].filter(pc.match_substring(table['clip'], '://')).chunks))
     return table, dict(others)
+
+
+def _on_one_scale(tables):
+    """The tables, those that our scorer wrote without their motion and visual where others have none."""
+    measured = PAIRS[0]
+    if all(measured[0] in table.column_names for table in tables):
+        return tables
+    return [table.drop_columns([name for name in measured if name in table.column_names])
+            if 'scorer_version' in table.column_names else table for table in tables]
+
+
+def _refuse_mixture(tables, flag):
+    """Raises UserError where some of {source: table} have scores of an axis and some do not: the two would be on two scales."""
+    for one, other in PAIRS:
+        having = [source for source, table in tables.items() if one in table.column_names]
+        lacking = [source for source in tables if source not in having]
+        if having and lacking:
+            raise UserError(f'{flag}: {having[0]} has {one} and {other}, and {lacking[0]} does not (scores by python -m tqd_jax.score do '
+                            'not count beside those of another tool); give them for all sources or for none')
 
 
 def _here(path):

@@ -21,7 +21,8 @@ PAIRS = (('motion', 'visual'), ('mq', 'vq'))
 def read_manifest(path, source, *, named=False, several=False):
     """The table of a manifest or a list: clip (whole paths), source and caption as text, its other columns as they are.
 
-    source: of rows that have none. named: the user gave that name, so all rows have it, and a column `source` stays as `source_own`.
+    source: of rows that have none. named: the user gave that name, so all rows have it, and a column `source` stays as `source_own`,
+    unless there is one already, of an earlier pass.
     several: other clips stand beside these, so mq and vq of a scores.parquet, ranks within that library, are left out.
     Raises UserError, which names the row, where a value is impossible.
     """
@@ -36,7 +37,8 @@ def read_manifest(path, source, *, named=False, several=False):
     join = functools.partial(_joined, path, places.parent(path))
     columns['clip'] = _by_piece(table['clip'], join)
     if named and 'source' in columns:
-        columns['source_own'] = columns.pop('source')
+        own = columns.pop('source')
+        columns.setdefault('source_own', own)
     for name, default in (('source', source), ('caption', '')):
         columns[name] = _texts(path, name, columns[name], default) if name in columns else _repeated(default, len(table))
     check_scores(path, columns)
@@ -108,7 +110,7 @@ def check_scores(path, columns):
     for one, other in PAIRS:
         if (one in columns) != (other in columns):
             raise UserError(f'manifest {path} has one of {one} and {other}; give both or neither')
-    for name in RANGES.keys() & columns.keys():
+    for name in (name for name in RANGES if name in columns):
         row = _first_wrong(columns[name], *RANGES[name], columns.get('reason'))
         if row is not None:
             low, high = RANGES[name]

@@ -8,6 +8,7 @@ from tqd_jax.scoring.row import Settings
 from transfer_jax.runtime.config import Rule, boolean, choice, integer, key, number, optional, text
 from transfer_jax.runtime.parallel.cores import cores
 
+SECONDS = Rule(allowed='a number, at least 1; inf is no limit', accepts=lambda value: isinstance(value, int | float) and value >= 1)
 TEXTS = Rule(allowed='texts, separated by commas', accepts=lambda values: all(isinstance(value, str) and value for value in values))
 
 
@@ -24,11 +25,12 @@ class ScoreConfig:
     flow: str = key('dis', choice(*FLOWS), 'optical flow')
     niqe: str | None = key(None, optional(text()), 'a NIQE model of your own frames, by python -m tqd_jax.scoring.visual.niqe_model')
     codec: bool = key(False, boolean(), "measure the length of the codec's own motion vectors too")
-    min_codec_motion: float = key(0.0, number(at_least=0), 'a cheap first pass: clips whose codec moves less get a reason')
+    min_codec_motion: float = key(0.0, number(at_least=0), 'a cheap first pass: clips whose codec moves less get a reason',
+                                  renamed_from='least_codec_motion')
     scorers: tuple = key((), TEXTS, 'learned scorers, module:factory or module:factory=FILE, run in batches on the accelerator')
     batch: int = key(8, integer(at_least=1), 'clips that a learned scorer sees at a time')
     normaliser: str = key('rank', text(), f'scores -> mq, vq: {", ".join(KINDS)}, or a normaliser.json of another library')
-    timeout: float = key(300.0, number(at_least=1), 'seconds that one clip may take')
+    timeout: float = key(300.0, SECONDS, 'seconds that one clip may take')
     memory_gb: float = key(4.0, number(at_least=0.5), 'GB that one process may take')
     beam: str = key('', Rule(allowed='text', accepts=lambda value: isinstance(value, str)),
                     "options of Apache Beam, as '--runner=...': measures on a cluster (docs/scoring.md)")

@@ -9,7 +9,7 @@ from absl import app, flags
 from ml_collections import config_flags
 
 from transfer_jax.runtime.config import instance, renamed, rules
-from transfer_jax.runtime.config.check import check_keys, check_value, renamed_for, unknown_key
+from transfer_jax.runtime.config.check import check_keys, check_value, place, renamed_for, unknown_key
 from transfer_jax.runtime.errors import UserError
 
 FLAG = 'config'
@@ -93,10 +93,8 @@ def _override(config, rule_keys, names, key, equals, text):
         raise UserError(unknown_key(key, text, rule_keys, names))
     value = _read(text, rule_keys[key])
     check_value(key, value, rule_keys[key])
-    *sections, name = key.split('.')
-    node = functools.reduce(lambda node, part: node.get(part, {}), sections, config)
     with config.unlocked(), config.ignore_type():
-        node[name] = value
+        place(config, key, value)
 
 
 def _read(text, rule):

@@ -122,3 +122,34 @@ def test_the_users_names_are_the_sources(tables):
     table = prepared(tables)
     assert table['source'].to_pylist() == ['web'] * 2 + ['studio'] * 4
     assert table['source_own'].to_pylist() == ['mine'] * 2 + ['clips'] * 4
+
+
+def test_the_users_names_of_an_earlier_pass_do_not_replace_the_own_sources(tables):
+    changed(tables / 'web', source=lambda _: 'mine')
+    prepared(tables)
+    (tables / 'run').rename(tables / 'first')
+    again = prepared(tables, 'all={0}/first/scores.parquet')
+    assert set(again['source'].to_pylist()) == {'all'}
+    assert again['source_own'].to_pylist() == ['mine'] * 2 + ['clips'] * 4
+
+
+def test_a_table_of_ours_beside_clips_without_scores_is_measured_with_them(clips, tables):
+    table = prepared(tables, f'web={clips}/web,studio={{0}}/studio/scores.parquet')
+    true = [value for name in ('web', 'studio') for value in read(tables / name)['motion'].to_pylist()]
+    assert table['motion'].to_pylist() == true and set(table['scorer_version'].to_pylist()) == {VERSION}
+    np.testing.assert_array_equal(table['mq'].to_numpy(), Normaliser.fit(true)(true))
+    assert sorted(table.column_names) == sorted([*read(tables / 'web').column_names, 'source_own'])
+
+
+def test_scores_of_another_tool_beside_clips_without_scores_are_refused(clips, tables):
+    changed(tables / 'studio', scorer_version=lambda _: 'given')
+    with pytest.raises(UserError, match='some clips have scores of another tool'):
+        prepared(tables, f'web={clips}/web,studio={{0}}/studio/scores.parquet')
+
+
+def test_a_table_of_ours_beside_mq_and_vq_of_another_tool_is_refused(clips, tables):
+    rows = [{'clip': str(clips / f'web/{i}.mp4'), 'mq': 0.5, 'vq': 0.5} for i in (4, 5)]
+    pa.parquet.write_table(pa.Table.from_pylist(rows), tables / 'own.parquet')
+    message = r'^config.data.clips: web=.*own.parquet has mq and vq, and studio=.*scores.parquet does not .*for all sources or for none$'
+    with pytest.raises(UserError, match=message):
+        prepared(tables, 'studio={0}/studio/scores.parquet,web={0}/own.parquet')

@@ -101,7 +101,7 @@ def test_scores_for_some_sources_only_are_refused(folder, tmp_path):
     small.moving(tmp_path / 'plain', ['a.mp4'])
     path = folder / 'manifest.parquet'
     pa.parquet.write_table(pa.Table.from_pylist([{'clip': 'good0.mp4', 'mq': 0.5, 'vq': 0.5}]), path)
-    with pytest.raises(UserError, match=r'some sources have [mv]q and some do not'):
+    with pytest.raises(UserError, match=r'a=.*manifest\.parquet has mq and vq, and b=.*plain does not'):
         small.run(tmp_path / 'run', **{'data.clips': f'a={path},b={tmp_path}/plain'})
 
 

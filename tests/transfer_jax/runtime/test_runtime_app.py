@@ -14,11 +14,19 @@ from program import Config
 def get_config():
     return defaults(Config)
 """
+NAMED = """
+from transfer_jax.runtime.config import defaults
+from program import Config
+def get_config():
+    config = defaults(Config)
+    config.sources = {'web': {'rate': 1.0}, 'web.v2': {'rate': 1}}
+    return config
+"""
 PROGRAM = """
 import dataclasses
 import json
 from transfer_jax.runtime.app import define_flags, run_app
-from transfer_jax.runtime.config import boolean, integer, key, number, optional, section, sequence, text, to_json
+from transfer_jax.runtime.config import boolean, each, integer, key, number, optional, section, sequence, text, to_json
 from transfer_jax.runtime.errors import UserError
 define_flags('here', ('run', 'look'))
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -28,9 +36,13 @@ class Train:
     ema: bool = key(True, boolean(), 'averages or not')
     size: tuple = key((1, 2), sequence(integer(), length=2), 'width and height')
 @dataclasses.dataclass(frozen=True, kw_only=True)
+class Source:
+    rate: float = key(1.0, number(above=0), 'how often')
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class Config:
     init_from: str | None = key('assets/x.npz', optional(text()), 'weights')
     train: Train = section(Train)
+    sources: dict = each(Source, {}, 'where clips are from')
 def main(config, workdir, mode):
     if workdir == 'full':
         raise UserError('disk full: free some')
@@ -47,6 +59,7 @@ def run(tmp_path_factory):
     folder = tmp_path_factory.mktemp('app')
     (folder / 'program.py').write_text(PROGRAM)
     (folder / 'good.py').write_text(CONFIG)
+    (folder / 'named.py').write_text(NAMED)
     (folder / 'buggy.py').write_text('def get_config():\n    return {}["absent"]\n')
     environment = {**os.environ, 'PYTHONPATH': str(pathlib.Path(__file__).parents[3])}
 
@@ -58,10 +71,16 @@ def run(tmp_path_factory):
 
 def test_overrides_of_every_kind_reach_main(run):
     done = run('--config.train.steps=7', '--config=good.py', '--workdir=w', '--config.init_from=None', '--config.train.ema=false',
-               '--config.train.size=(3, 4)', '--config.train.lr=1e-2')
+               '--config.train.size=(3, 4)', '--config.train.lr=1e-2', "--config.sources={'web.v2': {'rate': 2}}")
     assert done.returncode == 0, done.stderr
-    wanted = '{"workdir": "w", "mode": "run", "init_from": null, "train": {"steps": 7, "lr": 0.01, "ema": false, "size": [3, 4]}}'
+    wanted = ('{"workdir": "w", "mode": "run", "init_from": null, "train": {"steps": 7, "lr": 0.01, "ema": false, "size": [3, 4]}, '
+              '"sources": {"web.v2": {"rate": 2.0}}}')
     assert done.stdout.strip() == wanted
+
+
+def test_a_value_of_a_section_whose_name_has_a_dot_is_set_by_its_key(run):
+    done = run('--config=named.py', '--workdir=w', '--config.sources.web.v2.rate=5')
+    assert done.returncode == 0 and done.stdout.strip().endswith('"sources": {"web": {"rate": 1.0}, "web.v2": {"rate": 5.0}}}'), done.stderr
 
 
 @pytest.mark.parametrize('arguments, words', [
@@ -73,6 +92,7 @@ def test_overrides_of_every_kind_reach_main(run):
     (['--config=good.py', '--config.train.steps'], '--config.train.steps has no value'),
     (['--config=good.py', '--wrokdir=x'], "Unknown command line flag 'wrokdir'"),
     (['--config=good.py', 'stray'], "'stray' is no flag"),
+    (['--config=good.py', '--config.sources={3: {"rate": 1}}'], 'config.sources = {3: {\'rate\': 1}}; allowed: a dict of names in quotes'),
     (['--config=gone.py'], '--config=gone.py: there is no such file'),
     ([], 'name a config file'),
     (['--config=good.py', '--workdir=full'], 'disk full: free some'),

@@ -31,6 +31,7 @@ from transfer_jax.runtime.config import (
     text,
     to_json,
 )
+from transfer_jax.runtime.config.check import rules_for
 from transfer_jax.runtime.errors import UserError
 
 RULES = {
@@ -226,3 +227,42 @@ def test_a_schema_is_described_key_by_key():
 
 def test_bounds_are_written_out():
     assert integer(at_most=2**31 - 1).allowed == 'an integer, at most 2147483647' and number(above=0.5).allowed == 'a number, above 0.5'
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Mixed:
+    """Sources that the user names."""
+    sources: dict = each(Source, {}, 'where clips are from')
+
+
+def test_names_of_sources_may_have_dots():
+    config = defaults(Mixed)
+    config.sources = {'web.v2': {'rate': 3, 'path': None}, 'web': {'rate': 1, 'path': None}}
+    made = instance(Mixed, config)
+    assert made.sources == {'web.v2': Source(rate=3.0), 'web': Source(rate=1.0)}
+    assert override(made, {'sources.web.v2.rate': 5}).sources == {'web.v2': Source(rate=5.0), 'web': Source(rate=1.0)}
+    assert differences(to_json(made), made) == [] and old_names(to_json(made), rules(Mixed)) == []
+    config.sources['web.v2']['raet'] = 1
+    with pytest.raises(UserError, match=r'did you mean config\.sources\.web\.v2\.rate\?'):
+        instance(Mixed, config)
+
+
+def test_a_name_that_is_no_text_is_one_line():
+    config = defaults(Mixed)
+    config.sources = {3: {'rate': 1, 'path': None}}
+    with pytest.raises(UserError, match=r"^config\.sources: the name 3 is no text; write '3', in quotes$"):
+        instance(Mixed, config)
+    assert not rules_for({'sources': {}}, rules(Mixed))['sources'].accepts({3: {'rate': 1, 'path': None}})
+
+
+def test_numbers_compare_by_value_and_a_key_of_a_float_is_one():
+    config = defaults(Config)
+    config.sources = {'web': {'rate': 2, 'path': None}}
+    made = instance(Config, config)
+    assert type(made.sources['web'].rate) is float and type(made.seed) is int
+    stored = json.loads(json.dumps(to_json(made)))
+    stored['sources']['web']['rate'] = 2  # as a run of an earlier version wrote it
+    assert differences(stored, made) == []
+    assert differences({'a': [8, [1]], 'b': 2}, {'a': [8.0, [1.0]], 'b': 2.5}) == ['b: 2 -> 2.5']
+    assert differences({'a': True, 'b': [1], 'c': 1}, {'a': 1, 'b': [True], 'c': True}) == [
+        'a: True -> 1', 'b: [1] -> [True]', 'c: 1 -> True']

@@ -40,7 +40,7 @@ def rules_for(config, rules):
         flat |= {f'{key}.{name}.{inner}': inner_rule for name in names for inner, inner_rule in rule.rules.items()}
         if not names:  # a command line may fill it: --config.KEY={'NAME': {...}}
             allowed = '; '.join(f'{name}: {inner.allowed}' for name, inner in rule.rules.items())
-            flat[key] = Rule(allowed=f'a dict of names, each with {allowed}',
+            flat[key] = Rule(allowed=f'a dict of names in quotes, each with {allowed}',
                              accepts=functools.partial(_fits_each, rule.rules))
     return flat
 
@@ -53,15 +53,36 @@ def renamed_for(config, rules, renamed=NO_NAMES):
 
 
 def names_under(config, key):
-    """The names that the user chose under the key of an Each, in order."""
-    leaves = flatten(plain(config), {})
-    return list(dict.fromkeys(leaf[len(key) + 1:].split('.')[0] for leaf in leaves if leaf.startswith(f'{key}.')))
+    """The names that the user chose under the key of an Each, in order; they may have dots. Raises UserError for one that is no text."""
+    node = plain(config)
+    for part in key.split('.'):
+        node = node.get(part) if isinstance(node, Mapping) else None
+    names = list(node) if isinstance(node, Mapping) else []
+    wrong = [name for name in names if not isinstance(name, str)]
+    if wrong:
+        raise UserError(f'config.{key}: the name {wrong[0]!r} is no text; write {str(wrong[0])!r}, in quotes')
+    return names
+
+
+def place(values, key, value):
+    """Sets the value of a dotted key in a nested dict or ConfigDict; names of sections may have dots; missing sections are made."""
+    inside = [name for name, inner in values.items() if hasattr(inner, 'items') and key.startswith(f'{name}.')]
+    if inside:
+        name = max(inside, key=len)
+        place(values[name], key[len(name) + 1:], value)
+        return
+    first, _, rest = key.partition('.')
+    if rest and key not in values:
+        values[first] = {}
+        place(values[first], rest, value)
+    else:
+        values[key] = value
 
 
 def _fits_each(rules, value):
-    fits = lambda one: (isinstance(one, Mapping) and one.keys() == rules.keys()
-                        and all(rules[key].accepts(one[key]) for key in rules))
-    return isinstance(value, Mapping) and all(map(fits, value.values()))
+    fits = lambda name, one: (isinstance(name, str) and isinstance(one, Mapping) and one.keys() == rules.keys()
+                              and all(rules[key].accepts(one[key]) for key in rules))
+    return isinstance(value, Mapping) and all(fits(*item) for item in value.items())
 
 
 def check(config, rules, renamed=NO_NAMES):

@@ -15,7 +15,7 @@ import dataclasses
 
 from ml_collections import ConfigDict
 
-from transfer_jax.runtime.config.check import check, plain
+from transfer_jax.runtime.config.check import check, place, plain
 from transfer_jax.runtime.config.rules import Each, Rule
 
 FIELD = 'key'  # of the metadata of a field
@@ -33,6 +33,18 @@ class Key:
     free: bool = False
     renamed_from: str | None = None
     schema: type | None = None
+
+
+class Values(ConfigDict):
+    """A ConfigDict whose names may have dots, and whose values are of any type: the rules say which are right."""
+
+    def __init__(self, values=None):
+        super().__init__(type_safe=False, allow_dotted_keys=True)
+        for name, value in (values or {}).items():
+            self[name] = value
+
+    def __setitem__(self, name, value):
+        super().__setitem__(name, Values(value) if isinstance(value, dict) else value)
 
 
 def key(default, rule, meaning, free=False, renamed_from=None):
@@ -88,8 +100,8 @@ def free_keys(Schema):
 
 
 def defaults(Schema):
-    """A ConfigDict of the schema's defaults, for a config file to change. It takes values of any type: the rules say which are right."""
-    return ConfigDict(plain(Schema()), type_safe=False)
+    """A ConfigDict of the schema's defaults, for a config file to change."""
+    return Values(plain(Schema()))
 
 
 def instance(Schema, config):
@@ -103,11 +115,7 @@ def override(config, changes):
     """An instance of a schema with other values by dotted key, {'train.steps': 5}. Raises UserError, as `check` does."""
     values = plain(config)
     for name, value in changes.items():
-        *sections, last = name.split('.')
-        node = values
-        for part in sections:
-            node = node.setdefault(part, {})
-        node[last] = value
+        place(values, name, value)
     return instance(type(config), values)
 
 
@@ -119,7 +127,7 @@ def _instance(Schema, values):
             value = _instance(own.schema, value)
         elif own.schema is not None:
             value = {name: _instance(own.schema, one) for name, one in value.items()}
-        arguments[field.name] = _as_tuples(value)
+        arguments[field.name] = float(value) if field.type is float else _as_tuples(value)
     return Schema(**arguments)
 
 

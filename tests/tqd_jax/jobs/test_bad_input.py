@@ -275,7 +275,7 @@ def test_a_full_disk_at_a_checkpoint_leaves_the_one_before(trained, tmp_path):
     step, state = small.saved(workdir, **changes)
     assert step == 4
     for name, leaf in small.named_leaves(wanted).items():
-        np.testing.assert_array_equal(state[f'ema/{name}'], leaf)
+        np.testing.assert_array_equal(state[f'average/{name}'], leaf)
     small.run(workdir, **changes)
     assert small.saved(workdir, **changes)[0] == 6
 

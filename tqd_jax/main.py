@@ -14,7 +14,7 @@ from tqd_jax.gradients.align import align
 from tqd_jax.gradients.bins import remove_store
 from tqd_jax.gradients.learn import learn
 from tqd_jax.report.gradients import summary
-from tqd_jax.report.page import write_report
+from tqd_jax.report.page import LOSS_OF_TRAINING_CLIPS, write_report
 from tqd_jax.timesteps.quadrants import QUADRANTS
 from tqd_jax.training.evaluation import loss_scalars, loss_table, validation_batches
 from tqd_jax.training.loop import train
@@ -84,7 +84,8 @@ def eval_mode(config, workdir):
     loss, count = loss_table(compile_eval(run), (state.average, frozen), validation_batches(run.library, run.loader, run.validation))
     record = {'step': int(state.step), 'loss': np.where(count > 0, loss, -1).tolist(), 'count': count.tolist(), **loss_scalars(loss, count)}
     (workdir / 'eval.json').write_text(json.dumps(record))
-    print(f'step {int(state.step)}, loss by noise bin, {len(run.validation)} validation clips')
+    name = LOSS_OF_TRAINING_CLIPS if run.validates_on_training_clips else 'validation loss'
+    print(f'step {int(state.step)}, {name} by noise bin, {len(run.validation)} clips')
     for name, row in zip(QUADRANTS, loss, strict=True):
         print(f'{name:>8} ' + ' '.join(f'{value:.4f}' for value in row))
 
@@ -121,7 +122,7 @@ def finish(run, state, frozen, record):
         'mode': 'train', 'steps': int(state.step), 'clips': len(run.library),
         'parameters': sum(leaf.size for leaf in jax.tree.leaves((state.trained, frozen['model']))),
         'sample_motion': float(np.mean(record['samples']['motion'])), 'data_motion': float(np.mean(record['data']['motion'])),
-        'validates_on_training_clips': bool(np.isin(run.validation, run.training).all())})
+        'validates_on_training_clips': run.validates_on_training_clips})
     write_report(run.workdir)
     print(f'report: {run.workdir / "report.html"}')
 

@@ -128,3 +128,8 @@ def test_a_wrong_shape_or_dtype_is_caught_where_types_are_checked(monkeypatch):
                  lambda: tqd_jax.Normaliser.fit(np.ones((2, 2)))):
         with pytest.raises(jaxtyping.TypeCheckError):
             call()
+
+
+@pytest.mark.parametrize('package', PACKAGES)
+def test_dir_lists_the_public_names_alone(package):
+    assert dir(package) == sorted(package.__all__)

@@ -41,6 +41,8 @@ def read_manifest(path, source, *, named=False, several=False):
         columns.setdefault('source_own', own)
     for name, default in (('source', source), ('caption', '')):
         columns[name] = _texts(path, name, columns[name], default) if name in columns else _repeated(default, len(table))
+    if 'caption' not in table.column_names and places.ending(path) != '.txt':  # a list has paths alone
+        print(f'{path} has no column caption: its clips have none (columns: {", ".join(table.column_names)})')
     check_scores(path, columns)
     return pa.table(columns)
 

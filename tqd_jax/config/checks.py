@@ -34,6 +34,9 @@ def law_config(section):
     base = {'uniform': Base(), 'logit_normal': Base(loc=section.loc, scale=section.scale)}
     if section.density is not None:
         base['density'] = _named('law.density', Base, density=tuple(section.density))
+    if section.kappa_base > section.kappa_max:
+        raise UserError(f'config.law.kappa_base = {section.kappa_base} is above config.law.kappa_max = {section.kappa_max}: '
+                        'law.kappa_max is at least law.kappa_base')
     names = ('kind', 'shift', 'kappa_base', 'kappa_max', 'min_parameter', 'offset', 'strength')
     return _named('law', law.LawConfig, base=base[section.base], **{name: getattr(section, name) for name in names})
 

@@ -57,9 +57,10 @@ class Law:
     density: tuple | None = key(None, optional(sequence(number(at_least=0))), 'of the base density: values '
                                 'on equal bins of t')
     shift: float = key(1.0, number(above=0), 'flow shift s: t -> s t / (1 + (s - 1) t)')
-    kappa_base: float = key(2.0, number(above=0), 'of kind beta: concentration at mq = vq; 2 makes t '
-                            'uniform there')
-    kappa_max: float = key(8.0, number(above=0), 'TQD, both kinds: concentration at |mq - vq| = 1')
+    kappa_base: float = key(2.0, number(above=0), 'of kind beta: concentration at mq = vq, at most '
+                            'law.kappa_max; 2 makes t uniform there')
+    kappa_max: float = key(8.0, number(above=0), 'TQD: concentration at |mq - vq| = 1, at least '
+                           'law.kappa_base; larger is a narrower distribution')
     min_parameter: float = key(0.2, number(above=0, at_most=1), 'TQD: lower bound of both Beta parameters, '
                                'since the density would diverge at |mq - vq| = 1')
     offset: float = key(1.1, number(), 'of kind offset: how far logit(t) is shifted')

@@ -97,7 +97,11 @@ def _mix(mix, names, source, acceptance=None):
     """Rates (default: by number of clips, each counting `acceptance`) and loss weights (default: 1) of the sources."""
     if not mix:
         return np.bincount(source, acceptance) / (len(source) if acceptance is None else acceptance.sum()), np.ones(len(names))
-    if set(mix) != set(names):
-        raise UserError(f'config.data.mix names the sources {sorted(mix)}, and the clips have {sorted(names.tolist())}; '
-                        'name each source once')
+    check_mix(mix, names.tolist())
     return tuple(np.array([float(getattr(mix[name], key)) for name in names]) for key in ('rate', 'weight'))
+
+
+def check_mix(mix, names):
+    """Raises UserError where config.data.mix names a source that is not among `names`, or leaves one out; an empty one leaves out none."""
+    if mix and set(mix) != set(names):
+        raise UserError(f'config.data.mix names the sources {sorted(mix)}, and the clips have {sorted(names)}; name each source once')

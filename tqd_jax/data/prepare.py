@@ -6,7 +6,7 @@ import pathlib
 
 from tqd_jax.clips.render import render_library
 from tqd_jax.data.buckets import assign_bucket
-from tqd_jax.data.library import buckets_of
+from tqd_jax.data.library import buckets_of, check_mix
 from tqd_jax.scoring.config import ScoreConfig
 from tqd_jax.scoring.library import score_library
 from tqd_jax.scoring.scores import read_scores
@@ -22,7 +22,7 @@ def prepare(data, workdir, seed):
 
     A normaliser that is already there is used again, so that a resumed run maps scores as before. A table that tqd_jax.score wrote stands
     as it is where all its rows are of one version of this scorer. Raises UserError where more than data.max_skipped_fraction of the clips
-    are unusable, or none is usable.
+    are unusable, or none is usable, and, before any is measured, where data.mix does not name their sources.
     """
     workdir = pathlib.Path(workdir)
     clips = data.clips or str(render_library(workdir / 'library', clips=data.rendered_clips, seed=seed))
@@ -30,9 +30,12 @@ def prepare(data, workdir, seed):
     config = ScoreConfig(clips=clips, output=str(workdir / 'scores.parquet'), store=str(workdir / 'scores.store'),
                          workers=data.scoring_workers, normaliser=str(fixed) if fixed.exists() else data.normaliser)
     refuse = functools.partial(too_short, buckets=buckets_of(data), fps=data.fps)
-    summary = score_library(config, flag='config.data.clips', for_training=True, refuse=refuse)
+    check = lambda table: check_mix(data.mix, table['source'].unique().to_pylist())
+    summary = score_library(config, flag='config.data.clips', for_training=True, check=check, refuse=refuse)
     first = list_skipped(config.output, workdir / 'skipped.jsonl')
     _check_share(summary, first, data.max_skipped_fraction, workdir)
+    if skipped := summary.clips - summary.scored:
+        print(f'{summary.scored} of {summary.clips} clips can be used; {skipped} skipped, see {workdir / "skipped.jsonl"}')
     if summary.mapped:
         save_maps(fixed, summary.maps)
 

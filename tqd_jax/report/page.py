@@ -12,6 +12,7 @@ from transfer_jax.runtime.page import Page
 
 MEANING = {'golden': 'moves well and looks good', 'motion': 'moves well, looks poor', 'visual': 'looks good, hardly moves',
            'poor': 'neither'}
+LOSS_OF_TRAINING_CLIPS = 'loss on training clips (too few to hold any out)'
 BEST_FIRST = tuple(reversed([*enumerate(QUADRANTS)]))
 
 
@@ -33,7 +34,8 @@ def _subtitle(summary):
 def _glance(page, run):
     page.section('At a glance', 'Each clip is scored for motion and for visual quality; its scores choose the noise levels at which it '
                  'teaches: high noise, where motion is decided, for clips that move well; low noise for clips that look good. The '
-                 'validation loss is over all noise levels alike, which the laws do not train alike: see "Where the model has learned".')
+                 'loss of an evaluation is over all noise levels alike, which the laws do not train alike: see "Where the model has '
+                 'learned".')
     facts = {}
     if run.scores:
         facts |= {'clips': len(run.scores['motion']), 'skipped': run.skipped, 'golden': f'{np.mean(run.scores["quadrant"] == 3):.0%}',
@@ -41,12 +43,16 @@ def _glance(page, run):
     if 'parameters' in run.summary:
         facts['parameters'] = f'{run.summary["parameters"] / 1e6:.3g} M'
     if run.evaluations:
-        facts['validation loss, first and last'] = f'{run.evaluations[0].mean:.3g}, {run.evaluations[-1].mean:.3g}'
+        facts[f'{_loss_name(run)}, first and last'] = f'{run.evaluations[0].mean:.3g}, {run.evaluations[-1].mean:.3g}'
     speed = run.series('examples_per_second')[1]
     if speed.size:
         facts['clips a second'] = f'{np.median(speed):.3g}'
     if facts:
         page.facts(facts)
+
+
+def _loss_name(run):
+    return LOSS_OF_TRAINING_CLIPS if run.summary.get('validates_on_training_clips') else 'validation loss'
 
 
 def _clips(page, run):

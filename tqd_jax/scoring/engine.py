@@ -20,7 +20,7 @@ from tqd_jax.scoring.store import RowStore
 AHEAD = 3  # clips that are scheduled for every process: enough to keep it busy, and few, so that memory does not grow with the library
 
 
-def score_clips(paths, store, settings=Settings(), *, measure=None, progress=lambda done, total: None):
+def score_clips(paths, store, settings=Settings(), *, measure=None, progress=lambda done, total, stored=False: None):
     """Measures what `store` (the path of a RowStore's file) does not know of `paths`, each there once; rows() then gives their rows.
 
     measure: an iterator of (path, row) of an iterator of paths, in any order: measured here where it is None, or see in_processes. A run
@@ -39,7 +39,7 @@ def score_clips(paths, store, settings=Settings(), *, measure=None, progress=lam
                     yield path
                 else:
                     done += 1
-                    progress(done, len(paths))
+                    progress(done, len(paths), stored=True)
 
         for path, row in measure(missing()):
             database.add(path, begun.pop(path), row or {'reason': 'its row was lost on the way'})

@@ -30,15 +30,17 @@ class Summary:
     mapped: bool
 
 
-def score_library(config, *, flag='--clips', for_training=False, refuse=lambda row: None):
+def score_library(config, *, flag='--clips', for_training=False, check=lambda table: None, refuse=lambda row: None):
     """Scores the clips of a ScoreConfig, writes its `output`, and returns a Summary.
 
     flag: how the user named the clips, for messages. for_training: every row gets its size and duration, so clips are measured even where
     both their scores are given; and a scores.parquet of one version of this scorer stands as it is, whatever its settings, with its mq and
-    vq. refuse: a function of a scored row that gives the reason why it is of no use, or None.
+    vq. check: a function of the table of clips that raises UserError, called first.
+    refuse: a function of a scored row that gives the reason why it is of no use, or None.
     Raises UserError, before anything is measured, where the config cannot be followed.
     """
     normaliser, table = normaliser_of(config.normaliser), clips_table(config.clips, config.scores, config.tool, flag)
+    check(table)
     if config.niqe:
         niqe_model.load(config.niqe)
     own = [] if is_ours(table) else table.column_names

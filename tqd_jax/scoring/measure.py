@@ -96,13 +96,19 @@ def _executor(config):
 
 @contextlib.contextmanager
 def progress_bar(label, unit):
-    """A context that gives a function of (done, total), which shows progress on stderr without a start of JAX."""
+    """A context that gives a function of (done, total), which shows progress on stderr without a start of JAX.
+
+    stored: what is done since the last call was in the store already, and is no part of the rate.
+    """
     bars = []
 
-    def progress(done, total):
+    def progress(done, total, stored=False):
         if not bars:
             bars.append(Progress(total, label=label, unit=unit, process=0))
-        bars[0].update(done - bars[0].count)
+        more = done - bars[0].count
+        if stored:
+            bars[0].skip(more)
+        bars[0].update(0 if stored else more)
 
     yield progress
     for bar in bars:

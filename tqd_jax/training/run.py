@@ -50,6 +50,11 @@ class Run:
     abstract_frozen: object
 
     @property
+    def validates_on_training_clips(self):
+        """Whether the library is too small to hold any clips out."""
+        return bool(np.isin(self.validation, self.training).all())
+
+    @property
     def fingerprint(self):
         """Hash of what the batches depend on beside the config: the clips' contents and scores, and a learned law."""
         library = self.library

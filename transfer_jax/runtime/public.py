@@ -15,6 +15,6 @@ def public(package, modules):
         return namespace[name]
 
     def __dir__():
-        return sorted({*namespace, *module_of})
+        return sorted(module_of)
 
     return __getattr__, __dir__, sorted(module_of)

@@ -177,3 +177,11 @@ def test_captions_become_tokens():
     red, nothing = tokenize('A red disc, moving', 8, 512), tokenize('', 8, 512)
     assert red[:4].min() > 0 and (red[4:] == 0).all() and (nothing == 0).all()
     assert (red == tokenize('a RED disc moving', 8, 512)).all() and len(tokenize('one two three', 2, 512)) == 2
+
+
+def test_a_manifest_without_captions_is_one_line(tmp_path, capsys):
+    path = written(tmp_path, [{'clip': 'a.mp4', 'text': 'a red disc'}])
+    assert read_clips(str(path))['caption'].to_pylist() == ['']
+    assert capsys.readouterr().out == f'{path} has no column caption: its clips have none (columns: clip, text)\n'
+    read_clips(str(written(tmp_path, ROWS)))
+    assert capsys.readouterr().out == ''

@@ -153,3 +153,20 @@ def test_a_table_of_ours_beside_mq_and_vq_of_another_tool_is_refused(clips, tabl
     message = r'^config.data.clips: web=.*own.parquet has mq and vq, and studio=.*scores.parquet does not .*for all sources or for none$'
     with pytest.raises(UserError, match=message):
         prepared(tables, 'studio={0}/studio/scores.parquet,web={0}/own.parquet')
+
+
+def test_skipped_clips_are_one_line(clips, tmp_path, capsys):
+    small.moving(tmp_path / 'clips', [f'{i}.mp4' for i in range(5)])
+    prepare(data(tmp_path / 'clips'), tmp_path, seed=0)
+    assert 'can be used' not in capsys.readouterr().out
+    (tmp_path / 'clips' / 'bad.mp4').write_bytes(b'not a video')
+    prepare(data(tmp_path / 'clips'), tmp_path, seed=0)
+    assert f'5 of 6 clips can be used; 1 skipped, see {tmp_path / "skipped.jsonl"}\n' in capsys.readouterr().out
+
+
+@pytest.mark.parametrize('names', [['web'], ['web', 'studio', 'film']])
+def test_a_mix_of_other_sources_is_refused_before_a_clip_is_measured(clips, tmp_path, monkeypatch, names):
+    measured, mix = counted(monkeypatch), {name: {'rate': 1.0, 'weight': 1.0} for name in names}
+    with pytest.raises(UserError, match=r'config\.data\.mix names the sources .* and the clips have .*studio.*web'):
+        prepare(data(f'web={clips}/web,studio={clips}/studio', mix=mix), tmp_path, seed=0)
+    assert not measured and not (tmp_path / 'scores.parquet').exists()

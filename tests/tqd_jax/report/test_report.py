@@ -177,3 +177,11 @@ def test_quadrant_colours_are_told_apart_without_red_and_green():
         for paper in ('#ffffff', '#14161a'):
             bright, dark = sorted((luminance(colour), luminance(paper)), reverse=True)
             assert (bright + 0.05) / (dark + 0.05) > 2
+
+
+def test_a_loss_on_training_clips_is_not_called_validation_loss(made_up, page, tmp_path):
+    assert 'validation loss, first and last' in page and 'loss on training clips' not in page
+    shutil.copytree(made_up, tmp_path / 'run')
+    (tmp_path / 'run/summary.json').write_text(json.dumps({'validates_on_training_clips': True}))
+    few = write_report(tmp_path / 'run').read_text(encoding='utf-8')
+    assert 'loss on training clips (too few to hold any out), first and last' in few and 'validation loss, first and last' not in few

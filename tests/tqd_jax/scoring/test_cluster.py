@@ -51,7 +51,7 @@ def beam_rows(cluster, paths, folder, options=IN_MEMORY, settings=Settings(), **
     """The rows after a pipeline over what is missing, and the progress that was told."""
     store, told = folder / 'store', []
     measure = lambda missing: cluster.in_beam(missing, settings, store, options=options, scratch=str(folder / 'scratch'), **more)
-    score.score_clips(paths, store, settings, measure=measure, progress=lambda done, total: told.append((done, total)))
+    score.score_clips(paths, store, settings, measure=measure, progress=lambda done, total, **_: told.append((done, total)))
     return list(score.rows(paths, store, settings)), told
 
 

@@ -5,6 +5,7 @@ import os
 import pathlib
 import sys
 import time
+import types
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ import scipy.stats as st
 from tqd_jax.clips.write import write_clip
 from tqd_jax.scoring import engine as score
 from tqd_jax.scoring import row
+from tqd_jax.scoring.measure import progress_bar
 from tqd_jax.scoring.measures import VERSION
 from tqd_jax.scoring.normaliser import KINDS, Normaliser
 from tqd_jax.scoring.row import Settings, content_id, measured_row
@@ -199,3 +201,13 @@ def test_bad_scores_are_refused():
         Normaliser.fit([1.0, np.nan])
     with pytest.raises(ValueError, match='one of'):
         Normaliser.fit([1.0, 2.0], 'softmax')
+
+
+def test_rows_of_the_store_are_no_part_of_the_rate(clips, tmp_path, monkeypatch, capsys):
+    scored(clips[:6], tmp_path / 'store')
+    clock = iter(range(0, 1000, 5))
+    monkeypatch.setattr('transfer_jax.runtime.progress.time', types.SimpleNamespace(monotonic=lambda: next(clock)))
+    with progress_bar('score', 'clip') as progress:
+        scored(clips, tmp_path / 'store', progress=progress)
+    *stored, last = capsys.readouterr().err.splitlines()
+    assert stored and all(', 0.00 clip/s' in line for line in stored) and last.startswith('score: 7/7, 0.') and ' 0.00 ' not in last

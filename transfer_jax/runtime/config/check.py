@@ -1,7 +1,6 @@
 """Checks of a config by rules: a message of one line for a key that is unknown, missing, mistyped or impossible."""
 import dataclasses
 import difflib
-import functools
 from collections.abc import Mapping
 
 from transfer_jax.runtime.config.rules import NO_NAMES, Each, Rule
@@ -41,7 +40,7 @@ def rules_for(config, rules):
         if not names:  # a command line may fill it: --config.KEY={'NAME': {...}}
             allowed = '; '.join(f'{name}: {inner.allowed}' for name, inner in rule.rules.items())
             flat[key] = Rule(allowed=f'a dict of names in quotes, each with {allowed}',
-                             accepts=functools.partial(_fits_each, rule.rules))
+                             accepts=lambda value: isinstance(value, Mapping) and all(isinstance(name, str) for name in value))
     return flat
 
 
@@ -77,12 +76,6 @@ def place(values, key, value):
         place(values[first], rest, value)
     else:
         values[key] = value
-
-
-def _fits_each(rules, value):
-    fits = lambda name, one: (isinstance(name, str) and isinstance(one, Mapping) and one.keys() == rules.keys()
-                              and all(rules[key].accepts(one[key]) for key in rules))
-    return isinstance(value, Mapping) and all(fits(*item) for item in value.items())
 
 
 def check(config, rules, renamed=NO_NAMES):
@@ -123,12 +116,16 @@ def check_keys(config, rules, renamed=NO_NAMES):
 
 
 def unknown_key(key, value, rule_keys, renamed=NO_NAMES):
-    """The message about a key without a rule: its new name, the nearest key by spelling or last part, or its section's keys."""
+    """The message about a key without a rule: its new name, the value that it is inside of,
+    the nearest key by spelling or last part, or its section's keys."""
     if renamed.get(key) in rule_keys:
         return f'config.{key} was renamed: write config.{renamed[key]}'
     inside = [name for name in rule_keys if name.startswith(f'{key}.')]
     if inside:
         return f'config.{key} = {value!r}; allowed: a section with the keys {", ".join(inside)}'
+    whole = [name for name in rule_keys if key.startswith(f'{name}.')]
+    if whole:
+        return f'config.{key} = {value!r}: there is no such key; give config.{whole[0]} as one value, {rule_keys[whole[0]].allowed}'
     section, _, last = key.rpartition('.')
     beside = {name.rpartition('.')[2]: name for name in rule_keys if name.rpartition('.')[0] == section}
     near = [beside[name] for name in difflib.get_close_matches(last, beside, 1)]

@@ -64,13 +64,16 @@ def command():
 
 
 def parse(argv):
-    """The arguments that are no flags; a flag that is unknown or has a bad value is one line on stderr and code 2."""
+    """Reads the flags; an argument that is no flag, an unknown flag or a bad value is one line on stderr and code 2."""
     renamed = {about(field).renamed_from: field.name for field in names_of(Command)}
     try:
-        return FLAGS(argv)
+        rest = FLAGS(argv)
     except flags.Error as error:
         new = renamed.get(error.flagname) if isinstance(error, flags.UnrecognizedFlagError) else None
         fail(f'--{error.flagname} was renamed: write --{new}' if new else f'{" ".join(str(error).split())} (--help lists the flags)')
+    if rest[1:]:
+        fail(f'{rest[1]!r} is no flag: flags are written --name=value; --help lists them')
+    return rest
 
 
 def fail(message):
@@ -84,8 +87,6 @@ def main(argv):
     logging.set_verbosity(logging.WARNING)  # JAX reports at length which accelerators are not there
     config = command()
     try:
-        if argv[1:]:
-            raise UserError(f'{argv[1]!r} is no flag: flags are written --name=value; --help lists them')
         run(config)
     except UserError as error:
         fail(error)

@@ -360,6 +360,6 @@ def test_the_program_answers_a_misspelt_flag_and_an_argument_is_no_flag(capsys):
     code, _, err = finish(start('--clisp=/nowhere'))
     assert code == 2 and err.startswith('error: Unknown command line flag') and err.count('\n') == 1
     with pytest.raises(SystemExit) as stop:
-        program.main(['score', '/nowhere'])
+        program.parse(['score', '/nowhere'])
     said = "error: '/nowhere' is no flag: flags are written --name=value; --help lists them\n"
     assert stop.value.code == 2 and capsys.readouterr().err == said

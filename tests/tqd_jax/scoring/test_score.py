@@ -14,7 +14,6 @@ import scipy.stats as st
 from tqd_jax.clips.write import write_clip
 from tqd_jax.scoring import engine as score
 from tqd_jax.scoring import row
-from tqd_jax.scoring.measure import progress_bar
 from tqd_jax.scoring.measures import VERSION
 from tqd_jax.scoring.normaliser import KINDS, Normaliser
 from tqd_jax.scoring.row import Settings, content_id, measured_row
@@ -204,6 +203,7 @@ def test_bad_scores_are_refused():
 
 
 def test_rows_of_the_store_are_no_part_of_the_rate(clips, tmp_path, monkeypatch, capsys):
+    from tqd_jax.scoring.measure import progress_bar  # it imports JAX, and processes that measure import this module without
     scored(clips[:6], tmp_path / 'store')
     clock = iter(range(0, 1000, 5))
     monkeypatch.setattr('transfer_jax.runtime.progress.time', types.SimpleNamespace(monotonic=lambda: next(clock)))

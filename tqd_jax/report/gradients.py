@@ -14,12 +14,8 @@ def alignment(page, run):
     """Adds the section on alignment.json to the Page, from the Results."""
     page.section('Which gradients agree')
     record = run.alignment
-    if not record:
-        page.text('Not compared yet: there is no alignment.json. The same command with --mode=align writes it: do worse copies of your '
-                  'clips still teach what the clips do, and at which noise?')
-        return
-    if 'summary' not in record:
-        page.text('alignment.json was written by an earlier version: the same command with --mode=align writes it anew.')
+    if not _readable(page, record, 'alignment.json', 'align', 'summary',
+                     'do worse copies of your clips still teach what the clips do, and at which noise?'):
         return
     page.text(f'Gradients of {record["clips"]} golden clips against those of copies of them that are worse in visual quality or in motion '
               f'alone, at step {record["step"]}: {summary(record)}. Bands are 95 % intervals over {record["chunks"]} chunks of clips.')
@@ -40,6 +36,15 @@ def alignment(page, run):
                 'Difference by noise and layer group')
 
 
+def _readable(page, record, file, mode, key, question):
+    """Whether the record of a file is there and has a `key` of today's version; the page says so where it is not."""
+    if not record:
+        page.text(f'There is no {file} yet. The same command with --mode={mode} writes it: {question}')
+    elif key not in record:
+        page.text(f'{file} was written by an earlier version: the same command with --mode={mode} writes it anew.')
+    return bool(record) and key in record
+
+
 def summary(record):
     """A sentence on what alignment.json says of the claim that worse visual quality harms less at noisy t, worse motion at clean t."""
     words = {'holds': 'worse visual quality agrees more at noisy t, worse motion at clean t',
@@ -58,12 +63,8 @@ def learned_law(page, run):
     """Adds the section on the law that the folder's run is trained by, or else on that which --mode=learn wrote, from the Results."""
     page.section('A law that is learned')
     record = run.learned
-    if not record:
-        page.text('Not learned yet: there is no law.json. The same command with --mode=learn writes it: when, and how often, should each '
-                  'group of your clips teach, as far as gradients can tell?')
-        return
-    if 'groups' not in record:
-        page.text('law.json was written by an earlier version: the same command with --mode=learn writes it anew.')
+    if not _readable(page, record, 'law.json', 'learn', 'groups',
+                     'when, and how often, should each group of your clips teach, as far as gradients can tell?'):
         return
     weight = np.array(record['weight'])
     t = (np.arange(len(weight)) + 0.5) / len(weight)

@@ -99,7 +99,7 @@ def test_unknown_cosines_are_gaps_and_a_missing_file_a_sentence(tmp_path):
     t, unknown = np.array([0.25, 0.75]), np.array([np.nan, 0.5])
     cosines('title', t, {'visual': (unknown, unknown - 0.1, unknown + 0.1)}, [0.5])
     differences('title', ['all', 'output'], np.array([[np.nan, 0.1], [0.2, -0.1]]), np.array([[0, 1], [0, 0]]))
-    assert 'Not compared yet: there is no alignment.json' in write_report(tmp_path).read_text()
+    assert 'There is no alignment.json yet' in write_report(tmp_path).read_text()
 
 
 def test_files_of_an_earlier_version_are_a_sentence_each(tmp_path):

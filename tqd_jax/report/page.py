@@ -33,8 +33,8 @@ def _subtitle(summary):
 
 def _glance(page, run):
     page.section('At a glance', 'Each clip is scored for motion and for visual quality; its scores choose the noise levels at which it '
-                 'teaches: high noise, where motion is decided, for clips that move well; low noise for clips that look good. The '
-                 'loss of an evaluation is over all noise levels alike, which the laws do not train alike: see "Where the model has '
+                 'teaches: high noise, where motion is decided, for clips that move well; low noise for clips that look good. An '
+                 'evaluation weighs all noise levels equally and training does not, so its loss may rise: see "Where the model has '
                  'learned".')
     facts = {}
     if run.scores:
@@ -46,7 +46,7 @@ def _glance(page, run):
         facts[f'{_loss_name(run)}, first and last'] = f'{run.evaluations[0].mean:.3g}, {run.evaluations[-1].mean:.3g}'
     speed = run.series('examples_per_second')[1]
     if speed.size:
-        facts['clips a second'] = f'{np.median(speed):.3g}'
+        facts['clips a second in training'] = f'{np.median(speed):.3g}'
     if facts:
         page.facts(facts)
 

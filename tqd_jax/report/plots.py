@@ -75,7 +75,7 @@ def loss_change(first, last):
     for (row, column), value in np.ndenumerate(change):
         if np.isfinite(value):
             strong = abs(value) > 0.6 * most
-            axes.text(column + 0.5, row + 0.5, f'{value:+.0f}', ha='center', va='center', color='#fefefe' if strong else '#010101', size=7)
+            axes.text(column + 0.5, row + 0.5, _signed(value), ha='center', va='center', color='#fefefe' if strong else '#010101', size=7)
     axes.set(xticks=np.arange(0, change.shape[1] + 1, 2), yticks=np.arange(4) + 0.5)
     axes.set_xticklabels([f'{tick / change.shape[1]:.1f}' for tick in axes.get_xticks()])
     axes.set_yticklabels(LABELS)
@@ -130,3 +130,8 @@ def densities(grid, density):
             axes.plot(grid, row, color=COLOURS[name], label=label)
     axes.legend(ncols=4, loc='lower right', bbox_to_anchor=(1.0, 0.97), columnspacing=1.2)
     return figure
+
+
+def _signed(value):
+    """'+2', '-1', and '0' for what rounds to it."""
+    return f'{value:+.0f}' if round(value) else '0'

@@ -7,7 +7,7 @@ from jax.experimental import multihost_utils
 from tqd_jax.config import LEARNED
 from tqd_jax.data.prepare import prepare
 from tqd_jax.training.law_file import copy_law
-from tqd_jax.training.resume import require_same
+from tqd_jax.training.resume import require_same, require_same_config
 from tqd_jax.training.run import build, check_start
 from tqd_jax.training.weights import fresh_state, frozen_parameters
 from transfer_jax.runtime.checkpoint import Checkpoints
@@ -64,6 +64,8 @@ def trained(config, workdir):
     step = checkpoints.latest()
     if step is None:
         raise UserError(f'{workdir} has no checkpoint yet: run --mode=train first, or name the --workdir of a run')
+    extras = checkpoints.extras(step)
+    require_same_config(workdir, config, extras)  # before clips are read
     run = build(config, workdir)
-    require_same(run, checkpoints.extras(step))
+    require_same(run, extras)
     return run, checkpoints.restore(step, run.abstract_state), frozen_parameters(run)

@@ -3,10 +3,11 @@ import contextlib
 import errno
 import pathlib
 import platform
+import shlex
 
 import jax
 
-from transfer_jax.runtime.config import differences, free_keys, old_names, renamed, rules
+from transfer_jax.runtime.config import differences, flatten, free_keys, old_names, renamed, rules
 from transfer_jax.runtime.errors import UserError
 from transfer_jax.runtime.parallel.cores import cores
 from transfer_jax.runtime.parallel.mesh import initialize_distributed
@@ -61,8 +62,10 @@ def require_same_config(workdir, old, config, fixed=()):
     free = set(free_keys(schema)) - set(fixed)
     changes = [line for line in differences(old, config) if line.split(':')[0] not in free]
     if changes:
-        raise UserError(f'{workdir} holds a run with another config ({"; ".join(changes[:5])}); '
-                        'use another --workdir, or go back to its values')
+        values = flatten(old, {})
+        again = [shlex.quote(f'--config.{key}={values[key]}') for key in (line.split(':')[0] for line in changes[:5]) if key in values]
+        raise UserError(f'{workdir} holds a run with another config ({"; ".join(changes[:5])}); use another --workdir, or give its values '
+                        f'again: {" ".join(again)}')
 
 
 def print_stop(step=None):

@@ -61,7 +61,8 @@ def test_only_free_keys_may_differ_from_the_stored_config():
     require_same_config('w', old, Config(steps=9, mesh=Mesh(data=8)))
     with pytest.raises(UserError) as error:
         require_same_config('w', old, Config(lr=0.2, steps=9))
-    assert str(error.value) == 'w holds a run with another config (lr: 0.1 -> 0.2); use another --workdir, or go back to its values'
+    assert str(error.value) == ('w holds a run with another config (lr: 0.1 -> 0.2); use another --workdir, '
+                                'or give its values again: --config.lr=0.1')
     with pytest.raises(UserError, match=r'\(steps: 5 -> 9\)'):
         require_same_config('w', old, Config(steps=9), fixed=('steps',))
 

@@ -8,7 +8,6 @@ from tqd_jax.data.batch import Batch, batch_spec, uniform_batch
 from tqd_jax.data.buckets import Bucket
 from tqd_jax.latents.pixels import PixelCodec
 from tqd_jax.text.words import HashedWords
-from tqd_jax.timesteps.law import make_law
 from transfer_jax.runtime.parallel.mesh import batch_sharding, make_mesh
 
 BUCKET, WORDS = Bucket(width=16, height=8, frames=4), HashedWords(length=5, vocab=9)
@@ -30,7 +29,9 @@ def test_shapes_dtypes_and_shardings(latents, shape, dtype):
     assert all(leaf.shape[0] == 6 and leaf.sharding == sharding for leaf in jax.tree.leaves(spec))
     types = {name: getattr(spec, name).dtype for name in ('example', 'clip', 'weight')}
     assert types == {'example': np.uint32, 'clip': np.int32, 'weight': np.float32}
-    assert jax.tree.map(lambda x: (x.shape, x.dtype), spec.law) == jax.tree.map(lambda x: (x.shape, x.dtype), make_law(6))
+    scalars = dict.fromkeys(('alpha', 'beta', 'floor', 'loc', 'scale', 'shift'), (6,))
+    assert {name: leaf.shape for name, leaf in vars(spec.law).items()} == {**scalars, 'table': (6, 121)}
+    assert {leaf.dtype for leaf in jax.tree.leaves(spec.law)} == {np.dtype(np.float32)}
 
 
 def test_a_batch_goes_through_jit_and_its_rows_are_a_batch():

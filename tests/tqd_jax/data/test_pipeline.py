@@ -117,11 +117,12 @@ def test_hosts_share_one_batch(clips):
     assert_same(whole, jax.tree.map(lambda *leaves: np.concatenate(leaves), *parts))
 
 
-def test_cached_frames_are_read_once_and_kept(clips, tmp_path):
+def test_a_cached_clip_is_decoded_once(clips, tmp_path, monkeypatch):
     lib = library(clips)
     cached = loader(lib, str(tmp_path / 'frames')).store
     first = cached.window(0, BUCKETS[0], 0.0)
     assert len(list((tmp_path / 'frames').glob('*.npy'))) == 1
+    monkeypatch.setattr('tqd_jax.data.frames.read_clip', lambda *args, **options: pytest.fail('decoded again'))
     np.testing.assert_array_equal(first, cached.window(0, BUCKETS[0], 0.0))
     assert cached.window(0, BUCKETS[0], 1.0).mean() == pytest.approx(first.mean() + 8, abs=1.5)
 

@@ -4,9 +4,9 @@ import pyarrow as pa
 import pyarrow.parquet
 import pytest
 import small
+from score_job import measured_paths
 
 from tqd_jax.data.prepare import prepare
-from tqd_jax.scoring import row
 from tqd_jax.scoring.measures import VERSION
 from tqd_jax.scoring.normaliser import Normaliser
 from transfer_jax.runtime.errors import UserError
@@ -49,13 +49,6 @@ def tables(clips, tmp_path):
     return tmp_path
 
 
-def counted(monkeypatch):
-    """The paths that are measured from now on."""
-    measured, real = [], row.score_clip
-    monkeypatch.setattr(row, 'score_clip', lambda path, settings: (measured.append(path), real(path, settings))[1])
-    return measured
-
-
 def prepared(tables, spec=MIXED, **changes):
     run = tables / 'run'
     run.mkdir()
@@ -66,7 +59,7 @@ def prepared(tables, spec=MIXED, **changes):
 def test_rows_of_another_scorer_version_are_measured_again_and_no_others(clips, tables, monkeypatch):
     true = [value for name in ('web', 'studio') for value in read(tables / name)['motion'].to_pylist()]
     changed(tables / 'studio', scorer_version=lambda _: '3', motion=lambda value: 1000 * value)
-    measured = counted(monkeypatch)
+    measured = measured_paths(monkeypatch)
     table = prepared(tables)
     assert set(table['scorer_version'].to_pylist()) == {VERSION} and table['motion'].to_pylist() == true
     assert measured == [str(clips / f'studio/{i}.mp4') for i in range(4)]
@@ -83,14 +76,14 @@ def test_rows_of_another_version_whose_clips_are_gone_are_refused(clips, tables)
 
 def test_a_table_of_other_settings_of_this_scorer_is_taken_as_it_stands(tables, monkeypatch):
     changed(tables / 'studio', scorer_version=lambda _: f'{VERSION},flow=farneback', mq=lambda _: 0.25)
-    measured = counted(monkeypatch)
+    measured = measured_paths(monkeypatch)
     table = prepared(tables, '{}/studio/scores.parquet')
     assert not measured and set(table['mq'].to_pylist()) == {0.25}
     assert set(table['scorer_version'].to_pylist()) == {f'{VERSION},flow=farneback'}
 
 
 def test_ranks_of_two_libraries_are_not_ranks_of_both(tables, monkeypatch):
-    measured = counted(monkeypatch)
+    measured = measured_paths(monkeypatch)
     table = prepared(tables)
     assert not measured
     for raw, rank in (('motion', 'mq'), ('visual', 'vq')):
@@ -166,7 +159,7 @@ def test_skipped_clips_are_one_line(clips, tmp_path, capsys):
 
 @pytest.mark.parametrize('names', [['web'], ['web', 'studio', 'film']])
 def test_a_mix_of_other_sources_is_refused_before_a_clip_is_measured(clips, tmp_path, monkeypatch, names):
-    measured, mix = counted(monkeypatch), {name: {'rate': 1.0, 'weight': 1.0} for name in names}
+    measured, mix = measured_paths(monkeypatch), {name: {'rate': 1.0, 'weight': 1.0} for name in names}
     with pytest.raises(UserError, match=r'config\.data\.mix names the sources .* and the clips have .*studio.*web'):
         prepare(data(f'web={clips}/web,studio={clips}/studio', mix=mix), tmp_path, seed=0)
     assert not measured and not (tmp_path / 'scores.parquet').exists()

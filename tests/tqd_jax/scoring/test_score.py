@@ -10,6 +10,7 @@ import types
 import numpy as np
 import pytest
 import scipy.stats as st
+from score_job import measured_paths
 
 from tqd_jax.clips.write import write_clip
 from tqd_jax.scoring import engine as score
@@ -42,12 +43,6 @@ def by_processes(store, measure, workers=1, **options):
     return lambda paths: score.in_processes(paths, Settings(), store, workers=workers, measure=measure, **{'memory': MEMORY} | options)
 
 
-def counted(monkeypatch):
-    measured, real = [], row.score_clip
-    monkeypatch.setattr(row, 'score_clip', lambda path, settings: (measured.append(path), real(path, settings))[1])
-    return measured
-
-
 def test_rows_and_reasons_are_in_order_and_progress_is_told(clips, tmp_path):
     told = []
     rows = scored(clips[::-1], tmp_path / 'store', progress=lambda done, total: told.append((done, total)))
@@ -66,7 +61,7 @@ def test_processes_give_the_same_rows(clips, tmp_path):
 
 
 def test_what_is_known_is_not_measured_again(clips, tmp_path, monkeypatch):
-    first, measured = scored(clips[:3], tmp_path / 'store'), counted(monkeypatch)
+    first, measured = scored(clips[:3], tmp_path / 'store'), measured_paths(monkeypatch)
     assert scored(clips[:3], tmp_path / 'store') == first and measured == []
     assert scored(clips, tmp_path / 'store')[:3] == first and measured == clips[3:]
     anew = scored(clips, tmp_path / 'store', Settings(flow='farneback'))
@@ -79,7 +74,7 @@ def test_it_goes_by_content(clips, tmp_path, monkeypatch):
     a, b, c = (str(tmp_path / name) for name in ('a.mp4', 'b.mp4', 'c.mp4'))
     copy = lambda source, target: pathlib.Path(target).write_bytes(pathlib.Path(source).read_bytes())
     copy(clips[0], a), copy(clips[1], b)
-    measured = counted(monkeypatch)
+    measured = measured_paths(monkeypatch)
     rows = scored([a, b, clips[0]], tmp_path / 'store')
     assert measured == [a, b] and {**rows[0], 'clip': ''} == {**rows[2], 'clip': ''}
     pathlib.Path(a).rename(c)
@@ -110,7 +105,7 @@ def test_a_file_that_changes_while_it_is_measured_says_so_and_is_measured_anew(c
 def test_a_reason_of_the_process_stays_until_it_is_forgotten(clips, tmp_path, monkeypatch):
     slow = lambda paths: ((path, {'reason': 'took longer than 3 s'}) for path in paths)
     assert scored(clips[:1], tmp_path / 'store', measure=slow)[0]['reason'] == 'took longer than 3 s'
-    measured = counted(monkeypatch)
+    measured = measured_paths(monkeypatch)
     assert scored(clips[:1], tmp_path / 'store')[0]['reason'] == 'took longer than 3 s' and not measured
     with RowStore(tmp_path / 'store', VERSION) as store:
         store.forget_unread()

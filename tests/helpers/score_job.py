@@ -1,0 +1,22 @@
+"""The program tqd_jax.score in this process, and what it measures there."""
+import pyarrow.parquet
+from absl.testing import flagsaver
+
+from tqd_jax import score as program
+from tqd_jax.scoring import row
+
+NAMES = [f'{number:02d}.mp4' for number in range(24)]  # of clips
+
+
+def run(output, **values):
+    """The table that the program writes in this process."""
+    with flagsaver.flagsaver(**{'workers': 0, 'report': False, 'output': str(output)} | values):
+        program.main(['score'])
+    return pyarrow.parquet.read_table(output)
+
+
+def measured_paths(monkeypatch):
+    """The paths that are measured from now on."""
+    measured, real = [], row.score_clip
+    monkeypatch.setattr(row, 'score_clip', lambda path, settings: (measured.append(path), real(path, settings))[1])
+    return measured

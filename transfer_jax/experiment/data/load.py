@@ -100,4 +100,14 @@ def _domain(section, workdir, part, rows, values, notes):
     inputs = part.inputs[rows]
     if inputs.dtype == np.uint8:
         inputs = np.stack([fit(image, section.image_size, section.channels) for image in inputs])
+    else:
+        _refuse_image_keys(section, part.name)
     return Domain(name=part.name, inputs=inputs, labels=values)
+
+
+def _refuse_image_keys(section, name):
+    """Raises UserError for a key of images, which a domain of features would ignore."""
+    for key in ('image_size', 'channels'):
+        if getattr(section, key) is not None:
+            raise UserError(f'config.data.{key} = {getattr(section, key)} is for images, and domain {name!r} has '
+                            'features; set it to None')

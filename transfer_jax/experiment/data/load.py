@@ -105,9 +105,10 @@ def _domain(section, workdir, part, rows, values, notes):
     return Domain(name=part.name, inputs=inputs, labels=values)
 
 
-def _refuse_image_keys(section, name):
+def _refuse_image_keys(section, domain):
     """Raises UserError for a key of images, which a domain of features would ignore."""
-    for key in ('image_size', 'channels'):
-        if getattr(section, key) is not None:
-            raise UserError(f'config.data.{key} = {getattr(section, key)} is for images, and domain {name!r} has '
-                            'features; set it to None')
+    for name in ('image_size', 'channels'):
+        value = getattr(section, name)
+        if value is not None:
+            raise UserError(f'config.data.{name} = {value} is for images, and domain {domain!r} has features; '
+                            'set it to None')

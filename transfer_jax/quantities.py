@@ -35,7 +35,7 @@ def transfer_quantities(target_size: Num[ArrayLike, '*#batch'], source_sizes: Nu
         n = round_quantities(n, sizes)
         residual = conditions(jnp.where(empty, 1, target), sizes, gram, n)
     return make_solution(shape, status, weights=jnp.ones_like(n), quantities=n, effective_sizes=n, error=predicted_error(target, n, gram),
-                 residual=residual, iterations=rounds)
+                         residual=residual, iterations=rounds)
 
 
 def round_quantities(n: jax.Array, sizes: jax.Array) -> jax.Array:

@@ -21,13 +21,18 @@ def check_whole(config):
                             'leave it out')
 
 
+def has_trunk_features(data, model):
+    """Whether a run trains a head on the features of a frozen trunk, computed once: augmentation would change them."""
+    return model.trainable == 'head' and model.kind != 'linear' and data.augment == 'none'
+
+
 def check_inputs(data, model, shape):
     """Checks that data and model have no setting that inputs of this shape, (F,) or (H, W, C), would ignore.
 
     Raises UserError.
     """
     images = len(shape) == 3
-    features = not images or (model.trainable == 'head' and model.kind != 'linear')  # of data, or of a trunk
+    features = not images or has_trunk_features(data, model)
     of_images, of_features = (images, 'images'), (features, 'features')
     for name, (fits, what) in {'augment': of_images, 'mean': of_images, 'std': of_images,
                                'rows': of_features, 'columns': of_features}.items():

@@ -109,7 +109,7 @@ def make_model(config: TransferConfig, domains: Domains) -> tuple[Model, Domains
     """(Model, Domains that it takes, notes). For a head on a frozen trunk the Domains hold the trunk's features, computed once."""
     outputs = len(domains.classes) if domains.classes is not None else 1
     model = build(config.model, domains.domains[0].inputs.shape[1:], outputs)
-    if config.model.trainable != 'head' or config.model.kind == 'linear' or config.data.augment != 'none':
+    if not checks.has_trunk_features(config.data, config.model):
         return model, domains, ()
     features = trunk_features(model, domains, source_scaling(config, domains, range(len(domains.names))), config.seed)
     note = f'the trunk is frozen: its {features.domains[0].inputs.shape[1]} features of every example were computed once'

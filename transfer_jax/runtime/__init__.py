@@ -1,1 +1,1 @@
-"""What both trainers stand on: keys, mesh, checkpoints, metrics, progress, report, config checks."""
+"""What both trainers stand on: keys, mesh, checkpoints, metrics, progress, pages, config checks."""

@@ -1,7 +1,7 @@
 """Named tensors: a tree's leaves by name, and files of them (.npz, .safetensors)."""
-import os
 import pathlib
 import zipfile
+import zlib
 from collections.abc import Mapping
 from typing import Any
 
@@ -11,6 +11,9 @@ import safetensors
 import safetensors.numpy
 
 from transfer_jax.runtime.errors import UserError
+from transfer_jax.runtime.files import replace_atomically
+
+DAMAGED = (OSError, ValueError, TypeError, EOFError, zipfile.BadZipFile, zlib.error)  # of a file that is no whole .npz
 
 
 def named_leaves(tree: Any) -> dict[str, Any]:
@@ -34,10 +37,11 @@ def save_weights(path: str | pathlib.Path, params: Any, dtype: Any = None) -> No
     arrays = {name: np.asarray(leaf) for name, leaf in named_leaves(params).items()}
     if dtype is not None:
         arrays = {name: array.astype(dtype) if np.issubdtype(array.dtype, np.floating) else array for name, array in arrays.items()}
-    temporary = f'{path}.tmp'
-    with open(temporary, 'wb') as file:
-        np.savez_compressed(file, **arrays)
-    os.replace(temporary, path)
+
+    def write(part):
+        with open(part, 'wb') as file:
+            np.savez_compressed(file, **arrays)
+    replace_atomically(pathlib.Path(path), write)
 
 
 def load_weights(path: str | pathlib.Path, abstract: Any) -> Any:
@@ -49,8 +53,8 @@ def load_weights(path: str | pathlib.Path, abstract: Any) -> Any:
     try:
         with open(path, 'rb') as file:
             arrays = dict(np.load(file, allow_pickle=False))
-    except (OSError, ValueError, zipfile.BadZipFile) as error:
-        raise UserError(f'the weights {path} cannot be read: {error}') from error
+    except DAMAGED as error:
+        raise UserError(f'the weights {path} cannot be read: {error}; get or make the file again') from error
     check_same(arrays, expected, f'the weights {path}', dtypes=False)
     return jax.tree.unflatten(jax.tree.structure(abstract), [arrays[name].astype(leaf.dtype) for name, leaf in expected.items()])
 
@@ -67,5 +71,5 @@ def read_tensors(path: str | pathlib.Path) -> dict[str, np.ndarray]:
             return safetensors.numpy.load_file(path)
         with np.load(path) as file:
             return dict(file)
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile, safetensors.SafetensorError) as error:
+    except (*DAMAGED, safetensors.SafetensorError) as error:
         raise UserError(f'model.weights: {path} cannot be read ({" ".join(str(error).split())}); get the file again') from error

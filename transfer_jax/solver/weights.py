@@ -103,10 +103,10 @@ def _derivative(primals, tangents):
     u, certificate = optimal_sizes(sizes, gram)
     a, _, scale = rescale(FIRST, sizes, gram)
     free = u > 0
-    # D^2 u = u / N^2 would be 0 / 0 outside the support
     product = functools.partial(jnp.einsum, 'bkl,bl->bk')
     # the first sample of a source without samples
     first = jnp.where(sizes == 0, jnp.maximum(0, 1 - product(gram, u)) * tangents[0], 0)
+    # D^2 u = u / N^2 would be 0 / 0 outside the support
     right = u / jnp.where(free, sizes, 1) ** 2 * tangents[0] - product(tangents[1], u) - product(gram, first)
     right = jnp.where(free, right, 0)
     both = free[:, :, None] & free[:, None, :]

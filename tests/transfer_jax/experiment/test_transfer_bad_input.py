@@ -66,6 +66,8 @@ def test_the_data_of_these_tests_would_train(npz, tmp_path):
     ({'data.path': 'nowhere/at/all'}, ["config.data.path: there is no file or folder 'nowhere/at/all'"]),
     ({'data.augment': 'crop'}, ["config.data.augment = 'crop'", 'images']),
     ({'data.mean': '(0.5,)'}, ['config.data.mean', 'images']),
+    ({'data.image_size': 8}, ["config.data.image_size = 8 is for images, and domain 'a' has features; set it to None"]),
+    ({'data.channels': 3}, ["config.data.channels = 3 is for images, and domain 'a' has features; set it to None"]),
     ({'train.epoch': 3}, ['config.train.epoch', 'did you mean config.train.epochs?']),
     ({'train.rate': 0.1}, ['config.train.rate was renamed: write config.train.learning_rate']),
     ({'train.lanes': 2}, ['config.train.lanes was renamed: write config.train.replicas']),
@@ -122,6 +124,9 @@ def test_images_that_cannot_be(says, tree, tmp_path):
     says('config.data.image_size = None', **{**IMAGES, 'data.path': root, 'data.image_size': None})
     says('config.data.mean', '(0.5, 0.5)', '3 channels', **{**IMAGES, 'data.path': root, 'data.mean': '(0.5,0.5)'})
     says("config.data.rows = 'l2'", 'features', **{**IMAGES, 'data.path': root, 'data.rows': 'l2'})
+    augmented_head = {'model.trainable': 'head', 'data.augment': 'crop'}  # its trunk takes images in every step
+    says("config.data.columns = 'standard'", 'features',
+         **{**IMAGES, **augmented_head, 'data.path': root, 'data.columns': 'standard'})
     says('patches of 16 x 16', '24 x 24', **{**IMAGES, 'data.path': root, 'data.image_size': 24})
     for number in (1, 3):
         (root / f'Clipart/Mug/{number:05}.jpg').write_text('<html>404</html>')

@@ -168,8 +168,10 @@ def test_weights(tmp_path):
     assert_same_bits(load_weights(path, params), params)
     with pytest.raises(UserError, match=r'weights.npz is of another model .*block/0/w: \[2, 3\] there, \[3, 3\] here'):
         load_weights(path, {**params, 'block': [{'w': jnp.zeros((3, 3))}]})
-    path.write_bytes(path.read_bytes()[:100])
-    with pytest.raises(UserError, match='cannot be read'):
-        load_weights(path, params)
+    whole = path.read_bytes()
+    for damaged in (b'', whole[:100], whole[:64] + bytes(byte ^ 255 for byte in whole[64:120]) + whole[120:]):
+        path.write_bytes(damaged)
+        with pytest.raises(UserError, match='cannot be read'):
+            load_weights(path, params)
     with pytest.raises(UserError, match='No such file'):
         load_weights(tmp_path / 'absent.npz', params)

@@ -7,7 +7,6 @@ import os
 import pathlib
 import re
 import shutil
-import uuid
 from collections.abc import Sequence
 
 import grain
@@ -16,6 +15,7 @@ from absl import flags
 
 from transfer_jax.experiment.data.images import fit, read_image
 from transfer_jax.runtime.errors import UserError
+from transfer_jax.runtime.files import replace_atomically
 from transfer_jax.runtime.parallel.cores import cores
 from transfer_jax.runtime.progress import Progress
 
@@ -53,8 +53,8 @@ def decode_files(name: str, paths: Sequence[pathlib.Path], how: Decoding) -> tup
     if not (record.exists() and target.exists()):
         how.cache.mkdir(parents=True, exist_ok=True)
         _check_room(len(paths), how)
-        bad = _write_atomically(target, lambda part: _write(part, name, paths, how))
-        _write_atomically(record, lambda part: part.write_text(json.dumps(bad), encoding='utf-8'))
+        bad = replace_atomically(target, lambda part: _write(part, name, paths, how), concurrent=True)
+        replace_atomically(record, lambda part: part.write_text(json.dumps(bad), encoding='utf-8'), concurrent=True)
     bad = {int(row): reason for row, reason in json.loads(record.read_text(encoding='utf-8')).items()}
     _check_threshold(name, paths, bad, how)
     rows = np.array([row for row in range(len(paths)) if row not in bad], np.int64)
@@ -124,17 +124,6 @@ class _Decoder:
             return {'image': np.ascontiguousarray(fit(read_image(pathlib.Path(path)), self.size, self.channels)), 'reason': ''}
         except ValueError as error:
             return {'image': np.zeros((self.size, self.size, self.channels), np.uint8), 'reason': str(error)}
-
-
-def _write_atomically(path, write):
-    """write(part), then an atomic rename; the temporary name is unique, since another process may write the same file."""
-    part = path.with_name(f'.{path.name}.{uuid.uuid4().hex}.part')
-    try:
-        result = write(part)
-        os.replace(part, path)
-        return result
-    finally:
-        part.unlink(missing_ok=True)
 
 
 def _check_threshold(name, paths, bad, how):

@@ -1,9 +1,10 @@
 """Folders of images in their usual layouts -> the Parts of a run: paths of files, and their classes.
 
-    ROOT/DOMAIN/CLASS/FILE                     Office-Home, PACS, VisDA ROOT/DOMAIN/images/CLASS/FILE              Office-31; also train/,
-    test/ and val/ in the place of images/, all of which are used ROOT/DOMAIN_train.txt, DOMAIN_test.txt     DomainNet: lines
-    'DOMAIN/CLASS/FILE LABEL'; such lists say which files belong ROOT/DOMAIN/train_images/FILE              Digits-Five:
-    with ROOT/DOMAIN/train_labels.txt, lines 'FILE LABEL'; and the same with test
+    ROOT/DOMAIN/CLASS/FILE                     Office-Home, PACS, VisDA
+    ROOT/DOMAIN/images/CLASS/FILE              Office-31; also train/, test/ and val/ in place of images/
+    ROOT/DOMAIN_train.txt, DOMAIN_test.txt     DomainNet: lines 'DOMAIN/CLASS/FILE LABEL' name all files
+    ROOT/DOMAIN/train_images/FILE              Digits-Five: ROOT/DOMAIN/train_labels.txt has lines
+                                               'FILE LABEL'; and the same with test
 
 Training and test files of a publication are joined: a run makes splits of its own.
 """

@@ -3,7 +3,6 @@ import dataclasses
 import pathlib
 import struct
 import zipfile
-import zlib
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -13,11 +12,11 @@ import pyarrow.parquet
 import scipy.io
 import sklearn.datasets
 
+from transfer_jax.runtime import tensors
 from transfer_jax.runtime.errors import UserError
 
 SVMLIGHT = ('.svmlight', '.libsvm', '.svm', '.txt')
-DAMAGED = (OSError, ValueError, TypeError, LookupError, EOFError, struct.error, zipfile.BadZipFile, zlib.error,
-           scipy.io.matlab.MatReadError)
+DAMAGED = (*tensors.DAMAGED, LookupError, struct.error, scipy.io.matlab.MatReadError)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -100,4 +100,15 @@ def _domain(section, workdir, part, rows, values, notes):
     inputs = part.inputs[rows]
     if inputs.dtype == np.uint8:
         inputs = np.stack([fit(image, section.image_size, section.channels) for image in inputs])
+    else:
+        _refuse_image_keys(section, part.name)
     return Domain(name=part.name, inputs=inputs, labels=values)
+
+
+def _refuse_image_keys(section, domain):
+    """Raises UserError for a key of images, which a domain of features would ignore."""
+    for name in ('image_size', 'channels'):
+        value = getattr(section, name)
+        if value is not None:
+            raise UserError(f'config.data.{name} = {value} is for images, and domain {domain!r} has features; '
+                            'set it to None')

@@ -14,7 +14,7 @@ from transfer_jax.solver.solution import check
 Decide = Callable[[Measurement], tuple[Any, Any]]
 
 
-def static(lab: Lab, name: str, decide: Decide, measurement: Measurement, seconds: float = 0.0, more: tuple[Fit, ...] = ()) -> Outcome:
+def static(lab: Lab, name: str, decide: Decide, measurement: Measurement, seconds: float, more: tuple[Fit, ...] = ()) -> Outcome:
     """The Outcome of a fit under the policy of decide(measurement) -> (weights, quantities) [S, K]. more: other fits of the decision."""
     final_fit = lab.fit(name, lab.policy(*decide(measurement)))
     return outcome(lab, final_fit, shared=(*fit_shared(lab), *more), control_seconds=seconds)

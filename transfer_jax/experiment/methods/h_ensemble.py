@@ -7,7 +7,7 @@ from transfer_jax.experiment.lab.lab import Lab
 from transfer_jax.experiment.methods.correlation import class_means, covariance, log_posterior, on_simplex, whiten
 from transfer_jax.experiment.methods.protocol import Outcome, combine
 
-ROUNDS, RATE = 200, 0.05
+ROUNDS, LEARNING_RATE = 200, 0.05
 
 
 def run(lab: Lab) -> Outcome:
@@ -26,7 +26,7 @@ def _ensemble(features, rows, labels, classes):
 
     def improve(_, a):
         step = jax.grad(lambda a: h_score(jnp.einsum('k,knd->nd', a, labelled), labels, classes))(a)
-        return on_simplex(a + RATE * step / (jnp.linalg.norm(step) + 1e-12))
+        return on_simplex(a + LEARNING_RATE * step / (jnp.linalg.norm(step) + 1e-12))
     a = jax.lax.fori_loop(0, ROUNDS, improve, jnp.full(len(features), 1 / len(features)))
     mixture = jnp.einsum('k,knd->nd', a, features / jnp.maximum(jnp.std(features[:, rows], axis=(1, 2), keepdims=True), 1e-6))
     f = whiten(mixture, mixture[rows])

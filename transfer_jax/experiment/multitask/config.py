@@ -2,12 +2,13 @@
 import dataclasses
 
 from transfer_jax.experiment.multitask.methods.registry import METHODS
+from transfer_jax.experiment.multitask.train import SEGMENTS
 from transfer_jax.runtime.config import Rule, choice, integer, key, number, optional, sequence
 
 ALL = ('single', 'pooled', 'equal', 'uncertainty', 'gradnorm', 'pcgrad', 'mgda', 'cagrad', 'nash', 'famo',
        'uowq_static', 'uowq')
-STEPS = Rule(allowed='an integer, a multiple of 10',
-             accepts=lambda steps: integer(at_least=10).accepts(steps) and steps % 10 == 0)
+STEPS = Rule(allowed=f'an integer, a multiple of {SEGMENTS}',
+             accepts=lambda steps: integer(at_least=SEGMENTS).accepts(steps) and steps % SEGMENTS == 0)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -29,11 +29,6 @@ def features(trunk: Any, inputs: jax.Array) -> jax.Array:
     return jnp.concatenate([inputs, jnp.ones_like(inputs[..., :1])], -1)
 
 
-def outputs_of(params: Any, inputs: jax.Array) -> jax.Array:
-    """Every head's output on inputs [B, size]: [B, T, outputs]."""
-    return jnp.einsum('bh,tho->bto', features(params['trunk'], inputs), params['heads'])
-
-
 def loss_per_example(outputs: jax.Array, labels: jax.Array) -> jax.Array:
     """[...] of outputs [..., o] and labels [...]: cross-entropy of integer labels, else squared error of outputs [..., 1]."""
     if jnp.issubdtype(labels.dtype, jnp.integer):

@@ -8,7 +8,7 @@ import grain.python as grain
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.sharding import Mesh, NamedSharding, PartitionSpec
+from jax.sharding import Mesh
 
 from transfer_jax.experiment.data.domains import Domains
 from transfer_jax.experiment.models.model import Model
@@ -16,7 +16,7 @@ from transfer_jax.experiment.training import prepare, step
 from transfer_jax.experiment.training.draws import Pool, Replicas, draw
 from transfer_jax.experiment.training.policy import Policy
 from transfer_jax.runtime.keys import stream_key
-from transfer_jax.runtime.parallel.mesh import AXES, check_batch
+from transfer_jax.runtime.parallel.mesh import batch_sharding, check_batch
 
 READ_AHEAD = 8  # batches that are gathered ahead where inputs stay on the host
 
@@ -113,8 +113,7 @@ class Trainer:
         if self.mesh.size == 1:
             return batch
         check_batch(self.settings.batch, self.mesh)
-        spec = lambda leaf: NamedSharding(self.mesh, PartitionSpec(AXES, *[None] * (leaf.ndim - 1)))
-        return jax.tree.map(lambda leaf: jax.lax.with_sharding_constraint(leaf, spec(leaf)), batch)
+        return jax.lax.with_sharding_constraint(batch, batch_sharding(self.mesh))
 
     def _read_batches(self, replicas, policy, first_step):
         """(rows, weights, inputs) [L, B, ...] of the next segment's steps, gathered ahead by grain's threads."""

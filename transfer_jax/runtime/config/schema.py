@@ -73,14 +73,14 @@ def about(field):
 
 def keys(Schema, prefix='', free=False):
     """{dotted key: Key} of a schema; an Each is one key."""
-    found = {}
+    result = {}
     for field in dataclasses.fields(Schema):
         own, name = about(field), f'{prefix}{field.name}'
         if own.rule is None:
-            found |= keys(own.schema, f'{name}.', free or own.free)
+            result |= keys(own.schema, f'{name}.', free or own.free)
         else:
-            found[name] = dataclasses.replace(own, free=free or own.free)
-    return found
+            result[name] = dataclasses.replace(own, free=free or own.free)
+    return result
 
 
 def rules(Schema):

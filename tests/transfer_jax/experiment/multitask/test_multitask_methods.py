@@ -106,7 +106,7 @@ def test_pcgrad_of_three_gradients_is_one_of_the_orders():
 
 
 def test_gradnorm_brings_gradients_to_one_length():
-    method, grads, losses = gradnorm(alpha=0.0, rate=0.01), jnp.diag(jnp.asarray([1.0, 2.0, 5.0])), jnp.ones(3)
+    method, grads, losses = gradnorm(alpha=0.0, learning_rate=0.01), jnp.diag(jnp.asarray([1.0, 2.0, 5.0])), jnp.ones(3)
     state = method.init(3)
     for _ in range(400):
         _, weights, state = method.combine(state, losses, grads, KEY)
@@ -116,7 +116,7 @@ def test_gradnorm_brings_gradients_to_one_length():
 
 
 def test_uncertainty_learns_log_variances_equal_to_log_losses():
-    method, losses = uncertainty(rate=0.1), jnp.asarray([0.2, 1.0, 7.0])
+    method, losses = uncertainty(learning_rate=0.1), jnp.asarray([0.2, 1.0, 7.0])
     state = method.init(3)
     for _ in range(2000):
         _, weights, state = method.combine(state, losses, None, KEY)
@@ -125,7 +125,7 @@ def test_uncertainty_learns_log_variances_equal_to_log_losses():
 
 
 def test_famos_update_by_hand():
-    method = famo(rate=0.5, decay=0.1)
+    method = famo(learning_rate=0.5, decay=0.1)
     _, weights, state = method.combine(method.init(2), jnp.asarray([2.0, 1.0]), None, KEY)
     np.testing.assert_allclose(weights, [2 / 3, 4 / 3], rtol=1e-5)  # z = (1/2, 1/2): z / L, of mean 1
     _, weights, state = method.combine(state, jnp.asarray([1.0, 1.0]), None, KEY)

@@ -4,11 +4,11 @@ import jax.numpy as jnp
 from transfer_jax.experiment.multitask.methods.method import Method
 
 
-def gradnorm(alpha: float = 1.5, rate: float = 0.025) -> Method:
-    """One gradient step of `rate` on sum_t | w_t |g_t| - mean_k(w_k |g_k|) r_t^alpha |, the target a constant, then sum w = T.
+def gradnorm(alpha: float = 1.5, learning_rate: float = 0.025) -> Method:
+    """One gradient step on sum_t | w_t |g_t| - mean_k(w_k |g_k|) r_t^alpha |, the target a constant, then sum w = T.
 
     r_t is the loss over that of the first step, relative to the tasks' mean: slow tasks get longer gradients. g_t: of the whole trunk.
-    The step is taken with |g| over its mean, so that `rate` has no unit.
+    The step is taken with |g| over its mean, so that `learning_rate` has no unit.
     """
     def init(tasks):
         return {'weights': jnp.ones(tasks), 'first': jnp.full(tasks, jnp.nan)}
@@ -21,6 +21,6 @@ def gradnorm(alpha: float = 1.5, rate: float = 0.025) -> Method:
         pace = losses / jnp.maximum(first, 1e-12)
         pace = pace / jnp.maximum(jnp.mean(pace), 1e-12)
         excess = weights * norms - jnp.mean(weights * norms) * pace**alpha
-        new_weights = jnp.maximum(weights - rate * jnp.sign(excess) * norms, 1e-3)
+        new_weights = jnp.maximum(weights - learning_rate * jnp.sign(excess) * norms, 1e-3)
         return direction, weights, {'weights': new_weights * len(new_weights) / jnp.sum(new_weights), 'first': first}
     return Method(init=init, combine=combine, gradients=True)

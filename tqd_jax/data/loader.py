@@ -80,9 +80,9 @@ def make_batches(library, loader, clips):
     buckets = {}
     for (bucket, _), (stream, rate) in streams.items():
         buckets.setdefault(bucket, []).append((grain.MapDataset.source(stream), rate))
-    parts = [_mixed(rows).batch(loader.batch) for rows in buckets.values()]
+    parts = [_mix(rows).batch(loader.batch) for rows in buckets.values()]
     shares = [sum(rate for _, rate in rows) for rows in buckets.values()]
-    return _mixed(list(zip(parts, shares, strict=True))).map_with_index(loader)
+    return _mix(list(zip(parts, shares, strict=True))).map_with_index(loader)
 
 
 def iterate(batches, start, stop, *, workers, prefetch):
@@ -112,6 +112,6 @@ def _streams(library, clips, seed):
     return streams
 
 
-def _mixed(parts):
+def _mix(parts):
     datasets, rates = zip(*parts, strict=True)
     return datasets[0] if len(datasets) == 1 else grain.MapDataset.mix(datasets, rates)

@@ -75,7 +75,11 @@ def make_batches(library, loader, clips):
     """The endless grain MapDataset of batches over the library's rows `clips` [n]: dataset[b] is batch b.
 
     Batches of a bucket come in proportion to the accepted clips in it, and rows within a batch by the sources' rates.
+    Raises UserError where none of the clips is ever accepted.
     """
+    if not library.acceptance[np.asarray(clips)].any():
+        raise UserError(f"config.data.dropout = 'sampler' accepts none of {len(clips)} training clips: every max(mq, vq) is 0; "
+                        'set it to none')
     streams = _streams(library, clips, loader.seed)
     buckets = {}
     for (bucket, _), (stream, rate) in streams.items():

@@ -33,7 +33,7 @@ class Command(ScoreConfig):
     report: bool = key(True, boolean(), 'write quality.html')
 
 
-def names_of(schema):
+def flag_fields(schema):
     """The fields of a dataclass that are flags."""
     return [field for field in dataclasses.fields(schema) if field.name != 'limits']
 
@@ -49,9 +49,9 @@ def none_if_empty(default, value):
     return None if default is None and value == '' else value
 
 
-for one in names_of(Command):
+for one in flag_fields(Command):
     define(one.name, one.default, about(one).rule, about(one).meaning)
-for one in names_of(Limits):
+for one in flag_fields(Limits):
     define(one.name, one.default, integer(at_least=1), 'limit of a clip: see tqd_jax.clips.container.Limits')
 
 
@@ -59,13 +59,13 @@ def command():
     """The Command of the flags."""
     flag = lambda field: none_if_empty(field.default, FLAGS[field.name].value)
     value = lambda field: tuple(flag(field)) if field.type is tuple else flag(field)
-    read = lambda schema: {field.name: value(field) for field in names_of(schema)}
+    read = lambda schema: {field.name: value(field) for field in flag_fields(schema)}
     return Command(**read(Command), limits=Limits(**read(Limits)))
 
 
 def parse(argv):
     """Reads the flags; an argument that is no flag, an unknown flag or a bad value is one line on stderr and code 2."""
-    renamed = {about(field).renamed_from: field.name for field in names_of(Command)}
+    renamed = {about(field).renamed_from: field.name for field in flag_fields(Command)}
     try:
         rest = FLAGS(argv)
     except flags.Error as error:
@@ -111,10 +111,11 @@ def write_beside(config, summary):
     if again := unread(config.output):
         print(f'{again} could not be read, or not in time: --retry asks again')
     folder = pathlib.Path(config.output).parent
-    save_maps(folder / 'normaliser.json', summary.maps)
+    if summary.mapped and summary.maps:  # else mq and vq are of another tool, or there are none
+        save_maps(folder / 'normaliser.json', summary.maps)
     if config.report:
-        shown_law = law.LawConfig(kind=config.law)
-        write_quality_report(config.output, folder / 'quality.html', law=shown_law, workers=max(1, config.workers))
+        law_config = law.LawConfig(kind=config.law)
+        write_quality_report(config.output, folder / 'quality.html', law=law_config, workers=max(1, config.workers))
         print(f'report: {folder / "quality.html"}')
 
 

@@ -73,9 +73,14 @@ def _stream(container, limits):
     if len(index) and index[-1].pos + index[-1].size > os.path.getsize(container.name):
         raise BadClip('truncated: the file ends before its last frames')
     stream.codec_context.thread_count = 1  # clips are decoded by parallel processes
-    padded = limits.max_pixels + 64 * long  # libav counts lines of whole 64 pixels
-    stream.codec_context.options = {'max_pixels': str(padded)}  # frames may grow on the way
+    stream.codec_context.options = decoder_limit(stream, limits)  # frames may grow on the way
     return stream
+
+
+def decoder_limit(stream, limits):
+    """The decoder's option that keeps its frames within limits.max_pixels."""
+    padding = 64 * max(stream.width, stream.height)  # libav counts lines of whole 64 pixels
+    return {'max_pixels': str(limits.max_pixels + padding)}
 
 
 def decode(container, stream, limits):
@@ -94,8 +99,8 @@ def decode(container, stream, limits):
             yield frame
 
 
-def watched(decoded, repeat):
-    """The frames, each told to `repeat` as True where a grid of its first plane is that of the frame before."""
+def report_repeats(decoded, repeat):
+    """The frames unchanged; calls repeat(whether a grid of the first plane is that of the frame before) for each but the first."""
     before = None
     for frame in decoded:
         plane = frame.planes[0]

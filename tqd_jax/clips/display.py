@@ -6,7 +6,7 @@ import re
 
 import av
 
-from tqd_jax.clips.container import Limits, decode, opened, watched
+from tqd_jax.clips.container import Limits, decode, opened, report_repeats
 from tqd_jax.clips.places import BadClip
 
 SLACK = 2e-3  # s; containers that count milliseconds round both a frame's time and the first frame's
@@ -37,7 +37,7 @@ def probe(path, *, limits=Limits()):
 def frames_on_display(path, rate, start, seconds, limits, repeat=None):
     """A context with (VideoInfo, the first frame, pairs of (time, frame) shown at start, start + 1 / rate, ...), at least one pair.
 
-    Frames are libav's own, decoded and not converted; see read_clip for the arguments and for what it raises. repeat: see watched.
+    Frames are libav's own, decoded and not converted; see read_clip for the arguments and for what it raises. repeat: see report_repeats.
     """
     if rate <= 0 or start < 0 or (seconds is not None and seconds <= 0):
         raise ValueError(f'rate {rate} and seconds {seconds} must be above 0, start {start} at least 0')
@@ -45,11 +45,11 @@ def frames_on_display(path, rate, start, seconds, limits, repeat=None):
         opening, following = _opening(container, stream, limits)
         info = _info(container, stream, opening[0], limits)
         near = start < SEEK_FROM or opening[0].pts is None
-        decoded = itertools.chain(opening, following) if near else _sought(container, stream, opening[0].pts, start, limits)
-        timed = _timed(watched(decoded, repeat) if repeat else decoded, opening[0].pts, 1 / info.fps)
+        decoded = itertools.chain(opening, following) if near else _seek(container, stream, opening[0].pts, start, limits)
+        timed = _with_times(report_repeats(decoded, repeat) if repeat else decoded, opening[0].pts, 1 / info.fps)
         count = None if seconds is None else max(1, round(seconds * rate))
         targets = (start + k / rate for k in itertools.islice(itertools.count(), count))
-        pairs = _on_display(timed, targets, 1 / info.fps, _promised(stream, opening[0]))
+        pairs = _on_display(timed, targets, 1 / info.fps, _header_duration(stream, opening[0]))
         some = next(pairs, None)
         if some is None:
             raise BadClip(f'nothing to show at {start:g} s: it lasts {info.duration:.2f} s')
@@ -67,11 +67,11 @@ def _opening(container, stream, limits):
 
 def _info(container, stream, first, limits):
     width, height = (first.height, first.width) if first.rotation % 180 else (first.width, first.height)
-    duration = _promised(stream, first) or (container.duration or 0) / av.time_base
+    duration = _header_duration(stream, first) or (container.duration or 0) / av.time_base
     rate = stream.average_rate or stream.guessed_rate
     fps = stream.frames / duration if stream.frames and duration else float(rate or 0)
     if not duration > 0 or not fps:
-        fps, duration = _counted(container.name, limits)
+        fps, duration = _count_packets(container.name, limits)
     if fps > MAX_FPS:
         raise BadClip(f'{fps:.0f} frames a second, more than {MAX_FPS}: its header is wrong')
     if duration > limits.max_seconds:
@@ -79,7 +79,7 @@ def _info(container, stream, first, limits):
     return VideoInfo(width=width, height=height, fps=fps, duration=duration)
 
 
-def _promised(stream, first):
+def _header_duration(stream, first):
     """How long the file says that its pictures last (not its sound), in s, or None."""
     if stream.duration:
         return float(stream.duration * stream.time_base)
@@ -88,7 +88,7 @@ def _promised(stream, first):
     return float(tag[1]) * 3600 + float(tag[2]) * 60 + float(tag[3]) - began if tag else None
 
 
-def _counted(name, limits):
+def _count_packets(name, limits):
     with opened(name, limits) as (container, stream):
         times = [float(packet.pts * packet.time_base) for packet in container.demux(stream) if packet.pts is not None]
     span = max(times, default=0.0) - min(times, default=0.0)
@@ -97,7 +97,7 @@ def _counted(name, limits):
     return (len(times) - 1) / span, span * len(times) / (len(times) - 1)
 
 
-def _sought(container, stream, origin, start, limits):
+def _seek(container, stream, origin, start, limits):
     """The frames from a key frame before `start`, or all of them where a seek does not lead there."""
     aim = origin + int((start - SEEK_MARGIN) / stream.time_base)
     with contextlib.suppress(av.FFmpegError):
@@ -112,7 +112,7 @@ def _sought(container, stream, origin, start, limits):
             yield from decode(*again, limits)
 
 
-def _timed(decoded, origin, step):
+def _with_times(decoded, origin, step):
     """Pairs of (s after the first frame, frame): never going back, whatever the timestamps do."""
     last, shift = -step, 0.0
     for frame in decoded:

@@ -9,8 +9,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from tqd_jax.clips import places
-from tqd_jax.clips.manifest_file import PAIRS, READERS, first_line, read_manifest
+from tqd_jax.clips.manifest_file import PAIRS, READERS, read_manifest
 from tqd_jax.clips.strings import Strings
+from tqd_jax.clips.tables import first_line, refuse_duplicates
 from transfer_jax.runtime.errors import UserError
 
 NAMED = re.compile(r'[^,=/:]+=')  # how a source begins; its path may have commas and signs of equality of its own
@@ -50,7 +51,7 @@ def clips_and_others(spec, flag='config.data.clips'):
         table = pa.concat_tables(tables, promote_options='permissive')
     except pa.ArrowException as error:
         raise UserError(f'{flag}={spec}: the sources have columns of one name and different types: {first_line(error)}') from error
-    _refuse_duplicates(table['clip'], f'{flag}={spec}')
+    refuse_duplicates(table['clip'], f'{flag}={spec}')
     places.check_protocols(Strings.from_arrow(table['clip'].filter(pc.match_substring(table['clip'], '://')).chunks))
     return table, dict(others)
 
@@ -104,11 +105,3 @@ def _from_folder(folder, source, flag):
         seen = ', '.join(f'{count} {ending or "without an ending"}' for ending, count in sorted(others.items())) or 'no others'
         raise UserError(f'{flag}: no video files ({", ".join(places.ENDINGS)}) under {folder}; it has {seen}')
     return _of(clips, source), others
-
-
-def _refuse_duplicates(column, where):
-    counted = pc.value_counts(column)
-    most = pc.max(counted.field('counts')).as_py()
-    if most is not None and most > 1:
-        row = pc.index(counted.field('counts'), most).as_py()
-        raise UserError(f'{where}: {counted.field("values")[row]} is listed {most} times; list every clip once')

@@ -10,7 +10,7 @@ import pyarrow.json
 import pyarrow.parquet
 
 from tqd_jax.clips import places
-from tqd_jax.clips.tables import PIECE, TEXTS, pieces, text_fault
+from tqd_jax.clips.tables import PIECE, TEXTS, first_line, pieces, text_fault
 from transfer_jax.runtime.errors import UserError
 
 MAX_BYTES = 2**33  # of a manifest that is fetched
@@ -34,20 +34,20 @@ def read_manifest(path, source, *, named=False, several=False):
                         f'it has {table.num_rows} rows and the columns {", ".join(table.column_names)}')
     ranks = ('mq', 'vq') if several and 'scorer_version' in table.column_names else ()
     columns = {name: table[name] for name in table.column_names if name not in ranks}
-    join = functools.partial(_joined, path, places.parent(path))
+    join = functools.partial(_join, path, places.parent(path))
     columns['clip'] = _by_piece(table['clip'], join)
     if named and 'source' in columns:
         own = columns.pop('source')
         columns.setdefault('source_own', own)
     for name, default in (('source', source), ('caption', '')):
-        columns[name] = _texts(path, name, columns[name], default) if name in columns else _repeated(default, len(table))
+        columns[name] = _texts(path, name, columns[name], default) if name in columns else _repeat(default, len(table))
     if 'caption' not in table.column_names and places.ending(path) != '.txt':  # a list has paths alone
         print(f'{path} has no column caption: its clips have none (columns: {", ".join(table.column_names)})')
     check_scores(path, columns)
     return pa.table(columns)
 
 
-def _joined(path, folder, first, names):
+def _join(path, folder, first, names):
     """The paths of the rows from `first` on as every writer takes them, seen from the manifest's folder."""
     names = [os.fsdecode(name) if isinstance(name, bytes) else name for name in names]
     for row, name in enumerate(names, start=first):
@@ -73,7 +73,7 @@ def _by_piece(column, convert):
     return pa.chunked_array(parts, pa.string())
 
 
-def _repeated(text, count):
+def _repeat(text, count):
     """A column of one text: the same few bytes for any number of rows."""
     piece = pa.array([text] * min(count, PIECE), pa.string())
     return pa.chunked_array([piece.slice(0, count - first) for first in range(0, count, PIECE)], pa.string())
@@ -98,13 +98,13 @@ def _table(path):
         raise UserError(f'manifest {path} cannot be read: {first_line(error)}') from None
 
 
-def _listed(file):
+def _read_list(file):
     """The table of a list: a path a line, each as it is but for the end of the line; lines that begin with '#' are remarks."""
     lines = file.read().removeprefix(b'\xef\xbb\xbf').splitlines()
     return pa.table({'clip': pa.array([line for line in lines if line and not line.startswith(b'#')], pa.binary())})
 
 
-READERS = {'.parquet': pa.parquet.read_table, '.csv': pa.csv.read_csv, '.jsonl': pa.json.read_json, '.txt': _listed}
+READERS = {'.parquet': pa.parquet.read_table, '.csv': pa.csv.read_csv, '.jsonl': pa.json.read_json, '.txt': _read_list}
 
 
 def check_scores(path, columns):
@@ -132,8 +132,3 @@ def _first_wrong(column, low, high, reasons):
         wrong = pc.and_(wrong, pc.invert(pc.and_(pc.is_valid(reasons), pc.is_null(column))))
     row = pc.index(wrong, True).as_py()
     return None if row < 0 else row
-
-
-def first_line(error):
-    """The first line of an exception's text."""
-    return (str(error).splitlines() or [''])[0]

@@ -92,7 +92,7 @@ def find_clips(folder):
     Links to folders are followed, each real folder once; names that start with a dot are left out. Local folders that cannot be read are
     counted under LOCKED. Raises UserError where a remote folder cannot be listed.
     """
-    paths, others = _listed(folder) if is_remote(folder) else _walked(as_local(folder))
+    paths, others = _list_remote(folder) if is_remote(folder) else _walk(as_local(folder))
     others.update(ending(path) for path in paths if ending(path) not in ENDINGS)
     return sorted(as_text(path) for path in paths if ending(path) in ENDINGS), dict(others)
 
@@ -139,7 +139,7 @@ def _split(path):
     return before, f'{protocol}://', re.sub(r'[?#].*', '', inner) if protocol in ('http', 'https') else inner, after
 
 
-def _walked(folder):
+def _walk(folder):
     """The files under a local folder, and a count of what cannot be read. Links come last: what is also there itself keeps its name."""
     seen, files, locked, tops = set(), [], [], [folder]
     while tops:
@@ -158,14 +158,14 @@ def _walked(folder):
     return files, collections.Counter({LOCKED: len(locked)} if locked else {})
 
 
-def _listed(folder):
+def _list_remote(folder):
     """The files under a remote folder."""
     check_protocols([folder])
     try:
         system, root = fsspec.core.url_to_fs(folder)
         inside = [path.removeprefix(root).lstrip('/') for path in system.find(root)]
     except Exception as error:  # every backend has exceptions of its own
-        raise UserError(f'{folder} cannot be listed: {_said(error)}') from error
+        raise UserError(f'{folder} cannot be listed: {_summary(error)}') from error
     return [join(folder, name) for name in inside if name and not re.search(r'(^|/)\.|/$', name)], collections.Counter()
 
 
@@ -177,11 +177,11 @@ def _fetch(url, file, max_bytes):
             while (block := remote.read(BLOCK)) and file.tell() <= max_bytes:
                 file.write(block)
     except Exception as error:  # every backend has exceptions of its own
-        raise BadClip(f'cannot be fetched ({_said(error)})') from error
+        raise BadClip(f'cannot be fetched ({_summary(error)})') from error
     if file.tell() > max_bytes:
         raise BadClip(f'more than {max_bytes} bytes to fetch')
 
 
-def _said(error):
+def _summary(error):
     """An exception's kind and the beginning of its first line: some say only a name, some the whole answer of a server."""
     return ': '.join([type(error).__name__, *(line[:200] for line in str(error).splitlines()[:1])])

@@ -35,7 +35,7 @@ def read_clip(path, *, rate: float, start: float = 0.0, seconds: float | None = 
     """
     with frames_on_display(path, rate, start, seconds, limits) as (info, first, pairs):
         times, frames = _pictures(pairs, first, short_side, limits)
-    return Clip(frames=_stacked(frames), times=np.array(times), **dataclasses.asdict(info))
+    return Clip(frames=_stack(frames), times=np.array(times), **dataclasses.asdict(info))
 
 
 def read_views(path, *, rate, start=0.0, seconds, side, stills, still_side, limits=Limits()):
@@ -58,8 +58,8 @@ def read_views(path, *, rate, start=0.0, seconds, side, stills, still_side, limi
             times.append(time)
             frames.append(small)
         large = large or [_picture(previous, first, VideoReformatter(), still_size)]  # where pictures end before the first middle
-    clip = Clip(frames=_stacked(frames), times=np.array(times), repeated=float(np.mean(repeats or [0])), **dataclasses.asdict(info))
-    return clip, _stacked(large)
+    clip = Clip(frames=_stack(frames), times=np.array(times), repeated=float(np.mean(repeats or [0])), **dataclasses.asdict(info))
+    return clip, _stack(large)
 
 
 def _pictures(pairs, first, short_side, limits):
@@ -76,7 +76,7 @@ def _pictures(pairs, first, short_side, limits):
     return times, frames
 
 
-def _stacked(frames):
+def _stack(frames):
     """np.stack of a list that it empties on the way, so that a clip is in memory once and not twice."""
     stacked = np.empty((len(frames), *frames[0].shape), np.uint8)
     for i in reversed(range(len(frames))):

@@ -34,7 +34,7 @@ def render_library(folder, *, clips: int = 240, seed: int = 0, size: int = 64, f
         raise ValueError(f'no library has {settings}: at least 1 clip, an even size from 16, 2 frames and a seed from 0')
     folder = pathlib.Path(folder)
     manifest = folder / 'manifest.parquet'
-    if not (_started(folder, settings) and manifest.exists()):
+    if not (_claim(folder, settings) and manifest.exists()):
         rows = [_clip(folder, index, settings) for index in range(clips)]
         buffer = io.BytesIO()
         pa.parquet.write_table(pa.Table.from_pylist(rows), buffer)
@@ -42,7 +42,7 @@ def render_library(folder, *, clips: int = 240, seed: int = 0, size: int = 64, f
     return manifest
 
 
-def _started(folder, settings):
+def _claim(folder, settings):
     """Whether the folder belongs to a library of these settings; if not, it is made to, and has no clips."""
     path, clips = folder / 'library.json', folder / 'clips'
     started = path.exists() and json.loads(path.read_text()) == settings

@@ -4,6 +4,7 @@ import json
 import re
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.csv
 import pyarrow.json
 import pyarrow.parquet
@@ -27,11 +28,11 @@ def read_files(path, texts):
         raise UserError(f'scores {path}: there is no such file, nor a folder of files of one kind ({", ".join(ENDINGS)})')
     try:
         parts = [_records(paths)] if kinds == {'.json'} else [READERS[path.suffix](path, texts) for path in paths]
-        table = pa.concat_tables([_unpacked(part, texts) for part in parts], promote_options='permissive')
+        table = pa.concat_tables([_unpack(part, texts) for part in parts], promote_options='permissive')
         if parts[0].num_rows and not table.num_columns:
-            raise ValueError(f'no column of numbers, nor one that a known tool writes, but only {", ".join(parts[0].column_names)}')
+            raise _no_numbers(parts[0].column_names)
     except (pa.ArrowException, OSError, ValueError) as error:
-        raise UserError(f'scores {path} cannot be read: {str(error).splitlines()[0]}') from None
+        raise UserError(f'scores {path} cannot be read: {first_line(error)}') from None
     if not table.num_rows:
         raise UserError(f'scores {path} has no rows')
     return table
@@ -60,6 +61,24 @@ def pieces(column):
             yield chunk.slice(first, PIECE)
 
 
+def first_line(error):
+    """The first line of an exception's text."""
+    return (str(error).splitlines() or [''])[0]
+
+
+def refuse_duplicates(clips, where):
+    """Raises UserError, which begins with `where`, if an Arrow column of clips lists one of them twice."""
+    counted = pc.value_counts(clips)
+    most = pc.max(counted.field('counts')).as_py()
+    if most is not None and most > 1:
+        row = pc.index(counted.field('counts'), most).as_py()
+        raise UserError(f'{where}: {counted.field("values")[row]} is listed {most} times; list every clip once')
+
+
+def _no_numbers(names):
+    return ValueError(f'no column of numbers, nor one that a known tool writes, but only {", ".join(names)}')
+
+
 def _csv(path, texts):
     with open(path, 'rb') as file:
         if fault := text_fault(file, '.csv'):
@@ -68,7 +87,7 @@ def _csv(path, texts):
     with pa.csv.open_csv(path, parse_options=parse) as reader:  # its first block tells which columns are texts
         names = [field.name for field in reader.schema if field.name.strip() in texts or not pa.types.is_string(field.type)]
     if not names:
-        raise ValueError(f'no column of numbers, nor one that a known tool writes, but only {", ".join(reader.schema.names)}')
+        raise _no_numbers(reader.schema.names)
     convert = pa.csv.ConvertOptions(include_columns=names, strings_can_be_null=True)
     table = pa.csv.read_csv(path, pa.csv.ReadOptions(block_size=BLOCK), parse, convert)
     return table.rename_columns([name.strip() for name in names])
@@ -108,7 +127,7 @@ def _rows(data):
     return list(rows.values())
 
 
-def _unpacked(table, texts):
+def _unpack(table, texts):
     while any(pa.types.is_struct(field.type) for field in table.schema):
         table = table.flatten()
     if twice := [name for name in dict.fromkeys(table.column_names) if table.column_names.count(name) > 1]:

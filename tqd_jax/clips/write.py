@@ -22,10 +22,10 @@ def write_clip(path, frames: UInt8[np.ndarray, 'frames height width 3'], fps: fl
         raise ValueError(f'frames must be uint8 [F, H, W, 3], not {frames.dtype} {list(frames.shape)}')
     if pix_fmt == 'yuv420p' and (frames.shape[1] % 2 or frames.shape[2] % 2):
         raise ValueError(f'yuv420p needs an even width and height, not {frames.shape[2]}x{frames.shape[1]}')
-    write_atomically(pathlib.Path(path), _encoded(frames, fps, pix_fmt, crf, preset))
+    write_atomically(pathlib.Path(path), _encode(frames, fps, pix_fmt, crf, preset))
 
 
-def _encoded(frames, fps, pix_fmt, crf, preset):
+def _encode(frames, fps, pix_fmt, crf, preset):
     # x264's macroblock tree is not the same from call to call on frames of a few macroblocks
     options = {'crf': str(crf), 'preset': preset, 'x264-params': 'mbtree=0'}
     file = io.BytesIO()  # and not the file itself: libav hides a full disk until the trailer

@@ -40,12 +40,12 @@ class FrameStore:
             except BadClip:  # the header may promise more than the file has: longer sound, a lost end
                 frames = read(start=0.0).frames
         else:
-            frames = self._cached(clip, bucket)
+            frames = self._from_cache(clip, bucket)
             start = int(place * (max(0, len(frames) - bucket.frames) + 1 - 1e-9))
             frames = frames[start:start + bucket.frames]
         return frames[np.minimum(np.arange(bucket.frames), len(frames) - 1)]
 
-    def _cached(self, clip, bucket):
+    def _from_cache(self, clip, bucket):
         side = max(bucket.width, bucket.height)
         path = pathlib.Path(self.folder, f'{int(self.rows.ids[clip]):016x}-{self.fps:g}-{side}.npy')
         if not path.exists():

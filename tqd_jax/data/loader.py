@@ -75,14 +75,18 @@ def make_batches(library, loader, clips):
     """The endless grain MapDataset of batches over the library's rows `clips` [n]: dataset[b] is batch b.
 
     Batches of a bucket come in proportion to the accepted clips in it, and rows within a batch by the sources' rates.
+    Raises UserError where none of the clips is ever accepted.
     """
+    if not library.acceptance[np.asarray(clips)].any():
+        raise UserError(f"config.data.dropout = 'sampler' accepts none of {len(clips)} training clips: every max(mq, vq) is 0; "
+                        'set it to none')
     streams = _streams(library, clips, loader.seed)
     buckets = {}
     for (bucket, _), (stream, rate) in streams.items():
         buckets.setdefault(bucket, []).append((grain.MapDataset.source(stream), rate))
-    parts = [_mixed(rows).batch(loader.batch) for rows in buckets.values()]
+    parts = [_mix(rows).batch(loader.batch) for rows in buckets.values()]
     shares = [sum(rate for _, rate in rows) for rows in buckets.values()]
-    return _mixed(list(zip(parts, shares, strict=True))).map_with_index(loader)
+    return _mix(list(zip(parts, shares, strict=True))).map_with_index(loader)
 
 
 def iterate(batches, start, stop, *, workers, prefetch):
@@ -112,6 +116,6 @@ def _streams(library, clips, seed):
     return streams
 
 
-def _mixed(parts):
+def _mix(parts):
     datasets, rates = zip(*parts, strict=True)
     return datasets[0] if len(datasets) == 1 else grain.MapDataset.mix(datasets, rates)

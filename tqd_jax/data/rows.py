@@ -16,8 +16,9 @@ ARRAYS = ('ids', 'bucket', 'weight', 'tokens', 'group', 'mq', 'vq', 'duration')
 class Rows:
     """One row a usable clip: all arrays have the leading axis n.
 
-    paths: Strings. ids: uint64 content hashes. bucket: int into buckets. weight: float32 loss weight. tokens: int32 [n, L]. law: a
-    LawConfig or a LearnedLaw, and group: int into the latter's groups, 0 without one. mq, vq in [0, 1]. duration in s.
+    paths: Strings. ids: uint64 content hashes. bucket: int into buckets. weight: float32 loss weight. tokens [n, ...]: captions as the
+    text encoder prepares them. law: a LawConfig or a LearnedLaw, and group: int into the latter's groups, 0 without one. mq, vq in
+    [0, 1]. duration in s.
 
     Rows are pickled for worker processes of this machine: their arrays go to a temporary file, which lives as long as these Rows, and a
     worker maps it.

@@ -11,7 +11,6 @@ import threading
 import numpy as np
 
 from tqd_jax.data.shared import map_arrays, share
-from transfer_jax.runtime.errors import UserError
 
 PIECE = 2**16  # ids that are hashed at a time
 CACHED = 2  # epochs: batches that are loaded side by side may lie on both sides of the end of one
@@ -44,12 +43,12 @@ class Stream:
     Threads may share one: its cache of epochs is a function of (seed, epoch, id) and changes under a lock.
 
     clips: int [n], rows of the library. ids: uint64 [n], their content hashes. acceptance: probability [n] of being in an epoch.
-    Raises UserError if every acceptance is 0.
+    Raises ValueError if every acceptance is 0: such a stream would never come to its first clip.
     """
 
     def __init__(self, *, clips, ids, acceptance, seed):
         if not np.any(np.asarray(acceptance) > 0):
-            raise UserError(f'quality dropout accepts none of {len(clips)} clips: every max(mq, vq) is 0; set config.data.dropout=none')
+            raise ValueError(f'a stream of {len(clips)} clips accepts none: every acceptance is 0, so quality dropout leaves no clip')
         self._clips, self._ids = np.asarray(clips, np.int32), np.asarray(ids, np.uint64)
         self._acceptance, self._seed = np.asarray(acceptance), seed
         self._lock, self._ends = threading.Lock(), [0]  # ends: index behind the last draw of epoch 0, 1, ...

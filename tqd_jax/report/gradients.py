@@ -3,11 +3,10 @@ import numpy as np
 from cycler import cycler
 from matplotlib import rc_context
 
-from tqd_jax.report.plots import COLOURS, STYLE, panel
+from tqd_jax.report.plots import AXES, COLOURS, STYLE, panel
 from tqd_jax.timesteps.quadrants import LABELS, QUADRANTS
 
 MANY = ('#0072b2', '#d55e00', '#009e73', '#cc79a7', '#e69f00', '#56b4e9')  # groups that are no quadrants
-AXES = {'motion': 'motion', 'visual': 'visual quality'}  # what the copies are worse in
 
 
 def alignment(page, run):

@@ -38,7 +38,8 @@ def _glance(page, run):
                  'learned".')
     facts = {}
     if run.scores:
-        facts |= {'clips': len(run.scores['motion']), 'skipped': run.skipped, 'golden': f'{np.mean(run.scores["quadrant"] == 3):.0%}',
+        golden = run.scores['quadrant'] == QUADRANTS.index('golden')
+        facts |= {'clips': len(golden), 'skipped': run.skipped, 'golden': f'{golden.mean():.0%}',
                   'Pearson r of motion and visual quality': correlation(stats.pearsonr, run.scores['motion'], run.scores['visual'])}
     if 'parameters' in run.summary:
         facts['parameters'] = f'{run.summary["parameters"] / 1e6:.3g} M'
@@ -67,8 +68,13 @@ def _clips(page, run):
                 f'Scatter of visual quality against motion of {len(motion)} clips, Pearson r = {r}')
     page.figure(plots.scatter(run.scores['mq'], run.scores['vq'], kind, 'mq', 'vq', cross=(0.5, 0.5)),
                 'Normalised to [0, 1]: mq and vq choose the law. The quadrants meet at 0.5.', 'Scatter of vq against mq by quadrant')
-    page.table([[LABELS[q], MEANING[name], int(np.sum(kind == q)), f'{np.mean(kind == q):.1%}'] for q, name in BEST_FIRST],
-               ['quadrant', 'its clips', 'number', 'share'])
+    page.table(*quadrant_table(kind))
+
+
+def quadrant_table(quadrant):
+    """(rows, heading) of the number and the share of clips in each quadrant, of quadrant int [N]."""
+    rows = [[LABELS[q], MEANING[name], int(np.sum(quadrant == q)), f'{np.mean(quadrant == q):.1%}'] for q, name in BEST_FIRST]
+    return rows, ['quadrant', 'its clips', 'number', 'share']
 
 
 def _truth(scores):

@@ -10,6 +10,7 @@ COLOURS = {'poor': '#808080', 'visual': '#cc79a7', 'motion': '#0072b2', 'golden'
 STYLE = {'font.size': 8, 'axes.titlesize': 9, 'axes.spines.top': False, 'axes.spines.right': False, 'axes.grid': True,
          'axes.axisbelow': True, 'grid.linewidth': 0.4, 'axes.linewidth': 0.6, 'xtick.major.width': 0.6, 'ytick.major.width': 0.6,
          'lines.linewidth': 1.4, 'legend.frameon': False, 'axes.titlelocation': 'left', 'figure.dpi': 150}
+AXES = {'motion': 'motion', 'visual': 'visual quality'}  # a score's column: its word on the page
 ONE = '#0072b2'  # of what belongs to no quadrant
 WIDTH = 4.6  # inches, of about 100 pixels each on a wide screen
 

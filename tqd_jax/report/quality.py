@@ -6,7 +6,8 @@ from scipy import stats
 
 from tqd_jax.clips.thumbnails import strip, thumbnails
 from tqd_jax.report import plots
-from tqd_jax.report.page import BEST_FIRST, MEANING, correlation
+from tqd_jax.report.page import BEST_FIRST, correlation, quadrant_table
+from tqd_jax.report.plots import AXES
 from tqd_jax.report.results import LISTED
 from tqd_jax.report.score_table import COLUMNS, FORMAT, TRUTH, read_score_table
 from tqd_jax.scoring.duplicates import CROWD, near_duplicates
@@ -23,7 +24,6 @@ SIDE = 112  # pixels, of a thumbnail
 BARS = 32
 EDGE = 0.005  # share of the clips at either end that a histogram counts into its last bar
 AVERAGED = 2000  # clips of a quadrant whose densities are averaged
-AXES = {'motion': 'motion', 'visual': 'visual quality'}
 
 
 def write_quality_report(scores_path, output_html, *, law=LawConfig(), seed=0, workers=0):
@@ -72,9 +72,7 @@ def _scatters(page, table, workers):
         page.figure(plots.scatter(x[chosen], y[chosen], table.quadrant[chosen], xlabel, ylabel, cross=cross),
                     f'{part}{caption} Point at a clip, tap it, or go through them with the Tab key.',
                     f'Scatter of {ylabel} against {xlabel} of {len(chosen)} clips', marks)
-    mine = {q: table.quadrant == q for q, _ in BEST_FIRST}
-    page.table([[LABELS[q], MEANING[name], int(mine[q].sum()), f'{mine[q].mean():.1%}'] for q, name in BEST_FIRST],
-               ['quadrant', 'its clips', 'number', 'share'])
+    page.table(*quadrant_table(table.quadrant))
 
 
 def _timesteps(page, table, law):

@@ -21,7 +21,7 @@ COLUMNS = {measure.name: measure for measure in (
     Measure('fps', '', 'frames / s', 'mean rate of the file'), Measure('duration', '', 's', 'of the file'),
     Measure('true_motion', 'motion', 'rendered', 'what the clip was made with'),
     Measure('true_visual', 'visual', 'rendered', 'what the clip was made with'))}
-NOT_MEASURES = ('motion', 'visual', 'mq', 'vq', 'scorer_version', *FORMAT, *TRUTH)
+NOT_MEASURES = ('motion', 'visual', 'mq', 'vq', *FORMAT, *TRUTH)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -25,7 +25,7 @@ def fingerprint(frames):
     difference, whether it is above a dead zone, so that the noise of a still clip's copy sets no bit. The differences tell takes of one
     scene apart. Another encoding, size, a blur and a little brightness change few bits; mirroring, other seconds and cropping change many.
     """
-    luma = np.stack([_shrunk(frames[(2 * k + 1) * len(frames) // 8]) for k in range(4)])
+    luma = np.stack([_shrink(frames[(2 * k + 1) * len(frames) // 8]) for k in range(4)])
     mean, *differences = (WALSH @ luma.reshape(4, -1).astype(np.float32)).reshape(4, SIDE, SIDE)
     if mean.std() / 4 < FLAT:
         return ''
@@ -49,7 +49,7 @@ def near_duplicates(fingerprints, within=WITHIN):
     blocks = _blocks(codes, within + 2)
     for one, other in itertools.combinations(range(len(blocks)), 2):
         following = blocks[(other + 1) % len(blocks)] << 32 | blocks[(other + 2) % len(blocks)]
-        labels = _linked(blocks[one] << 32 | blocks[other], following, codes, labels, within)
+        labels = _link(blocks[one] << 32 | blocks[other], following, codes, labels, within)
     labels = labels[inverse.reshape(-1)]
     order = np.argsort(labels, kind='stable')
     groups = np.split(rows[order], np.flatnonzero(np.diff(labels[order])) + 1)
@@ -61,7 +61,7 @@ def distances(one, other):
     return np.bitwise_count(one ^ other) @ np.ones(BITS // 64, np.uint16)
 
 
-def _shrunk(frame):
+def _shrink(frame):
     """Luma uint8 [SIDE, SIDE]; halved first, which OpenCV does forty times faster than other factors."""
     luma = cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY)
     while min(luma.shape) >= 4 * SIDE:
@@ -92,7 +92,7 @@ def _blocks(codes, count):
     return blocks
 
 
-def _linked(keys, following, codes, labels, within):
+def _link(keys, following, codes, labels, within):
     """The labels [N] of groups, joined where two rows of equal key are near: each row against its first, ... CROWD-th successor."""
     order = np.argsort(keys)
     if (keys[order[CROWD + 1:]] == keys[order[:-CROWD - 1]]).any():
@@ -103,13 +103,13 @@ def _linked(keys, following, codes, labels, within):
         near = at[distances(codes.take(at, axis=0), codes.take(at + step, axis=0)) <= within]
         one, other = labels[order[near]], labels[order[near + step]]
         if (one != other).any():
-            labels = _joined(labels, one, other)
+            labels = _join(labels, one, other)
         step += 1
         at = at[at + step < len(keys)]
     return labels
 
 
-def _joined(labels, one, other):
+def _join(labels, one, other):
     """Labels with the groups `one` [E] and `other` [E] made the same."""
     involved, ends = np.unique(np.concatenate([one, other]), return_inverse=True)
     graph = coo_array((np.ones(len(one)), ends.reshape(2, -1)), shape=(len(involved), len(involved)))

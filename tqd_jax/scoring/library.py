@@ -47,7 +47,7 @@ def score_library(config, *, flag='--clips', for_training=False, check=lambda ta
     scorers = load_scorers(config.scorers, taken=(*SCHEMA.names, *own))
     check_places(config)
     table, rows = library_rows(config, table, for_training=for_training)
-    usable = lambda: (_refused(row, refuse) for row in rows())
+    usable = lambda: (_refuse(row, refuse) for row in rows())
     for scorer in scorers:
         _score_learned(config, scorer, usable)
     columns = tuple(column for scorer in scorers for column in scorer.columns)
@@ -67,8 +67,10 @@ def normaliser_of(name):
 
 
 def check_places(config):
-    """Makes the folders of the store and the output. Raises UserError where one of the two cannot be written."""
+    """Makes the folders of the store and the output. Raises UserError where one of the two cannot be written, or `scratch` is of no use."""
     store, output = config.store_path, config.output
+    if config.scratch and not config.beam:
+        raise UserError(f'--scratch={config.scratch} is a folder of --beam, which is missing')
     if places.is_remote(store):
         raise UserError(f'--store: {store} is a URL; measured rows are kept on a local disk, so name a file there')
     if places.is_remote(output):
@@ -91,7 +93,7 @@ def unread(output):
     return sum(batch['id'].null_count for batch in read_scores(output).batches(['id'], 'reason'))
 
 
-def _refused(row, refuse):
+def _refuse(row, refuse):
     reason = None if 'reason' in row else refuse(row)
     return row | {'reason': reason} if reason else row
 

@@ -37,7 +37,7 @@ def library_rows(config, table, *, for_training):
         _check_present(table, version)
         _measure(config, paths)
     fresh = lambda: marked(engine.rows(paths, config.store_path, settings), axes)
-    return bare, (lambda: _merged(rows_of(table), fresh(), foreign)) if not foreign.all() else fresh
+    return bare, (lambda: _merge(rows_of(table), fresh(), foreign)) if not foreign.all() else fresh
 
 
 def unmeasured(table, axes, *, keep_ranks):
@@ -48,7 +48,7 @@ def unmeasured(table, axes, *, keep_ranks):
     return table.drop_columns([name for name in table.column_names if name in SCHEMA.names and name not in stay])
 
 
-def _merged(written, measured, foreign):
+def _merge(written, measured, foreign):
     """The rows of a table, each from the one iterator or the other."""
     for row, again in zip(written, foreign, strict=True):
         yield next(measured) if again else row

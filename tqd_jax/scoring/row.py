@@ -28,7 +28,7 @@ STILLS, STILL_SIDE = 8, 540  # frames that visual quality is measured on, and th
 class Settings:
     """What a row depends on beside the clip. Raises ValueError on an unknown flow or a negative threshold.
 
-    flow: one of flow.FLOWS. niqe: the file of another NIQE model than the shipped one. codec: measure 'motion_codec' too.
+    flow: one of optical_flow.FLOWS. niqe: the file of another NIQE model than the shipped one. codec: measure 'motion_codec' too.
     min_codec_motion: a first pass, several times cheaper than the whole: a clip whose codec's motion vectors are shorter is not
     measured further.
     """

@@ -39,8 +39,8 @@ def write_scores(output, table, rows, normaliser='rank', more=()):
     own = {name: table[name].cast(pa.float64()).to_numpy() for name in SCORES if name in table.column_names}
     motion, visual = _scores(own, rows(), len(table))
     fit = np.isfinite(motion) & np.isfinite(visual)
-    maps = _fitted(normaliser, motion[fit], visual[fit])
-    scores = {'motion': motion, 'visual': visual, 'mq': _mapped(maps, 'motion', motion), 'vq': _mapped(maps, 'visual', visual)}
+    maps = _fit_maps(normaliser, motion[fit], visual[fit])
+    scores = {'motion': motion, 'visual': visual, 'mq': _apply_map(maps, 'motion', motion), 'vq': _apply_map(maps, 'visual', visual)}
     scores |= {name: own[name] for name in ('mq', 'vq') if name in own}
     schema = pa.schema([*SCHEMA, *(pa.field(name, pa.float64()) for name in more)])
     others, scored = _others(table, schema.names), 0
@@ -78,7 +78,7 @@ def load_maps(path):
 
 
 def rows_of(table):
-    """The rows of such a table, as score.rows gives them."""
+    """The rows of such a table, as engine.rows gives them."""
     columns = [name for name in SCHEMA.names if name in table.column_names]
     for batch in table.select(columns).to_batches(CHUNK):
         for row in batch.to_pylist():
@@ -98,13 +98,13 @@ def _number(value):
     return np.nan if value is None else value
 
 
-def _fitted(normaliser, motion, visual):
+def _fit_maps(normaliser, motion, visual):
     if not isinstance(normaliser, str) or not motion.size:
         return {} if isinstance(normaliser, str) else normaliser
     return {name: Normaliser.fit(values, normaliser) for name, values in (('motion', motion), ('visual', visual))}
 
 
-def _mapped(maps, name, values):
+def _apply_map(maps, name, values):
     return maps[name](values) if maps else values
 
 

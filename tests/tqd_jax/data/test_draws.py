@@ -10,7 +10,6 @@ import scipy.stats as st
 
 from tqd_jax.data.buckets import Bucket, assign_bucket
 from tqd_jax.data.streams import Stream, hashed_uniform
-from transfer_jax.runtime.errors import UserError
 
 IDS = np.random.default_rng(0).integers(0, 2**64, 500, dtype=np.uint64)
 
@@ -91,7 +90,7 @@ def test_a_stream_may_be_pickled_while_it_is_in_use():
 
 
 def test_a_library_that_keeps_nothing_is_refused():
-    with pytest.raises(UserError, match='dropout'):
+    with pytest.raises(ValueError, match='dropout'):
         stream(0.0)
 
 

@@ -17,6 +17,7 @@ from tqd_jax.data.loader import Loader, crop, iterate, make_batches
 from tqd_jax.latents.pixels import PixelCodec
 from tqd_jax.text.words import HashedWords
 from tqd_jax.timesteps.quality import LawConfig
+from transfer_jax.runtime.errors import UserError
 
 N, B, FPS = 12, 4, 8.0
 BUCKETS = (Bucket(width=16, height=16, frames=4), Bucket(width=24, height=16, frames=4))
@@ -51,6 +52,12 @@ def loader(lib, folder=None, **changes):
 
 def batches(lib, **changes):
     return make_batches(lib, loader(lib, **changes), np.arange(N))
+
+
+def test_training_clips_that_are_never_accepted_are_refused(clips):
+    lib = dataclasses.replace(library(clips), acceptance=np.eye(N)[N - 1])
+    with pytest.raises(UserError, match='accepts none of 11 training clips'):
+        make_batches(lib, loader(lib), np.arange(N - 1))
 
 
 def test_a_batch_is_the_contract(clips):

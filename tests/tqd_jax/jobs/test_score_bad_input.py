@@ -27,6 +27,8 @@ ERRORS = {
     'an output of no known kind': ({'output': 'nope://b/s.parquet', 'store': '{folder}/rows'}, 'nope://b/s.parquet cannot be opened'),
     'a folder as output': ({'output': '{folder}'}, 'is a folder'),
     'a file as folder': ({'output': '{folder}/half.json/scores.parquet'}, 'not be written'),
+    'a tool without scores': ({'tool': 'dover'}, '--tool=dover says what --scores are of'),
+    'a scratch without a cluster': ({'scratch': '{folder}'}, 'is a folder of --beam, which is missing'),
     'no scores': ({'scores': ['{folder}/none.csv']}, 'none.csv'),
 }
 

@@ -45,6 +45,13 @@ def test_mq_and_vq_are_the_normalisers_own_or_anothers(few, tmp_path):
     assert run(tmp_path / 'c.parquet', clips=str(one))['mq'].to_pylist() == [0.5]
 
 
+def test_there_is_no_normaliser_file_where_none_was_fitted(tmp_path):
+    (tmp_path / 'clips').mkdir()
+    (tmp_path / 'clips' / 'text.mp4').write_bytes(b'not a video')
+    run(tmp_path / 'scores.parquet', clips=str(tmp_path / 'clips'))
+    assert not (tmp_path / 'normaliser.json').exists()
+
+
 def test_retry_asks_again_for_what_could_not_be_read(tmp_path, monkeypatch, capsys):
     clips = small.moving(tmp_path / 'clips', NAMES[:3])
     real, fails = row.score_clip, [True]

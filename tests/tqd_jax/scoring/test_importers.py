@@ -250,7 +250,7 @@ def test_one_gave_motion_and_another_visual_quality(tmp_path):
     ('m.csv', 'videoID,url,matching_score\nx,u,1\n', {}, 'no known tool'),  # Panda-70M has neither motion nor visual quality
     ('m.csv', 'path,flow\nx,1\n', {'tool': 'dover'}, 'lack the clip or any score of dover'),
     ('m.csv', 'path,flow\nx,1\n', {'tool': 'drover'}, "no tool 'drover'"),
-    ('m.csv', 'path,flow\nx,1\n', {'columns': {'path': 'path'}}, 'columns gives more than clip, motion, visual, caption'),
+    ('m.csv', 'path,flow\nx,1\n', {'columns': {'path': 'path'}}, 'columns has path, and may have only clip, motion, visual, caption'),
     ('m.csv', 'path,flow\nx,1\n', {'columns': {'clip': 'path', 'motion': 'flow + speed'}}, 'lack motion = flow . speed'),
     ('m.csv', 'path,flow\nx,1\n,2\n', {}, r'the clip is None in row 1, not a path'),
     ('m.csv', 'path,flow\n3,1\n', {}, 'the clip is of type int64'),

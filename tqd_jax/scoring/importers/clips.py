@@ -17,10 +17,13 @@ def clips_table(spec, scores, tool, flag='--clips'):
     """A table of clips, with the scores of the files `scores` by `tool`; says on stdout what of a folder is no clip.
 
     flag: how the user named the clips, for messages. Where the files score an axis they score it for all clips: another tool's numbers
-    and ours are on two scales. Raises UserError where neither says which clips, and where none of the scores is of one of the clips.
+    and ours are on two scales. Raises UserError where neither says which clips, where a `tool` comes without files, and where none of
+    the scores is of one of the clips.
     """
     if not spec and not scores:
         raise UserError('--clips is missing: name a folder, a manifest or a list; or --scores, files of scores that other tools gave')
+    if tool and not scores:
+        raise UserError(f'--tool={tool} says what --scores are of, and there are none: name these files too')
     clips, others = clips_and_others(spec, flag=flag) if spec else (None, {})
     for line in left_out(others):
         print(line)

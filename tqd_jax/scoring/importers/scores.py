@@ -5,7 +5,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from tqd_jax.clips.tables import is_number, read_files
+from tqd_jax.clips.tables import first_line, is_number, read_files, refuse_duplicates
 from tqd_jax.scoring.importers.tools import choose, spoken_of
 from transfer_jax.runtime.errors import UserError
 
@@ -51,14 +51,14 @@ def merge(tables):
     clips = pa.chunked_array([chunk for table in tables for chunk in table['clip'].chunks], pa.string()).unique()
     merged = {}
     for number, table in enumerate(tables):
-        _refuse_duplicates(f'table {number} to merge', table['clip'])
+        refuse_duplicates(table['clip'], f'table {number} to merge')
         rows = table.take(pc.index_in(clips, value_set=table['clip'].combine_chunks()))
         for name in rows.column_names:
-            merged[name] = _agreed(name, clips, merged[name], rows[name]) if name in merged else rows[name]
+            merged[name] = _agree(name, clips, merged[name], rows[name]) if name in merged else rows[name]
     return pa.table(merged)
 
 
-def _agreed(name, clips, one, other):
+def _agree(name, clips, one, other):
     row = pc.index(pc.not_equal(one, other), True).as_py()
     if row >= 0:
         raise UserError(f'{clips[row]} has {name} {one[row]} in one table and {other[row]} in another: drop the column from one of them')
@@ -107,7 +107,7 @@ def _floats(where, name, column):
         lists = column.combine_chunks()
         frames = lists.flatten().cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False)
     except pa.ArrowException as error:
-        raise UserError(f'{where}: {name} is no score: {str(error).splitlines()[0]}') from None
+        raise UserError(f'{where}: {name} is no score: {first_line(error)}') from None
     parents = pc.list_parent_indices(lists).to_numpy()
     counts, sums = np.bincount(parents, minlength=len(lists)), np.bincount(parents, frames, minlength=len(lists))
     return np.where(counts > 0, sums / np.maximum(counts, 1), np.nan)
@@ -117,7 +117,7 @@ def _axis(where, name, terms, numbers, rows):
     if terms is None:
         return pa.nulls(rows, pa.float64())
     signed = [sign * numbers[column] for sign, column in terms]
-    values = signed[0] if len(signed) == 1 else np.mean([_standardised(one) for one in signed], axis=0)
+    values = signed[0] if len(signed) == 1 else np.mean([_standardise(one) for one in signed], axis=0)
     missing = int(np.isnan(values).sum())
     if missing > rows / 2:
         raise UserError(f'{where}: {missing} of {rows} rows have no finite {name} ({", ".join(column for _, column in terms)}), more than '
@@ -125,7 +125,7 @@ def _axis(where, name, terms, numbers, rows):
     return pa.array(values, from_pandas=True)
 
 
-def _standardised(values):
+def _standardise(values):
     """(x - mean) / sd over what is finite; 0 where all are equal."""
     finite = values[~np.isnan(values)]
     return (values - finite.mean()) / (finite.std() or 1.0) if finite.size else values
@@ -142,12 +142,5 @@ def _clips(where, column, root, ending):
     below = pc.binary_join_element_wise(str(root / '_')[:-1], tidy, '')
     paths = pc.if_else(pc.starts_with(tidy, '/'), tidy, below)
     clips = pc.if_else(pc.match_substring(names, '://'), names, paths)
-    _refuse_duplicates(where, clips)
+    refuse_duplicates(clips, where)
     return clips
-
-
-def _refuse_duplicates(where, clips):
-    counts = clips.value_counts()
-    twice = counts.filter(pc.greater(counts.field('counts'), 1))
-    if len(twice):
-        raise UserError(f'{where}: {twice[0]["values"]} is listed {twice[0]["counts"]} times; list every clip once')

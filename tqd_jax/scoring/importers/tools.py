@@ -20,36 +20,40 @@ class Format:
     caption: tuple = ()
     ending: str = ''
     failed: tuple = ()
-    note: str = ''
 
 
+# codec motion vectors; aesthetics of CLIP features
 COSMOS = Format(name='cosmos_curate', path_columns=('clip_location',), motion=('motion_score.global_mean',), visual=('aesthetic_score',),
-                failed=(('aesthetic_score', -1.0),), note='codec motion vectors; aesthetics of CLIP features')
+                failed=(('aesthetic_score', -1.0),))
 DJ_MOTION, DJ_VISUAL = '__dj__stats__.video_motion_score', '__dj__stats__.video_frames_aesthetics_score'
 FORMATS = (
+    # z-scores; MQ is the quality of the motion, not only how much there is
     Format(name='videoalign', path_columns=('path', 'video_path'), motion=('reward_MQ', 'MQ'), visual=('reward_VQ', 'VQ'),
-           caption=('prompt',), note='z-scores; MQ is the quality of the motion, not only how much there is'),
+           caption=('prompt',)),
+    # 0 to 100; its own fusion where there is one, since that does not depend on the other clips of the file
     Format(name='dover', path_columns=('path',),
-           visual=('overall/final score', 'technical score + aesthetic score', 'overall', 'technical + aesthetic'),
-           note='0 to 100; its own fusion where there is one, since that does not depend on the other clips of the file'),
+           visual=('overall/final score', 'technical score + aesthetic score', 'overall', 'technical + aesthetic')),
+    # dynamic_degree is yes or no; motion_smoothness is highest where nothing moves, so it is kept and not used
     Format(name='vbench', path_columns=('video_path',), motion=('dynamic_degree',),
-           visual=('imaging_quality + aesthetic_quality', 'imaging_quality', 'aesthetic_quality'),
-           note='dynamic_degree is yes or no; motion_smoothness is highest where nothing moves, so it is kept and not used'),
+           visual=('imaging_quality + aesthetic_quality', 'imaging_quality', 'aesthetic_quality')),
     Format(name='openvid', path_columns=('video',), motion=('motion score',), visual=('aesthetic score',), caption=('caption',)),
-    # before Open-Sora, whose aesthetic_score without its flow or text reads the same
+    # before Open-Sora, whose aesthetic_score without its flow or text reads the same; 1 to 10
     Format(name='laion', path_columns=('path', 'image_path'), visual=('aesthetic_score', 'AESTHETIC_SCORE', 'aesthetic'),
-           caption=('caption',), note='1 to 10'),
-    Format(name='opensora', path_columns=('path',), motion=('flow',), visual=('aes', 'aesthetic_score'), caption=('text',),
-           note='UniMatch flow, LAION aesthetics'),
+           caption=('caption',)),
+    # UniMatch flow, LAION aesthetics
+    Format(name='opensora', path_columns=('path',), motion=('flow',), visual=('aes', 'aesthetic_score'), caption=('text',)),
     Format(name='koala36m', path_columns=('video_path', 'videoID'), ending='.mp4', motion=('motion_score',),
            visual=('clarity_score + aesthetic_score',), caption=('caption',)),
     COSMOS,
     dataclasses.replace(COSMOS, name='nemo_curator'),
+    # a sample of several videos becomes several rows
     Format(name='data_juicer', path_columns=('videos',), motion=(DJ_MOTION,), visual=(DJ_VISUAL,), caption=('text',),
-           failed=((DJ_MOTION, -1.0), (DJ_VISUAL, 0.0)), note='a sample of several videos becomes several rows'),
-    Format(name='finetrainers', path_columns=('file',), motion=('motion_fb',), visual=('aesthetic_score',), note='Farneback flow'),
+           failed=((DJ_MOTION, -1.0), (DJ_VISUAL, 0.0))),
+    # Farneback flow
+    Format(name='finetrainers', path_columns=('file',), motion=('motion_fb',), visual=('aesthetic_score',)),
+    # flow in pixels of the clip: large clips seem to move more
     Format(name='videox_fun', path_columns=('video_path',), motion=('motion_score',), visual=('aesthetic_score', 'aesthetic_score_siglip'),
-           caption=('caption',), note='flow in pixels of the clip: large clips seem to move more'),
+           caption=('caption',)),
 )
 FIELDS = {'clip': 'path_columns', 'motion': 'motion', 'visual': 'visual', 'caption': 'caption'}  # what the user calls them
 
@@ -74,10 +78,12 @@ def choose(where, names, tool, columns):
     formats = {form.name: form for form in FORMATS}
     opening = f'{where} has the columns {", ".join(names)}'
     remedy = f"the tools known are {', '.join(formats)}; of others, say columns={{'clip': ..., 'motion': ..., 'visual': ...}}"
-    if tool not in (None, *formats) or not columns.keys() <= FIELDS.keys():
-        raise UserError(f'{where}: there is no tool {tool!r}, or columns gives more than {", ".join(FIELDS)}; {remedy}')
+    if tool not in (None, *formats):
+        raise UserError(f'{where}: there is no tool {tool!r}; {remedy}')
+    if unknown := sorted(columns.keys() - FIELDS.keys()):
+        raise UserError(f'{where}: columns has {", ".join(unknown)}, and may have only {", ".join(FIELDS)}; {remedy}')
     if tool is None and not columns:
-        return _recognised(names, opening, remedy)
+        return _recognise(names, opening, remedy)
     form = dataclasses.replace(formats.get(tool, Format(name='own', path_columns=('clip',))),
                                **{FIELDS[name]: (column,) for name, column in columns.items()})
     reading = read(form, names)
@@ -87,7 +93,7 @@ def choose(where, names, tool, columns):
     return form, reading
 
 
-def _recognised(names, opening, remedy):
+def _recognise(names, opening, remedy):
     """The format that explains most columns; several that explain as many must read the same ones."""
     fits = [(form, reading) for form in FORMATS if _complete(reading := read(form, names))]
     most = max((len(reading.columns) for _, reading in fits), default=0)

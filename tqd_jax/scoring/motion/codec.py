@@ -3,7 +3,7 @@ import itertools
 
 import numpy as np
 
-from tqd_jax.clips.container import Limits, opened
+from tqd_jax.clips.container import Limits, decoder_limit, opened
 
 STRETCHES, FRAMES = 4, 10  # of a clip that are asked, evenly spread, and consecutive frames of each
 QUICKLY = {'flags2': '+export_mvs', 'skip_loop_filter': 'all', 'skip_idct': 'all'}  # the vectors are right, the pictures need not be
@@ -16,7 +16,7 @@ def codec_motion(path, limits=Limits()):
     is not told (one is taken): this tells clips that hardly move from others, not how much they move.
     """
     with opened(path, limits) as (container, stream):
-        stream.codec_context.options = QUICKLY | {'max_pixels': str(limits.max_pixels + 64 * max(stream.width, stream.height))}
+        stream.codec_context.options = QUICKLY | decoder_limit(stream, limits)
         frames = [frame for part in range(STRETCHES) for frame in _stretch(container, stream, part)]
         lengths = [length for frame in frames if (length := _length(frame)) is not None]
         return float(np.mean(lengths)) * float(stream.average_rate or stream.guessed_rate or 0) if lengths else None

@@ -83,7 +83,7 @@ def _load(spec):
     except TypeError as error:
         todo = f'it takes no file: write {target}' if equals else f'it needs a file: write {target}=FILE'
         raise UserError(f'scorer {spec!r}: {todo}') from error
-    return _checked(spec, factory(*arguments))
+    return _check(spec, factory(*arguments))
 
 
 def _factory(spec, module, name):
@@ -96,7 +96,7 @@ def _factory(spec, module, name):
     return function
 
 
-def _checked(spec, scorer):
+def _check(spec, scorer):
     for attribute, what, right in ATTRIBUTES:
         value = getattr(scorer, attribute, None)
         if not right(value):
@@ -146,7 +146,7 @@ def _frames(path, scorer, limits):
         start = max(0.0, (info.duration - seconds) / 2)
         clip = read_clip(path, rate=scorer.rate, start=start, seconds=seconds, short_side=short_side, limits=limits)
         frames = np.stack([letterbox(frame, scorer.size) for frame in clip.frames])
-    except Exception as error:  # one clip must not end the run: as quality.row has it
+    except Exception as error:  # one clip must not end the run: as in scoring.row.measured_row
         return why(error)
     return np.concatenate([frames, frames[-1:].repeat(scorer.frames - len(frames), axis=0)])
 

@@ -23,7 +23,7 @@ def dead_leaves(seed, index, *, height=288, width=384):
     """
     rng = np.random.default_rng([seed, index])
     labels, count = _leaves(rng, FINER * height, FINER * width)
-    picture = cv2.resize(_painted(rng, labels, count), (width, height), interpolation=cv2.INTER_AREA)
+    picture = cv2.resize(_paint(rng, labels, count), (width, height), interpolation=cv2.INTER_AREA)
     picture = cv2.GaussianBlur(picture, (0, 0), rng.uniform(*LENS))
     picture += _between(rng, SENSOR) * rng.standard_normal(picture.shape, np.float32)
     return np.clip(picture.round(), 0, 255).astype(np.uint8)
@@ -66,7 +66,7 @@ def _outlines(corners, turns, stretches):
     return np.stack([cosine * x - sine * y, sine * x + cosine * y], axis=2)
 
 
-def _painted(rng, labels, count):
+def _paint(rng, labels, count):
     """Every leaf in its colour and its piece of one texture, float32 [height, width, 3]."""
     tones = 128 + rng.uniform(-30, 30) + _between(rng, TONES) * rng.standard_normal((count, 1)) * rng.gamma(PLAIN, 1 / PLAIN, (count, 1))
     colours = np.clip(tones + rng.normal(0, TINT, (count, 3)), 8, 247).astype(np.float32)

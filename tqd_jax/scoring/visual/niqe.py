@@ -70,7 +70,7 @@ def features(luma, patch=PATCH):
     At each of two scales: shape and mean width of the local normalised luma; shape, mean and the widths on both sides of its products
     with the neighbour to the right, below, below right and below left (asymmetric generalised Gaussians). Patches tile the middle.
     """
-    luma = _tiled(_shrunk(luma), patch)
+    luma = _tile(_shrink(luma), patch)
     if not luma.size:
         return np.empty((0, 36)), np.empty(0)
     half = cv2.resize(luma, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
@@ -135,13 +135,13 @@ def _patch_means(field, patch):
     return (rows.reshape(len(rows), -1, patch).sum(axis=2) / patch**2).ravel()
 
 
-def _shrunk(luma):
+def _shrink(luma):
     scale = SIDE / min(luma.shape)
     size = (round(luma.shape[1] * scale), round(luma.shape[0] * scale))
     return cv2.resize(luma, size, interpolation=cv2.INTER_AREA) if scale < 1 else luma
 
 
-def _tiled(luma, patch):
+def _tile(luma, patch):
     """The middle of luma that whole patches tile."""
     height, width = (side // patch * patch for side in luma.shape)
     top, left = (luma.shape[0] - height) // 2, (luma.shape[1] - width) // 2

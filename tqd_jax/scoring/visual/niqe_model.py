@@ -14,7 +14,7 @@ import zipfile
 import cv2
 import numpy as np
 
-from tqd_jax.clips.places import BadClip
+from tqd_jax.clips.places import ENDINGS, BadClip
 from tqd_jax.clips.read import read_clip
 from tqd_jax.scoring.visual.dead_leaves import dead_leaves
 from tqd_jax.scoring.visual.niqe import PATCH, SIDE, NiqeModel, fit
@@ -23,7 +23,6 @@ from transfer_jax.runtime.files import write_atomically
 
 SHIPPED = pathlib.Path(__file__).parents[2] / 'assets' / 'niqe.npz'
 PICTURES = ('.png', '.jpg', '.jpeg', '.bmp', '.tif', '.tiff', '.webp')
-VIDEOS = ('.mp4', '.mkv', '.webm', '.avi', '.mov', '.gif', '.m4v')
 COUNT = 200
 
 
@@ -71,7 +70,7 @@ def main(argv):
 
 
 def _options(argv):
-    parser = argparse.ArgumentParser(prog='python -m tqd_jax.scoring.visual.niqe_model', 
+    parser = argparse.ArgumentParser(prog='python -m tqd_jax.scoring.visual.niqe_model',
                                      description='Fits a NIQE model to pristine pictures.')
     parser.add_argument('--frames', help='pictures, videos or folders of them, separated by commas; without it, rendered pictures')
     parser.add_argument('--output', required=True, help='the .npz file to write')
@@ -92,15 +91,15 @@ def _files(paths):
         if not path.exists():
             raise UserError(f'--frames: there is no {path}')
         files += sorted(path.rglob('*')) if path.is_dir() else [path]
-    files = [file for file in files if file.suffix.lower() in PICTURES + VIDEOS]
+    files = [file for file in files if file.suffix.lower() in PICTURES + ENDINGS]
     if not files:
-        raise UserError(f'--frames: no pictures or videos ({", ".join(PICTURES + VIDEOS)}) in {", ".join(map(str, paths))}')
+        raise UserError(f'--frames: no pictures or videos ({", ".join(PICTURES + ENDINGS)}) in {", ".join(map(str, paths))}')
     return files
 
 
 def _frames(path):
     """RGB frames of one file; a video's are shrunk as NIQE would do it later, so that a long one fits the memory."""
-    if path.suffix.lower() in VIDEOS:
+    if path.suffix.lower() in ENDINGS:
         with contextlib.suppress(BadClip):
             yield from read_clip(path, rate=1.0, short_side=SIDE).frames
     elif (picture := cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_COLOR)) is not None:

@@ -73,7 +73,7 @@ def _bar(strips):
 
 def _overlay(lumas):
     """The share of the picture under overlays, or None."""
-    small = [_shrunk(luma) for luma in lumas]
+    small = [_shrink(luma) for luma in lumas]
     cells = np.stack([_means(luma, CELL, CELL) for luma in small])
     if len(lumas) < 2 or (np.median(np.abs(np.diff(cells, axis=0)), axis=0) > CHANGE).mean() < MOVING:
         return None
@@ -84,7 +84,7 @@ def _overlay(lumas):
     return float((around > DENSE).mean())
 
 
-def _shrunk(luma):
+def _shrink(luma):
     scale = min(1.0, SIDE / min(luma.shape))
     return cv2.resize(luma, [round(side * scale) for side in luma.shape[::-1]], interpolation=cv2.INTER_AREA)
 

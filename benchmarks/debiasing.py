@@ -12,6 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from benchmarks.logistic import refit
+from benchmarks.studies.theory.estimates import ratio
 from benchmarks.timing import write_page
 from transfer_jax.debias import debias_gram, project_psd
 from transfer_jax.weights import source_weights
@@ -75,12 +76,6 @@ def losses(gram, sizes, errors):
     u = np.asarray(source_weights(1.0, sizes, gram).effective_sizes)
     v = np.concatenate([np.ones((len(u), 1)), u / (1 + u.sum(1, keepdims=True))], 1)
     return np.einsum('bk,bkl,bl->b', v, errors, v)
-
-
-def ratio(one, other):
-    """mean(one) / mean(other) and its standard error, by the delta method: they are paired."""
-    value = one.mean() / other.mean()
-    return value, (one - value * other).std() / other.mean() / len(one) ** 0.5
 
 
 def format_error(value, error):

@@ -9,19 +9,15 @@ import dataclasses
 import json
 import multiprocessing
 import pathlib
-import re
 import subprocess
 import sys
 import tempfile
 import time
 
+from benchmarks.memory import peak
+
 BUCKETS, WORDS, BATCH = ((64, 64, 8), (96, 64, 8)), 8, 32
 PIECE = 20_000  # rows that are made at a time
-
-
-def peak():
-    """The most memory of this process so far, in MB; ru_maxrss would begin with its parent's."""
-    return int(re.search(r'VmHWM:\s+(\d+)', pathlib.Path('/proc/self/status').read_text())[1]) / 1000
 
 
 def write_table(path, rows):
@@ -68,16 +64,16 @@ def load(folder):
     from tqd_jax.text.words import HashedWords
     from tqd_jax.timesteps.quality import LawConfig
     data = Data(buckets=BUCKETS)
-    found, start = {'imports': peak()}, time.perf_counter()
+    figures, start = {'imports': peak()}, time.perf_counter()
     library = load_library(data, folder, HashedWords(length=WORDS, vocab=512), LawConfig())
-    found |= {'load': peak(), 'load_s': time.perf_counter() - start}
+    figures |= {'load': peak(), 'load_s': time.perf_counter() - start}
     start = time.perf_counter()
     plan = make_batches(library, Plan(), np.arange(len(library)))
     plan[0]
-    found |= {'plan': peak(), 'plan_s': time.perf_counter() - start}
+    figures |= {'plan': peak(), 'plan_s': time.perf_counter() - start}
     loader = Loader(library=library, store=FrameStore(rows=library, fps=8.0, folder=None), seed=0, batch=BATCH)
-    found |= {'worker': in_worker(loader), 'worker_plan': in_worker(plan)}
-    print(json.dumps(found | {'end': peak()}))
+    figures |= {'worker': in_worker(loader), 'worker_plan': in_worker(plan)}
+    print(json.dumps(figures | {'end': peak()}))
 
 
 def in_worker(work):
@@ -106,16 +102,16 @@ def worker(pipe, pickled):
     pipe.send([*peaks, peak()])
 
 
-def page(rows, size, found):
+def page(rows, size, figures):
     """The lines of the page: peaks in MB and times in s."""
-    imports, plan = found['worker'][0], found['worker_plan'][2]
-    table = [('the process that loads: imports', found['imports']), ('... and the library', found['load']),
-             ('... and the first batch planned', found['plan']), ('a worker process: imports', imports),
-             ('... and the loader', found['worker'][2]), ('... and the streams, the first batch planned', plan)]
+    imports, plan = figures['worker'][0], figures['worker_plan'][2]
+    table = [('the process that loads: imports', figures['imports']), ('... and the library', figures['load']),
+             ('... and the first batch planned', figures['plan']), ('a worker process: imports', imports),
+             ('... and the loader', figures['worker'][2]), ('... and the streams, the first batch planned', plan)]
     peaks = [f'| {name} | {value:.0f} |' for name, value in table]
     return [f'{rows:,} clips, captions of 300 characters on average and 2,000 at most; scores.parquet has {size:.0f} MB. Each figure is '
             'the peak of a fresh process (VmHWM).', '', '| | MB |', '|---|---|', *peaks, '',
-            f'Loading took {found["load_s"]:.1f} s, the plan of the first batch {found["plan_s"]:.2f} s. Aims: less than 1000 MB for '
+            f'Loading took {figures["load_s"]:.1f} s, the plan of the first batch {figures["plan_s"]:.2f} s. Aims: less than 1000 MB for '
             'the process that loads, less than 300 MB for a worker.']
 
 
@@ -132,13 +128,13 @@ def main():
     with tempfile.TemporaryDirectory() as folder:
         write_table(pathlib.Path(folder, 'scores.parquet'), args.rows)
         command = [sys.executable, '-m', 'benchmarks.million_rows', f'--load={folder}']
-        found = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()[-1])
+        figures = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()[-1])
         size = pathlib.Path(folder, 'scores.parquet').stat().st_size / 1e6
     if args.json:
-        print(json.dumps({'rows': args.rows, 'file_mb': size, **found}))
+        print(json.dumps({'rows': args.rows, 'file_mb': size, **figures}))
         return
     from benchmarks.timing import write_page
-    write_page('million_rows', 'A library of a million clips', page(args.rows, size, found))
+    write_page('million_rows', 'A library of a million clips', page(args.rows, size, figures))
 
 
 if __name__ == '__main__':

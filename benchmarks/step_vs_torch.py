@@ -130,12 +130,13 @@ def main():
     args = parser.parse_args()
     if args.device == 'cpu':
         os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:2])  # both libraries take as many threads as there are cores
-    jax.config.update('jax_platforms', {'cpu': 'cpu', 'gpu': 'cuda'}[args.device])
+    device = {'cpu': 'cpu', 'gpu': 'cuda'}[args.device]  # both libraries' name of it
+    jax.config.update('jax_platforms', device)
     os.environ.setdefault('XLA_PYTHON_CLIENT_PREALLOCATE', 'false')  # the two share the device's memory
     import diffusers
     import torch
 
-    results = {preset: measure(preset, args.rounds, {'cpu': 'cpu', 'gpu': 'cuda'}[args.device]) for preset in args.preset}
+    results = {preset: measure(preset, args.rounds, device) for preset in args.preset}
     write_page('step_vs_torch', 'A training step against PyTorch', [
         f'torch {torch.__version__}, diffusers {diffusers.__version__}; {args.rounds} interleaved rounds in one process, on a CPU with two '
         'threads each.', 'TFLOP/s are those of the matrix products, forward and backward, recomputation not counted.',

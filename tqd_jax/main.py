@@ -16,14 +16,14 @@ from tqd_jax.gradients.learn import learn
 from tqd_jax.report.gradients import summary
 from tqd_jax.report.page import LOSS_OF_TRAINING_CLIPS, write_report
 from tqd_jax.timesteps.quadrants import QUADRANTS
-from tqd_jax.training.evaluation import loss_scalars, loss_table, validation_batches
+from tqd_jax.training.evaluation import loss_record, loss_scalars, loss_table, validation_batches
 from tqd_jax.training.loop import train
 from tqd_jax.training.programs import compile_eval
 from tqd_jax.training.resume import require_same_config
 from tqd_jax.training.run import check_start
 from tqd_jax.training.samples import draw_samples
 from tqd_jax.training.weights import averaged_weights
-from tqd_jax.training.workdir import prepare_once, prepared, probe_state, trained
+from tqd_jax.training.workdir import prepare_once, prepare_run, probe_state, restore_run
 from transfer_jax.runtime.app import define_flags, run_app
 from transfer_jax.runtime.checkpoint import Checkpoints
 from transfer_jax.runtime.files import write_atomically
@@ -39,18 +39,15 @@ def main(config, workdir, mode):
 
 def train_mode(config, workdir):
     """Prepares the clips, trains to config.train.steps, draws samples, writes the report and the weights."""
-    checkpoints = Checkpoints(workdir / 'checkpoints', keep=config.checkpoint.keep)
-    latest = checkpoints.latest()
-    if latest is not None:
-        require_same_config(workdir, config, checkpoints.extras(latest))
-    if latest is not None and latest >= config.train.steps and reported(workdir) == latest:
+    latest = _latest_step(config, workdir)
+    if latest is not None and latest >= config.train.steps and report_step(workdir) == latest:
         constant = config.train.schedule == 'constant'
         further = f'to train on, ask for more: --config.train.steps={2 * latest}' if constant else 'its cosine schedule has come to its end'
         print(f'{workdir} holds a finished run of {latest} steps: open {workdir / "report.html"}\n'
               f'{further}; to start anew, name another --workdir')
         return
     check_start(config, fresh=latest is None)
-    run = prepared(config, workdir)
+    run = prepare_run(config, workdir)
     state, frozen, stopped = train(run)
     if stopped:
         print_stop(int(state.step))
@@ -62,28 +59,30 @@ def train_mode(config, workdir):
 
 def score_mode(config, workdir):
     """Scores the clips and reports on the data alone. Raises UserError where the folder holds a run with another config."""
-    checkpoints = Checkpoints(workdir / 'checkpoints')
-    if checkpoints.latest() is not None:
-        require_same_config(workdir, config, checkpoints.extras(checkpoints.latest()))
+    _latest_step(config, workdir)
     prepare_once(config, workdir)
-    _write_facts(config, workdir, {'mode': 'score'})
-    write_report(workdir)
-    print(f'scores: {workdir / "scores.parquet"}\nreport: {workdir / "report.html"}')
+    if jax.process_index() == 0:
+        _write_facts(config, workdir, {'mode': 'score'})
+        write_report(workdir)
+        print(f'scores: {workdir / "scores.parquet"}\nreport: {workdir / "report.html"}')
 
 
 def sample_mode(config, workdir):
     """Draws samples from the newest checkpoint."""
-    run, state, frozen = trained(config, workdir)
+    run, state, frozen = restore_run(config, workdir)
     draw_samples(run, state.average, frozen)
-    print(f'samples of step {int(state.step)}: {workdir / "samples"}')
+    if jax.process_index() == 0:
+        print(f'samples of step {int(state.step)}: {workdir / "samples"}')
 
 
 def eval_mode(config, workdir):
     """Prints and writes (eval.json) the newest checkpoint's loss by noise bin and quality quadrant."""
-    run, state, frozen = trained(config, workdir)
+    run, state, frozen = restore_run(config, workdir)
     loss, count = loss_table(compile_eval(run), (state.average, frozen), validation_batches(run.library, run.loader, run.validation))
-    record = {'step': int(state.step), 'loss': np.where(count > 0, loss, -1).tolist(), 'count': count.tolist(), **loss_scalars(loss, count)}
-    (workdir / 'eval.json').write_text(json.dumps(record))
+    if jax.process_index() > 0:
+        return
+    record = {**loss_record(int(state.step), loss, count), **loss_scalars(loss, count)}
+    write_atomically(workdir / 'eval.json', json.dumps(record).encode())
     name = LOSS_OF_TRAINING_CLIPS if run.validates_on_training_clips else 'validation loss'
     print(f'step {int(state.step)}, {name} by noise bin, {len(run.validation)} clips')
     for name, row in zip(QUADRANTS, loss, strict=True):
@@ -127,10 +126,19 @@ def finish(run, state, frozen, record):
     print(f'report: {run.workdir / "report.html"}')
 
 
-def reported(workdir):
+def report_step(workdir):
     """The number of steps that the folder's report is of, or None where there is no report of a training."""
     summary = workdir / 'summary.json'
     return json.loads(summary.read_text()).get('steps') if summary.exists() and (workdir / 'report.html').exists() else None
+
+
+def _latest_step(config, workdir):
+    """The step of the folder's newest checkpoint, or None. Raises UserError where it is of another config."""
+    checkpoints = Checkpoints(workdir / 'checkpoints')
+    latest = checkpoints.latest()
+    if latest is not None:
+        require_same_config(workdir, config, checkpoints.extras(latest))
+    return latest
 
 
 def _write_facts(config, workdir, facts):

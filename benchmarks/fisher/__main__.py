@@ -4,7 +4,6 @@
 """
 import argparse
 import functools
-import pathlib
 import subprocess
 import sys
 
@@ -13,6 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from benchmarks.fisher.methods import HELD, METHODS, WIDTHS, K, N, draw_examples, init, log_prob, logits, problem
+from benchmarks.memory import peak
 from benchmarks.timing import interleaved, ratio_of_medians, write_page
 from transfer_jax.fisher import dimension, fisher_gram
 
@@ -44,11 +44,9 @@ def peak_in_own_process(name):
 def print_peak(name):
     """Prints what peak_in_own_process reads."""
     run, _ = compile_method(name)
-    # kB; getrusage would give the peak of the process that started this one
-    peak = lambda: int(pathlib.Path('/proc/self/status').read_text().split('VmHWM:')[1].split()[0])
     before = peak()
     run()
-    print((peak() - before) / 1e3)
+    print(peak() - before)
 
 
 def costs(rounds):

@@ -9,7 +9,6 @@ import concurrent.futures
 import functools
 import multiprocessing
 import pathlib
-import re
 import statistics
 import tempfile
 import time
@@ -19,6 +18,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import scipy.stats as st
 
+from benchmarks.memory import peak
 from benchmarks.scoring import page as scoring_page
 from benchmarks.scoring.copies import make_copies
 from tqd_jax.clips.display import frames_on_display, probe
@@ -106,7 +106,7 @@ def _write_rows(count):
         store = f'{folder}/store'
         score_clips(paths, store, measure=lambda names: ((name, row | {'id': name}) for name in names))
         write_scores(f'{folder}/scores.parquet', pa.table({'clip': paths}), lambda: rows(paths, store))
-    return int(re.search(r'VmHWM:\s+(\d+)', pathlib.Path('/proc/self/status').read_text())[1]) / 1024
+    return peak()
 
 
 def main():

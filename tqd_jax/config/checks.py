@@ -1,6 +1,5 @@
 """Checks of the main job's config that involve several keys, and the law that it describes."""
 import dataclasses
-import pathlib
 
 from tqd_jax.config.data import LEARNED
 from tqd_jax.data.buckets import Bucket
@@ -9,8 +8,6 @@ from tqd_jax.models.wan.config import PRESETS
 from tqd_jax.timesteps import quality as law
 from tqd_jax.timesteps.law import BINS, Base
 from transfer_jax.runtime.errors import UserError
-
-ASSETS = pathlib.Path(__file__).parents[1] / 'assets'
 
 
 def fixed_keys(config):

@@ -14,6 +14,7 @@ from tqd_jax.gradients.products import copy_chunks, copy_products, layer_groups
 from tqd_jax.timesteps.quadrants import QUADRANTS, quadrant
 from transfer_jax.runtime.errors import UserError
 
+CHOICE = 2**34  # the salt of the hash that chooses clips
 COPIES = ('golden', 'motion', 'visual')  # of every clip: as it is, worse in motion, worse in visual quality
 
 
@@ -41,7 +42,7 @@ def golden_clips(library, most, least, seed):
     if len(golden) < least:
         raise UserError(f'{len(golden)} golden clips (mq and vq of at least 1/2) are too few for config.align.chunks = {least}: '
                         'lower it (3 is the least), or give more clips')
-    order = np.argsort(hashed_uniform(seed, 2**34, library.ids[golden]), kind='stable')
+    order = np.argsort(hashed_uniform(seed, CHOICE, library.ids[golden]), kind='stable')
     return golden[order[:most]]
 
 

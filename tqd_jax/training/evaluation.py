@@ -65,6 +65,11 @@ def loss_scalars(loss, count):
     return scalars | {f'val/t{j / NOISE_BINS:.1f}': mean(loss[:, j], count[:, j]) for j in range(NOISE_BINS)}
 
 
+def loss_record(step, loss, count):
+    """The table of a step for JSON: {'step', 'loss', 'count'}; NaN (an empty quadrant) becomes null."""
+    return {'step': step, 'loss': [[None if np.isnan(x) else x for x in row] for row in loss.tolist()], 'count': count.tolist()}
+
+
 def motion_and_visual(clips, fps):
     """The scorers' motion and visual quality of clips uint8 [B, F, H, W, 3]: {'motion': [B], 'visual': [B]} as lists of floats."""
     times = np.arange(clips.shape[1]) / fps

@@ -13,7 +13,7 @@ import numpy as np
 from tqd_jax.data.library import Library
 from tqd_jax.timesteps.density import mean_density
 from tqd_jax.timesteps.quadrants import quadrant
-from tqd_jax.training.evaluation import loss_scalars, loss_table
+from tqd_jax.training.evaluation import loss_record, loss_scalars, loss_table
 from transfer_jax.runtime.errors import UserError
 from transfer_jax.runtime.files import write_atomically
 from transfer_jax.runtime.metrics import Metrics, read_metrics
@@ -135,10 +135,9 @@ class Evaluations:
             write_atomically(self._path, ''.join(json.dumps(record) + '\n' for record in records).encode())
 
     def add(self, step, weights):
-        """Evaluates (trained, frozen) parameters and writes one line; NaN (an empty quadrant) becomes null."""
+        """Evaluates (trained, frozen) parameters and writes one line, a loss_record."""
         loss, count = loss_table(self._evaluate, weights, self._batches)
-        table = [[None if np.isnan(x) else float(x) for x in row] for row in loss]
         if self._writes:
             with open(self._path, 'a') as file:
-                file.write(json.dumps({'step': step, 'loss': table, 'count': count.tolist()}) + '\n')
+                file.write(json.dumps(loss_record(step, loss, count)) + '\n')
         self._metrics.write(step, loss_scalars(loss, count))

@@ -7,8 +7,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from tqd_jax.data.batch import batch_spec
+from tqd_jax.training.state import shardings_of
 from tqd_jax.training.step import eval_step, train_step
-from transfer_jax.runtime.parallel.mesh import batch_sharding, replicated, to_global
+from transfer_jax.runtime.parallel.mesh import batch_sharding, check_batch, replicated, to_global
 
 
 def compile_train(run):
@@ -17,17 +18,17 @@ def compile_train(run):
     Compiled ahead of time, so that a second compilation cannot happen and memory is known before step 0.
     """
     step = functools.partial(train_step, run.objective, run.optimizer, run.config.train.accumulate, run.config.train.ema)
-    outputs = (jax.tree.map(lambda leaf: leaf.sharding, run.abstract_state), replicated(run.mesh))
+    outputs = (shardings_of(run.abstract_state), replicated(run.mesh))
     jitted = jax.jit(step, donate_argnums=0, out_shardings=outputs)
     return {number: _compiled(jitted, run, run.library.buckets[number]) for number in np.unique(run.library.bucket)}
 
 
 def _compiled(jitted, run, bucket):
-    started = time.perf_counter()
+    start = time.perf_counter()
     program = jitted.lower(run.abstract_state, run.abstract_frozen, _spec(run, bucket)).compile()
     memory = program.memory_analysis()
     need = memory.argument_size_in_bytes + memory.temp_size_in_bytes + memory.output_size_in_bytes - memory.alias_size_in_bytes
-    print(f'compiled {bucket.width}x{bucket.height}x{bucket.frames} in {time.perf_counter() - started:.1f} s: '
+    print(f'compiled {bucket.width}x{bucket.height}x{bucket.frames} in {time.perf_counter() - start:.1f} s: '
           f'needs {need / 2**20:.0f} MiB a device', flush=True)
     return program
 
@@ -37,7 +38,11 @@ def _spec(run, bucket):
 
 
 def compile_eval(run):
-    """evaluate(bucket, (trained, frozen), batch, t) -> loss [B], compiled ahead of time for every bucket of the validation clips."""
+    """evaluate(bucket, (trained, frozen), batch, t) -> loss [B], compiled ahead of time for every bucket of the validation clips.
+
+    Raises UserError where the batch does not divide over the devices, which may be others than those of the training.
+    """
+    check_batch(run.config.train.batch, run.mesh)
     jitted = jax.jit(functools.partial(eval_step, run.objective), out_shardings=replicated(run.mesh))
     t = jax.ShapeDtypeStruct((run.config.train.batch,), jnp.float32, sharding=batch_sharding(run.mesh))
     weights = run.abstract_state.trained, run.abstract_frozen

@@ -65,7 +65,7 @@ class Run:
 
 
 def check_start(config, *, fresh):
-    """Raises UserError for what only the machine and the files can tell, before any clip is scored: devices, batch, first weights."""
+    """Raises UserError for what only the machine and the files can tell, before any clip is scored: devices, batch, law, weights."""
     mesh = make_mesh(config.mesh.data, config.mesh.fsdp)
     check_batch(config.train.batch, mesh)
     check_accumulation(config.train.batch, config.train.accumulate, mesh.size)
@@ -87,7 +87,7 @@ def check_accumulation(batch, accumulate, devices):
 
 
 def build(config, workdir, is_trained=everything):
-    """The Run of a prepared work directory. Raises UserError where model, mesh, batch and clips do not go together."""
+    """The Run of a prepared work directory. Raises UserError where the mesh does not fit the devices, or the clips the config."""
     model, mesh = model_config(config.model), make_mesh(config.mesh.data, config.mesh.fsdp)
     objective, (optimizer, schedule) = make_objective(config.train, model, config.seed), make_optimizer(config.train)
     library = load_library(config.data, workdir, objective.text, law_of(config, workdir))

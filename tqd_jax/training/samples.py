@@ -39,12 +39,12 @@ def _write(run, frames, real, record):
         old.unlink()
     for name, clips in (('sheet', frames), ('data', real)):  # encoded here: imwrite does not report a full disk
         write_atomically(folder / f'{name}.png', cv2.imencode('.png', contact_sheet(clips)[..., ::-1])[1].tobytes())
-    (run.workdir / 'samples.json').write_text(json.dumps(record))
+    write_atomically(run.workdir / 'samples.json', json.dumps(record).encode())
 
 
 def generate(run, trained, frozen):
     """Frames uint8 [N, F, H, W, 3] and their captions [N]: config.sample.captions in turn, or those of validation clips."""
-    settings, bucket = run.config.sample, _bucket(run)
+    settings, bucket = run.config.sample, run.library.buckets[_bucket(run)]
     choice = list(settings.captions or run.library.captions[run.validation])
     captions = [str(choice[i % len(choice)]) for i in range(settings.clips)]
     text = run.objective.text.prepare(captions)
@@ -62,14 +62,14 @@ def contact_sheet(clips, gap=2):
 
 
 def _bucket(run):
-    return run.library.buckets[np.bincount(run.library.bucket).argmax()]
+    """The number of the bucket that most clips are of."""
+    return np.bincount(run.library.bucket).argmax()
 
 
 def _real_clips(run):
-    bucket = np.bincount(run.library.bucket).argmax()
     # what validation lacks to a batch is taken from training
     clips = np.concatenate([run.validation, np.setdiff1d(run.training, run.validation)])
-    rows = clips[run.library.bucket[clips] == bucket]
+    rows = clips[run.library.bucket[clips] == _bucket(run)]
     return run.loader(0, np.resize(rows, run.loader.batch)).video[:max(8, run.config.sample.clips)]
 
 

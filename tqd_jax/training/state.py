@@ -27,6 +27,11 @@ def init_state(trained, optimizer):
                       average=jax.tree.map(jnp.copy, trained))
 
 
+def shardings_of(abstract):
+    """The sharding of every leaf of a tree of jax.ShapeDtypeStruct."""
+    return jax.tree.map(lambda leaf: leaf.sharding, abstract)
+
+
 def require_layout(workdir, extras):
     """Raises UserError where the extras of a checkpoint in the folder are those of a version with another TrainState."""
     if extras.get('layout') != LAYOUT:

@@ -5,11 +5,11 @@ import pathlib
 
 import jax
 
-from tqd_jax.config import ASSETS
 from tqd_jax.diffusion.objective import init_frozen
 from tqd_jax.models.partition import merge, partition
+from tqd_jax.models.publish import ASSETS
 from tqd_jax.models.wan import model as wan
-from tqd_jax.training.state import init_state
+from tqd_jax.training.state import init_state, shardings_of
 from transfer_jax.runtime.config import to_json
 from transfer_jax.runtime.errors import UserError
 from transfer_jax.runtime.keys import stream_key
@@ -18,7 +18,7 @@ from transfer_jax.runtime.tensors import load_weights
 
 def fresh_state(run):
     """The TrainState at step 0, sharded from birth."""
-    shardings = _shardings(run.abstract_state)
+    shardings = shardings_of(run.abstract_state)
     start = functools.partial(init_state, optimizer=run.optimizer)
     if run.config.init_from is None:
         return jax.jit(lambda: start(_drawn_parameters(run)[0]), out_shardings=shardings)()
@@ -28,7 +28,7 @@ def fresh_state(run):
 
 def frozen_parameters(run):
     """The tree of init_frozen, sharded: no checkpoint has it, so it is made anew at every start."""
-    shardings = _shardings(run.abstract_frozen)
+    shardings = shardings_of(run.abstract_frozen)
     if not jax.tree.leaves(shardings):
         return run.abstract_frozen  # a tree without leaves
     if run.config.init_from is None:
@@ -47,10 +47,6 @@ def _drawn_parameters(run):
 
 def _loaded_parameters(run):
     return partition(load_weights(weights_path(run.config.init_from), wan.abstract_params(run.model)), run.is_trained)
-
-
-def _shardings(abstract):
-    return jax.tree.map(lambda leaf: leaf.sharding, abstract)
 
 
 def weights_path(name):

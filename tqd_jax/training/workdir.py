@@ -22,16 +22,16 @@ def probe_state(config, workdir):
     Raises UserError without either.
     """
     if Checkpoints(workdir / 'checkpoints').latest() is not None:
-        return trained(config, workdir)
+        return restore_run(config, workdir)
     if config.init_from is None:
         raise UserError(f'{workdir} has no checkpoint and config.init_from = None: gradients of untrained weights mean nothing; '
                         'run --mode=train first, or name weights')
     check_start(config, fresh=True)
-    run = prepared(config, workdir)
+    run = prepare_run(config, workdir)
     return run, fresh_state(run), frozen_parameters(run)
 
 
-def prepared(config, workdir):
+def prepare_run(config, workdir):
     """The Run, its clips scored."""
     prepare_once(config, workdir)
     return build(config, workdir)
@@ -58,9 +58,9 @@ def remove_normaliser(config, workdir):
         (workdir / 'normaliser.json').unlink(missing_ok=True)
 
 
-def trained(config, workdir):
+def restore_run(config, workdir):
     """(Run, its newest state, frozen). Raises UserError where there is no checkpoint, or one of another config."""
-    checkpoints = Checkpoints(workdir / 'checkpoints', keep=config.checkpoint.keep)
+    checkpoints = Checkpoints(workdir / 'checkpoints')
     step = checkpoints.latest()
     if step is None:
         raise UserError(f'{workdir} has no checkpoint yet: run --mode=train first, or name the --workdir of a run')

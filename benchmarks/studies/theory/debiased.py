@@ -4,6 +4,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from benchmarks.studies.theory.cases import generator
+from benchmarks.studies.theory.estimates import ratio
 from benchmarks.studies.theory.refits import fits
 from benchmarks.studies.theory.worlds import dimension, divergence, information, make_world, statistics
 from transfer_jax.debias import debias_gram
@@ -84,9 +85,3 @@ def subsample(rng, samples, sizes, n, *, regression):
     flat = samples.reshape(*n.shape, -1).astype(np.int64)
     counts = [[rng.multivariate_hypergeometric(own, int(k)) for own, k in zip(*row, strict=True)] for row in zip(flat, n, strict=True)]
     return np.array(counts, float).reshape(samples.shape)
-
-
-def ratio(one, other):
-    """mean(one) / mean(other) and its standard error, by the delta method: they are paired."""
-    value = one.mean() / other.mean()
-    return float(value), float((one - value * other).std() / other.mean() / len(one) ** 0.5)

@@ -32,3 +32,9 @@ class Draws(NamedTuple):
             values = values - pick(self.linear) + pick(self.expected)
         values = values[finite]
         return (float(values.mean()), float(values.std(ddof=1) / len(values) ** 0.5)) if len(values) > 1 else (math.nan, math.nan)
+
+
+def ratio(one, other):
+    """mean(one) / mean(other) and its standard error, by the delta method: they are paired."""
+    value = one.mean() / other.mean()
+    return float(value), float((one - value * other).std() / other.mean() / len(one) ** 0.5)

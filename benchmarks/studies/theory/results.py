@@ -2,6 +2,7 @@
 import json
 import os
 
+from benchmarks.studies.pages.figures import save
 from benchmarks.studies.pages.files import read_results
 from benchmarks.studies.theory.page import page
 from benchmarks.studies.theory.pictures import pictures
@@ -25,7 +26,7 @@ def rewrite(results, images):
     """Writes theory.md and its pictures from theory.json; returns the page's path."""
     saved, links = read_results(results / 'theory.json'), {}
     for name, figure in pictures(saved['cases']).items():
-        figure.savefig(images / f'theory_{name}.png', dpi=110, metadata={'Software': None})
+        save(figure, images / f'theory_{name}.png')
         links[name] = os.path.relpath(images / f'theory_{name}.png', results)
     lines = page(saved['settings'], saved['cases'], links, saved['flags'])
     write_atomically(results / 'theory.md', ('\n'.join(lines) + '\n').encode())

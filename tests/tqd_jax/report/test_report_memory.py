@@ -10,7 +10,7 @@ FEW, MANY = 10_000, 30_000  # more than are read at a time, so that the growth i
 MOST = 1000  # bytes a clip more; as Python values, its columns take 4000
 MEASURE = """
 import sys
-from benchmarks.million_rows import peak
+from benchmarks.memory import peak
 from tqd_jax.report.page import write_report
 write_report(sys.argv[1])
 before = peak()

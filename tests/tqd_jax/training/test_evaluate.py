@@ -1,12 +1,14 @@
 """The table of losses: means by hand, padding left out, empty quadrants told apart, fixed batches."""
 import dataclasses
 import functools
+import types
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from tqd_jax.config import Config, Train
 from tqd_jax.data.batch import uniform_batch
 from tqd_jax.diffusion.objective import Objective, init_frozen
 from tqd_jax.diffusion.path import Path
@@ -14,7 +16,10 @@ from tqd_jax.latents.pixels import PixelCodec
 from tqd_jax.text.words import HashedWords
 from tqd_jax.timesteps.quadrants import QUADRANTS
 from tqd_jax.training.evaluation import NOISE_BINS, ValidationBatch, loss_scalars, loss_table, motion_and_visual, validation_batches
+from tqd_jax.training.programs import compile_eval
 from tqd_jax.training.step import eval_step
+from transfer_jax.runtime.errors import UserError
+from transfer_jax.runtime.parallel.mesh import make_mesh
 
 
 def batch(quadrant, real, bucket=0, value=0.0):
@@ -147,3 +152,9 @@ def test_motion_and_visual_follow_what_is_in_the_clips():
     record = motion_and_visual(np.stack([still, moves]), 8.0)
     assert record['motion'][1] > record['motion'][0] and len(record['visual']) == 2
     assert all(isinstance(value, float) for values in record.values() for value in values)
+
+
+def test_a_batch_that_does_not_divide_over_the_devices_is_refused_in_one_line():
+    run = types.SimpleNamespace(config=Config(train=Train(batch=8)), mesh=make_mesh(devices=jax.devices()[:3]))
+    with pytest.raises(UserError, match='a batch of 8 does not divide over 3 devices'):
+        compile_eval(run)

@@ -38,7 +38,7 @@ def weights_over_time(sources: Sequence[str], steps: Sequence[int], weights: np.
         mean, spread = weights[..., number].mean(1), weights[..., number].std(1)
         axes.plot(steps, mean, color=colour(number), marker='o', markersize=3, label=name)
         axes.fill_between(steps, np.maximum(0, mean - spread), mean + spread, color=colour(number), alpha=0.15, linewidth=0)
-    axes.set(xlabel='step', ylabel=label, title=title)
+    axes.set(xlabel='step', ylabel=label, title=title, ylim=(0, None if weights.any() else 1))
     axes.legend(ncols=2)
     return figure
 

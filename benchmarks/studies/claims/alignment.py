@@ -28,6 +28,7 @@ from transfer_jax.runtime.job import machine_line, print_stop
 from transfer_jax.runtime.progress import StopRequest
 from transfer_jax.runtime.store import Store
 
+VERSION = 2  # of what a stored record holds: with another one it is measured anew. 1 named layers and the summary otherwise
 COPIES = ('golden', 'slow', 'visual', *DEGRADATIONS)  # 'visual': one of DETAIL for every clip in turn, as in the library
 
 
@@ -90,7 +91,7 @@ def _settings(config):
 
 
 def _name(config, seed, step):
-    used = json.dumps([COMPARED, *_settings(config).values()])
+    used = json.dumps([VERSION, COMPARED, *_settings(config).values()])
     return f'alignment/{zlib.crc32(used.encode()):08x}/seed{seed}/step{step}'
 
 

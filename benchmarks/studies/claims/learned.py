@@ -31,7 +31,8 @@ from transfer_jax.runtime.job import machine_line, print_stop
 from transfer_jax.runtime.progress import StopRequest
 from transfer_jax.runtime.store import Store
 
-VERSION = 3  # of how laws are learned and stored: with another one they are learned anew. 2 named groups otherwise, 1 had the same clips and noise for all seeds
+# of how laws are learned and stored; with another one they are learned anew. 2 named groups otherwise, 1 had one set of clips for all seeds
+VERSION = 3
 APART = 10_000  # between worlds of targets, whose seeds must be no other clips' (benchmarks/studies/world/world.py)
 LEARNED = {'learned': 'gram', 'learned, plug-in': 'plug_in'}  # arms, and which Gram matrix their law is solved from
 

@@ -126,6 +126,10 @@ def trunk_features(model: Model, domains: Domains, scaling: Scaling, seed: int) 
 
 
 def source_scaling(config: TransferConfig, domains: Domains, sources: Iterable[int]) -> Scaling:
-    """The Scaling that is fitted to the sources."""
+    """The Scaling that is fitted to the domains `sources`.
+
+    For a trunk that is not trained these are all domains, since its features are computed once for all targets: with columns =
+    'standard', unlabelled rows of a target take part in mean and deviation there.
+    """
     return fit_scaling([domains.domains[source] for source in sources], rows=config.data.rows, columns=config.data.columns,
                        mean=config.data.mean, std=config.data.std)

@@ -45,7 +45,7 @@ def augment(images: jax.Array, keys: jax.Array, kind: str, pad: float = 0.125) -
 
 
 def fit_scaling(domains: Sequence[Domain], *, rows: str, columns: str, mean: Sequence[float], std: Sequence[float]) -> Scaling:
-    """The Scaling for these domains, which are the sources: no target's data enter it.
+    """The Scaling for these domains, which are the sources of a target (but see job.source_scaling).
 
     Images are scaled by mean and std of their channels. Features, where columns is 'standard', by the mean and standard deviation of every
     column over the domains, each domain with the same weight.

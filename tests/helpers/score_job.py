@@ -2,14 +2,17 @@
 import pyarrow.parquet
 from absl.testing import flagsaver
 
-from tqd_jax import score as program
 from tqd_jax.scoring import row
 
 NAMES = [f'{number:02d}.mp4' for number in range(24)]  # of clips
 
 
 def run(output, **values):
-    """The table that the program writes in this process."""
+    """The table that the program writes in this process.
+
+    Imported here, as the program needs JAX and a process that measures for a test, and so imports this module, does not.
+    """
+    from tqd_jax import score as program
     with flagsaver.flagsaver(**{'workers': 0, 'report': False, 'output': str(output)} | values):
         program.main(['score'])
     return pyarrow.parquet.read_table(output)

@@ -63,5 +63,5 @@ bench: .venv/bench
 	$(BIN)/python -m benchmarks.pipeline
 	$(BIN)/python -m benchmarks.solver
 	$(BIN)/python -m benchmarks.fisher
-	$(BIN)/python -m benchmarks.studies --config=configs/study_theory.py --workdir=runs/theory
+	$(BIN)/python -m benchmarks.studies --config=configs/studies/theory.py --workdir=runs/theory
 	$(BIN)/python -m benchmarks.debiasing

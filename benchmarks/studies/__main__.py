@@ -1,6 +1,6 @@
 """Runs a study, which tests claims on a world with a known truth, and writes its page.
 
-    python -m benchmarks.studies --config=configs/study_table.py --workdir=runs/study [--config.KEY=VALUE ...]
+    python -m benchmarks.studies --config=configs/studies/table.py --workdir=runs/study [--config.KEY=VALUE ...]
 
 The config's `study` names it; STUDIES has the module with its main(config, workdir).
 """

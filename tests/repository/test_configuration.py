@@ -13,7 +13,7 @@ from transfer_jax.experiment import config as transfer
 from transfer_jax.runtime.config import check, defaults, differences, instance, rules
 
 ROOT = pathlib.Path(__file__).parents[2]
-CONFIGS = sorted((ROOT / 'configs').glob('*.py'))
+CONFIGS = sorted((ROOT / 'configs').rglob('*.py'))
 
 
 def load(path):

@@ -122,7 +122,7 @@ def test_a_command_is_right(command, monkeypatch):
 @pytest.mark.parametrize('wrong', [
     'tqd_jax.main --config=configs/video.py --config.train.stpes=5', 'tqd_jax.score FOLDER', 'tqd_jax.score --clisp=FOLDER',
     'tqd_jax.main --config=configs/video.py --config.train.steps=0', 'benchmarks.fisher --cycles 5',
-    'benchmarks.studies --config=configs/study_table.py --config.seeds=many'])
+    'benchmarks.studies --config=configs/studies/table.py --config.seeds=many'])
 @pytest.mark.filterwarnings('ignore:the load_module:DeprecationWarning')
 def test_a_wrong_command_is_seen(wrong, monkeypatch):
     monkeypatch.chdir(ROOT)

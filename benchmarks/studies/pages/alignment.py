@@ -47,7 +47,7 @@ def section(results):
     """Lines of one size."""
     size, settings, one = results['size'], results['settings'], results['config']
     lines = [f'## Size {size}: {one["size"]} x {one["size"]} x {one["frames"]}', '',
-             f'`{page.command("study_align", results, {"size": size})}`; seeds {results["seeds"]}; '
+             f'`{page.command("align", results, {"size": size})}`; seeds {results["seeds"]}; '
              f'{settings["clips"]} clips in {settings["chunks"]} chunks, {settings["bins"]} noise bins; {results["machine"]}.', '']
     for name in COSINES:
         lines += [f'### The {name} cosine', '', *claims(results, name), '', f'![{name} cosine by noise](alignment_{size}_{name}.png)', '',

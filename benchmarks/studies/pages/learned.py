@@ -57,7 +57,7 @@ def weights(results):
 
 def section(results, name):
     """Lines of one size and world."""
-    command = page.command('study_learned', results, {key: results[key] for key in ('size', 'world')})
+    command = page.command('learned', results, {key: results[key] for key in ('size', 'world')})
     lines = [f'## Size {results["size"]}, world {results["world"]}', '',
              f'`{command}`; {len(results["seeds"])} seeds; probe at step {results["laws"][0]["step"]}: {results["settings"]}; '
              f'{results["machine"]}.', '', f'![weights by noise]({name}.png)', '', *law_table(results), '']

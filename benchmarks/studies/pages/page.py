@@ -9,10 +9,10 @@ def table(header, rows):
 
 
 def command(config, results, named):
-    """The command that made the results, but for its folders: configs/CONFIG.py, the keys `named`, and the flags of the results."""
+    """The command that made the results, but for its folders: configs/studies/CONFIG.py, the keys `named`, and the flags of the results."""
     flags = (f'--config.{key}={value}' for key, value in (results.get('flags', {}) | named).items())
     quoted = (f'"{flag}"' if set(flag) & set(' ()') else flag for flag in flags)
-    return ' '.join((f'python -m benchmarks.studies --config=configs/{config}.py', *quoted))
+    return ' '.join((f'python -m benchmarks.studies --config=configs/studies/{config}.py', *quoted))
 
 
 def cell(estimate, digits=3, sign=False):

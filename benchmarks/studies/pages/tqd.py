@@ -70,7 +70,7 @@ def command(results):
     """The command that makes the results, but for the work directory."""
     named = {'size': results['size'], 'regimes': tuple(results['regimes']), 'seeds': tuple(results['seeds'])} | (
         {} if set(results['arms']) == set(ARMS) else {'arms': tuple(results['arms'])})
-    return page.command('study_table', results, named)
+    return page.command('table', results, named)
 
 
 def steps_of(results):

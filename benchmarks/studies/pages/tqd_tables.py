@@ -81,7 +81,7 @@ def convergence(results):
     """Whether training was long enough: uniform training on golden clips, and the pre-training, by step."""
     lines = ['## Was training long enough?', '',
              'Uniform training on golden clips, and the pre-training on all, by step: means over seeds. How the steps of each '
-             'size were chosen: configs/study_table.py.', '']
+             'size were chosen: configs/studies/table.py.', '']
     titles, digits, rows = [title for title, _, _ in MEASURES.values()], [digits for _, _, digits in MEASURES.values()], []
     if 'start' in results:  # the network adds nothing to it yet
         rows.append(['the linear guess', '0', *('—' for _ in titles[1:]), format_number(np.mean(results['start']), digits[-1])])

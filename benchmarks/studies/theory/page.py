@@ -36,5 +36,5 @@ def heading(settings, records, flags):
              for key, value in ({'seed': str(settings['seed'])} | flags).items())
     minutes = sum(record['seconds'] for record in records.values()) / 60
     return ['# The theory of transfer against refitted models', '',
-            f'`python -m benchmarks.studies --config=configs/study_theory.py --workdir=runs/theory {" ".join(options)}`', '',
+            f'`python -m benchmarks.studies --config=configs/studies/theory.py --workdir=runs/theory {" ".join(options)}`', '',
             f'{len(records)} cases, {minutes:.0f} minutes, added up, on {machines}. Settings: {settings}.', '']

@@ -1,6 +1,6 @@
 """Study 4: every claim of the theory of transfer against refitted models, case by case; the page shows all saved cases.
 
-    python -m benchmarks.studies --config=configs/study_theory.py --workdir=runs/theory
+    python -m benchmarks.studies --config=configs/studies/theory.py --workdir=runs/theory
 """
 import functools
 import pathlib

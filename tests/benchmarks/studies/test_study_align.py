@@ -12,7 +12,8 @@ from benchmarks.studies.pages import alignment as align_page
 from benchmarks.studies.pages import files, page
 from benchmarks.studies.pages import learned as learned_page
 from benchmarks.studies.world.world import World
-from configs import study_align, study_learned
+from configs.studies import align as study_align
+from configs.studies import learned as study_learned
 from tqd_jax.gradients.align import alignment_record
 from tqd_jax.gradients.alignment import alignment
 from tqd_jax.gradients.products import Products
@@ -143,11 +144,11 @@ def test_a_file_of_another_size_that_cannot_be_read_is_named_and_costs_nothing(t
 
 def test_the_command_of_a_page_has_every_flag():
     flags = {'size': 'smoke', 'sizes.smoke.batch': '99', 'seeds': '(0, 1)'}
-    assert page.command('study_align', {'flags': flags}, {'size': 'smoke'}) == (
-        'python -m benchmarks.studies --config=configs/study_align.py --config.size=smoke '
+    assert page.command('align', {'flags': flags}, {'size': 'smoke'}) == (
+        'python -m benchmarks.studies --config=configs/studies/align.py --config.size=smoke '
         '--config.sizes.smoke.batch=99 "--config.seeds=(0, 1)"')
-    assert page.command('study_align', {}, {'size': 'tiny'}) == (
-        'python -m benchmarks.studies --config=configs/study_align.py --config.size=tiny')
+    assert page.command('align', {}, {'size': 'tiny'}) == (
+        'python -m benchmarks.studies --config=configs/studies/align.py --config.size=tiny')
 
 
 def test_results_keep_seven_digits_and_all_else():

@@ -14,7 +14,7 @@ from benchmarks.studies.pages import figures, page, tqd_tables
 from benchmarks.studies.pages.statistics import Estimate
 from benchmarks.studies.pages.tqd_values import MEASURES
 from benchmarks.studies.training.rows import Row
-from configs import study_table
+from configs.studies import table as shipped_table
 from transfer_jax.runtime.config import instance, override, to_json
 from transfer_jax.runtime.errors import UserError
 
@@ -45,18 +45,18 @@ def test_values_that_do_not_fit_are_refused_before_anything_runs(changes, messag
 
 
 def test_the_program_finds_its_study_and_its_schema():
-    assert program.STUDIES.keys() == SCHEMAS.keys() and schema_of(study_table.get_config()) is TableConfig
+    assert program.STUDIES.keys() == SCHEMAS.keys() and schema_of(shipped_table.get_config()) is TableConfig
     with pytest.raises(UserError, match=r"config.study = 'tables'; allowed: one of table"):
         schema_of({'study': 'tables'})
     with pytest.raises(UserError, match=r"config.arms = \('A',\); allowed: a tuple of one or more of: one of A uniform, .*, or None"):
         config(arms=('A',))
 
 
-@pytest.mark.parametrize(('name', 'old', 'new'), [('study_table', 'sizes.tiny.lanes', 'sizes.tiny.replicas'),
-                                                  ('study_align', 'buckets', 'bins'), ('study_learned', 'buckets', 'bins'),
-                                                  ('study_learned', 'pilot', 'probe')])
+@pytest.mark.parametrize(('name', 'old', 'new'), [('table', 'sizes.tiny.lanes', 'sizes.tiny.replicas'),
+                                                  ('align', 'buckets', 'bins'), ('learned', 'buckets', 'bins'),
+                                                  ('learned', 'pilot', 'probe')])
 def test_an_old_key_gets_its_new_name(name, old, new):
-    shipped = importlib.import_module(f'configs.{name}').get_config()
+    shipped = importlib.import_module(f'configs.studies.{name}').get_config()
     with pytest.raises(UserError, match=f'^config.{old} was renamed: write config.{new}$'):
         override(instance(schema_of(shipped), shipped), {old: 3})
 

@@ -12,7 +12,7 @@ from benchmarks.studies.config import TheoryConfig
 from benchmarks.studies.theory import study
 from benchmarks.studies.theory.cases import WAYS, growth, predicted_orders, threshold
 from benchmarks.studies.theory.debiased import debiasing
-from configs import study_theory
+from configs.studies import theory as study_theory
 from transfer_jax.runtime.config import instance, override
 from transfer_jax.runtime.errors import UserError
 

@@ -1,11 +1,11 @@
 """Study 1: what timestep-aware quality decoupling brings, arm by arm, on a world with a known truth.
 
-    python -m benchmarks.studies --config=configs/study_table.py --workdir=runs/study --config.size=tiny         two cores, 81 minutes
-    python -m benchmarks.studies --config=configs/study_table.py --workdir=runs/study --config.size=tiny_long    one H100, 17 minutes
-    python -m benchmarks.studies --config=configs/study_table.py --workdir=runs/study --config.size=tiny_5000 \
+    python -m benchmarks.studies --config=configs/studies/table.py --workdir=runs/study --config.size=tiny         two cores, 81 minutes
+    python -m benchmarks.studies --config=configs/studies/table.py --workdir=runs/study --config.size=tiny_long    one H100, 17 minutes
+    python -m benchmarks.studies --config=configs/studies/table.py --workdir=runs/study --config.size=tiny_5000 \
         "--config.regimes=('scratch',)"                                                                          two cores, 50 minutes
-    python -m benchmarks.studies --config=configs/study_table.py --workdir=runs/study --config.size=small        not yet run
-    python -m benchmarks.studies --config=configs/study_table.py --workdir=runs/smoke --config.size=smoke --config.results=runs/smoke
+    python -m benchmarks.studies --config=configs/studies/table.py --workdir=runs/study --config.size=small        not yet run
+    python -m benchmarks.studies --config=configs/studies/table.py --workdir=runs/smoke --config.size=smoke --config.results=runs/smoke
 
 Expected: the tables of docs/results/tqd.md. Sizes and keys: benchmarks/studies/config.py.
 

@@ -1,7 +1,7 @@
 """Study 4: the theory of transfer against refitted models.
 
-    python -m benchmarks.studies --config=configs/study_theory.py --workdir=runs/theory
-    python -m benchmarks.studies --config=configs/study_theory.py --workdir=runs/smoke_theory --config.results=runs/smoke_theory \
+    python -m benchmarks.studies --config=configs/studies/theory.py --workdir=runs/theory
+    python -m benchmarks.studies --config=configs/studies/theory.py --workdir=runs/smoke_theory --config.results=runs/smoke_theory \
         --config.images=runs/smoke_theory --config.theory.dimensions='(5,)' --config.theory.ratios='(10,40)' --config.theory.runs=50 \
         --config.theory.instances=2                                                                          a minute
 

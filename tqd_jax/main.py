@@ -13,6 +13,7 @@ from tqd_jax.config import Config, check_whole
 from tqd_jax.gradients.align import align
 from tqd_jax.gradients.bins import remove_store
 from tqd_jax.gradients.learn import learn
+from tqd_jax.models.io.lora_write import write_lora
 from tqd_jax.report.gradients import summary
 from tqd_jax.report.page import LOSS_OF_TRAINING_CLIPS, write_report
 from tqd_jax.timesteps.quadrants import QUADRANTS
@@ -21,7 +22,7 @@ from tqd_jax.training.loop import train
 from tqd_jax.training.programs import compile_eval
 from tqd_jax.training.resume import require_same_config
 from tqd_jax.training.run import check_start
-from tqd_jax.training.samples import draw_samples
+from tqd_jax.training.sampling.samples import draw_samples
 from tqd_jax.training.weights import averaged_weights
 from tqd_jax.training.workdir import prepare_once, prepare_run, probe_state, restore_run
 from transfer_jax.runtime.app import define_flags, run_app
@@ -46,8 +47,10 @@ def train_mode(config, workdir):
         print(f'{workdir} holds a finished run of {latest} steps: open {workdir / "report.html"}\n'
               f'{further}; to start anew, name another --workdir')
         return
-    check_start(config, fresh=latest is None)
-    run = prepare_run(config, workdir)
+    run = prepare_run(config, workdir, check_start(config, fresh=latest is None))
+    if run is None:
+        print_stop()
+        return
     state, frozen, stopped = train(run)
     if stopped:
         print_stop(int(state.step))
@@ -78,7 +81,8 @@ def sample_mode(config, workdir):
 def eval_mode(config, workdir):
     """Prints and writes (eval.json) the newest checkpoint's loss by noise bin and quality quadrant."""
     run, state, frozen = restore_run(config, workdir)
-    loss, count = loss_table(compile_eval(run), (state.average, frozen), validation_batches(run.library, run.loader, run.validation))
+    loss, count = loss_table(compile_eval(run), (state.average, frozen), validation_batches(run.library, run.loader, run.validation),
+                             run.foundation.t_range)
     if jax.process_index() > 0:
         return
     record = {**loss_record(int(state.step), loss, count), **loss_scalars(loss, count)}
@@ -116,7 +120,7 @@ def learn_mode(config, workdir):
 def finish(run, state, frozen, record):
     """Weights, facts and, when all the rest is there, the report; record is that of the samples."""
     (run.workdir / 'report.html').unlink(missing_ok=True)
-    save_weights(run.workdir / 'weights.npz', averaged_weights(state, frozen))
+    save_result(run, state, frozen)
     _write_facts(run.config, run.workdir, {
         'mode': 'train', 'steps': int(state.step), 'clips': len(run.library),
         'parameters': sum(leaf.size for leaf in jax.tree.leaves((state.trained, frozen['model']))),
@@ -124,6 +128,18 @@ def finish(run, state, frozen, record):
         'validates_on_training_clips': run.validates_on_training_clips})
     write_report(run.workdir)
     print(f'report: {run.workdir / "report.html"}')
+
+
+def save_result(run, state, frozen):
+    """weights.npz of a model of pixels, lora.safetensors of adapters on published weights; whole published models go out by export."""
+    lora, folder = run.model.lora, run.workdir
+    if run.config.wan.path is None:
+        save_weights(folder / 'weights.npz', averaged_weights(state, frozen))
+    elif lora is not None:
+        write_lora(folder / 'lora.safetensors', state.average, rank=lora.rank, alpha=lora.alpha, config=run.model, kind='comfyui')
+        print(f'LoRA, as ComfyUI and diffusers read it: {folder / "lora.safetensors"}')
+    if run.config.wan.path is not None:
+        print(f'other layouts: python -m tqd_jax.export {folder} --format=diffusers --output=PATH')
 
 
 def report_step(workdir):

@@ -2,6 +2,7 @@
 import dataclasses
 
 from tqd_jax.config.data import LEARNED
+from tqd_jax.config.wan_checks import changed, check_pretrained
 from tqd_jax.data.buckets import Bucket
 from tqd_jax.latents.pixels import PixelCodec
 from tqd_jax.models.wan.config import PRESETS
@@ -19,7 +20,7 @@ def law_config(section):
     """The LawConfig of the section config.law. Raises UserError, naming the keys, where they contradict each other."""
     if section.file is not None:
         raise UserError(f'config.law.file = {section.file!r} wants config.law.kind = "learned", and it is {section.kind!r}')
-    if section.base != 'logit_normal' and (other := _changed(section, ('loc', 'scale'))):
+    if section.base != 'logit_normal' and (other := changed(section, ('loc', 'scale'))):
         raise UserError(f'config.law.base = {section.base!r} does not read law.{other} = {getattr(section, other)!r}: '
                         'it is of the base "logit_normal"')
     if (section.base == 'density') != (section.density is not None):
@@ -43,7 +44,7 @@ def check_learned(config):
     section = config.law
     if section.file is None:
         raise UserError('config.law.kind = "learned" wants config.law.file, the law.json that --mode=learn wrote')
-    if other := _changed(section, [field.name for field in dataclasses.fields(section) if field.name not in ('kind', 'file')]):
+    if other := changed(section, [field.name for field in dataclasses.fields(section) if field.name not in ('kind', 'file')]):
         raise UserError(f'config.law.kind = "learned" reads law.file alone: leave law.{other} at its default')
     if config.data.dropout == 'none':
         raise UserError('config.law.kind = "learned" is how often each group is drawn as well as when: config.data.dropout is "sampler" or '
@@ -59,7 +60,11 @@ def check_whole(config):
     else:
         law_config(config.law)
     check_gradients(config.align, config.learn)
-    check_shapes(config)
+    check_pretrained(config)
+    if config.wan.path is None:  # else the weights decide: tqd_jax.pretrained.sources
+        patch = PRESETS[config.model.preset].patch
+        check_shapes(config.data.buckets, PixelCodec(), patch)
+        check_shapes(config.sample.shapes or (), PixelCodec(), patch, 'sample.shapes')
     if config.train.precondition is not None and config.train.precondition[1] <= 0:
         raise UserError(f'config.train.precondition = {config.train.precondition}: (mean, standard deviation), '
                         'the second positive')
@@ -79,19 +84,11 @@ def check_gradients(align, learn):
         raise UserError(f'config.learn.bins = {learn.bins} does not divide {BINS}, the bins of a tabulated law')
 
 
-def check_shapes(config):
-    """Raises UserError where a shape of config.data.buckets cannot be cut into the model's patches."""
-    patch = PRESETS[config.model.preset].patch
-    for w, h, f in config.data.buckets:
-        _named('data.buckets', Bucket, width=w, height=h, frames=f)
-        _named(f'data.buckets: {(w, h, f)} (width, height, frames)', PixelCodec().check, frames=f, height=h, width=w,
-               patch=patch)
-
-
-def _changed(section, names):
-    """The first of the keys `names` of a section whose value is not its default, or None."""
-    plain = type(section)()
-    return next((name for name in names if getattr(section, name) != getattr(plain, name)), None)
+def check_shapes(shapes, codec, patch, key='data.buckets'):
+    """Raises UserError where one of the shapes (width, height, frames) of a key does not fit the codec or the model's patch."""
+    for w, h, f in shapes:
+        _named(key, Bucket, width=w, height=h, frames=f)
+        _named(f'{key}: {(w, h, f)} (width, height, frames)', codec.check, frames=f, height=h, width=w, patch=patch)
 
 
 def _named(key, make, **arguments):

@@ -34,6 +34,10 @@ class Data:
     held_out_fraction: float = key(0.1, number(at_least=0, below=1), 'of each quality quadrant, for '
                                    'validation')
     held_out_clips: int = key(64, integer(at_least=1), 'of each quality quadrant for validation, at most')
+    cache: str | None = key(None, optional(text()), 'with wan.path: the folder of scores, latents and text features '
+                            'that tqd_jax.encode wrote; None: the folder `cache` of the workdir', free=True)
+    windows: int = key(1, integer(at_least=1), 'with wan.path: windows of a clip that are encoded, evenly spread '
+                       'over its time')
     cache_gb: float = key(4.0, number(at_least=0), 'decoded clips are cached in the workdir where the '
                           'library takes no more; 0: never', free=True)
     scoring_workers: int = key(2, integer(at_least=0), 'processes that score; 0 scores in the main process',

@@ -2,11 +2,13 @@
 import dataclasses
 
 from tqd_jax.config.data import Data, Law
+from tqd_jax.config.pretrained import Lora, Pretrained
+from tqd_jax.diffusion import grids, solvers
 from tqd_jax.diffusion import path as flow
-from tqd_jax.diffusion import sampler
 from tqd_jax.models.wan.config import CHOICES, PRESETS
 from tqd_jax.timesteps import learned
 from transfer_jax.runtime.config import (
+    Rule,
     boolean,
     choice,
     integer,
@@ -19,10 +21,16 @@ from transfer_jax.runtime.config import (
 )
 
 
+def one_or_two(rule):
+    """The rule of a value, or of a tuple of two."""
+    pair = sequence(rule, length=2)
+    return Rule(allowed=f'{rule.allowed}, or {pair.allowed}', accepts=lambda value: rule.accepts(value) or pair.accepts(value))
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Model:
     """The video transformer."""
-    preset: str = key('tiny', choice(*PRESETS), 'its size')
+    preset: str | None = key('tiny', optional(choice(*PRESETS)), 'its size; None: that of the weights in wan.path')
     vocab: int = key(512, integer(at_least=2), 'words are hashed into this many tokens')
     text_len: int = key(8, integer(at_least=1), 'tokens of a caption')
     dtype: str = key('float32', choice(*CHOICES['dtype']), 'of matrix products; bfloat16 is for accelerators')
@@ -40,6 +48,8 @@ class Train:
     batch: int = key(8, integer(at_least=1), 'clips of an update, over all devices')
     accumulate: int = key(1, integer(at_least=1), 'slices of a batch over which the gradient is summed, to '
                           'save memory')
+    trained: str = key('full', text(), "the parameters that training changes: full: all of the model; lora: "
+                       'adapters (config.lora); else a regular expression of names such as blocks/cross/q/kernel')
     optimizer: str = key('adamw', choice('adamw', 'muon'), 'muon is for the matrices of the blocks, with '
                          'AdamW for the rest')
     learning_rate: float = key(5e-4, number(above=0), 'after warm-up')
@@ -104,14 +114,24 @@ class Learn:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Sample:
-    """Samples, drawn after training and by `--mode=sample`."""
+    """Samples, drawn after training and by `--mode=sample`. With wan.path, None stands for what the model's authors use."""
     captions: tuple | None = key(None, optional(sequence(text())), 'of samples, in turn; None takes '
                                  'captions of the library')
+    negative: str | None = key('', optional(text(empty=True)), 'the caption that guidance leads away from')
     clips: int = key(8, integer(at_least=1), 'samples')
-    steps: int = key(24, integer(at_least=1), 'of the solver')
-    solver: str = key('heun', choice(*sampler.SOLVERS), 'of the ordinary differential equation')
-    guidance: float = key(2.0, number(at_least=0), 'scale of classifier-free guidance; 1: none')
-    shift: float = key(1.0, number(above=0), 'flow shift of the steps in t')
+    batch: int | None = key(None, optional(integer(at_least=1)), 'samples that are drawn at once; None: all')
+    every: int | None = key(None, optional(integer(at_least=1)), 'steps between samples during training, from the '
+                            'same noise; None: only at the end')
+    shapes: tuple | None = key(None, optional(sequence(sequence(integer(at_least=1), length=3))), '(width, height, '
+                               'frames) of samples, in turn; None: the bucket that most clips are of')
+    steps: int | None = key(24, optional(integer(at_least=1)), 'of the solver')
+    solver: str = key('heun', choice(*solvers.SOLVERS), 'of the ordinary differential equation')
+    grid: str = key('linear', choice(*grids.GRIDS), 'the steps in t before the shift: equal, or as Wan or diffusers '
+                    'lay them')
+    integer_time: bool = key(False, boolean(), 'the model reads t cut to thousandths, as in Wan\'s own inference')
+    guidance: tuple | float | None = key(2.0, optional(one_or_two(number(at_least=0))), 'scale of classifier-free '
+                                         'guidance; 1: none; two for a model with two experts: (high, low)')
+    shift: float | None = key(1.0, optional(number(above=0)), 'flow shift of the steps in t')
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -131,6 +151,8 @@ class Config:
     data: Data = section(Data)
     law: Law = section(Law)
     model: Model = section(Model)
+    wan: Pretrained = section(Pretrained)
+    lora: Lora = section(Lora)
     train: Train = section(Train)
     mesh: Mesh = section(Mesh, free=True)
     eval: Eval = section(Eval, free=True)

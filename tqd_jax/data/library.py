@@ -52,14 +52,18 @@ class Library(Rows):
         return [order[quadrants == q] for q in range(4)]
 
 
-def load_library(data, workdir, text, law):
+def load_library(data, workdir, text, law, usable=None):
     """The Library of a prepared run, its captions prepared by the TextEncoder `text`, its timesteps by `law`, a LawConfig or LearnedLaw.
+
+    usable: function of (columns, buckets) to bool [n], the clips to take; None: all.
 
     Raises UserError where config.data.mix names a source that no clip has, or leaves one out, and where a learned law has no weights for
     a group of its clips.
     """
     buckets, path = buckets_of(data), pathlib.Path(workdir, 'scores.parquet')
     columns = read_columns(path, text, buckets, data.fps)
+    if usable is not None:
+        columns = taken(columns, usable(columns, buckets))
     names, source = np.array(columns.pop('source_names')), columns['source']
     group, acceptance = _group_and_acceptance(law, names, source, columns['mq'], columns['vq'])
     rates, weights = _mix(data.mix, names, source, acceptance if data.dropout == 'sampler' and isinstance(law, LearnedLaw) else None)
@@ -70,6 +74,13 @@ def load_library(data, workdir, text, law):
         **columns, source_names=tuple(names.tolist()), rates=rates, buckets=buckets,
         acceptance=acceptance if data.dropout == 'sampler' else np.ones_like(acceptance),
         weight=(weights[source] * (acceptance if data.dropout == 'weight' else 1.0)).astype(np.float32), law=law, group=group)
+
+
+def taken(columns, mask):
+    """The rows of read_columns where the mask [n] is true. Raises UserError where there are none."""
+    if not mask.any():
+        raise UserError(f'none of {len(mask)} clips is encoded: see skipped.jsonl, or encode them (python -m tqd_jax.encode)')
+    return {name: value if name == 'source_names' else value[mask] for name, value in columns.items()}
 
 
 def buckets_of(data):
@@ -96,7 +107,7 @@ def _group_and_acceptance(law, names, source, mq, vq):
 def _mix(mix, names, source, acceptance=None):
     """Rates (default: by number of clips, each counting `acceptance`) and loss weights (default: 1) of the sources."""
     if not mix:
-        return np.bincount(source, acceptance) / (len(source) if acceptance is None else acceptance.sum()), np.ones(len(names))
+        return np.bincount(source, acceptance, minlength=len(names)) / (len(source) if acceptance is None else acceptance.sum()), np.ones(len(names))
     check_mix(mix, names.tolist())
     return tuple(np.array([float(getattr(mix[name], key)) for name in names]) for key in ('rate', 'weight'))
 

@@ -25,7 +25,8 @@ def align(run, trained, frozen):
     """
     settings = run.config.align
     rows = golden_clips(run.library, settings.clips, settings.chunks, run.config.seed)
-    clips = worse_copies(run.loader.whole(rows), settings)
+    copies = worse_copies(run.frames_loader.whole(rows), settings)
+    clips = dataclasses.replace(copies, video=run.foundation.encode(copies.video))
     chunks = copy_chunks(len(rows), len(COPIES), settings.chunks, settings.draws)
     store = bin_store(run, 'align', (trained, frozen), rows)
     record = measure_alignment(run.objective, trained, frozen, clips, chunks, settings.bins, store)

@@ -6,6 +6,11 @@ def everything(path):
     return True
 
 
+def is_adapter(path):
+    """Selects the adapters (LoRA), lora_a and lora_b."""
+    return path[-1] in ('lora_a', 'lora_b')
+
+
 def partition(params, selects):
     """(trained, frozen) of a tree of nested dicts: leaves whose path, a tuple of keys, `selects` takes, and the others.
 
@@ -32,3 +37,8 @@ def merge(trained, frozen):
             raise ValueError(f'the parameter {name!r} is trained and frozen at once')
         tree[name] = merge(tree[name], value) if name in tree else value
     return tree
+
+
+def select(abstract, tree):
+    """The part of a tree that `abstract` has."""
+    return {name: select(part, tree[name]) if isinstance(part, dict) else tree[name] for name, part in abstract.items()}

@@ -42,19 +42,28 @@ def validation_batches(library, loader, rows):
     return batches
 
 
-def loss_table(evaluate, weights, batches):
+def loss_table(evaluate, weights, batches, t_range=(0.0, 1.0)):
     """Mean loss and number of clips, float64 [4, NOISE_BINS] by (quadrant, noise bin); NaN where a quadrant is empty.
 
-    evaluate(bucket, weights, batch, t) -> loss [B], batch and t of this process's rows. Every clip counts once in every noise bin.
+    evaluate(bucket, weights, batch, t) -> loss [B], batch and t of this process's rows. Every clip counts once in every noise bin that
+    t_range, the model's part of t, meets; the others are empty.
     """
     total, count = np.zeros((4, NOISE_BINS)), np.zeros((4, NOISE_BINS))
     for batch in batches:
         for j in range(NOISE_BINS):
-            t = ((j + batch.place) / NOISE_BINS).astype(np.float32)
+            t = times_in_bin(j, batch.place, t_range)
+            if t is None:
+                continue
             loss = np.asarray(evaluate(batch.bucket, weights, batch.batch, t), np.float64)
             np.add.at(total[:, j], batch.quadrant[batch.real], loss[batch.real])
             np.add.at(count[:, j], batch.quadrant[batch.real], 1)
     return np.divide(total, count, out=np.full_like(total, np.nan), where=count > 0), count
+
+
+def times_in_bin(j, place, t_range):
+    """t float32 [B] at `place` [B] in [0, 1) of what noise bin j has of the range (low, high), or None where it has nothing of it."""
+    low, high = max(j, t_range[0] * NOISE_BINS), min(j + 1, t_range[1] * NOISE_BINS)
+    return ((low + place * (high - low)) / NOISE_BINS).astype(np.float32) if low < high else None
 
 
 def loss_scalars(loss, count):
@@ -62,7 +71,7 @@ def loss_scalars(loss, count):
     mean = lambda values, weights: float(np.sum(np.where(weights > 0, values, 0) * weights) / max(1.0, weights.sum()))
     scalars = {'val/loss': mean(loss, count)}
     scalars |= {f'val/{name}': mean(loss[q], count[q]) for q, name in enumerate(QUADRANTS) if count[q].any()}
-    return scalars | {f'val/t{j / NOISE_BINS:.1f}': mean(loss[:, j], count[:, j]) for j in range(NOISE_BINS)}
+    return scalars | {f'val/t{j / NOISE_BINS:.1f}': mean(loss[:, j], count[:, j]) for j in range(NOISE_BINS) if count[:, j].any()}
 
 
 def loss_record(step, loss, count):

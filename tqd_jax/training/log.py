@@ -123,11 +123,11 @@ def save_timesteps(workdir, library, training, histogram):
 class Evaluations:
     """evaluation.jsonl: one line an evaluation, cut back to the step that a run resumes from.
 
-    evaluate, batches: as loss_table takes them. start: that step, 0 for a fresh run.
+    evaluate, batches, t_range: as loss_table takes them. start: that step, 0 for a fresh run.
     """
 
-    def __init__(self, workdir, evaluate, batches, metrics, start):
-        self._evaluate, self._batches, self._metrics = evaluate, batches, metrics
+    def __init__(self, workdir, evaluate, batches, metrics, start, t_range=(0.0, 1.0)):
+        self._evaluate, self._batches, self._metrics, self._t_range = evaluate, batches, metrics, t_range
         self._path = workdir / 'evaluation.jsonl'
         self._writes = jax.process_index() == 0
         records = [record for record in read_metrics(self._path) if start and record['step'] <= start]
@@ -136,7 +136,7 @@ class Evaluations:
 
     def add(self, step, weights):
         """Evaluates (trained, frozen) parameters and writes one line, a loss_record."""
-        loss, count = loss_table(self._evaluate, weights, self._batches)
+        loss, count = loss_table(self._evaluate, weights, self._batches, self._t_range)
         if self._writes:
             with open(self._path, 'a') as file:
                 file.write(json.dumps(loss_record(step, loss, count)) + '\n')

@@ -6,6 +6,7 @@ from tqd_jax.training.evaluation import validation_batches
 from tqd_jax.training.log import Evaluations, TrainingLog, save_timesteps
 from tqd_jax.training.programs import compile_eval, compile_train
 from tqd_jax.training.resume import extras_of, start_of
+from tqd_jax.training.sampling.samples import draw_during_training
 from transfer_jax.runtime.checkpoint import Checkpoints
 from transfer_jax.runtime.metrics import Metrics
 from transfer_jax.runtime.parallel.mesh import to_global
@@ -34,6 +35,8 @@ def _loop(run, start, checkpoints, metrics):
     programs, evaluations = compile_train(run), _evaluations(run, start.step, metrics)
     if start.step == 0:
         evaluations.add(0, (state.average, frozen))
+        if _samples_at(run, 0):  # the model as it was
+            draw_during_training(run, 0, state.average, frozen)
     log = TrainingLog(library=run.library, schedule=run.schedule, batch=config.train.batch, metrics=metrics,
                       histogram=start.histogram, start=time.perf_counter())
     with StopRequest() as stop, Progress(config.train.steps, start=start.step, label='train') as progress:
@@ -48,6 +51,9 @@ def _loop(run, start, checkpoints, metrics):
             if done or step % config.eval.every == 0:
                 with log.paused():
                     evaluations.add(step, (state.average, frozen))
+            if _samples_at(run, step):
+                with log.paused():
+                    draw_during_training(run, step, state.average, frozen)
             if saves:
                 with log.paused():
                     metrics.flush()
@@ -57,9 +63,14 @@ def _loop(run, start, checkpoints, metrics):
     return state, log.histogram
 
 
+def _samples_at(run, step):
+    """Whether config.sample.every asks for samples at this step."""
+    return run.config.sample.every is not None and step % run.config.sample.every == 0
+
+
 def _evaluations(run, step, metrics):
     batches = validation_batches(run.library, run.loader, run.validation)
-    return Evaluations(run.workdir, compile_eval(run), batches, metrics, step)
+    return Evaluations(run.workdir, compile_eval(run), batches, metrics, step, run.foundation.t_range)
 
 
 def _batches(run, step):

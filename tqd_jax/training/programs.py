@@ -34,7 +34,7 @@ def _compiled(jitted, run, bucket):
 
 
 def _spec(run, bucket):
-    return batch_spec(run.config.train.batch, bucket, run.objective.codec, run.objective.text, batch_sharding(run.mesh))
+    return batch_spec(run.config.train.batch, bucket, run.objective.codec, run.objective.text, batch_sharding(run.mesh), run.foundation.latents)
 
 
 def compile_eval(run):

@@ -38,7 +38,7 @@ def start_of(run, checkpoints):
 def extras_of(run, step, histogram):
     """What a checkpoint holds beside the state, as plain values."""
     normaliser = run.workdir / 'normaliser.json'
-    return {'layout': LAYOUT, 'next_batch': step, 'library': run.fingerprint, 'config': to_json(run.config),
+    return {'layout': LAYOUT, 'next_batch': step, 'library': run.fingerprint, 'weights': run.foundation.identity(), 'config': to_json(run.config),
             'histogram': histogram.tolist(), 'normaliser': json.loads(normaliser.read_text()) if normaliser.exists() else None}
 
 
@@ -53,3 +53,6 @@ def require_same(run, extras):
     require_same_config(run.workdir, run.config, extras)
     if extras['library'] != run.fingerprint:
         raise UserError(f'{run.workdir} holds a run on another set of clips or scores; use another --workdir, or restore the clips')
+    if extras.get('weights', '') != run.foundation.identity():
+        raise UserError(f'{run.workdir} holds a run that started from other weights than those of config.wan.path: name the ones that it '
+                        'started from, or another --workdir')

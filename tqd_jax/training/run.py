@@ -9,20 +9,20 @@ import jax
 import numpy as np
 
 from tqd_jax.config import LEARNED
-from tqd_jax.data.frames import FrameStore, cache_bytes
-from tqd_jax.data.library import Library, load_library
+from tqd_jax.data.library import Library
 from tqd_jax.data.loader import Loader
-from tqd_jax.diffusion.objective import Objective, init_frozen
+from tqd_jax.diffusion.objective import Objective
 from tqd_jax.diffusion.path import Path, precondition
-from tqd_jax.latents.pixels import PixelCodec
-from tqd_jax.models.partition import everything, partition
+from tqd_jax.foundations.pixels import check_weights, pixels
+from tqd_jax.foundations.protocol import Foundation
+from tqd_jax.foundations.wan import published
+from tqd_jax.models.partition import check_selects, partition, selects
 from tqd_jax.models.wan import model as wan
-from tqd_jax.text.words import HashedWords
+from tqd_jax.models.wan.frozen import stored
 from tqd_jax.timesteps.learned import LearnedLaw
 from tqd_jax.training.law_file import law_of, read_law
 from tqd_jax.training.optimizer import make_optimizer
 from tqd_jax.training.state import init_state
-from tqd_jax.training.weights import check_weights
 from transfer_jax.runtime.errors import UserError
 from transfer_jax.runtime.parallel.mesh import check_batch, make_mesh, shard_tree
 
@@ -31,23 +31,34 @@ from transfer_jax.runtime.parallel.mesh import check_batch, make_mesh, shard_tre
 class Run:
     """Everything a run is made of, none of it changing: data, model, mesh, and the shapes of its state.
 
+    foundation: the model's sizes and what was there before. loader: of training batches.
     training, validation: rows of the library. is_trained: of a parameter's path, whether training changes it. abstract_state,
-    abstract_frozen: the TrainState and the tree of init_frozen as jax.ShapeDtypeStruct with shardings.
+    abstract_frozen: the TrainState and the tree {'model', 'codec', 'text'} of frozen parameters as jax.ShapeDtypeStruct with shardings.
     """
     config: object
     workdir: pathlib.Path
     mesh: jax.sharding.Mesh
+    foundation: Foundation
     library: Library
     loader: Loader
     training: np.ndarray
     validation: np.ndarray
-    model: wan.WanConfig
     objective: Objective
     optimizer: object
     schedule: object
     is_trained: Callable
     abstract_state: object
     abstract_frozen: object
+
+    @property
+    def model(self):
+        """The WanConfig."""
+        return self.foundation.model
+
+    @property
+    def frames_loader(self):
+        """The Loader of the same clips as frames, wherever the loader's batches hold latents."""
+        return self.foundation.frames_loader(self.library, self.workdir)
 
     @property
     def validates_on_training_clips(self):
@@ -58,21 +69,39 @@ class Run:
     def fingerprint(self):
         """Hash of what the batches depend on beside the config: the clips' contents and scores, and a learned law."""
         library = self.library
-        parts = [library.ids, library.mq, library.vq, library.bucket, library.source, library.tokens]
+        text = library.captions.data if self.foundation.latents else library.tokens  # a cache numbers captions as it has them
+        parts = [library.ids, library.mq, library.vq, library.bucket, library.source, text]
         if isinstance(library.law, LearnedLaw):  # its file is no part of the config
             parts += [library.group, np.array(library.law.weight.shape), library.law.weight]
         return hashlib.sha256(b''.join(np.ascontiguousarray(part).tobytes() for part in parts)).hexdigest()[:16]
 
 
 def check_start(config, *, fresh):
-    """Raises UserError for what only the machine and the files can tell, before any clip is scored: devices, batch, law, weights."""
+    """The Foundation of a config. Raises UserError for what only the machine and the files can tell, before any clip is scored: devices,
+    batch, law, weights."""
     mesh = make_mesh(config.mesh.data, config.mesh.fsdp)
     check_batch(config.train.batch, mesh)
     check_accumulation(config.train.batch, config.train.accumulate, mesh.size)
     if fresh and config.law.kind == LEARNED:
         read_law(config.law.file)
+    foundation = foundation_of(config, mesh)
     if fresh and config.init_from is not None:
-        check_weights(config.init_from, model_config(config.model), config.train)
+        check_weights(config.init_from, foundation.model, config.train)
+    check_trained(config, foundation.model)
+    return foundation
+
+
+def foundation_of(config, mesh):
+    """What the run stands on: published weights where config.wan.path names them, else pixels."""
+    return (pixels if config.wan.path is None else published)(config, mesh.devices.flat[0].platform)
+
+
+def check_trained(config, model):
+    """Raises UserError where config.train.trained selects no parameter."""
+    try:
+        check_selects(wan.abstract_params(model), config.train.trained)
+    except ValueError as error:
+        raise UserError(f'config.train.trained: {error}') from None
 
 
 def check_accumulation(batch, accumulate, devices):
@@ -86,51 +115,51 @@ def check_accumulation(batch, accumulate, devices):
                         f'take a batch of {near}, or train.accumulate of {fit}')
 
 
-def build(config, workdir, is_trained=everything):
-    """The Run of a prepared work directory. Raises UserError where the mesh does not fit the devices, or the clips the config."""
-    model, mesh = model_config(config.model), make_mesh(config.mesh.data, config.mesh.fsdp)
-    objective, (optimizer, schedule) = make_objective(config.train, model, config.seed), make_optimizer(config.train)
-    library = load_library(config.data, workdir, objective.text, law_of(config, workdir))
+def build(config, workdir, foundation=None):
+    """The Run of a prepared work directory. Raises UserError where the mesh does not fit the devices, or the clips the config.
+
+    foundation: of check_start, where it was called before.
+    """
+    mesh, workdir = make_mesh(config.mesh.data, config.mesh.fsdp), pathlib.Path(workdir)
+    foundation = foundation or foundation_of(config, mesh)
+    objective, (optimizer, schedule) = make_objective(config, foundation), make_optimizer(config.train)
+    library = foundation.library(workdir, law_of(config, workdir))
     training, held = library.held_out(config.data.held_out_fraction, config.data.held_out_clips, config.seed)
     validation = library.validation(held, config.eval.clips_per_quadrant, config.seed)
-    store = frame_store(config.data, library, workdir)
-    loader = Loader(library=library, store=store, seed=config.seed, batch=config.train.batch, crop=config.data.crop,
-                    process=jax.process_index(), processes=jax.process_count())
-    state, frozen = abstract_parameters(model, objective, optimizer, mesh, is_trained)
-    return Run(config=config, workdir=pathlib.Path(workdir), mesh=mesh, library=library, loader=loader, training=training,
-               validation=validation, model=model, objective=objective, optimizer=optimizer, schedule=schedule, is_trained=is_trained,
-               abstract_state=state, abstract_frozen=frozen)
+    is_trained = selects(config.train.trained)
+    return Run(config=config, workdir=workdir, mesh=mesh, foundation=foundation, library=library,
+               loader=foundation.loader(library, workdir), training=training, validation=validation, objective=objective,
+               optimizer=optimizer, schedule=schedule, is_trained=is_trained,
+               abstract_state=abstract_state(foundation.model, optimizer, mesh, is_trained),
+               abstract_frozen=abstract_frozen(foundation, workdir, mesh, is_trained))
 
 
-def abstract_parameters(model, objective, optimizer, mesh, is_trained):
-    """(TrainState, tree of init_frozen) as shapes with shardings, nothing allocated."""
-    trained, frozen = partition(wan.abstract_params(model), is_trained)
-    state = jax.eval_shape(functools.partial(init_state, optimizer=optimizer), trained)
-    frozen = jax.eval_shape(functools.partial(init_frozen, objective), frozen)
+def abstract_state(model, optimizer, mesh, is_trained):
+    """The TrainState of a WanConfig as shapes with shardings, nothing allocated."""
+    trained, _ = partition(wan.abstract_params(model), is_trained)
+    return placed(jax.eval_shape(functools.partial(init_state, optimizer=optimizer), trained), mesh)
+
+
+def abstract_frozen(foundation, workdir, mesh, is_trained):
+    """{'model', 'codec', 'text'} of what no step changes, as shapes with shardings, nothing allocated."""
+    _, frozen = partition(wan.abstract_params(foundation.model), is_trained)
+    conditions = jax.eval_shape(lambda: foundation.conditions(workdir))
+    return placed({'model': stored(frozen, foundation.storage), **conditions}, mesh)
+
+
+def placed(abstract, mesh):
+    """The tree of shapes with the shardings of shard_tree."""
     place = lambda leaf, sharding: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding)
-    return tuple(jax.tree.map(place, tree, shard_tree(tree, mesh)) for tree in (state, frozen))
+    return jax.tree.map(place, abstract, shard_tree(abstract, mesh))
 
 
-def make_objective(train, model, seed):
-    """The Objective of config.train and a WanConfig."""
+def make_objective(config, foundation):
+    """The Objective of config.train on a Foundation."""
+    train, model = config.train, foundation.model
     path = Path(kind=train.path, prediction=train.prediction)
     apply = wan.apply(model)
     if train.precondition is not None:
         apply = precondition(apply, path, *train.precondition)
-    return Objective(model=apply, codec=PixelCodec(), text=HashedWords(length=model.text_len, vocab=model.vocab), path=path, seed=seed,
-                     caption_dropout=train.caption_dropout, stratified=train.stratified)
-
-
-def model_config(section):
-    """The preset with the config's overrides; pixels in and out, captions as tokens."""
-    return dataclasses.replace(wan.PRESETS[section.preset], vocab=section.vocab, text_len=section.text_len, dtype=section.dtype,
-                               remat=section.remat, attention=section.attention, in_channels=3, out_channels=3)
-
-
-def frame_store(data, library, workdir):
-    """The cache of decoded clips where it fits into data.cache_gb, else straight decoding; prints which."""
-    need = cache_bytes(library, library.buckets, data.fps) / 1e9
-    cached = need <= data.cache_gb
-    print(f'frames: {"cached in the workdir" if cached else "decoded from the files each time"}; a cache takes about {need:.2g} GB, '
-          f'config.data.cache_gb = {data.cache_gb:g}', flush=True)
-    return FrameStore(rows=library, fps=data.fps, folder=str(pathlib.Path(workdir, 'frames').resolve()) if cached else None)
+    dropout = 0.0 if model.lora is None else model.lora.dropout
+    return Objective(model=apply, codec=foundation.codec, text=foundation.text, path=path, seed=config.seed,
+                     caption_dropout=train.caption_dropout, stratified=train.stratified, t_range=foundation.t_range, lora_dropout=dropout)

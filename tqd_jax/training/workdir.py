@@ -1,5 +1,7 @@
 """Builds a Run from its work directory: prepared from its clips, or restored from its newest checkpoint."""
+import dataclasses
 import json
+import pathlib
 
 import jax
 from jax.experimental import multihost_utils
@@ -8,12 +10,13 @@ from tqd_jax.config import LEARNED
 from tqd_jax.data.prepare import prepare
 from tqd_jax.training.law_file import copy_law
 from tqd_jax.training.resume import require_same, require_same_config
-from tqd_jax.training.run import build, check_start
+from tqd_jax.training.run import build, check_start, foundation_of
 from tqd_jax.training.weights import fresh_state, frozen_parameters
 from transfer_jax.runtime.checkpoint import Checkpoints
 from transfer_jax.runtime.config import differences, to_json
 from transfer_jax.runtime.errors import UserError
 from transfer_jax.runtime.files import write_atomically
+from transfer_jax.runtime.parallel.mesh import make_mesh
 
 
 def probe_state(config, workdir):
@@ -26,15 +29,14 @@ def probe_state(config, workdir):
     if config.init_from is None:
         raise UserError(f'{workdir} has no checkpoint and config.init_from = None: gradients of untrained weights mean nothing; '
                         'run --mode=train first, or name weights')
-    check_start(config, fresh=True)
-    run = prepare_run(config, workdir)
+    run = prepare_run(config, workdir, check_start(config, fresh=True))
     return run, fresh_state(run), frozen_parameters(run)
 
 
-def prepare_run(config, workdir):
-    """The Run, its clips scored."""
+def prepare_run(config, workdir, foundation):
+    """The Run, its clips scored and encoded; foundation: of check_start. None where a request stopped the encoding."""
     prepare_once(config, workdir)
-    return build(config, workdir)
+    return None if foundation.prepare(workdir) else build(config, workdir, foundation)
 
 
 def prepare_once(config, workdir):
@@ -44,9 +46,22 @@ def prepare_once(config, workdir):
         write_atomically(workdir / 'config.json', json.dumps(to_json(config), indent=1).encode())
         if config.law.kind == LEARNED:
             copy_law(config.law.file, workdir)
-        prepare(config.data, workdir, config.seed)
+        prepare(clips_of(config), workdir, config.seed)
     if jax.process_count() > 1:
         multihost_utils.sync_global_devices('clips are scored')
+
+
+def clips_of(config):
+    """config.data, its clips those of the cache's table where it names no others. Raises UserError where published weights have no clips."""
+    data = config.data
+    if config.wan.path is None or data.clips is not None:
+        return data
+    table = pathlib.Path(data.cache or '', 'scores.parquet')
+    if data.cache is None or not table.is_file():
+        where = 'it names none' if data.cache is None else f'{data.cache} has no scores.parquet'
+        raise UserError(f'there are no clips: name them by --config.data.clips=FOLDER, or by --config.data.cache the folder that '
+                        f'python -m tqd_jax.encode wrote ({where})')
+    return dataclasses.replace(data, clips=str(table))
 
 
 def remove_normaliser(config, workdir):
@@ -66,6 +81,7 @@ def restore_run(config, workdir):
         raise UserError(f'{workdir} has no checkpoint yet: run --mode=train first, or name the --workdir of a run')
     extras = checkpoints.extras(step)
     require_same_config(workdir, config, extras)  # before clips are read
-    run = build(config, workdir)
+    foundation = foundation_of(config, make_mesh(config.mesh.data, config.mesh.fsdp))
+    run = build(config, workdir, foundation)
     require_same(run, extras)
     return run, checkpoints.restore(step, run.abstract_state), frozen_parameters(run)

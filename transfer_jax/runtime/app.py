@@ -16,14 +16,15 @@ FLAG = 'config'
 PREFIX = f'--{FLAG}.'
 
 
-def define_flags(workdir, modes=()):
-    """The flags --config, --workdir (with this default) and, where there are modes, --mode (the first is the default).
+def define_flags(workdir=None, modes=()):
+    """The flags --config, --workdir (where it has a default) and, where there are modes, --mode (the first is the default).
 
     Each is defined once in a process, however many mains it imports.
     """
     if FLAG not in flags.FLAGS:
-        flags.DEFINE_string('workdir', workdir, 'where the run lives: what it makes, its checkpoints, metrics and report')
         config_flags.DEFINE_config_file(FLAG, None, 'the config file, as in configs/')
+    if workdir is not None and 'workdir' not in flags.FLAGS:
+        flags.DEFINE_string('workdir', workdir, 'where the run lives: what it makes, its checkpoints, metrics and report')
     if modes and 'mode' not in flags.FLAGS:
         flags.DEFINE_enum('mode', modes[0], modes, 'what to do')
 

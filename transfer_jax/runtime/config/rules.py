@@ -52,9 +52,9 @@ def boolean():
     return Rule(allowed='True or False', accepts=lambda value: isinstance(value, bool))
 
 
-def text():
-    """A str that is not empty."""
-    return Rule(allowed='text', accepts=lambda value: isinstance(value, str) and value != '', plain=True)
+def text(*, empty=False):
+    """A str, which is not empty unless `empty` is true."""
+    return Rule(allowed='text', accepts=lambda value: isinstance(value, str) and (empty or value != ''), plain=True)
 
 
 def choice(*values):

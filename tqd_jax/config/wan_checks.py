@@ -1,0 +1,67 @@
+"""Checks of the main job's config that involve config.wan and config.lora: which keys go with published weights, and which do not."""
+import dataclasses
+import re
+
+from transfer_jax.runtime.errors import UserError
+
+OFFICIAL = ('negative', 'steps', 'guidance', 'shift')  # keys of config.sample whose None is what the model's authors use
+
+
+def check_pretrained(config):
+    """Raises UserError, naming both keys, where a key contradicts config.wan.path or config.train.trained."""
+    if config.wan.path is None:
+        _check_without_weights(config)
+    else:
+        _check_with_weights(config)
+    if config.train.trained != 'lora' and (other := changed(config.lora)):
+        raise UserError(f'config.lora.{other} = {getattr(config.lora, other)!r} wants config.train.trained = "lora", '
+                        f'and it is {config.train.trained!r}')
+    _check_expressions(config)
+
+
+def changed(section, names=None):
+    """The first key of a section, among `names` or all, whose value is not its default, or None."""
+    plain = type(section)()
+    names = [field.name for field in dataclasses.fields(section)] if names is None else names
+    return next((name for name in names if getattr(section, name) != getattr(plain, name)), None)
+
+
+def _check_without_weights(config):
+    if config.model.preset is None:
+        raise UserError('config.model.preset = None takes the sizes of published weights: name them by config.wan.path')
+    if other := changed(config.wan):
+        raise UserError(f'config.wan.{other} = {getattr(config.wan, other)!r} wants config.wan.path, the weights that it is about')
+    if other := changed(config.data, ('cache', 'windows')):
+        raise UserError(f'config.data.{other} = {getattr(config.data, other)!r} is about encoded clips and wants config.wan.path: '
+                        'pixels are read from the clips themselves')
+    if other := next((name for name in OFFICIAL if getattr(config.sample, name) is None), None):
+        raise UserError(f'config.sample.{other} = None stands for what the authors of published weights use, and there is no '
+                        'config.wan.path: give a value')
+    if isinstance(config.sample.guidance, tuple | list):
+        raise UserError(f'config.sample.guidance = {config.sample.guidance!r}: two values are for a model with two experts')
+
+
+def _check_with_weights(config):
+    if config.model.preset is not None:
+        raise UserError(f'config.model.preset = {config.model.preset!r}: with config.wan.path the sizes are those of the weights, '
+                        'so set config.model.preset=None')
+    if other := changed(config.model, ('vocab', 'text_len')):
+        raise UserError(f'config.model.{other} is for hashed words: with config.wan.path captions are read by UMT5; leave it at its default')
+    if config.init_from is not None:
+        raise UserError(f'config.init_from = {config.init_from!r}, and config.wan.path names other weights to start from: '
+                        'set config.init_from=None (a LoRA goes on by config.lora.init_from)')
+    if other := changed(config.train, ('path', 'prediction')):
+        raise UserError(f'config.train.{other} = {getattr(config.train, other)!r}: the weights of Wan predict the flow on the rectified path')
+    if config.train.precondition is not None:
+        raise UserError(f'config.train.precondition = {config.train.precondition}: the weights of Wan predict the target itself; '
+                        'set config.train.precondition=None')
+
+
+def _check_expressions(config):
+    expressions = {'train.trained': config.train.trained, 'lora.targets': config.lora.targets}
+    for key, value in expressions.items():
+        if isinstance(value, str):
+            try:
+                re.compile(value)
+            except re.error as error:
+                raise UserError(f'config.{key} = {value!r} is no regular expression: {error}') from None

@@ -1,0 +1,43 @@
+"""Scores a library of clips and encodes it with published weights: what training on them reads, made once.
+
+    python -m tqd_jax.encode --config=configs/wan.py --config.wan.path=WEIGHTS --config.data.clips=FOLDER --output=CACHE
+
+CACHE gets scores.parquet, skipped.jsonl, latents/ and text/. Stopped at any moment, even by SIGKILL, the same command goes on with what is
+missing; what has not changed is never encoded again. Several hosts share the clips.
+"""
+import pathlib
+
+from absl import flags
+
+from tqd_jax.config import Config, check_whole
+from tqd_jax.foundations.wan import published
+from tqd_jax.training.workdir import prepare_once
+from transfer_jax.runtime.app import define_flags, run_app
+from transfer_jax.runtime.errors import UserError
+from transfer_jax.runtime.job import print_stop, unwritable
+from transfer_jax.runtime.parallel.mesh import initialize_distributed, make_mesh
+
+
+def main(config, output):
+    """Encodes the library of the checked config into the folder."""
+    check_whole(config)
+    if config.wan.path is None:
+        raise UserError('there is nothing to encode with: name published weights by --config.wan.path')
+    initialize_distributed()
+    folder = pathlib.Path(output)
+    mesh = make_mesh(config.mesh.data, config.mesh.fsdp)
+    foundation = published(config, mesh.devices.flat[0].platform, cache=folder)
+    with unwritable(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        prepare_once(config, folder)
+        if foundation.prepare(folder):
+            print_stop()
+            return
+    print(f'encoded: {folder}\nto train on it: --config.data.cache={folder}')
+
+
+define_flags()
+flags.DEFINE_string('output', 'cache', 'the folder of scores, latents and text features')
+
+if __name__ == '__main__':
+    run_app(main, Config, ('output',))

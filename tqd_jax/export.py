@@ -1,0 +1,133 @@
+"""Writes the weights of a run in the layouts that other tools read.
+
+    python -m tqd_jax.export runs/lora --format=comfyui --output=lora.safetensors
+    python -m tqd_jax.export runs/full --format=diffusers --output=FOLDER
+
+Of a run that trains adapters (LoRA), `diffusers` and `comfyui` are LoRA files; with --merge, and in `original`, the adapters are added to
+the weights that the run started from. Of any other run all three are the whole transformer: diffusers' folder, or one file in the
+original names, for ComfyUI with its prefix. The weights are the moving average of the newest checkpoint.
+"""
+import dataclasses
+import json
+import pathlib
+import sys
+
+import jax
+from absl import app, flags
+
+from tqd_jax.config import Config
+from tqd_jax.foundations.sources import open_model
+from tqd_jax.models.io.files import open_tensors
+from tqd_jax.models.io.lora_write import write_lora
+from tqd_jax.models.io.wan import load_params
+from tqd_jax.models.io.write import save_diffusers, save_original
+from tqd_jax.models.partition import merge, partition, selects
+from tqd_jax.models.wan import model as wan
+from tqd_jax.models.wan.lora import merge_lora
+from tqd_jax.training.optimizer import make_optimizer
+from tqd_jax.training.run import abstract_state, placed
+from transfer_jax.runtime.checkpoint import Checkpoints
+from transfer_jax.runtime.config import instance
+from transfer_jax.runtime.errors import UserError
+from transfer_jax.runtime.job import unwritable
+from transfer_jax.runtime.parallel.mesh import make_mesh
+
+FORMATS = ('comfyui', 'diffusers', 'original')
+DTYPES = ('bfloat16', 'float32')
+PREFIX = {'comfyui': 'model.diffusion_model.', 'original': ''}
+SHARD_BYTES = 5 * 10**9
+NAMES = ('format', 'output', 'merge', 'dtype', 'wan')  # of the flags
+
+
+def main(argv):
+    """Exports the run that the command line names; a user's error is one line on stderr and code 2."""
+    try:
+        print(export(run_of(argv), **{name: flags.FLAGS[name].value for name in NAMES}))
+    except UserError as error:
+        print(f'error: {error}', file=sys.stderr)
+        sys.exit(2)
+
+
+def export(run, *, format, output, merge=False, dtype='bfloat16', wan=None):
+    """Writes the newest average of the run in a folder, and returns a line about it.
+
+    output: a .safetensors file, or a folder for 'diffusers'. wan: where the weights lie now that the run started from. Raises UserError
+    where there is no checkpoint, the run is one on pixels, or the output cannot be written.
+    """
+    if output is None:
+        raise UserError('--output is missing: the file or folder to write')
+    config = stored_config(run, wan)
+    parts, expert, model = open_model(config, platform=None)
+    mesh = make_mesh()
+    step, average = newest_average(run, config, model, mesh)
+    of = f'step {step}' + ('' if expert == 'model' else f', expert {expert}')
+    with unwritable(output):
+        if config.train.trained == 'lora' and not merge and format != 'original':
+            path = write_lora(output, average, rank=model.lora.rank, alpha=model.lora.alpha, config=model, kind=format, dtype=dtype)
+            return f'LoRA of {of}: {path}'
+        model, params = whole(open_tensors(parts.experts[expert]), model, average, mesh)
+        if format == 'diffusers':
+            save_diffusers(output, model, params, max_shard_bytes=SHARD_BYTES, dtype=dtype)
+        else:
+            save_original(output, model, params, dtype=dtype, prefix=PREFIX[format])
+    return f'transformer of {of}: {output}'
+
+
+def stored_config(run, weights):
+    """The Config of a run's folder, its published weights at `weights` where that is not None. Raises UserError."""
+    path = pathlib.Path(run, 'config.json')
+    if not path.is_file():
+        raise UserError(f'{run} is no folder of a run: it has no config.json')
+    config = instance(Config, json.loads(path.read_text()))
+    if config.wan.path is None:
+        raise UserError(f'{run} trained a model of pixels, which no other tool knows; its weights are weights.npz')
+    return dataclasses.replace(config, wan=dataclasses.replace(config.wan, path=weights or config.wan.path))
+
+
+def newest_average(run, config, model, mesh):
+    """(step, moving average of what was trained) of the newest checkpoint. Raises UserError where there is none."""
+    checkpoints = Checkpoints(pathlib.Path(run, 'checkpoints'))
+    step = checkpoints.latest()
+    if step is None:
+        raise UserError(f'{run} has no checkpoint yet: train first')
+    optimizer, _ = make_optimizer(config.train)
+    return step, checkpoints.restore(step, abstract_state(model, optimizer, mesh, selects(config.train.trained))).average
+
+
+def whole(tensors, model, average, mesh):
+    """(WanConfig, all parameters): what was trained, and the rest as published; adapters are added to their kernels."""
+    plain = dataclasses.replace(model, lora=None)
+    _, rest = partition(wan.abstract_params(plain), lambda path: path in paths_of(average))
+    base = load_params(tensors, plain, placed(rest, mesh))
+    params = merge(average, base)
+    return (plain, params) if model.lora is None else merge_lora(model, params)
+
+
+def paths_of(tree):
+    """The paths of a tree's leaves, tuples of keys."""
+    return {tuple(entry.key for entry in path) for path, _ in jax.tree.leaves_with_path(tree)}
+
+
+def run_of(argv):
+    """The folder of the run. Raises UserError where the command line does not name one."""
+    if len(argv) != 2:
+        raise UserError('name one folder of a run: python -m tqd_jax.export RUN --format=FORMAT --output=PATH')
+    return argv[1]
+
+
+def parse(argv):
+    """Defines and reads the flags; an unknown flag or a bad value is one line on stderr and code 2."""
+    flags.DEFINE_enum('format', 'comfyui', FORMATS, 'the names of the tensors')
+    flags.DEFINE_string('output', None, 'the file or folder to write')
+    flags.DEFINE_bool('merge', False, 'of a run with adapters: add them to the weights that it started from, and write all of these')
+    flags.DEFINE_enum('dtype', 'bfloat16', DTYPES, 'of the tensors')
+    flags.DEFINE_string('wan', None, 'where the weights lie now that the run started from; None: where config.wan.path says')
+    try:
+        return flags.FLAGS(argv)
+    except flags.Error as error:
+        print(f'error: {" ".join(str(error).split())} (--help lists the flags)', file=sys.stderr)
+        sys.exit(2)
+
+
+if __name__ == '__main__':
+    app.run(main, flags_parser=parse)

@@ -1,0 +1,83 @@
+"""What the user's files of published weights are: the model's sizes, VAE and text encoder, from headers alone."""
+import dataclasses
+
+from tqd_jax.config import Config, check_shapes
+from tqd_jax.diffusion.defaults import Official, official
+from tqd_jax.foundations.adapters import lora_of
+from tqd_jax.latents.wan_vae.codec import WanCodec, read_codec
+from tqd_jax.models.io.files import open_tensors
+from tqd_jax.models.io.places import WanParts, find_parts
+from tqd_jax.models.io.wan import read_config
+from tqd_jax.models.wan.config import WanConfig
+from transfer_jax.runtime.errors import UserError
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Sources:
+    """Published weights: their files, and what the files' headers say.
+
+    parts: where transformer, VAE and text encoder lie. expert: the name in parts.experts of the transformer that is trained. model: its
+    WanConfig, as the run executes it. codec: the VAE. t_range: the part (low, high) of t that the expert has. official: how the model's
+    authors sample.
+    """
+    parts: WanParts
+    expert: str
+    model: WanConfig
+    codec: WanCodec
+    t_range: tuple
+    official: Official
+
+
+def open_sources(config: Config, platform: str) -> Sources:
+    """The Sources of config.wan; platform: of the devices, such as 'tpu'. Raises UserError where the files are not whole, not of one
+    model, or not of the shapes in config.data.buckets."""
+    parts, expert, model = open_model(config, platform)
+    codec = codec_of(config.wan, parts, model)
+    check_shapes(config.data.buckets, codec, model.patch)
+    check_shapes(config.sample.shapes or (), codec, model.patch, 'sample.shapes')
+    return Sources(parts=parts, expert=expert, model=model, codec=codec,
+                   t_range=range_of(expert, parts.boundary), official=official(model, parts.boundary))
+
+
+def open_model(config, platform):
+    """(parts, expert, WanConfig as the run executes it) of config.wan.path. Raises UserError where there is no such transformer."""
+    wan = config.wan
+    parts = find_parts(wan.path, vae=wan.vae, text_encoder=wan.text_encoder, tokenizer=wan.tokenizer)
+    expert = expert_of(parts, wan.expert)
+    model = read_config(open_tensors(parts.experts[expert]), parts.described)
+    return parts, expert, executed(config, model, platform)
+
+
+def expert_of(parts, wanted):
+    """The name of the transformer that is trained. Raises UserError where config.wan.expert and the files do not fit."""
+    if list(parts.experts) == ['model']:
+        if wanted is not None:
+            raise UserError(f'config.wan.expert = {wanted!r}, and config.wan.path has one transformer, no experts: set it to None')
+        return 'model'
+    if wanted is None:
+        raise UserError(f'config.wan.path has the experts {", ".join(parts.experts)}: say by config.wan.expert which one is trained '
+                        f'(high: t above {parts.boundary}, low: below)')
+    return wanted
+
+
+def range_of(expert, boundary):
+    """(low, high) of t that an expert is used on: above the boundary, below it, or all."""
+    return {'high': (boundary, 1.0), 'low': (0.0, boundary), 'model': (0.0, 1.0)}[expert]
+
+
+def codec_of(wan, parts, model):
+    """The VAE's codec. Raises UserError where there is no VAE, or one whose latents have other channels than the model."""
+    if parts.vae is None:
+        raise UserError('config.wan.path has no VAE: name its file by config.wan.vae')
+    codec = read_codec(parts.vae, dtype=wan.vae_dtype, chunk=wan.vae_chunk, tile=wan.vae_tile)
+    channels = codec.latent_shape(1, 64, 64)[-1]
+    if channels != model.in_channels:
+        raise UserError(f'the VAE {parts.vae} has latents of {channels} channels, and the transformer takes {model.in_channels}: '
+                        'Wan 2.1 and 2.2 A14B go with the VAE of 2.1 (16), TI2V-5B with that of 2.2 (48)')
+    return codec
+
+
+def executed(config, model, platform):
+    """The WanConfig with the run's dtype, recomputation, attention, storage and adapters."""
+    return dataclasses.replace(model, dtype=config.model.dtype, remat=config.model.remat, attention=config.model.attention,
+                               platform=platform, lora=lora_of(config))

@@ -1,0 +1,137 @@
+"""A run on published weights of Wan: latents and text features of a cache, the transformer from the user's files."""
+import dataclasses
+import functools
+import hashlib
+import pathlib
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from tqd_jax.cache.stores import open_latents, open_texts
+from tqd_jax.data.frames import FrameStore
+from tqd_jax.data.library import load_library
+from tqd_jax.foundations.adapters import adapters_of
+from tqd_jax.foundations.captions import NoTokens
+from tqd_jax.foundations.encode import encode_library, latent_settings, text_settings, usable
+from tqd_jax.foundations.loaders import loader_of
+from tqd_jax.foundations.official import sampling_of
+from tqd_jax.foundations.sources import Sources, open_sources
+from tqd_jax.models.io.files import open_tensors
+from tqd_jax.models.io.wan import load_params
+from tqd_jax.models.partition import is_adapter, merge, partition
+from tqd_jax.text.features import Features
+from tqd_jax.text.umt5.clean import clean
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class PublishedWan:
+    """The Foundation of config.wan. cache: the folder of scores, latents and features; None: of config.data.cache, or in the workdir."""
+    config: object
+    sources: Sources
+    cache: pathlib.Path | None = None
+    latents: bool = True
+
+    model = property(lambda self: self.sources.model)
+    codec = property(lambda self: self.sources.codec)
+    t_range = property(lambda self: self.sources.t_range)
+    storage = property(lambda self: self.config.wan.storage)
+
+    @property
+    def expert(self):
+        """'high' or 'low', or None for a model of all t."""
+        return None if self.sources.expert == 'model' else self.sources.expert
+
+    @property
+    def text(self):
+        """The TextEncoder of features that were computed beforehand."""
+        return Features(length=self.model.text_len, width=self.model.text_dim)
+
+    def folder(self, workdir):
+        """The cache's folder."""
+        return self.cache or pathlib.Path(self.config.data.cache or pathlib.Path(workdir, 'cache'))
+
+    def prepare(self, workdir):
+        """Encodes what the cache lacks of the library's clips and captions; whether a request stopped it."""
+        return encode_library(self.config, self.sources, workdir, self.folder(workdir))
+
+    def library(self, workdir, law):
+        """The clips of which the cache has latents; tokens are the captions' numbers."""
+        settings = latent_settings(self.config, self.sources, self.folder(workdir))
+        has = functools.partial(usable, self.folder(workdir), settings)
+        library = load_library(self.config.data, workdir, NoTokens(), law, has)
+        return dataclasses.replace(library, tokens=self._texts(workdir, library.captions)[1])
+
+    def loader(self, library, workdir):
+        """Of latents and features."""
+        settings = latent_settings(self.config, self.sources, self.folder(workdir))
+        store = open_latents(self.folder(workdir), library, settings)
+        return loader_of(self.config, library, store, texts=self._texts(workdir, library.captions)[0])
+
+    def frames_loader(self, library, workdir):
+        """Of frames, decoded from the clips, and features."""
+        store = FrameStore(rows=library, fps=self.config.data.fps, folder=None)
+        return loader_of(self.config, library, store, texts=self._texts(workdir, library.captions)[0])
+
+    def encode(self, video):
+        """Latents of frames, a clip at a time; the VAE's encoder is loaded for it."""
+        params = jax.device_put(self.codec.load(self.sources.parts.vae, ('encoder',)))
+        encode = jax.jit(self.codec.encode)
+        return np.concatenate([np.asarray(encode(params, clip[None])) for clip in np.asarray(video)])
+
+    def features(self, captions, workdir):
+        """Features of captions that encode_library adds: those of config.sample, and the negative one."""
+        store, numbers = self._texts(workdir, captions)
+        return store.rows(numbers)
+
+    def parameters(self, abstract):
+        """Those of config.wan.path, sharded as they are read."""
+        return self._read(self.sources.expert, abstract)
+
+    def adapters(self, abstract):
+        """Those of the file config.lora.init_from."""
+        return adapters_of(self.config.lora.init_from, self.model, abstract)
+
+    def conditions(self, workdir):
+        """The features of the empty caption; latents need no codec within a step."""
+        store, _ = self._texts(workdir, [])
+        return {'codec': {}, 'text': {'empty': store.rows(np.array([store.empty]))[0]}}
+
+    def sampling(self):
+        """As config.sample says, and where it says None as the model's authors do."""
+        return sampling_of(self.config.sample, self.sources)
+
+    def negative(self):
+        """config.sample.negative, or the authors' own."""
+        return self.sources.official.negative if self.config.sample.negative is None else self.config.sample.negative
+
+    def other(self, trained, frozen):
+        """The other expert as published; its adapters are zero."""
+        name, = set(self.sources.parts.experts) - {self.sources.expert}
+        adapters, base = partition(trained, is_adapter)
+        zeros = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype, device=leaf.sharding), adapters)
+        return merge(zeros, self._read(name, base)), self._read(name, frozen)
+
+    def decoder(self):
+        """Of the VAE's file; the part that decodes."""
+        return jax.device_put(self.codec.load(self.sources.parts.vae, ('decoder',)))
+
+    def identity(self):
+        """A hash of every tensor's name, shape, dtype and first bytes in the transformer's files."""
+        digest = hashlib.sha256()
+        for name, tensor in sorted(open_tensors(self.sources.parts.experts[self.sources.expert]).items()):
+            first = np.asarray(tensor.read((0,) * len(tensor.shape)))
+            digest.update(f'{name} {tensor.shape} {tensor.dtype}'.encode() + first.tobytes())
+        return digest.hexdigest()[:16]
+
+    def _read(self, expert, abstract):
+        return load_params(open_tensors(self.sources.parts.experts[expert]), self.model, abstract) if abstract else {}
+
+    def _texts(self, workdir, captions):
+        folder = self.folder(workdir)
+        return open_texts(folder, captions, text_settings(self.config, self.sources, folder), clean)
+
+
+def published(config, platform, cache=None):
+    """The Foundation of config.wan, from headers alone. Raises UserError where the files are not whole or do not fit together."""
+    return PublishedWan(config=config, sources=open_sources(config, platform), cache=cache)

@@ -1,0 +1,1 @@
+"""Clips drawn from the model of a run."""

@@ -1,0 +1,71 @@
+"""Clips from a trained model: mp4 files, a contact sheet, and their motion and visual quality beside the data's."""
+import json
+
+import cv2
+import jax
+import numpy as np
+
+from tqd_jax.clips.write import write_clip
+from tqd_jax.training.evaluation import motion_and_visual
+from tqd_jax.training.sampling.generate import decode, generate, main_bucket
+from transfer_jax.runtime.files import write_atomically
+
+VISIBLE = 160  # pixels: smaller clips are enlarged in the files that people look at
+
+
+def draw_samples(run, trained, frozen):
+    """Draws config.sample.clips clips and writes samples/NN.mp4, samples/sheet.png, samples/data.png and samples.json to the run's folder.
+
+    Row i of sheet.png is clip i, row i of data.png a validation clip (one of training where those run out), frames from left to right.
+    """
+    frames, captions = generate(run, trained, frozen)
+    real, fps = _real_clips(run), run.config.data.fps
+    record = {'captions': captions, 'samples': motion_and_visual(frames, fps), 'data': motion_and_visual(real, fps)}
+    if jax.process_index() == 0:
+        folder = run.workdir / 'samples'
+        write_videos(folder, frames, fps)
+        for name, clips in (('sheet', frames), ('data', real)):  # encoded here: imwrite does not report a full disk
+            write_atomically(folder / f'{name}.png', cv2.imencode('.png', contact_sheet(clips)[..., ::-1])[1].tobytes())
+        write_atomically(run.workdir / 'samples.json', json.dumps(record).encode())
+    return record
+
+
+def draw_during_training(run, step, trained, frozen):
+    """Draws the same clips, from the same noise, at a step of the training: samples/step-NNNNNN/NN.mp4."""
+    frames, _ = generate(run, trained, frozen)
+    if jax.process_index() == 0:
+        write_videos(run.workdir / 'samples' / f'step-{step:06d}', frames, run.config.data.fps)
+
+
+def write_videos(folder, clips, fps):
+    """Writes NN.mp4 of every clip, and removes those of an earlier, larger set."""
+    folder.mkdir(parents=True, exist_ok=True)
+    paths = [folder / f'{number:02d}.mp4' for number in range(len(clips))]
+    for path, clip in zip(paths, clips, strict=True):
+        write_clip(path, _enlarged(clip), fps, pix_fmt='yuv420p')
+    for old in {*folder.glob('*.mp4')} - {*paths}:
+        old.unlink()
+
+
+def contact_sheet(clips, gap=2):
+    """One picture of clips, each uint8 [F, H, W, 3]: a row a clip, a column a frame, white gaps; small frames are enlarged, and shorter or
+    smaller clips padded with white."""
+    framed = [np.pad(_enlarged(clip), ((0, 0), (0, gap), (0, gap), (0, 0)), constant_values=255) for clip in clips]
+    size = np.max([clip.shape for clip in framed], axis=0)
+    framed = np.stack([np.pad(clip, [(0, most - n) for most, n in zip(size, clip.shape, strict=True)], constant_values=255) for clip in framed])
+    n, f, h, w, c = framed.shape
+    return framed.transpose(0, 2, 1, 3, 4).reshape(n * h, f * w, c)
+
+
+def _real_clips(run):
+    # what validation lacks to a batch is taken from training
+    clips = np.concatenate([run.validation, np.setdiff1d(run.training, run.validation)])
+    rows = clips[run.library.bucket[clips] == main_bucket(run)]
+    batch = run.loader(0, np.resize(rows, run.loader.batch)).video[:max(8, run.config.sample.clips)]
+    return decode(run, batch) if run.foundation.latents else batch
+
+
+def _enlarged(clip):
+    factor = max(1, round(VISIBLE / max(clip.shape[1:3])))
+    clip = clip.repeat(factor, axis=1).repeat(factor, axis=2)
+    return clip[:, :clip.shape[1] // 2 * 2, :clip.shape[2] // 2 * 2]  # H.264 halves the colour and wants even sizes

@@ -1,4 +1,7 @@
 """Parameters in two parts: those that training changes, and those that stay as they are."""
+import re
+
+LORA = ('lora_a', 'lora_b')  # names of LoRA's leaves
 
 
 def everything(path):
@@ -32,3 +35,35 @@ def merge(trained, frozen):
             raise ValueError(f'the parameter {name!r} is trained and frozen at once')
         tree[name] = merge(tree[name], value) if name in tree else value
     return tree
+
+
+def selects(trained: str):
+    """The function of a path that says which parameters `trained` names.
+
+    trained: 'full', every parameter; 'lora', those of LoRA; or a regular expression that the whole path, joined by '/', matches, such as
+    'blocks/attention/.*'. Raises ValueError where it is no regular expression.
+    """
+    if trained == 'full':
+        return everything
+    if trained == 'lora':
+        return lambda path: path[-1] in LORA
+    try:
+        pattern = re.compile(trained)
+    except re.error as error:
+        raise ValueError(f'{trained!r} is neither full nor lora nor a regular expression: {error}') from None
+    return lambda path: pattern.fullmatch('/'.join(path)) is not None
+
+
+def check_selects(abstract, trained: str):
+    """Raises ValueError where selects(trained) takes no leaf of the tree."""
+    if partition(abstract, selects(trained))[0]:
+        return
+    if trained == 'lora':
+        raise ValueError("'lora' selects no parameter: the model has no LoRA")
+    raise ValueError(f'{trained!r} selects no parameter; paths are such as {", ".join(sorted(paths(abstract))[:3])}')
+
+
+def paths(tree, above=()):
+    """The paths of all leaves of a tree of nested dicts, each joined by '/'."""
+    for name, value in tree.items():
+        yield from paths(value, (*above, name)) if isinstance(value, dict) else ['/'.join((*above, name))]

@@ -1,4 +1,7 @@
 """Parameters in two parts: those that training changes, and those that stay as they are."""
+import re
+
+LORA = ('lora_a', 'lora_b')  # names of LoRA's leaves
 
 
 def everything(path):
@@ -8,7 +11,7 @@ def everything(path):
 
 def is_adapter(path):
     """Selects the adapters (LoRA), lora_a and lora_b."""
-    return path[-1] in ('lora_a', 'lora_b')
+    return path[-1] in LORA
 
 
 def partition(params, selects):
@@ -42,3 +45,35 @@ def merge(trained, frozen):
 def select(abstract, tree):
     """The part of a tree that `abstract` has."""
     return {name: select(part, tree[name]) if isinstance(part, dict) else tree[name] for name, part in abstract.items()}
+
+
+def selects(trained: str):
+    """The function of a path that says which parameters `trained` names.
+
+    trained: 'full', every parameter; 'lora', those of LoRA; or a regular expression that the whole path, joined by '/', matches, such as
+    'blocks/attention/.*'. Raises ValueError where it is no regular expression.
+    """
+    if trained == 'full':
+        return everything
+    if trained == 'lora':
+        return is_adapter
+    try:
+        pattern = re.compile(trained)
+    except re.error as error:
+        raise ValueError(f'{trained!r} is neither full nor lora nor a regular expression: {error}') from None
+    return lambda path: pattern.fullmatch('/'.join(path)) is not None
+
+
+def check_selects(abstract, trained: str):
+    """Raises ValueError where selects(trained) takes no leaf of the tree."""
+    if partition(abstract, selects(trained))[0]:
+        return
+    if trained == 'lora':
+        raise ValueError("'lora' selects no parameter: the model has no LoRA")
+    raise ValueError(f'{trained!r} selects no parameter; paths are such as {", ".join(sorted(paths(abstract))[:3])}')
+
+
+def paths(tree, above=()):
+    """The paths of all leaves of a tree of nested dicts, each joined by '/'."""
+    for name, value in tree.items():
+        yield from paths(value, (*above, name)) if isinstance(value, dict) else ['/'.join((*above, name))]

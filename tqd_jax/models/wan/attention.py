@@ -1,21 +1,32 @@
-"""Scaled dot-product attention: jax.nn's, and the same laid out for XLA's CPU backend."""
+"""Scaled dot-product attention: which implementation, by the platform that a program is compiled for."""
 import jax
 import jax.numpy as jnp
 
+from tqd_jax.models.wan.splash import splash, suits
 
-def attend(q, k, v, kind):
+
+def attend(q, k, v, kind, platform=None, mesh=None):
     """softmax(q k^T / sqrt(H)) v of q [B, S, N, H] and k, v [B, T, N, H] -> [B, S, N, H] in q's dtype.
 
-    kind: an implementation of jax.nn.dot_product_attention, 'xla' or 'cudnn'; or 'auto': cuDNN for bfloat16 on a GPU, ours on a CPU, XLA's
-    elsewhere.
+    kind: an implementation of jax.nn.dot_product_attention, 'xla' or 'cudnn'; 'splash', the kernel for TPUs, which is interpreted on a CPU;
+    or 'auto': ours on a CPU, cuDNN for bfloat16 on a GPU, splash on a TPU where the sizes suit it, XLA's elsewhere. platform: what the
+    program is compiled for, JAX's default backend by default. mesh: of the batch; splash alone needs it. Raises ValueError for splash on
+    a GPU.
     """
-    backend = jax.default_backend()
-    if kind == 'auto' and backend == 'cpu':
+    platform = platform or jax.default_backend()
+    if kind == 'auto' and platform == 'cpu':
         return _heads_first(q, k, v)
-    if kind == 'auto':
-        kind = 'cudnn' if backend == 'gpu' and q.dtype == jnp.bfloat16 else 'xla'
+    kind = _choice(q, k, platform) if kind == 'auto' else kind
     with jax.numpy_dtype_promotion('standard'):  # inside, bfloat16 logits meet float32
+        if kind == 'splash':
+            return splash(q, k, v, platform, mesh)
         return jax.nn.dot_product_attention(q, k, v, implementation=kind)
+
+
+def _choice(q, k, platform):
+    if platform == 'tpu':
+        return 'splash' if suits(q, k) else 'xla'
+    return 'cudnn' if q.dtype == jnp.bfloat16 else 'xla'
 
 
 def _heads_first(q, k, v):

@@ -2,7 +2,12 @@
 import dataclasses
 import math
 
-CHOICES = {'dtype': ('float32', 'bfloat16'), 'remat': ('none', 'dots', 'full'), 'attention': ('auto', 'xla', 'cudnn')}
+import jax
+
+from tqd_jax.models.wan.lora import LoraConfig
+
+CHOICES = {'dtype': ('float32', 'bfloat16'), 'remat': ('none', 'dots', 'full'), 'attention': ('auto', 'xla', 'cudnn', 'splash'),
+           'platform': (None, 'cpu', 'gpu', 'tpu')}
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -20,8 +25,11 @@ class WanConfig:
     eps: added to the variance in every norm.
     dtype: what matrix products are computed in. Parameters, norms, modulation and rotation are always float32.
     remat: what the backward pass recomputes: 'none' nothing, 'dots' all but the products with weights, 'full' whole blocks.
-    attention: 'xla', 'cudnn', or 'auto', which picks by backend (tqd_jax/models/wan/attention.py).
+    attention: 'xla', 'cudnn' (GPU), 'splash' (TPU), or 'auto', which picks by platform (tqd_jax/models/wan/attention.py).
     unroll: how many blocks are laid out in one iteration of the scan over depth.
+    lora: the LoRA of the blocks' dense layers; None for none.
+    platform: 'cpu', 'gpu' or 'tpu', what the program is compiled for; None is JAX's default backend.
+    mesh: the mesh over which the batch is spread; None for one device. Splash attention alone needs it: XLA spreads all else itself.
 
     Raises ValueError, quoting the value, where a size is not positive, a width is odd that must be even, or a choice is unknown.
     """
@@ -42,6 +50,9 @@ class WanConfig:
     remat: str = 'none'
     attention: str = 'auto'
     unroll: int = 1
+    lora: LoraConfig | None = None
+    platform: str | None = None
+    mesh: jax.sharding.Mesh | None = None
 
     def __post_init__(self):
         for name in ('layers', 'heads', 'ffn_dim', 'text_dim', 'text_len', 'in_channels', 'out_channels', 'eps', 'unroll'):
@@ -63,6 +74,11 @@ class WanConfig:
     def dim(self):
         """The width of a token."""
         return self.heads * self.head_dim
+
+    @property
+    def target(self):
+        """The platform that the program is compiled for: 'cpu', 'gpu' or 'tpu'."""
+        return self.platform or jax.default_backend()
 
     def grid(self, frames, height, width):
         """Tokens along (frames, rows, columns) of a video; ValueError if the patch doesn't divide it."""

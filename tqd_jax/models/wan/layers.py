@@ -4,20 +4,44 @@ import jax.numpy as jnp
 from flax import nnx
 
 from tqd_jax.models.wan.attention import attend
+from tqd_jax.models.wan.lora import drop, product
 from tqd_jax.models.wan.rope import rotate
 
 _XAVIER = nnx.initializers.xavier_uniform()
 
 
 class Linear(nnx.Linear):
-    """A dense layer over the last axis with float32 parameters, which computes in the config's dtype or in `dtype`."""
+    """A dense layer over the last axis, which computes in the config's dtype or in `dtype`, and adds LoRA where `name` is a target.
 
-    def __init__(self, config, inputs, outputs, rngs, *, kernel_init=_XAVIER, dtype=None):
+    Its parameters are float32; a frozen kernel may come in another dtype or as frozen.Scaled.
+    """
+
+    def __init__(self, config, inputs, outputs, rngs, *, kernel_init=_XAVIER, dtype=None, name=None):
         super().__init__(inputs, outputs, kernel_init=kernel_init, dtype=dtype or config.dtype, param_dtype=jnp.float32, rngs=rngs)
+        self.config, self.name = config, name
+        self.has_lora = config.lora is not None and name in config.lora.modules
+        if self.has_lora:
+            uniform = jax.random.uniform(rngs.lora(), (inputs, config.lora.rank), jnp.float32, -1, 1)
+            self.lora_a = nnx.Param(uniform * inputs**-0.5)
+            self.lora_b = nnx.Param(jnp.zeros((config.lora.rank, outputs), jnp.float32))
 
-    def __call__(self, x):
-        # one matrix product: with several leading axes XLA's CPU backend takes twice as long over the weights' gradient
-        return super().__call__(x.reshape(-1, x.shape[-1])).reshape(*x.shape[:-1], self.out_features)
+    def __call__(self, x, dropout=None):
+        """x [B, ..., inputs] -> [B, ..., outputs]; dropout: keys [B] of the layer of depth, or None for no dropout."""
+        kernel, bias = self.kernel.get_value().astype(self.dtype), self.bias[...].astype(self.dtype)
+        dense = lambda x: x.astype(self.dtype) @ kernel + _row(bias, x.ndim)
+        y = _flat(dense, x) if self.config.target == 'cpu' else dense(x)
+        return y + self._lora(x, dropout) if self.has_lora else y
+
+    def _lora(self, x, dropout):
+        lora, x = self.config.lora, x.astype(self.dtype)
+        x = x if dropout is None else drop(x, dropout, self.name, lora.dropout)
+        return product(x, self.lora_a[...], self.lora_b[...], lora.scale)
+
+
+def _flat(function, x):
+    """function of x with one leading axis: with several XLA's CPU backend takes twice as long over the weights' gradient."""
+    y = function(x.reshape(-1, x.shape[-1]))
+    return y.reshape(*x.shape[:-1], y.shape[-1])
 
 
 def standardise(x, eps):
@@ -28,7 +52,7 @@ def standardise(x, eps):
 
 
 def modulate(x, shift, scale, eps):
-    """Standardised x [B, S, D], scaled by 1 + scale and shifted, both [B, 1, D], in x's dtype."""
+    """Standardised x [B, S, D], scaled by 1 + scale and shifted, both [B, 1, D] or [B, S, D], in x's dtype."""
     return (standardise(x, eps) * (1 + scale) + shift).astype(x.dtype)
 
 
@@ -42,7 +66,7 @@ class RMSNorm(nnx.Module):
     def __call__(self, x):
         y = x.astype(jnp.float32)
         y = y * jax.lax.rsqrt(jnp.mean(jnp.square(y), axis=-1, keepdims=True) + self.eps)
-        return (y * _row(self.scale, x.ndim)).astype(x.dtype)
+        return (y * _row(self.scale[...], x.ndim)).astype(x.dtype)
 
 
 class Affine(nnx.Module):
@@ -54,23 +78,26 @@ class Affine(nnx.Module):
         self.bias = nnx.Param(jnp.zeros((dim,), jnp.float32))
 
     def __call__(self, x):
-        return (standardise(x, self.eps) * _row(self.scale, x.ndim) + _row(self.bias, x.ndim)).astype(x.dtype)
+        return (standardise(x, self.eps) * _row(self.scale[...], x.ndim) + _row(self.bias[...], x.ndim)).astype(x.dtype)
 
 
 class Attention(nnx.Module):
     """Multi-head attention; queries and keys are RMS-normalised across all heads before they are split."""
 
-    def __init__(self, config, rngs):
+    def __init__(self, config, rngs, name):
         self.config = config
-        self.q, self.k, self.v, self.out = (Linear(config, config.dim, config.dim, rngs) for _ in range(4))
+        self.q, self.k, self.v, self.out = (Linear(config, config.dim, config.dim, rngs, name=f'{name}/{part}')
+                                            for part in ('q', 'k', 'v', 'out'))
         self.norm_q, self.norm_k = RMSNorm(config.dim, config.eps), RMSNorm(config.dim, config.eps)
 
-    def __call__(self, x, context, rotary=None):
-        """x [B, S, D] attends to context [B, T, D]; rotary is (cos, sin) of rotate, or None."""
-        q, k, v = self._heads(self.norm_q(self.q(x))), self._heads(self.norm_k(self.k(context))), self._heads(self.v(context))
+    def __call__(self, x, context, rotary=None, dropout=None):
+        """x [B, S, D] attends to context [B, T, D]; rotary is (cos, sin) of rotate, or None; dropout is Linear's."""
+        q, k, v = self.q(x, dropout), self.k(context, dropout), self.v(context, dropout)
+        q, k, v = self._heads(self.norm_q(q)), self._heads(self.norm_k(k)), self._heads(v)
         if rotary is not None:
             q, k = rotate(q, *rotary), rotate(k, *rotary)
-        return self.out(attend(q, k, v, self.config.attention).reshape(x.shape))
+        y = attend(q, k, v, self.config.attention, self.config.target, self.config.mesh)
+        return self.out(y.reshape(x.shape), dropout)
 
     def _heads(self, x):
         return x.reshape(*x.shape[:2], self.config.heads, self.config.head_dim)
@@ -82,19 +109,26 @@ class Block(nnx.Module):
     def __init__(self, config, rngs):
         self.config = config
         self.modulation = nnx.Param(jax.random.normal(rngs.params(), (6, config.dim), jnp.float32) * config.dim**-0.5)
-        self.attention, self.cross = Attention(config, rngs), Attention(config, rngs)
+        self.attention, self.cross = Attention(config, rngs, 'attention'), Attention(config, rngs, 'cross')
         self.norm = Affine(config.dim, config.eps)
-        self.up = Linear(config, config.dim, config.ffn_dim, rngs)
-        self.down = Linear(config, config.ffn_dim, config.dim, rngs)
+        self.up = Linear(config, config.dim, config.ffn_dim, rngs, name='up')
+        self.down = Linear(config, config.ffn_dim, config.dim, rngs, name='down')
 
-    def __call__(self, x, time, text, rotary):
-        """x [B, S, D] tokens, time float32 [B, 6, D], text [B, T, D] -> [B, S, D]."""
-        shift, scale, gate, ffn_shift, ffn_scale, ffn_gate = jnp.split(self.modulation[...][None] + time, 6, axis=1)
+    def __call__(self, x, time, text, rotary, dropout=None):
+        """x [B, S, D] tokens, time float32 [B, 6, D] or [B, S, 6, D], text [B, T, D] -> [B, S, D]; dropout is Linear's."""
+        shift, scale, gate, ffn_shift, ffn_scale, ffn_gate = time_rows(self.modulation[...], time)
         y = modulate(x, shift, scale, self.config.eps)
-        x = _gated(x, self.attention(y, y, rotary), gate)
-        x = x + self.cross(self.norm(x), text)
+        x = _gated(x, self.attention(y, y, rotary, dropout), gate)
+        x = x + self.cross(self.norm(x), text, dropout=dropout)
         y = modulate(x, ffn_shift, ffn_scale, self.config.eps)
-        return _gated(x, self.down(jax.nn.gelu(self.up(y), approximate=True)), ffn_gate)
+        return _gated(x, self.down(jax.nn.gelu(self.up(y, dropout), approximate=True), dropout), ffn_gate)
+
+
+def time_rows(table, time):
+    """The n rows of table [n, D], each plus its own of time [B, n, D] or [B, S, n, D]: n arrays [B, 1, D] or [B, S, D]."""
+    if time.ndim == 3:
+        return jnp.split(table[None] + time, len(table), axis=1)
+    return [_row(row, 3) + time[:, :, i] for i, row in enumerate(table)]
 
 
 def _gated(x, y, gate):
@@ -102,4 +136,4 @@ def _gated(x, y, gate):
 
 
 def _row(param, ndim):
-    return jnp.expand_dims(param[...], tuple(range(ndim - 1)))
+    return jnp.expand_dims(param, tuple(range(ndim - 1)))

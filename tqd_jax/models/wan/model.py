@@ -1,5 +1,6 @@
 """The Wan 2.1 text-to-video transformer (Wan team, 2025, arXiv:2503.20314) in flax NNX, and its pure form: init_params and apply."""
 import math
+import zlib
 
 import jax
 import jax.numpy as jnp
@@ -8,7 +9,9 @@ from flax import nnx
 
 from tqd_jax.models.partition import merge
 from tqd_jax.models.wan.config import PRESETS, WanConfig, flops_per_example
-from tqd_jax.models.wan.layers import Block, Linear, modulate
+from tqd_jax.models.wan.frozen import scaled
+from tqd_jax.models.wan.layers import Block, Linear, modulate, time_rows
+from tqd_jax.models.wan.lora import fold
 from tqd_jax.models.wan.rope import rotary_angles
 
 __all__ = ['PRESETS', 'Wan', 'WanConfig', 'abstract_params', 'apply', 'flops_per_example', 'init_params', 'time_features']
@@ -38,32 +41,48 @@ class Wan(nnx.Module):
         self.modulation = nnx.Param(jax.random.normal(rngs.params(), (2, dim), jnp.float32) * dim**-0.5)
         self.patch_out = Linear(config, dim, patch * config.out_channels, rngs, kernel_init=nnx.initializers.zeros)
 
-    def __call__(self, x, t, text):
-        """x [B, F, H, W, in_channels], t float32 [B] in [0, 1], text as the config's vocab says -> float32 [B, F, H, W, out_channels].
+    def __call__(self, x, t, text, dropout=None):
+        """The predicted field float32 [B, F, H, W, out_channels].
 
-        Raises ValueError if the patch doesn't divide the video.
+        x [B, F, H, W, in_channels]. t float32 in [0, 1]: [B], or [B, tokens] with a time for every token, frames slowest. text as the
+        config's vocab says. dropout: typed PRNG keys [B] of LoRA's dropout, None for no dropout. Raises ValueError if the patch doesn't
+        divide the video, t has another number of tokens, or keys come where there is no dropout.
         """
         grid = self.config.grid(*x.shape[1:4])
+        self._check(t, dropout, math.prod(grid))
         angles = rotary_angles(grid, self.config.head_dim)[None, :, None, :]
         time, rows = self._time(t)
         tokens = self.patch_in(patchify(x, self.config.patch))
-        tokens = self._blocks(tokens, rows, self._text(text), (jnp.cos(angles), jnp.sin(angles)))
-        shift, scale = jnp.split(self.modulation[...][None] + time[:, None], 2, axis=1)
+        tokens = self._blocks(tokens, rows, self._text(text), (jnp.cos(angles), jnp.sin(angles)), dropout)
+        shift, scale = time_rows(self.modulation[...], time)
         out = self.patch_out(modulate(tokens, shift, scale, self.config.eps))
         return unpatchify(out.astype(jnp.float32), grid, self.config.patch)
 
+    def _check(self, t, dropout, tokens):
+        if t.ndim > 2 or t.shape[1:] not in ((), (tokens,)):
+            raise ValueError(f't must be [B] or [B, {tokens}], one of every token, got {t.shape}')
+        if dropout is not None and not (self.config.lora and self.config.lora.dropout):
+            raise ValueError('keys of dropout are for a LoRA with dropout > 0 alone')
+
     def _time(self, t):
+        """The embedded time, for the head's two rows [B, ..., 2, D], and the blocks' rows [B, ..., 6, D]."""
         time = self.time_out(jax.nn.silu(self.time_in(time_features(t, self.config.freq_dim))))
-        return time, self.time_rows(jax.nn.silu(time)).reshape(-1, 6, self.config.dim)
+        return time[..., None, :], self.time_rows(jax.nn.silu(time)).reshape(*t.shape, 6, self.config.dim)
 
     def _text(self, text):
         features = text if self.embed is None else self.embed(text)
         return self.text_out(jax.nn.gelu(self.text_in(features), approximate=True))
 
-    def _blocks(self, tokens, rows, text, rotary):
+    def _blocks(self, tokens, rows, text, rotary, dropout):
         graphdef, stacked = nnx.split(self.blocks)
-        block = _remat(lambda x, params: (nnx.merge(graphdef, params)(x, rows, text, rotary), None), self.config.remat)
-        return jax.lax.scan(block, tokens, stacked, unroll=min(self.config.unroll, self.config.layers))[0]
+
+        def block(x, layer):
+            params, number = layer
+            keys = None if dropout is None else fold(dropout, number)
+            return nnx.merge(graphdef, params)(x, rows, text, rotary, keys), None
+
+        layers = stacked, None if dropout is None else jnp.arange(self.config.layers)
+        return jax.lax.scan(_remat(block, self.config.remat), tokens, layers, unroll=min(self.config.unroll, self.config.layers))[0]
 
 
 def patchify(x, patch):
@@ -81,15 +100,19 @@ def unpatchify(tokens, grid, patch):
 
 
 def time_features(t, dim):
-    """[cos(w 1000 t), sin(w 1000 t)] of t [B] for dim / 2 frequencies w from 1 down towards 1e-4, float32 [B, dim]."""
+    """[cos(w 1000 t), sin(w 1000 t)] of t [...] for dim / 2 frequencies w from 1 down towards 1e-4, float32 [..., dim]."""
     frequencies = (10000.0 ** (-np.arange(dim // 2) / (dim // 2))).astype(np.float32)
-    angles = 1000 * t.astype(jnp.float32)[:, None] * frequencies[None]
+    angles = 1000 * t.astype(jnp.float32)[..., None] * jnp.expand_dims(frequencies, tuple(range(t.ndim)))
     return jnp.concatenate([jnp.cos(angles), jnp.sin(angles)], axis=-1)
 
 
 def init_params(config, key):
-    """Parameters of a fresh Wan: a nested dict with string keys, float32 leaves, blocks stacked on a leading axis."""
-    return nnx.to_pure_dict(nnx.state(Wan(config, rngs=nnx.Rngs(params=key)), nnx.Param))
+    """Parameters of a fresh Wan: a nested dict with string keys, float32 leaves, blocks stacked on a leading axis.
+
+    LoRA draws from a key of its own: all else is the same with it and without.
+    """
+    rngs = nnx.Rngs(params=key, lora=jax.random.fold_in(key, zlib.crc32(b'lora')))
+    return nnx.to_pure_dict(nnx.state(Wan(config, rngs=rngs), nnx.Param))
 
 
 def abstract_params(config):
@@ -98,12 +121,17 @@ def abstract_params(config):
 
 
 def apply(config):
-    """The pure function (trained, frozen, x, t, text) -> prediction of Wan.__call__.
+    """The pure function (trained, frozen, x, t, text, dropout=None) -> prediction of Wan.__call__.
 
-    trained, frozen: the two parts of what init_params lays out, as tqd_jax.models.partition.partition makes them.
+    trained, frozen: the two parts of what init_params lays out, as tqd_jax.models.partition.partition makes them; the frozen one as it is,
+    or in the dtypes of tqd_jax.models.wan.frozen.stored.
     """
-    graphdef, _ = nnx.split(nnx.eval_shape(lambda: Wan(config, rngs=nnx.Rngs(params=0))), nnx.Param)
-    return lambda trained, frozen, x, t, text: nnx.merge(graphdef, merge(trained, frozen))(x, t, text)
+    graphdef, _ = nnx.split(nnx.eval_shape(lambda: Wan(config, rngs=nnx.Rngs(params=0, lora=0))), nnx.Param)
+
+    def predict(trained, frozen, x, t, text, dropout=None):
+        return nnx.merge(graphdef, scaled(merge(trained, frozen)))(x, t, text, dropout)
+
+    return predict
 
 
 def _stacked(config, rngs):

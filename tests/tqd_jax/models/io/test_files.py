@@ -6,35 +6,10 @@ import ml_dtypes
 import numpy as np
 import pytest
 from safetensors.numpy import save_file
+from tensor_files import DTYPES, write_safetensors, write_torch
 
 from tqd_jax.models.io.files import open_tensors
 from transfer_jax.runtime.errors import UserError
-
-DTYPES = {'F8_E4M3': ml_dtypes.float8_e4m3fn, 'F8_E5M2': ml_dtypes.float8_e5m2, 'BF16': ml_dtypes.bfloat16, 'F16': np.float16,
-          'F32': np.float32, 'I8': np.int8, 'U8': np.uint8, 'I64': np.int64, 'BOOL': np.bool_}
-
-
-def write_safetensors(path, arrays, metadata=None):
-    """A .safetensors file by hand, of dtypes that the package's NumPy writer lacks too, at odd offsets."""
-    kinds = {np.dtype(kind): name for name, kind in DTYPES.items()}
-    header, data = {'__metadata__': metadata} if metadata else {}, b''
-    for name, array in arrays.items():
-        begin, data = len(data), data + array.tobytes()
-        header[name] = {'dtype': kinds[array.dtype], 'shape': list(array.shape), 'data_offsets': [begin, len(data)]}
-    text = json.dumps(header).encode()
-    path.write_bytes(len(text).to_bytes(8, 'little') + text + data)
-    return path
-
-
-def write_torch(path, pickled, storages, order=b'little', compression=zipfile.ZIP_STORED):
-    """PyTorch's zip by hand."""
-    with zipfile.ZipFile(path, 'w', compression) as archive:
-        archive.writestr('any/data.pkl', pickled)
-        archive.writestr('any/byteorder', order)
-        for name, data in storages.items():
-            archive.writestr(f'any/data/{name}', data)
-    return path
-
 
 def pickled(name=b'torch._utils\n_rebuild_tensor_v2', shape=(2, 3), strides=(1, 2), offset=1, storage='BFloat16Storage', size=8):
     """The pickle of {'w': a tensor}, in opcodes of protocol 2."""

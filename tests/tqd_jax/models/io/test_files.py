@@ -11,6 +11,7 @@ from tensor_files import DTYPES, write_safetensors, write_torch
 from tqd_jax.models.io.files import open_tensors
 from transfer_jax.runtime.errors import UserError
 
+
 def pickled(name=b'torch._utils\n_rebuild_tensor_v2', shape=(2, 3), strides=(1, 2), offset=1, storage='BFloat16Storage', size=8):
     """The pickle of {'w': a tensor}, in opcodes of protocol 2."""
     ints = lambda values: b'(' + b''.join(b'K' + bytes([value]) for value in values) + b't'

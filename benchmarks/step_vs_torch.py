@@ -16,9 +16,9 @@ import numpy as np
 import optax
 
 from benchmarks.timing import interleaved, ratio_of_medians, write_page
-from tqd_jax.models.io.diffusers import import_torch
+from tqd_jax.models.io.wan import load_params
 from tqd_jax.models.wan.config import PRESETS, flops_per_example
-from tqd_jax.models.wan.model import apply
+from tqd_jax.models.wan.model import abstract_params, apply
 
 CASES = {'tiny': (16, (8, 32, 32)), 'medium': (2, (8, 32, 32)), 'wan_1_3b': (1, (21, 60, 104))}  # batch, (frames, height, width)
 LEARNING_RATE, DECAY, CLIP = 1e-4, 0.01, 1.0
@@ -95,7 +95,8 @@ def measure(preset, rounds, device):
     batch, video = CASES[preset]
     config = dataclasses.replace(PRESETS[preset], vocab=None)
     inputs, module = make_inputs(config, batch, video), make_module(config)
-    params = import_torch(config, {name: weight.detach().numpy() for name, weight in module.named_parameters()})
+    weights = {name: weight.detach().numpy() for name, weight in module.named_parameters()}
+    params = load_params(weights, config, abstract_params(config))
     steps = {'JAX': jax_step(config, params, inputs), 'PyTorch': torch_step(config, module, inputs, device, False)}
     first = {name: step() for name, step in steps.items()}
     if not np.allclose(first['JAX'], first['PyTorch'], rtol=1e-3 if config.dtype == 'float32' else 3e-2):

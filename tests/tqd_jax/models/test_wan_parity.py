@@ -6,7 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from tqd_jax.models.io.diffusers import import_torch, load_arrays
+from tqd_jax.models.io.wan import load_params
 from tqd_jax.models.wan.config import PRESETS, WanConfig
 from tqd_jax.models.wan.model import abstract_params, apply
 
@@ -68,7 +68,7 @@ def test_outputs_and_all_gradients_agree(case):
     module, (x, t, text) = reference(config), inputs(config, video)
     theirs = run_reference(module, x, t, text)
     (theirs**2).mean().backward()
-    predict, params = apply(config), import_torch(config, arrays(module))
+    predict, params = apply(config), load_params(arrays(module), config, abstract_params(config))
 
     def loss(params):
         ours = predict(params, {}, x, t, text)
@@ -77,7 +77,7 @@ def test_outputs_and_all_gradients_agree(case):
     grads, ours = jax.jit(jax.grad(loss, has_aux=True))(params)
     assert relative(ours, theirs.detach().numpy()) < 1e-5
     # a gradient goes through the same transposes and orders as its weight
-    errors = jax.tree.map(relative, grads, import_torch(config, arrays(module, grad=True)))
+    errors = jax.tree.map(relative, grads, load_params(arrays(module, grad=True), config, abstract_params(config)))
     assert max(jax.tree.leaves(errors)) < 1e-4, errors
 
 
@@ -88,35 +88,3 @@ def test_presets_have_as_many_parameters_as_the_reference(preset):
     with torch.device('meta'):
         theirs = sum(weight.numel() for weight in reference(PRESETS[preset]).parameters())
     assert sum(math.prod(leaf.shape) for leaf in jax.tree.leaves(abstract_params(PRESETS[preset]))) == theirs
-
-
-@pytest.mark.parametrize('kind', ['npz', 'safetensors', 'shards'])
-def test_files_come_back_as_they_were_saved(tmp_path, kind):
-    from safetensors.numpy import save_file
-
-    config, _ = CASES['square']
-    weights = arrays(reference(config))
-    if kind == 'npz':
-        np.savez(path := tmp_path / 'wan.npz', **weights)
-    elif kind == 'safetensors':
-        save_file(weights, path := tmp_path / 'wan.safetensors')
-    else:
-        path, names = tmp_path, sorted(weights)
-        for number in range(2):
-            save_file({name: weights[name] for name in names[number::2]}, tmp_path / f'wan-{number}.safetensors')
-    jax.tree.map(np.testing.assert_array_equal, import_torch(config, load_arrays(path)), import_torch(config, weights))
-
-
-def test_weights_of_another_model_are_refused(tmp_path):
-    config, _ = CASES['square']
-    weights = arrays(reference(config))
-    with pytest.raises(ValueError, match=r"no array 'proj_out\.bias'"):
-        import_torch(config, {name: array for name, array in weights.items() if name != 'proj_out.bias'})
-    with pytest.raises(ValueError, match=r"1 arrays .* such as 'blocks\.9\.norm'"):
-        import_torch(config, {**weights, 'blocks.9.norm': np.zeros(3)})
-    with pytest.raises(ValueError, match=r'patch_out.kernel has shape \(32, 3\)'):
-        import_torch(config, {**weights, 'proj_out.weight': np.zeros((3, 32))})
-    with pytest.raises(ValueError, match=r'\.bin'):
-        load_arrays(tmp_path / 'wan.bin')
-    with pytest.raises(ValueError, match=str(tmp_path)):
-        load_arrays(tmp_path)

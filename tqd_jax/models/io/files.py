@@ -1,0 +1,92 @@
+"""open_tensors: the arrays of published weights by name, from a .safetensors or .pth file or a folder of shards, read when asked for."""
+import json
+import pathlib
+
+from tqd_jax.models.io.safetensors_file import is_safetensors, read_header
+from tqd_jax.models.io.tensor import Tensor, Tensors
+from tqd_jax.models.io.torch_zip import MAGIC, read_torch
+from transfer_jax.runtime.errors import UserError
+
+__all__ = ['Tensor', 'Tensors', 'open_tensors']
+INDEX = '.safetensors.index.json'
+
+
+def open_tensors(path: str | pathlib.Path) -> Tensors:
+    """The arrays of a file or folder, of which only names, shapes and dtypes are read yet.
+
+    path: a .safetensors file; a .pth or .pt file (torch.save of a state dict; PyTorch is not needed); or a folder of .safetensors shards,
+      with or without their index. What a file is, its first bytes say, not its name.
+
+    Raises UserError, naming file and array: there is no such file, it is of another format, cut short or damaged; a shard of the index is
+    absent, or lacks an array that the index has in it; two shards have one array.
+    """
+    path = pathlib.Path(path)
+    try:
+        return _open_folder(path) if path.is_dir() else _open_file(path)
+    except OSError as error:
+        raise UserError(f'{path} cannot be read ({error.strerror or error}); '
+                        'give a .safetensors or .pth file or a folder of shards') from error
+
+
+def _open_file(path):
+    with open(path, 'rb') as file:
+        start = file.read(16)
+    if start.startswith(MAGIC):
+        return Tensors(path=path, arrays=read_torch(path))
+    if is_safetensors(start):
+        arrays, metadata = read_header(path)
+        return Tensors(path=path, arrays=arrays, metadata=metadata)
+    pointer = ' but a Git LFS pointer, whose content was not fetched' if start.startswith(b'version https://') else ''
+    raise UserError(f'{path} is neither a .safetensors file nor a PyTorch zip (.pth){pointer}; get the file again or convert it')
+
+
+def _open_folder(path):
+    indexes = sorted(path.glob(f'*{INDEX}'))
+    if len(indexes) > 1:
+        raise UserError(f'{path} has several indexes of shards, {" and ".join(index.name for index in indexes)}; keep one')
+    places = _read_index(indexes[0]) if indexes else {}
+    shards = sorted(set(places.values())) or sorted(shard.name for shard in path.glob('*.safetensors'))
+    if not shards:
+        raise UserError(f'{path} has no .safetensors file; give the folder that holds the shards, or a file')
+    opened = {shard: _open_shard(path, shard, places) for shard in shards}
+    _check_index(path, places, opened)
+    metadata = {key: text for file in opened.values() for key, text in file.metadata.items()}
+    return Tensors(path=path, arrays=_union(opened), metadata=metadata)
+
+
+def _open_shard(folder, shard, places):
+    path = folder / shard
+    if not path.is_file():
+        name = next(name for name, place in places.items() if place == shard)
+        raise UserError(f'{path} is absent; the index has {name!r} in it; get the shard')
+    return _open_file(path)
+
+
+def _read_index(path):
+    """{array: name of its shard} of an index; the shards lie beside it."""
+    try:
+        places = dict(json.loads(path.read_text())['weight_map'])
+    except (ValueError, KeyError, TypeError) as error:
+        raise UserError(f'{path} is no index of shards ({error!r}); get the file again, or remove it') from None
+    for name, shard in places.items():
+        if not isinstance(shard, str) or pathlib.PurePath(shard).name != shard:
+            raise UserError(f'{path}: the shard {shard!r} of {name!r} is no file beside the index; get the index again')
+    return places
+
+
+def _check_index(folder, places, opened):
+    for name, shard in places.items():
+        if name not in opened[shard]:
+            raise UserError(f'{folder / shard} lacks {name!r}, which the index has in it; get the shard again')
+
+
+def _union(opened):
+    """One dict of all shards' arrays. Raises UserError where two shards have the same array."""
+    arrays, owner = {}, {}
+    for shard, file in opened.items():
+        for name, tensor in file.items():
+            if name in owner:
+                raise UserError(f'{name!r} is in both {file.path.parent / owner[name]} and {shard}; '
+                                'keep the shards of one model in a folder')
+            arrays[name], owner[name] = tensor, shard
+    return arrays

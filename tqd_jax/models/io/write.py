@@ -1,0 +1,168 @@
+"""Our parameters as published weights, tensor by tensor: diffusers' folder of shards, or one file of original names."""
+import dataclasses
+import json
+import math
+import os
+import pathlib
+import shutil
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+
+from tqd_jax.models.io.layout import entries, to_file
+from tqd_jax.models.io.names import to_diffusers
+from tqd_jax.models.io.safetensors_file import DTYPES
+from tqd_jax.models.wan.storage import dequantise
+from transfer_jax.runtime.errors import UserError
+from transfer_jax.runtime.files import replace_atomically
+
+STEM = 'diffusion_pytorch_model'
+METADATA = {'format': 'pt'}  # without it diffusers does not read the file
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Output:
+    """A tensor to be written; read() fetches its values from the devices."""
+    name: str
+    shape: tuple[int, ...]
+    dtype: np.dtype
+    read: Callable[[], np.ndarray]
+
+    @property
+    def bytes(self):
+        return math.prod(self.shape) * self.dtype.itemsize
+
+
+def save_diffusers(folder: str | pathlib.Path, config: Any, params: Any, *, max_shard_bytes: int = 5_000_000_000, dtype: Any = None) -> None:
+    """Writes a new folder that diffusers' WanTransformer3DModel.from_pretrained reads: config.json, shards and their index.
+
+    params: the whole tree, NumPy or JAX arrays that this process can address; kernels stored in 8 bits are written as W = values * scale.
+    dtype: of all tensors; None: each leaf's own, and float32 for kernels in 8 bits. max_shard_bytes: a shard has no more bytes, unless it
+    is one tensor. One tensor at a time is in host memory.
+
+    Raises UserError where the folder has files or cannot be written, also for a full disk; then nothing is left behind. ValueError where
+    params are not the published parameters of config (LoRA has to be merged first).
+    """
+    folder = pathlib.Path(folder)
+    if folder.is_dir() and any(folder.iterdir()):
+        raise UserError(f'{folder} has files already; give another folder, or empty it')
+    shards = _packed(list(outputs(config, params, dtype, to_diffusers)), max_shard_bytes)
+    part = folder.with_name(f'.{folder.name}.part')
+    try:
+        shutil.rmtree(part, ignore_errors=True)  # of a process that was killed
+        part.mkdir(parents=True)
+        _write_shards(part, shards)
+        (part / 'config.json').write_text(json.dumps(_described(config), indent=2) + '\n')
+        os.replace(part, folder)
+    except OSError as error:
+        raise _unwritable(folder, error) from error
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+
+
+def save_original(path: str | pathlib.Path, config: Any, params: Any, *, dtype: Any = None, prefix: str = '') -> None:
+    """Writes one .safetensors file of original names, each after `prefix`, as ComfyUI, Kijai and musubi-tuner read them.
+
+    params, dtype and errors are as save_diffusers has them; a file at the path is replaced.
+    """
+    path = pathlib.Path(path)
+    tensors = list(outputs(config, params, dtype, lambda name: prefix + name))
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        replace_atomically(path, lambda part: write_tensors(part, tensors))
+    except OSError as error:
+        raise _unwritable(path, error) from error
+
+
+def outputs(config: Any, params: Any, dtype: Any, rename: Callable[[str], str]) -> Iterator[Output]:
+    """The tensors of a model's file, blocks in their order; rename: from the original name."""
+    table, leaves = entries(config), dict(_leaves(params))
+    if table.keys() != leaves.keys():
+        wrong = '.'.join(min(table.keys() ^ leaves.keys()))
+        raise ValueError(f'{wrong} is {"missing" if wrong in map(".".join, table) else "none of the published parameters; merge LoRA first"}')
+    for path, entry in table.items():
+        if not entry.stacked:
+            yield _output(entry, config, leaves[path], rename(entry.name), dtype, ...)
+    for number in range(config.layers):
+        for path, entry in table.items():
+            if entry.stacked:
+                yield _output(entry, config, leaves[path], rename(entry.name.format(number)), dtype, number)
+
+
+def write_tensors(path: pathlib.Path, tensors: list[Output]) -> None:
+    """A .safetensors file; the tensors are fetched one by one. Wider dtypes stand first, so that each begins at a multiple of its size."""
+    kinds = {dtype: kind for kind, dtype in DTYPES.items()}
+    tensors = sorted(tensors, key=lambda tensor: -tensor.dtype.itemsize)
+    header, end = {'__metadata__': METADATA}, 0
+    for tensor in tensors:
+        begin, end = end, end + tensor.bytes
+        header[tensor.name] = {'dtype': kinds[tensor.dtype], 'shape': tensor.shape, 'data_offsets': [begin, end]}
+    text = json.dumps(header).encode()
+    text += b' ' * (-len(text) % 8)
+    with open(path, 'wb') as file:
+        file.write(len(text).to_bytes(8, 'little') + text)
+        for tensor in tensors:
+            file.write(np.ascontiguousarray(tensor.read()).reshape(-1).view(np.uint8))
+
+
+def _output(entry, config, leaf, name, dtype, index):
+    """leaf: (kernel, scale), scale None where there is none."""
+    values, scale = leaf
+    dtype = np.dtype(dtype or (values.dtype if scale is None else np.float32))
+
+    def read():
+        array = np.asarray(values[index])
+        array = array if scale is None else dequantise(array, scale[index])
+        return to_file(entry, config, array).astype(dtype, copy=False)
+
+    return Output(name=name, shape=entry.shape, dtype=dtype, read=read)
+
+
+def _leaves(tree, path=()):
+    """((path, (leaf, scale)), ...) of a nested dict; scale: of a kernel in 8 bits, else None."""
+    for key, leaf in tree.items():
+        if isinstance(leaf, dict):
+            yield from _leaves(leaf, (*path, key))
+        elif key != 'kernel_scale':
+            yield (*path, key), (leaf, tree.get('kernel_scale') if key == 'kernel' else None)
+
+
+def _packed(tensors, most):
+    """The tensors in their order, in lists of at most `most` bytes."""
+    shards, room = [], 0
+    for tensor in tensors:
+        if tensor.bytes > room or not shards:
+            shards.append([])
+            room = most
+        shards[-1].append(tensor)
+        room -= tensor.bytes
+    return shards
+
+
+def _write_shards(folder, shards):
+    if len(shards) == 1:
+        write_tensors(folder / f'{STEM}.safetensors', shards[0])
+        return
+    places = {}
+    for number, tensors in enumerate(shards, 1):
+        name = f'{STEM}-{number:05}-of-{len(shards):05}.safetensors'
+        write_tensors(folder / name, tensors)
+        places |= {tensor.name: name for tensor in tensors}
+    size = sum(tensor.bytes for tensors in shards for tensor in tensors)
+    index = {'metadata': {'total_size': size}, 'weight_map': places}
+    (folder / f'{STEM}.safetensors.index.json').write_text(json.dumps(index, indent=2) + '\n')
+
+
+def _described(config):
+    """diffusers' config.json of a WanConfig."""
+    return {
+        '_class_name': 'WanTransformer3DModel', '_diffusers_version': '0.42.1', 'added_kv_proj_dim': None,
+        'attention_head_dim': config.head_dim, 'cross_attn_norm': True, 'eps': config.eps, 'ffn_dim': config.ffn_dim,
+        'freq_dim': config.freq_dim, 'image_dim': None, 'in_channels': config.in_channels, 'num_attention_heads': config.heads,
+        'num_layers': config.layers, 'out_channels': config.out_channels, 'patch_size': list(config.patch), 'pos_embed_seq_len': None,
+        'qk_norm': 'rms_norm_across_heads', 'rope_max_seq_len': 1024, 'text_dim': config.text_dim}
+
+
+def _unwritable(path, error):
+    return UserError(f'{path} cannot be written ({error.strerror or error}); free space there, or give another place')

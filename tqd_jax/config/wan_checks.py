@@ -46,12 +46,12 @@ def _check_with_weights(config):
         raise UserError(f'config.model.preset = {config.model.preset!r}: with config.wan.path the sizes are those of the weights, '
                         'so set config.model.preset=None')
     if other := changed(config.model, ('vocab', 'text_len')):
-        raise UserError(f'config.model.{other} is for hashed words: with config.wan.path captions are read by UMT5; leave it at its default')
+        raise UserError(f'config.model.{other} is for hashed words, and with config.wan.path UMT5 reads the captions: leave it at its default')
     if config.init_from is not None:
         raise UserError(f'config.init_from = {config.init_from!r}, and config.wan.path names other weights to start from: '
                         'set config.init_from=None (a LoRA goes on by config.lora.init_from)')
     if other := changed(config.train, ('path', 'prediction')):
-        raise UserError(f'config.train.{other} = {getattr(config.train, other)!r}: the weights of Wan predict the flow on the rectified path')
+        raise UserError(f'config.train.{other} = {getattr(config.train, other)!r}: Wan\'s weights predict the flow on the rectified path')
     if config.train.precondition is not None:
         raise UserError(f'config.train.precondition = {config.train.precondition}: the weights of Wan predict the target itself; '
                         'set config.train.precondition=None')

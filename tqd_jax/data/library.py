@@ -107,7 +107,8 @@ def _group_and_acceptance(law, names, source, mq, vq):
 def _mix(mix, names, source, acceptance=None):
     """Rates (default: by number of clips, each counting `acceptance`) and loss weights (default: 1) of the sources."""
     if not mix:
-        return np.bincount(source, acceptance, minlength=len(names)) / (len(source) if acceptance is None else acceptance.sum()), np.ones(len(names))
+        total = len(source) if acceptance is None else acceptance.sum()
+        return np.bincount(source, acceptance, minlength=len(names)) / total, np.ones(len(names))
     check_mix(mix, names.tolist())
     return tuple(np.array([float(getattr(mix[name], key)) for name in names]) for key in ('rate', 'weight'))
 

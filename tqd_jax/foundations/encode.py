@@ -147,6 +147,7 @@ def _check_failed(failed, clips, allowed, workdir):
     add_skipped(workdir / 'skipped.jsonl', failed)
     first = f'the first is {failed[0]["clip"]} ({failed[0]["reason"]})'
     if len(failed) > allowed * clips:
-        raise UserError(f'{len(failed)} of {clips} clips cannot be encoded, more than config.data.max_skipped_fraction={allowed:g}; {first}; '
+        raise UserError(f'{len(failed)} of {clips} clips cannot be encoded, more than config.data.max_skipped_fraction={allowed:g}; '
+                        f'{first}; '
                         f'all are listed in {workdir / "skipped.jsonl"}')
     print(f'{len(failed)} of {clips} clips cannot be encoded and are skipped, see {workdir / "skipped.jsonl"}; {first}', flush=True)

@@ -16,7 +16,8 @@ class Foundation(Protocol):
     """The model's sizes, what its inputs are, and the parameters that are there before the first step.
 
     model: with adapters where the run trains them. codec, text: of the objective. t_range: the part (low, high) of t that the model is
-    trained on; expert: its name among the experts of the weights, None for a model of all t. latents: whether batches hold latents that were encoded beforehand, or frames. storage: dtype of frozen kernels.
+    trained on. expert: its name among the experts of the weights, None for a model of all t. latents: whether batches hold latents that
+    were encoded beforehand, or frames. storage: dtype of frozen kernels.
     """
     model: WanConfig
     codec: Codec

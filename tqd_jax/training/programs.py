@@ -34,7 +34,8 @@ def _compiled(jitted, run, bucket):
 
 
 def _spec(run, bucket):
-    return batch_spec(run.config.train.batch, bucket, run.objective.codec, run.objective.text, batch_sharding(run.mesh), run.foundation.latents)
+    objective = run.objective
+    return batch_spec(run.config.train.batch, bucket, objective.codec, objective.text, batch_sharding(run.mesh), run.foundation.latents)
 
 
 def compile_eval(run):

@@ -40,7 +40,8 @@ def _loaded_or_drawn(run, abstract, load):
     loaded = load(abstract)
     if loaded is not None:
         return jax.device_put(loaded, shardings_of(abstract))
-    return jax.jit(lambda: select(abstract, wan.init_params(run.model, stream_key(run.config.seed, 'init'))), out_shardings=shardings_of(abstract))()
+    draw = lambda: select(abstract, wan.init_params(run.model, stream_key(run.config.seed, 'init')))
+    return jax.jit(draw, out_shardings=shardings_of(abstract))()
 
 
 def averaged_weights(state, frozen):

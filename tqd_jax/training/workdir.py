@@ -52,7 +52,7 @@ def prepare_once(config, workdir):
 
 
 def clips_of(config):
-    """config.data, its clips those of the cache's table where it names no others. Raises UserError where published weights have no clips."""
+    """config.data, whose clips are the cache's table where it names none. Raises UserError where published weights have no clips."""
     data = config.data
     if config.wan.path is None or data.clips is not None:
         return data

@@ -52,7 +52,8 @@ def contact_sheet(clips, gap=2):
     smaller clips padded with white."""
     framed = [np.pad(_enlarged(clip), ((0, 0), (0, gap), (0, gap), (0, 0)), constant_values=255) for clip in clips]
     size = np.max([clip.shape for clip in framed], axis=0)
-    framed = np.stack([np.pad(clip, [(0, most - n) for most, n in zip(size, clip.shape, strict=True)], constant_values=255) for clip in framed])
+    fill = lambda clip: np.pad(clip, [(0, most - n) for most, n in zip(size, clip.shape, strict=True)], constant_values=255)
+    framed = np.stack([fill(clip) for clip in framed])
     n, f, h, w, c = framed.shape
     return framed.transpose(0, 2, 1, 3, 4).reshape(n * h, f * w, c)
 

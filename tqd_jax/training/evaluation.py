@@ -80,7 +80,6 @@ def loss_record(step, loss, count):
 
 
 def motion_and_visual(clips, fps):
-    """The scorers' motion and visual quality of clips uint8 [B, F, H, W, 3]: {'motion': [B], 'visual': [B]} as lists of floats."""
-    times = np.arange(clips.shape[1]) / fps
-    return {'motion': [float(motion(frames, times)['motion']) for frames in clips],
+    """The scorers' motion and visual quality of clips, each uint8 [F, H, W, 3]: {'motion': [B], 'visual': [B]} as lists of floats."""
+    return {'motion': [float(motion(frames, np.arange(len(frames)) / fps)['motion']) for frames in clips],
             'visual': [float(visual(frames)['visual']) for frames in clips]}

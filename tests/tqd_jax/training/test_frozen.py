@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import small
 
-from tqd_jax.models.partition import merge, partition
+from tqd_jax.models.partition import merge, partition, selects
 from tqd_jax.training.loop import train
 from tqd_jax.training.programs import compile_train
 from tqd_jax.training.run import build
@@ -16,8 +16,8 @@ from transfer_jax.runtime.checkpoint import Checkpoints
 from transfer_jax.runtime.errors import UserError
 from transfer_jax.runtime.tensors import named_leaves
 
-CHANGES = {'train.steps': 2, 'eval.every': 2, 'checkpoint.every': 1}
-is_trained = lambda path: path[0] == 'patch_out'
+CHANGES = {'train.steps': 2, 'eval.every': 2, 'checkpoint.every': 1, 'train.trained': 'patch_out/.*'}
+is_trained = selects(CHANGES['train.trained'])
 
 
 @pytest.fixture(scope='module')
@@ -26,7 +26,7 @@ def run(library, tmp_path_factory, compiled):
     workdir, changes = tmp_path_factory.mktemp('runs') / 'frozen', {'data.clips': library, **CHANGES}
     small.run(workdir, 'score', **changes)
     with small.one_device():
-        return build(small.config(**changes), workdir, is_trained)
+        return build(small.config(**changes), workdir)
 
 
 def test_what_is_frozen_does_not_change_by_one_bit(run):

@@ -2,9 +2,9 @@
 import json
 import pathlib
 
-from tqd_jax.models.io.safetensors_file import is_safetensors, read_header
-from tqd_jax.models.io.tensor import Tensor, Tensors
-from tqd_jax.models.io.torch_zip import MAGIC, read_torch
+from tqd_jax.models.io.containers.safetensors_file import is_safetensors, read_header
+from tqd_jax.models.io.containers.tensor import Tensor, Tensors
+from tqd_jax.models.io.containers.torch_zip import MAGIC, read_torch
 from transfer_jax.runtime.errors import UserError
 
 __all__ = ['Tensor', 'Tensors', 'open_tensors']

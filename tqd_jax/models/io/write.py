@@ -1,7 +1,5 @@
 """Our parameters as published weights, tensor by tensor: diffusers' folder of shards, or one file of original names."""
-import dataclasses
 import json
-import math
 import os
 import pathlib
 import shutil
@@ -10,31 +8,18 @@ from typing import Any
 
 import numpy as np
 
+from tqd_jax.models.io.containers.write_file import Output, write_tensors
 from tqd_jax.models.io.layout import entries, to_file
 from tqd_jax.models.io.names import to_diffusers
-from tqd_jax.models.io.safetensors_file import DTYPES
 from tqd_jax.models.wan.storage import dequantise
 from transfer_jax.runtime.errors import UserError
 from transfer_jax.runtime.files import replace_atomically
 
 STEM = 'diffusion_pytorch_model'
-METADATA = {'format': 'pt'}  # without it diffusers does not read the file
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Output:
-    """A tensor to be written; read() fetches its values from the devices."""
-    name: str
-    shape: tuple[int, ...]
-    dtype: np.dtype
-    read: Callable[[], np.ndarray]
-
-    @property
-    def bytes(self):
-        return math.prod(self.shape) * self.dtype.itemsize
-
-
-def save_diffusers(folder: str | pathlib.Path, config: Any, params: Any, *, max_shard_bytes: int = 5_000_000_000, dtype: Any = None) -> None:
+def save_diffusers(folder: str | pathlib.Path, config: Any, params: Any, *, max_shard_bytes: int = 5_000_000_000,
+                   dtype: Any = None) -> None:
     """Writes a new folder that diffusers' WanTransformer3DModel.from_pretrained reads: config.json, shards and their index.
 
     params: the whole tree, NumPy or JAX arrays that this process can address; kernels stored in 8 bits are written as W = values * scale.
@@ -79,8 +64,8 @@ def outputs(config: Any, params: Any, dtype: Any, rename: Callable[[str], str]) 
     """The tensors of a model's file, blocks in their order; rename: from the original name."""
     table, leaves = entries(config), dict(_leaves(params))
     if table.keys() != leaves.keys():
-        wrong = '.'.join(min(table.keys() ^ leaves.keys()))
-        raise ValueError(f'{wrong} is {"missing" if wrong in map(".".join, table) else "none of the published parameters; merge LoRA first"}')
+        wrong = min(table.keys() ^ leaves.keys())
+        raise ValueError(f'{".".join(wrong)} is {"missing" if wrong in table else "none of the published parameters; merge LoRA first"}')
     for path, entry in table.items():
         if not entry.stacked:
             yield _output(entry, config, leaves[path], rename(entry.name), dtype, ...)
@@ -88,22 +73,6 @@ def outputs(config: Any, params: Any, dtype: Any, rename: Callable[[str], str]) 
         for path, entry in table.items():
             if entry.stacked:
                 yield _output(entry, config, leaves[path], rename(entry.name.format(number)), dtype, number)
-
-
-def write_tensors(path: pathlib.Path, tensors: list[Output]) -> None:
-    """A .safetensors file; the tensors are fetched one by one. Wider dtypes stand first, so that each begins at a multiple of its size."""
-    kinds = {dtype: kind for kind, dtype in DTYPES.items()}
-    tensors = sorted(tensors, key=lambda tensor: -tensor.dtype.itemsize)
-    header, end = {'__metadata__': METADATA}, 0
-    for tensor in tensors:
-        begin, end = end, end + tensor.bytes
-        header[tensor.name] = {'dtype': kinds[tensor.dtype], 'shape': tensor.shape, 'data_offsets': [begin, end]}
-    text = json.dumps(header).encode()
-    text += b' ' * (-len(text) % 8)
-    with open(path, 'wb') as file:
-        file.write(len(text).to_bytes(8, 'little') + text)
-        for tensor in tensors:
-            file.write(np.ascontiguousarray(tensor.read()).reshape(-1).view(np.uint8))
 
 
 def _output(entry, config, leaf, name, dtype, index):

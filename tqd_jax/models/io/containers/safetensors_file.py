@@ -6,7 +6,7 @@ import pathlib
 import ml_dtypes
 import numpy as np
 
-from tqd_jax.models.io.tensor import Tensor
+from tqd_jax.models.io.containers.tensor import Tensor
 from transfer_jax.runtime.errors import UserError
 
 DTYPES = {name: np.dtype(kind) for name, kind in {

@@ -8,7 +8,7 @@ import zipfile
 import ml_dtypes
 import numpy as np
 
-from tqd_jax.models.io.tensor import Tensor
+from tqd_jax.models.io.containers.tensor import Tensor
 from transfer_jax.runtime.errors import UserError
 
 MAGIC = b'PK\x03\x04'

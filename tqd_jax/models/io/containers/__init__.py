@@ -1,0 +1,1 @@
+"""Files of tensors: what is in them, and where."""

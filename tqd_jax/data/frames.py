@@ -1,11 +1,13 @@
-"""Windows of a clip's frames at the training rate: from a cache of small decoded clips, or straight from the file."""
+"""Windows of a clip's frames at the training rate, cropped to a bucket: from a cache of small decoded clips, or straight from the file."""
 import dataclasses
 import functools
 import io
 import os
 import pathlib
 import secrets
+from typing import Protocol
 
+import cv2
 import numpy as np
 
 from tqd_jax.clips.places import BadClip
@@ -13,6 +15,16 @@ from tqd_jax.clips.read import read_clip
 from tqd_jax.data.rows import Rows
 
 LONG = 150.0  # s; a longer clip is never decoded whole, which Limits would refuse at 133 frames a second
+
+
+class Examples(Protocol):
+    """What a Loader reads clips from: frames of the files, or latents that were encoded beforehand. Picklable."""
+
+    def example(self, clip, bucket, place):
+        """One example of the row `clip`, as Batch.video has it without its leading axis, from `place`.
+
+        bucket: of that row. place: float64 [3] in [0, 1], of the room that there is in time, x and y.
+        """
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -45,6 +57,13 @@ class FrameStore:
             frames = frames[start:start + bucket.frames]
         return frames[np.minimum(np.arange(bucket.frames), len(frames) - 1)]
 
+    def example(self, clip, bucket, place):
+        """uint8 [bucket.frames, bucket.height, bucket.width, 3] from `place` [3] in [0, 1] of the room there is in time, x and y.
+
+        Raises BadClip as window does.
+        """
+        return crop(self.window(clip, bucket, place[0]), bucket, place[1], place[2])
+
     def _from_cache(self, clip, bucket):
         side = max(bucket.width, bucket.height)
         path = pathlib.Path(self.folder, f'{int(self.rows.ids[clip]):016x}-{self.fps:g}-{side}.npy')
@@ -60,6 +79,18 @@ class FrameStore:
             finally:
                 part.unlink(missing_ok=True)
         return np.load(path, mmap_mode='r')
+
+
+def crop(frames, bucket, x, y):
+    """The bucket's width x height out of frames [F, H, W, 3], scaled to cover it, at x and y in [0, 1] of the room there is."""
+    height, width = frames.shape[1:3]
+    scale = max(bucket.width / width, bucket.height / height)
+    size = max(bucket.width, round(width * scale)), max(bucket.height, round(height * scale))
+    if size != (width, height):
+        filter_ = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
+        frames = np.stack([cv2.resize(frame, size, interpolation=filter_) for frame in frames])
+    left, top = int(x * (size[0] - bucket.width + 1 - 1e-9)), int(y * (size[1] - bucket.height + 1 - 1e-9))
+    return frames[:, top:top + bucket.height, left:left + bucket.width]
 
 
 def cache_bytes(library, buckets, fps):

@@ -5,14 +5,13 @@ and only then decoded and cropped, so that a host decodes its own rows alone. Th
 """
 import dataclasses
 
-import cv2
 import grain
 import numpy as np
 from absl import flags
 
 from tqd_jax.clips.places import BadClip
 from tqd_jax.data.batch import Batch
-from tqd_jax.data.frames import FrameStore
+from tqd_jax.data.frames import Examples
 from tqd_jax.data.rows import Rows
 from tqd_jax.data.streams import Stream
 from transfer_jax.runtime.errors import UserError
@@ -21,23 +20,28 @@ from transfer_jax.runtime.parallel.cores import cores
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Loader:
-    """Turns the clip numbers of one batch into its arrays; picklable, so that worker processes can hold it."""
+    """Turns the clip numbers of one batch into its arrays; picklable, so that worker processes can hold it.
+
+    store: a FrameStore, or what else gives the library's rows as examples. texts: None, and Batch.text is library.tokens; or an object
+    whose rows(tokens [B]) are the text features of so many rows, [B, ...].
+    """
     library: Rows
-    store: FrameStore
+    store: Examples
     seed: int
     batch: int
     crop: str = 'random'
     process: int = 0
     processes: int = 1
+    texts: object | None = None
 
     def __call__(self, number, clips):
         """The Batch `number` of clips [B], this process's rows of it, as numpy arrays."""
         clips, examples = clips[self.rows], (number * self.batch + self.rows).astype(np.uint32)
         bucket = self.library.bucket_of(clips[0])
-        frames = [self._frames(clip, example, bucket) for clip, example in zip(clips, examples, strict=True)]
-        library = self.library
-        return Batch(video=np.stack(frames), text=library.tokens[clips], example=examples, clip=clips.astype(np.int32),
-                     weight=library.weight[clips], law=library.laws(clips))
+        video = [self._video(clip, example, bucket) for clip, example in zip(clips, examples, strict=True)]
+        library, text = self.library, self.library.tokens[clips]
+        return Batch(video=np.stack(video), text=text if self.texts is None else self.texts.rows(text), example=examples,
+                     clip=clips.astype(np.int32), weight=library.weight[clips], law=library.laws(clips))
 
     def whole(self, clips):
         """The Batch of all the clips [B] of one bucket, the middle of each, the same on every process."""
@@ -48,27 +52,14 @@ class Loader:
         """The rows of a batch that are this process's."""
         return np.array_split(np.arange(self.batch), self.processes)[self.process]
 
-    def _frames(self, clip, example, bucket):
+    def _video(self, clip, example, bucket):
         rng = np.random.default_rng([self.seed, int(example)])
         place = rng.random(3) if self.crop == 'random' else np.full(3, 0.5)
         try:
-            window = self.store.window(clip, bucket, place[0])
+            return self.store.example(clip, bucket, place)
         except BadClip as error:
             raise UserError(f'{self.library.paths[clip]} was scored but cannot be read any more: {error}; '
                             'restore it, or start in another --workdir without it') from error
-        return crop(window, bucket, place[1], place[2])
-
-
-def crop(frames, bucket, x, y):
-    """The bucket's width x height out of frames [F, H, W, 3], scaled to cover it, at x and y in [0, 1] of the room there is."""
-    height, width = frames.shape[1:3]
-    scale = max(bucket.width / width, bucket.height / height)
-    size = max(bucket.width, round(width * scale)), max(bucket.height, round(height * scale))
-    if size != (width, height):
-        filter_ = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
-        frames = np.stack([cv2.resize(frame, size, interpolation=filter_) for frame in frames])
-    left, top = int(x * (size[0] - bucket.width + 1 - 1e-9)), int(y * (size[1] - bucket.height + 1 - 1e-9))
-    return frames[:, top:top + bucket.height, left:left + bucket.width]
 
 
 def make_batches(library, loader, clips):

@@ -11,9 +11,9 @@ from tqd_jax.clips.write import write_clip
 from tqd_jax.data import loader as pipeline
 from tqd_jax.data.batch import batch_spec
 from tqd_jax.data.buckets import Bucket
-from tqd_jax.data.frames import FrameStore
+from tqd_jax.data.frames import FrameStore, crop
 from tqd_jax.data.library import Library
-from tqd_jax.data.loader import Loader, crop, iterate, make_batches
+from tqd_jax.data.loader import Loader, iterate, make_batches
 from tqd_jax.latents.pixels import PixelCodec
 from tqd_jax.text.words import HashedWords
 from tqd_jax.timesteps.quality import LawConfig

@@ -1,0 +1,1 @@
+"""Latents and text features of a library on disk, each encoded once."""

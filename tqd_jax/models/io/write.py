@@ -32,12 +32,12 @@ def save_diffusers(folder: str | pathlib.Path, config: Any, params: Any, *, max_
     folder = pathlib.Path(folder)
     if folder.is_dir() and any(folder.iterdir()):
         raise UserError(f'{folder} has files already; give another folder, or empty it')
-    shards = _packed(list(outputs(config, params, dtype, to_diffusers)), max_shard_bytes)
+    shards = pack(list(outputs(config, params, dtype, to_diffusers)), max_shard_bytes)
     part = folder.with_name(f'.{folder.name}.part')
     try:
         shutil.rmtree(part, ignore_errors=True)  # of a process that was killed
         part.mkdir(parents=True)
-        _write_shards(part, shards)
+        write_shards(part, shards)
         (part / 'config.json').write_text(json.dumps(_described(config), indent=2) + '\n')
         os.replace(part, folder)
     except OSError as error:
@@ -97,7 +97,7 @@ def _leaves(tree, path=()):
             yield (*path, key), (leaf, tree.get('kernel_scale') if key == 'kernel' else None)
 
 
-def _packed(tensors, most):
+def pack(tensors: list[Output], most: int) -> list[list[Output]]:
     """The tensors in their order, in lists of at most `most` bytes."""
     shards, room = [], 0
     for tensor in tensors:
@@ -109,7 +109,8 @@ def _packed(tensors, most):
     return shards
 
 
-def _write_shards(folder, shards):
+def write_shards(folder: pathlib.Path, shards: list[list[Output]]) -> None:
+    """Writes the shards and their index into a folder; one shard alone has no index."""
     if len(shards) == 1:
         write_tensors(folder / f'{STEM}.safetensors', shards[0])
         return

@@ -70,7 +70,7 @@ def read_lora(tensors: Mapping[str, Any], config: WanConfig, *, metadata: Mappin
 
 def matched(lora: LoraFile) -> str:
     """One line for the user: '240 modules of 30 blocks, rank 32, alpha 32, kind B', with what was absent or assumed."""
-    absent = f', {lora.absent} absent modules are zero' if lora.absent else ''
+    absent = f', {lora.absent} absent and zero' if lora.absent else ''
     assumed = '' if lora.has_alpha else ' (none given: scale 1)'
     return f'{lora.modules} modules of {lora.blocks} blocks{absent}, rank {lora.rank}, alpha {lora.alpha:g}{assumed}, kind {lora.kind}'
 

@@ -40,7 +40,7 @@ def test_blocks_without_a_module_are_zero_and_counted():
     lora = read_lora(in_layout('kohya', pairs, dict.fromkeys(pairs, 4)), CONFIG)
     assert_same(lora, pairs)
     assert not lora.tree['blocks']['up']['lora_a'][1].any()
-    assert matched(lora) == '2 modules of 2 blocks, 1 absent modules are zero, rank 4, alpha 4, kind C'
+    assert matched(lora) == '2 modules of 2 blocks, 1 absent and zero, rank 4, alpha 4, kind C'
 
 
 def test_other_dtypes_are_read_by_value():

@@ -7,7 +7,7 @@ import jax
 import numpy as np
 
 from tqd_jax.clips.write import write_clip
-from tqd_jax.diffusion.sampler import sample
+from tqd_jax.diffusion.sampler import Sampling, sample
 from tqd_jax.training.evaluation import motion_and_visual
 from transfer_jax.runtime.files import write_atomically
 from transfer_jax.runtime.keys import example_keys
@@ -49,8 +49,9 @@ def generate(run, trained, frozen):
     captions = [str(choice[i % len(choice)]) for i in range(settings.clips)]
     text = run.objective.text.prepare(captions)
     keys = example_keys(run.config.seed, 'sample', 0, np.arange(settings.clips, dtype=np.uint32))
+    sampling = Sampling(steps=settings.steps, solver=settings.solver, guidance=settings.guidance, shift=settings.shift)
     draw = functools.partial(sample, run.objective, shape=run.objective.codec.latent_shape(bucket.frames, bucket.height, bucket.width),
-                             steps=settings.steps, solver=settings.solver, guidance=settings.guidance, shift=settings.shift)
+                             settings=sampling)
     return np.asarray(jax.jit(draw, out_shardings=replicated(run.mesh))(trained, frozen, keys, text)), captions
 
 

@@ -19,6 +19,7 @@ __getattr__, __dir__, __all__ = public(__name__, {
     'timesteps.quadrants': ('QUADRANTS', 'quadrant'),
     'timesteps.quality': ('LAWS', 'LawConfig', 'law_from_quality'),
     'diffusion.path': ('Path',),
-    'diffusion.sampler': ('solve', 'time_grid'),
+    'diffusion.grids': ('time_grid',),
+    'diffusion.solvers': ('solve',),
     'models.wan.config': ('PRESETS', 'WanConfig', 'flops_per_example'),
 })

@@ -4,7 +4,7 @@ import dataclasses
 from benchmarks.studies.theory.worlds import MODELS
 from benchmarks.studies.training.arms import ARMS
 from benchmarks.studies.world.degradations import DEGRADATIONS, DETAIL
-from tqd_jax.diffusion.sampler import SOLVERS
+from tqd_jax.diffusion.solvers import SOLVERS
 from tqd_jax.models.wan.config import CHOICES
 from transfer_jax.runtime.config import (
     choice,

@@ -35,7 +35,8 @@ def law_config(section):
     if section.kappa_base > section.kappa_max:
         raise UserError(f'config.law.kappa_base = {section.kappa_base} is above config.law.kappa_max = {section.kappa_max}: '
                         'law.kappa_max is at least law.kappa_base')
-    names = ('kind', 'shift', 'kappa_base', 'kappa_max', 'min_parameter', 'offset', 'strength')
+    names = ('kind', 'shift', 'kappa_base', 'kappa_max', 'min_parameter', 'offset', 'strength', 'motion_threshold',
+             'visual_threshold')
     return _named('law', law.LawConfig, base=base[section.base], **{name: getattr(section, name) for name in names})
 
 

@@ -50,7 +50,7 @@ class Data:
 class Law:
     """The timestep distribution of every clip, made from its scores."""
     kind: str = key('beta', choice(*quality.LAWS, LEARNED), "beta: TQD's; exact_base: TQD's tilt of the "
-                    'base; offset: a shift of logit(t); min_noise: a lower bound of t; uniform: the base '
+                    'base; offset, thresholds: a shift of logit(t); min_noise: a lower bound of t; uniform: the base '
                     'alone; learned: from law.file')
     file: str | None = key(None, optional(text()), 'of kind learned: the law.json that --mode=learn wrote',
                            free=True)
@@ -67,5 +67,9 @@ class Law:
                            'law.kappa_base; larger is a narrower distribution')
     min_parameter: float = key(0.2, number(above=0, at_most=1), 'TQD: lower bound of both Beta parameters, '
                                'since the density would diverge at |mq - vq| = 1')
-    offset: float = key(1.1, number(), 'of kind offset: how far logit(t) is shifted')
+    offset: float = key(1.1, number(), 'of kinds offset and thresholds: how far logit(t) is shifted')
+    motion_threshold: float = key(0.5, number(at_least=0, at_most=1), 'of kind thresholds: mq from which on a '
+                                  'clip moves well')
+    visual_threshold: float = key(0.5, number(at_least=0, at_most=1), 'of kind thresholds: vq from which on a '
+                                  'clip looks good')
     strength: float = key(0.5, number(at_least=0, below=1), 'of kind min_noise: t >= strength (1 - vq)')

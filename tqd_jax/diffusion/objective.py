@@ -11,13 +11,20 @@ import jax.numpy as jnp
 from tqd_jax.diffusion.path import Path, loss_per_example
 from tqd_jax.latents.codec import Codec
 from tqd_jax.text.encoder import TextEncoder
+from tqd_jax.timesteps.between import mass_between, sample_between
 from tqd_jax.timesteps.law import sample_timesteps, stratified_uniforms
 from transfer_jax.runtime.keys import example_keys, stream_key
+
+EVERYWHERE = (0.0, 1.0)  # the range of t of one model for all noise levels
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Objective:
-    """What is trained: model(trained, frozen, x, t, text) -> output, on which path, between which codec and text encoder, by which seed."""
+    """What is trained: model(trained, frozen, x, t, text, dropout=None) -> output, on which path, between which codec and text encoder.
+
+    dropout: one key an example [B]; the model reads it where lora_dropout > 0, in training alone. t_range: (lo, hi) in [0, 1], the t that
+    the model is trained at, for an expert of a part of the noise levels. Raises ValueError where a value is out of range.
+    """
     model: Callable
     codec: Codec
     text: TextEncoder
@@ -25,44 +32,71 @@ class Objective:
     seed: int
     caption_dropout: float = 0.1
     stratified: bool = True
+    lora_dropout: float = 0.0
+    t_range: tuple = EVERYWHERE
+
+    def __post_init__(self):
+        lo, hi = self.t_range
+        if not (0 <= lo < hi <= 1 and 0 <= self.lora_dropout < 1):
+            raise ValueError(f'an objective needs 0 <= lo < hi <= 1 and a lora_dropout in [0, 1), got t_range = {self.t_range} and '
+                             f'{self.lora_dropout}')
 
 
-def init_frozen(objective, model):
-    """The tree of what no step changes: {'model': frozen parameters of the model, 'codec': the codec's, 'text': the text encoder's}."""
-    codec, text = (stream_key(objective.seed, name) for name in ('codec', 'text'))
-    return {'model': model, 'codec': objective.codec.init(codec), 'text': objective.text.init(text)}
+def init_frozen(objective, model, codec=None, text=None):
+    """The tree of what no step changes: {'model': frozen parameters of the model, 'codec': the codec's, 'text': the text encoder's}.
+
+    codec, text: loaded parameters; None: fresh ones by the seed. Where latents and features were computed beforehand, the step reads no
+    more than what objective.text.empty reads.
+    """
+    fresh = lambda part, name, given: part.init(stream_key(objective.seed, name)) if given is None else given
+    return {'model': model, 'codec': fresh(objective.codec, 'codec', codec), 'text': fresh(objective.text, 'text', text)}
 
 
 def draw_timesteps(objective, batch, step):
-    """t [B]: the quantile of each example's law at a uniform number, which is a function of (seed, step, example)."""
+    """t [B]: the quantile of each example's law, given t_range, at a uniform number, which is a function of (seed, step, example)."""
     uniforms = jax.vmap(jax.random.uniform)(example_keys(objective.seed, 't', step, batch.example))
     if objective.stratified:
         uniforms = stratified_uniforms(stream_key(objective.seed, 'strata', step), uniforms)
     else:
         uniforms = jnp.clip(uniforms, 1e-7, 1 - 1e-7)
-    return sample_timesteps(batch.law, uniforms)
+    if objective.t_range == EVERYWHERE:
+        return sample_timesteps(batch.law, uniforms)
+    return sample_between(batch.law, uniforms, *objective.t_range)
 
 
-def losses(objective, trained, frozen, batch, t, step, stream):
+def weigh_by_range(objective, batch):
+    """The Batch with each weight times the mass of its law in t_range: an expert learns as often from a clip as its t lies in the range.
+
+    So the experts' steps together are the step of one model for all t: w E[loss] = sum over ranges of w P(t in range) E[loss | range].
+    """
+    if objective.t_range == EVERYWHERE:
+        return batch
+    return dataclasses.replace(batch, weight=batch.weight * mass_between(batch.law, *objective.t_range))
+
+
+def losses(objective, trained, frozen, batch, t, step, stream, training=False):
     """Loss of every example [B] at its t [B], with noise of (seed, stream, step, example).
 
-    batch: a Batch, of which video, text and example are read. frozen: the tree of init_frozen.
+    batch: a Batch, of which video, text and example are read. frozen: the tree of init_frozen. training: with LoRA's dropout, by keys of
+    (seed, 'lora', step, example).
     """
     x0 = latents_of(objective, frozen, batch.video)
     keys = example_keys(objective.seed, stream, step, batch.example)
     eps = jax.vmap(lambda key: jax.random.normal(key, x0.shape[1:]))(keys)
     text = objective.text.encode(frozen['text'], batch.text)
-    output = objective.model(trained, frozen['model'], objective.path.noised(x0, eps, t), t, text)
+    dropout = {'dropout': example_keys(objective.seed, 'lora', step, batch.example)} if training and objective.lora_dropout > 0 else {}
+    output = objective.model(trained, frozen['model'], objective.path.noised(x0, eps, t), t, text, **dropout)
     return loss_per_example(output, objective.path.target(x0, eps, t))
 
 
 def latents_of(objective, frozen, video):
-    """float32 latents [B, f, h, w, C] of a Batch's video: uint8 frames go through the codec, latents stay."""
-    return objective.codec.encode(frozen['codec'], video) if video.dtype == jnp.uint8 else video
+    """float32 latents [B, f, h, w, C] of a Batch's video: uint8 frames go through the codec, latents of any float dtype stay."""
+    return objective.codec.encode(frozen['codec'], video) if video.dtype == jnp.uint8 else video.astype(jnp.float32)
 
 
-def drop_captions(objective, batch, step):
+def drop_captions(objective, frozen, batch, step):
     """The Batch with each caption replaced by the empty one with probability caption_dropout, for classifier-free guidance."""
     uniforms = jax.vmap(jax.random.uniform)(example_keys(objective.seed, 'caption', step, batch.example))
     dropped = (uniforms < objective.caption_dropout).reshape(-1, *(1,) * (batch.text.ndim - 1))
-    return dataclasses.replace(batch, text=jnp.where(dropped, objective.text.empty(), batch.text))
+    empty = jnp.asarray(objective.text.empty(frozen['text'])).astype(batch.text.dtype)
+    return dataclasses.replace(batch, text=jnp.where(dropped, empty, batch.text))

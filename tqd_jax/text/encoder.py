@@ -28,5 +28,8 @@ class TextEncoder(Protocol):
     def encode(self, params, prepared: Shaped[Array, 'batch ...']) -> Shaped[Array, 'batch ...']:
         """[B, ...] of prepared captions -> [B, ...], what the model reads."""
 
-    def empty(self) -> Shaped[np.ndarray, '...']:
-        """The prepared form of "no caption": what dropped captions become, and what guidance leads away from."""
+    def empty(self, params) -> Shaped[np.ndarray | Array, '...']:
+        """The prepared form of "no caption": what dropped captions become, and what guidance leads away from.
+
+        Where captions are prepared as features, they are features too, and may lie in the parameters.
+        """

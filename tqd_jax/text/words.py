@@ -42,7 +42,7 @@ class HashedWords:
         """The tokens as they are."""
         return prepared
 
-    def empty(self) -> Int32[np.ndarray, ' {self.length}']:
+    def empty(self, params) -> Int32[np.ndarray, ' {self.length}']:
         """All tokens 0."""
         return np.zeros(self.length, np.int32)
 

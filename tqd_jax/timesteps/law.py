@@ -105,6 +105,13 @@ def log_prob(law: Law, t: Float[ArrayLike, ' batch']) -> Float32[Array, ' batch'
     return jnp.where(inside, tilt + _base_log_density(law, s) + jacobian, -jnp.inf)
 
 
+def cdf(law: Law, t: Float[ArrayLike, ' batch']) -> Float32[Array, ' batch']:
+    """P(t' <= t) [B] of each law at its t [B], in closed form back along the chain: the inverse of sample_timesteps."""
+    t = jnp.asarray(t, jnp.float32)
+    r = jnp.clip((_base_cdf(law, _unshift(t, law.shift)) - law.floor) / (1 - law.floor), 0, 1)
+    return jnp.where((law.alpha == 1) & (law.beta == 1), r, betainc(law.alpha, law.beta, r))
+
+
 def stratified_uniforms(key: PRNGKeyArray, uniforms: Float[ArrayLike, ' batch']) -> Float32[Array, ' batch']:
     """Quantile levels v_i = (perm(i) + U_i) / B, float32 [B]: each uniform on (0, 1), together one in every B-th of it.
 

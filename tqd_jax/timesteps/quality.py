@@ -4,7 +4,7 @@ import inspect
 
 from tqd_jax.timesteps.law import Base, Law
 from tqd_jax.timesteps.min_noise import min_noise
-from tqd_jax.timesteps.offset import offset
+from tqd_jax.timesteps.offset import offset, thresholds
 from tqd_jax.timesteps.quadrants import Scores, check_scores
 from tqd_jax.timesteps.tqd import beta, exact_base
 from tqd_jax.timesteps.uniform import uniform
@@ -15,6 +15,7 @@ LAWS = {
     'beta': beta,
     'exact_base': exact_base,
     'offset': offset,
+    'thresholds': thresholds,
     'min_noise': min_noise,
 }
 
@@ -24,9 +25,10 @@ class LawConfig:
     """How mq and vq become a law; the constants are the paper's where it has them.
 
     kind: 'uniform' (the base law for every clip), 'beta' (the paper's), 'exact_base' (the paper's tilt, through the base's inverse CDF),
-    'offset' (a logit offset for clips good at one thing only, as SANA-Video 2.0), 'min_noise' (only t >= strength (1 - vq), as Ambient
-    Diffusion Omni). Raises ValueError on another kind, unless 0 < kappa_base <= kappa_max, and where a field that the kind does not
-    read (see fields_of) has another value than its default.
+    'offset' (a logit offset for clips good at one thing only, as SANA-Video 2.0), 'thresholds' (the same, good being mq >=
+    motion_threshold and vq >= visual_threshold), 'min_noise' (only t >= strength (1 - vq), as Ambient Diffusion Omni). Raises ValueError
+    on another kind, unless 0 < kappa_base <= kappa_max, and where a field that the kind does not read (see fields_of) has another value
+    than its default.
     """
     kind: str = 'beta'
     base: Base = Base()
@@ -36,6 +38,8 @@ class LawConfig:
     min_parameter: float = 0.2
     offset: float = 1.1
     strength: float = 0.5
+    motion_threshold: float = 0.5
+    visual_threshold: float = 0.5
 
     def __post_init__(self):
         if self.kind not in LAWS:

@@ -11,8 +11,8 @@ import jax.numpy as jnp
 from jax.sharding import Mesh, PartitionSpec
 
 from tqd_jax.data.batch import Batch, uniform_batch
+from tqd_jax.diffusion import sampler
 from tqd_jax.diffusion.objective import init_frozen, losses
-from tqd_jax.diffusion.sampler import sample
 from tqd_jax.timesteps.law import Law
 from tqd_jax.training.state import TrainState, init_state
 from tqd_jax.training.step import train_step
@@ -144,11 +144,12 @@ def _validate(objective):
 def _draw(objective, sampling, shape):
     """Clips of captions; the noise of caption i is that of (seed, i), the same for all arms."""
     frozen = init_frozen(objective, {})
+    settings = sampler.Sampling(steps=sampling.steps, solver=sampling.solver, guidance=sampling.guidance)
 
     def draw(tokens, params, seed):
         keys = jax.vmap(lambda number: stream_key(seed, 'sample', number))(jnp.arange(len(tokens)))
         parts = lambda x: x.reshape(-1, sampling.batch, *x.shape[1:])
-        frames = jax.lax.map(lambda part: sample(objective, params, frozen, part[0], part[1], shape, steps=sampling.steps,
-                                                 solver=sampling.solver, guidance=sampling.guidance), (parts(keys), parts(tokens)))
+        frames = jax.lax.map(lambda part: sampler.sample(objective, params, frozen, part[0], part[1], shape, settings),
+                             (parts(keys), parts(tokens)))
         return frames.reshape(len(tokens), *frames.shape[2:])
     return draw

@@ -19,8 +19,8 @@ def test_captions_are_the_hashes_of_their_first_words():
 def test_the_spec_and_the_empty_caption_are_those_of_prepare():
     one = WORDS.prepare([''])[0]
     assert (WORDS.spec().shape, WORDS.spec().dtype) == (one.shape, one.dtype)
-    np.testing.assert_array_equal(WORDS.empty(), one)
-    assert WORDS.empty().dtype == one.dtype
+    np.testing.assert_array_equal(WORDS.empty({}), one)
+    assert WORDS.empty({}).dtype == one.dtype
 
 
 def test_there_are_no_parameters():

@@ -84,9 +84,9 @@ def test_bad_scores_and_configs_are_refused():
 
 READS = {'uniform': {'base', 'shift'}, 'beta': {'shift', 'kappa_base', 'kappa_max', 'min_parameter'},
          'exact_base': {'base', 'shift', 'kappa_max', 'min_parameter'}, 'offset': {'base', 'shift', 'offset'},
-         'min_noise': {'base', 'shift', 'strength'}}
+         'thresholds': {'base', 'shift', 'offset', 'motion_threshold', 'visual_threshold'}, 'min_noise': {'base', 'shift', 'strength'}}
 OTHER = {'base': Base(loc=0.3, scale=1.0), 'shift': 2.0, 'kappa_base': 3.0, 'kappa_max': 5.0, 'min_parameter': 0.4, 'offset': 0.5,
-         'strength': 0.9}
+         'strength': 0.9, 'motion_threshold': 0.97, 'visual_threshold': 0.95}
 
 
 @pytest.mark.parametrize('kind', LAWS)

@@ -133,7 +133,7 @@ class Offset:
     def encode(self, params, prepared):
         return prepared + params['offset']
 
-    def empty(self):
+    def empty(self, params):
         return np.array([5.0, -7.0], np.float32)
 
 
@@ -142,7 +142,7 @@ def test_a_dropped_caption_is_the_text_encoders_empty_one_and_the_model_reads_th
     objective = dataclasses.replace(OBJECTIVE, text=Offset(), caption_dropout=0.5,
                                     model=lambda trained, frozen, x, t, text: (read.append(text), 0 * x)[1])
     captions = np.arange(2 * B, dtype=np.float32).reshape(B, 2)
-    arrays = drop_captions(objective, dataclasses.replace(batch(), text=captions), jnp.int32(0))
+    arrays = drop_captions(objective, init_frozen(objective, {}), dataclasses.replace(batch(), text=captions), jnp.int32(0))
     empty = (np.asarray(arrays.text) == [5.0, -7.0]).all(1)
     assert 0 < empty.sum() < B
     np.testing.assert_array_equal(arrays.text[~empty], captions[~empty])

@@ -13,7 +13,7 @@ import pathlib
 import sys
 
 import jax
-from absl import app, flags
+from absl import app, flags, logging
 
 from tqd_jax.config import Config
 from tqd_jax.foundations.sources import open_model
@@ -41,6 +41,7 @@ NAMES = ('format', 'output', 'merge', 'dtype', 'wan')  # of the flags
 
 def main(argv):
     """Exports the run that the command line names; a user's error is one line on stderr and code 2."""
+    logging.set_verbosity(logging.WARNING)  # JAX reports at length which accelerators are not there
     try:
         print(export(run_of(argv), **{name: flags.FLAGS[name].value for name in NAMES}))
     except UserError as error:
@@ -48,10 +49,10 @@ def main(argv):
         sys.exit(2)
 
 
-def export(run, *, format, output, merge=False, dtype='bfloat16', wan=None):
+def export(run, *, format, output, merge=False, dtype=None, wan=None):
     """Writes the newest average of the run in a folder, and returns a line about it.
 
-    output: a .safetensors file, or a folder for 'diffusers'. wan: where the weights lie now that the run started from. Raises UserError
+    output: a .safetensors file, or a folder for 'diffusers'. dtype: None: float32 of adapters, bfloat16 of a transformer. wan: where the weights lie now that the run started from. Raises UserError
     where there is no checkpoint, the run is one on pixels, or the output cannot be written.
     """
     if output is None:
@@ -63,13 +64,13 @@ def export(run, *, format, output, merge=False, dtype='bfloat16', wan=None):
     of = f'step {step}' + ('' if expert == 'model' else f', expert {expert}')
     with unwritable(output):
         if config.train.trained == 'lora' and not merge and format != 'original':
-            path = write_lora(output, average, rank=model.lora.rank, alpha=model.lora.alpha, config=model, kind=format, dtype=dtype)
+            path = write_lora(output, average, rank=model.lora.rank, alpha=model.lora.alpha, config=model, kind=format, dtype=dtype or 'float32')
             return f'LoRA of {of}: {path}'
         model, params = whole(open_tensors(parts.experts[expert]), model, average, mesh)
         if format == 'diffusers':
-            save_diffusers(output, model, params, max_shard_bytes=SHARD_BYTES, dtype=dtype)
+            save_diffusers(output, model, params, max_shard_bytes=SHARD_BYTES, dtype=dtype or 'bfloat16')
         else:
-            save_original(output, model, params, dtype=dtype, prefix=PREFIX[format])
+            save_original(output, model, params, dtype=dtype or 'bfloat16', prefix=PREFIX[format])
     return f'transformer of {of}: {output}'
 
 
@@ -120,7 +121,7 @@ def parse(argv):
     flags.DEFINE_enum('format', 'comfyui', FORMATS, 'the names of the tensors')
     flags.DEFINE_string('output', None, 'the file or folder to write')
     flags.DEFINE_bool('merge', False, 'of a run with adapters: add them to the weights that it started from, and write all of these')
-    flags.DEFINE_enum('dtype', 'bfloat16', DTYPES, 'of the tensors')
+    flags.DEFINE_enum('dtype', None, DTYPES, 'of the tensors; None: float32 of adapters, bfloat16 of a transformer')
     flags.DEFINE_string('wan', None, 'where the weights lie now that the run started from; None: where config.wan.path says')
     try:
         return flags.FLAGS(argv)

@@ -8,7 +8,7 @@ from typing import Protocol
 
 import jax
 import numpy as np
-from jaxtyping import Bool, Int32
+from jaxtyping import Int32
 
 from tqd_jax.cache.keys import TextSettings, text_keys
 from tqd_jax.cache.reader import Reader, unique_keys
@@ -29,8 +29,8 @@ class Captions(Protocol):
     def prepare(self, captions: Sequence[str]) -> Int32[np.ndarray, 'n length']:
         """Token ids, cut to a length; 0 is padding, at the end."""
 
-    def too_long(self, captions: Sequence[str]) -> Bool[np.ndarray, ' n']:
-        """Whether prepare cuts a caption."""
+    def too_long(self, captions: Sequence[str]) -> list[int]:
+        """Numbers of the captions that prepare cuts."""
 
 
 def encode_texts(captions: Sequence[str], encoder: Captions, encode: Callable, cache: os.PathLike | str, *, settings: TextSettings,
@@ -101,7 +101,7 @@ def _groups(todo, caption, encoder, length, batch, too_long) -> Iterator:
             raise ValueError(f'the encoder cuts captions to {tokens.shape[1]} tokens, and settings.length is {length}')
         width = _width(lengths(tokens), length)
         full = np.flatnonzero(tokens[:, -1])
-        too_long += [texts[i] for i, cut in zip(full, encoder.too_long([texts[i] for i in full]), strict=True) if cut]
+        too_long += [texts[full[i]] for i in encoder.too_long([texts[i] for i in full])]
         for one in np.unique(width):
             rows = np.flatnonzero(width == one)
             for first in range(0, len(rows), batch):

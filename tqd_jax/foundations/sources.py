@@ -5,6 +5,7 @@ from tqd_jax.config import Config, check_shapes
 from tqd_jax.diffusion.defaults import Official, official
 from tqd_jax.foundations.adapters import lora_of
 from tqd_jax.latents.wan_vae.codec import WanCodec, read_codec
+from tqd_jax.latents.wan_vae.tiling import Tiles
 from tqd_jax.models.io.files import open_tensors
 from tqd_jax.models.io.places import WanParts, find_parts
 from tqd_jax.models.io.wan import read_config
@@ -69,12 +70,21 @@ def codec_of(wan, parts, model):
     """The VAE's codec. Raises UserError where there is no VAE, or one whose latents have other channels than the model."""
     if parts.vae is None:
         raise UserError('config.wan.path has no VAE: name its file by config.wan.vae')
-    codec = read_codec(parts.vae, dtype=wan.vae_dtype, chunk=wan.vae_chunk, tile=wan.vae_tile)
+    codec = read_codec(parts.vae, dtype=wan.vae_dtype, chunk=wan.vae_chunk, tile=tiles(wan.vae_tile))
     channels = codec.latent_shape(1, 64, 64)[-1]
     if channels != model.in_channels:
         raise UserError(f'the VAE {parts.vae} has latents of {channels} channels, and the transformer takes {model.in_channels}: '
                         'Wan 2.1 and 2.2 A14B go with the VAE of 2.1 (16), TI2V-5B with that of 2.2 (48)')
     return codec
+
+
+def tiles(side):
+    """Tiles of so many pixels, a quarter of which neighbours share; None: whole pictures. Raises UserError."""
+    if side is None:
+        return None
+    if side % 64:
+        raise UserError(f'config.wan.vae_tile = {side} is no multiple of 64')
+    return Tiles(size=side, overlap=side // 4)
 
 
 def executed(config, model, platform):

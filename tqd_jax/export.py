@@ -52,7 +52,8 @@ def main(argv):
 def export(run, *, format, output, merge=False, dtype=None, wan=None):
     """Writes the newest average of the run in a folder, and returns a line about it.
 
-    output: a .safetensors file, or a folder for 'diffusers'. dtype: None: float32 of adapters, bfloat16 of a transformer. wan: where the weights lie now that the run started from. Raises UserError
+    output: a .safetensors file, or a folder for 'diffusers'. dtype: None: float32 of adapters, bfloat16 of a transformer. wan: where the
+    weights lie now that the run started from. Raises UserError
     where there is no checkpoint, the run is one on pixels, or the output cannot be written.
     """
     if output is None:
@@ -64,7 +65,8 @@ def export(run, *, format, output, merge=False, dtype=None, wan=None):
     of = f'step {step}' + ('' if expert == 'model' else f', expert {expert}')
     with unwritable(output):
         if config.train.trained == 'lora' and not merge and format != 'original':
-            path = write_lora(output, average, rank=model.lora.rank, alpha=model.lora.alpha, config=model, kind=format, dtype=dtype or 'float32')
+            path = write_lora(output, average, rank=model.lora.rank, alpha=model.lora.alpha, config=model, kind=format,
+                              dtype=dtype or 'float32')
             return f'LoRA of {of}: {path}'
         model, params = whole(open_tensors(parts.experts[expert]), model, average, mesh)
         if format == 'diffusers':

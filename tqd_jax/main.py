@@ -82,7 +82,7 @@ def eval_mode(config, workdir):
     """Prints and writes (eval.json) the newest checkpoint's loss by noise bin and quality quadrant."""
     run, state, frozen = restore_run(config, workdir)
     loss, count = loss_table(compile_eval(run), (state.average, frozen), validation_batches(run.library, run.loader, run.validation),
-                             run.foundation.t_range)
+                             run.objective.t_range)
     if jax.process_index() > 0:
         return
     record = {**loss_record(int(state.step), loss, count), **loss_scalars(loss, count)}

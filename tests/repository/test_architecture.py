@@ -13,17 +13,21 @@ TQD = {
     'clips': (),
     'models': (),
     'timesteps': (),
-    'latents': (),
-    'text': (),
+    'latents': ('models',),
+    'text': ('models',),
     'scoring': ('clips', 'models'),
     'diffusion': ('timesteps', 'latents', 'text'),
     'data': ('clips', 'scoring', 'timesteps'),
+    'cache': ('clips', 'latents', 'text', 'data'),
     'config': ('timesteps', 'latents', 'models', 'diffusion', 'data'),
-    'training': ('clips', 'scoring', 'timesteps', 'latents', 'text', 'models', 'diffusion', 'data', 'config'),
+    'foundations': ('timesteps', 'latents', 'text', 'models', 'diffusion', 'data', 'cache', 'config'),
+    'training': ('clips', 'scoring', 'timesteps', 'models', 'diffusion', 'data', 'config', 'foundations'),
     'gradients': ('clips', 'timesteps', 'diffusion', 'data'),
     'report': ('clips', 'scoring', 'timesteps'),
     'score': ('clips', 'scoring', 'timesteps', 'report'),
-    'main': ('timesteps', 'config', 'training', 'gradients', 'report'),
+    'encode': ('config', 'foundations', 'training'),
+    'export': ('config', 'models', 'foundations', 'training'),
+    'main': ('timesteps', 'models', 'config', 'training', 'gradients', 'report'),
 }
 LIBRARY = ('inputs', 'objective', 'fisher', 'shrinkage', 'weights', 'quantities', 'debias', 'planning', 'budget')
 TRANSFER = {
@@ -42,7 +46,8 @@ EXPERIMENT = {
     'multitask': ('data',),
     'top': ('data', 'models', 'training', 'lab', 'methods', 'multitask'),
 }
-PURE = ('tqd_jax.timesteps', 'tqd_jax.diffusion', 'tqd_jax.models.wan', 'tqd_jax.scoring.motion', 'tqd_jax.text', 'transfer_jax.solver',
+PURE = ('tqd_jax.timesteps', 'tqd_jax.diffusion', 'tqd_jax.models.wan', 'tqd_jax.scoring.motion', 'tqd_jax.text.words',
+        'tqd_jax.text.umt5.model', 'tqd_jax.latents.wan_vae.encoder', 'tqd_jax.latents.wan_vae.decoder', 'transfer_jax.solver',
         *(f'transfer_jax.{name}' for name in LIBRARY), 'transfer_jax.experiment.methods', 'transfer_jax.experiment.training')
 WITHOUT_JAX = ('tqd_jax.clips', 'tqd_jax.scoring')  # a process that measures clips starts in a fraction of a second
 WITH_JAX = ('tqd_jax.scoring.plugins',)

@@ -46,7 +46,7 @@ def _check_with_weights(config):
         raise UserError(f'config.model.preset = {config.model.preset!r}: with config.wan.path the sizes are those of the weights, '
                         'so set config.model.preset=None')
     if other := changed(config.model, ('vocab', 'text_len')):
-        raise UserError(f'config.model.{other} is for hashed words, and with config.wan.path UMT5 reads the captions: leave it at its default')
+        raise UserError(f'config.model.{other} is of hashed words, and with config.wan.path UMT5 reads the captions: leave it out')
     if config.init_from is not None:
         raise UserError(f'config.init_from = {config.init_from!r}, and config.wan.path names other weights to start from: '
                         'set config.init_from=None (a LoRA goes on by config.lora.init_from)')

@@ -1,3 +1,4 @@
+"""How the authors of published weights sample."""
 import dataclasses
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Official:

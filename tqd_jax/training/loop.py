@@ -70,7 +70,7 @@ def _samples_at(run, step):
 
 def _evaluations(run, step, metrics):
     batches = validation_batches(run.library, run.loader, run.validation)
-    return Evaluations(run.workdir, compile_eval(run), batches, metrics, step, run.foundation.t_range)
+    return Evaluations(run.workdir, compile_eval(run), batches, metrics, step, run.objective.t_range)
 
 
 def _batches(run, step):

@@ -37,9 +37,10 @@ def start_of(run, checkpoints):
 
 def extras_of(run, step, histogram):
     """What a checkpoint holds beside the state, as plain values."""
-    normaliser = run.workdir / 'normaliser.json'
+    path = run.workdir / 'normaliser.json'
+    normaliser = json.loads(path.read_text()) if path.exists() else None
     return {'layout': LAYOUT, 'next_batch': step, 'library': run.fingerprint, 'weights': run.foundation.identity(),
-            'config': to_json(run.config), 'histogram': histogram.tolist(), 'normaliser': json.loads(normaliser.read_text()) if normaliser.exists() else None}
+            'config': to_json(run.config), 'histogram': histogram.tolist(), 'normaliser': normaliser}
 
 
 def require_same_config(workdir, config, extras):

@@ -46,10 +46,10 @@ def written(monkeypatch):
     monkeypatch.setattr(loop, 'Evaluations', lambda *args: types.SimpleNamespace(add=lambda *args: clock.passes(EVALUATION)))
     each = lambda **values: types.SimpleNamespace(**values)
     config = each(train=each(steps=12, batch=BATCH), data=each(workers=0, prefetch=1), checkpoint=each(every=8), eval=each(every=5),
-                  log_every=2)
+                  sample=each(every=None), log_every=2)
     library = each(bucket=np.zeros(1, int), mq=np.zeros(1), vq=np.zeros(1))
-    run = each(config=config, library=library, loader=None, validation=None, training=None, mesh=None, workdir=None,
-               schedule=optax.linear_schedule(0.0, 12.0, 12))
+    run = each(config=config, library=library, objective=each(t_range=(0.0, 1.0)), loader=None, validation=None,
+               training=None, mesh=None, workdir=None, schedule=optax.linear_schedule(0.0, 12.0, 12))
     checkpoints = each(save=lambda *args: clock.passes(SAVING))
     metrics = each(write=lambda step, scalars: lines.update({step: scalars}), flush=lambda: None)
     start = Start(state=each(average=None), frozen={}, step=0, histogram=np.zeros((4, HISTOGRAM_BINS), np.int64))

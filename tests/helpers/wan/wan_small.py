@@ -16,7 +16,7 @@ from tqd_jax.models.io.write import save_diffusers, save_original
 from tqd_jax.models.wan.model import WanConfig, init_params
 from transfer_jax.runtime.config import instance, override
 
-ROOT = pathlib.Path(__file__).parents[2]
+ROOT = pathlib.Path(__file__).parents[3]
 VAE = VaeConfig(base_dim=4, decoder_base_dim=4)
 MODEL = WanConfig(layers=2, heads=2, head_dim=12, ffn_dim=32, text_dim=umt5_small.CONFIG.width, text_len=512, in_channels=16,
                   out_channels=16)
@@ -68,7 +68,8 @@ def write_transformer(folder, params, layout, config=MODEL):
 
 def write_vae(folder, layout, config=VAE, seed=0):
     """The VAE's file, with the name that its layout has."""
-    arrays = published_arrays(jax.tree.map(np.asarray, random_params(jax.random.key(seed), config)), config, diffusers=layout == 'diffusers')
+    params = jax.tree.map(np.asarray, random_params(jax.random.key(seed), config))
+    arrays = published_arrays(params, config, diffusers=layout == 'diffusers')
     path = folder / {'original': 'Wan2.1_VAE.safetensors', 'diffusers': 'vae/diffusion_pytorch_model.safetensors'}[layout]
     path.parent.mkdir(parents=True, exist_ok=True)
     safetensors.numpy.save_file(arrays, path)
@@ -88,7 +89,8 @@ def write_text(folder, layout, seed=0):
 def command_line(program, *flags, **changes):
     """Module and flags of a small run: {'train.steps': 12, ...} are keys of the config."""
     keys = {**SMALL, **changes}
-    return [f'tqd_jax.{program}', f'--config={ROOT / "configs/wan.py"}', *flags, *(f'--config.{key}={value}' for key, value in keys.items())]
+    values = [f'--config.{key}={value}' for key, value in keys.items()]
+    return [f'tqd_jax.{program}', f'--config={ROOT / "configs/wan.py"}', *flags, *values]
 
 
 def config(**changes):

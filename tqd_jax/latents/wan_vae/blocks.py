@@ -1,6 +1,7 @@
 """Norm, residual block, attention within a frame, and the middle of encoder and decoder.
 
-A function with a state returns (y, state): the last frames that its causal convolutions saw, by name; state None is the start of a clip.
+A function with a state returns (y, state): the last frames that its causal convolutions saw, by name; state None is the
+start of a clip.
 """
 import jax
 import jax.numpy as jnp
@@ -14,7 +15,7 @@ QUERIES = 1024  # rows of the attention's scores at a time: 6240 tokens of a fra
 
 def rms_norm(params, x):
     """x / max(|x|, 1e-12) sqrt(C) scale over the last axis, at least in float32, returned in x's dtype."""
-    y = x.astype(jnp.promote_types(x.dtype, jnp.float32))
+    y = x.astype(wide_dtype(x.dtype))
     size = jnp.sqrt(jnp.sum(jnp.square(y), axis=-1, keepdims=True))
     y = y / jnp.maximum(size, EPSILON) * (x.shape[-1] ** 0.5 * row(params['scale'].astype(y.dtype), x))
     return y.astype(x.dtype)
@@ -52,10 +53,14 @@ def _attend(q, k, v):
 
 
 def _attend_all(q, k, v):
-    wide = jnp.promote_types(q.dtype, jnp.float32)
-    scores = jnp.einsum('nqc,nkc->nqk', q, k, precision=precision(q), preferred_element_type=wide)
+    scores = jnp.einsum('nqc,nkc->nqk', q, k, precision=precision(q), preferred_element_type=wide_dtype(q.dtype))
     weights = jax.nn.softmax(scores * q.shape[-1] ** -0.5, axis=-1).astype(v.dtype)
     return jnp.einsum('nqk,nkc->nqc', weights, v, precision=precision(q))
+
+
+def wide_dtype(dtype):
+    """The dtype of norms and softmax: float32 for bfloat16, else the same."""
+    return jnp.float32 if dtype == jnp.bfloat16 else dtype
 
 
 def middle(params, x, state):

@@ -6,8 +6,8 @@ from jax import lax
 def in_chunks(step, x, unit, chunk):
     """All of y of step(frames, state) -> (y, state) over x [B, 1 + unit k, ...], joined along the frames.
 
-    The first call has one frame and no state, later ones unit * chunk frames and what the call before returned; the last may have fewer.
-    chunk None: one call with everything. A causal step gives the same y either way.
+    The first call has one frame and no state, later ones unit * chunk frames and what the call before returned; the last may
+    have fewer. chunk None: one call with everything. A causal step gives the same y either way.
     """
     if chunk is None:
         return step(x, None)[0]
@@ -15,7 +15,8 @@ def in_chunks(step, x, unit, chunk):
     parts, size = [y], unit * chunk
     count, rest = divmod(x.shape[1] - 1, size)
     if count:
-        state, rows = lax.scan(lambda state, i: step(lax.dynamic_slice_in_dim(x, 1 + i * size, size, 1), state)[::-1], state, jnp.arange(count))
+        frames = lambda i: lax.dynamic_slice_in_dim(x, 1 + i * size, size, axis=1)
+        state, rows = lax.scan(lambda state, i: step(frames(i), state)[::-1], state, jnp.arange(count))
         parts.append(jnp.moveaxis(rows, 0, 1).reshape(x.shape[0], -1, *rows.shape[3:]))
     if rest:
         parts.append(step(x[:, -rest:], state)[0])

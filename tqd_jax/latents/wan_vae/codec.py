@@ -23,9 +23,9 @@ DTYPES = ('float32', 'bfloat16')
 class WanCodec:
     """Frames to the normalised mean of Wan's posterior, and latents to frames.
 
-    dtype: of parameters and computation, 'float32' or 'bfloat16' (norms and attention's softmax are float32 in both). chunk: latent
-    frames at a time, each of config.frame_stride frames; it changes memory and speed alone. None: the whole clip at once. tile: Tiles for pictures that are
-    too large for the memory; approximate. None: whole pictures.
+    dtype: of parameters and computation, 'float32' or 'bfloat16' (norms and attention's softmax are float32 in both). chunk:
+    latent frames at a time, each of config.frame_stride frames; it changes memory and speed alone. None: the whole clip at once.
+    tile: Tiles, for pictures that are too large for the memory; approximate. None: whole pictures.
     """
 
     config: VaeConfig
@@ -41,7 +41,7 @@ class WanCodec:
             raise ValueError(f'chunk must be at least 1 or None, got {self.chunk}')
         stride = self.config.pixel_stride
         if self.tile and (self.tile.size % stride or self.tile.overlap % stride):
-            raise ValueError(f'size and overlap of tiles must be multiples of {stride} pixels, got {self.tile.size} and {self.tile.overlap}')
+            raise ValueError(f'size and overlap of tiles must be multiples of {stride} pixels, got {self.tile}')
 
     def init(self, key):
         """{'encoder': ..., 'decoder': ...} at random; they reconstruct nothing."""
@@ -50,15 +50,15 @@ class WanCodec:
     def load(self, path: str | pathlib.Path, parts: tuple[str, ...] = PARTS):
         """{'encoder': ..., 'decoder': ...}, or the parts named, as NumPy arrays in the codec's dtype.
 
-        path: a .safetensors or .pth file or a folder of shards, with original or diffusers' names. Raises UserError, with the name of the
-        tensor, where the file does not fit the config.
+        path: a .safetensors or .pth file or a folder of shards, with original or diffusers' names. Raises UserError, with the name
+        of the tensor, where the file does not fit the config.
         """
         return params_from(open_tensors(path), self.config, parts=parts, dtype=self.dtype)
 
     def latent_shape(self, frames: int, height: int, width: int) -> tuple:
         """(1 + (F - 1) / 4, H / 8, W / 8, 16) of Wan 2.1; Wan 2.2 has H / 16, W / 16 and 48."""
-        config = self.config
-        return 1 + (frames - 1) // config.frame_stride, height // config.pixel_stride, width // config.pixel_stride, config.z_dim
+        time, space = self.config.frame_stride, self.config.pixel_stride
+        return 1 + (frames - 1) // time, height // space, width // space, self.config.z_dim
 
     def encode(self, params, video: UInt8[Array, 'batch frames height width 3']) -> Float32[Array, 'batch f h w channels']:
         """(mu - mean) / std of the posterior's mean mu, which nothing samples. params may lack 'decoder'.
@@ -67,23 +67,25 @@ class WanCodec:
         """
         self.check(*video.shape[1:4], (1, 1, 1))
         encoder = self._cast(params['encoder'])
-        mean = self._by_tiles(lambda x: encode_mean(encoder, x, self.config, self.chunk), video, self.config.pixel_stride, 1)
-        return normalised(mean, self.config)
+        encode = lambda frames: encode_mean(encoder, frames, self.config, self.chunk)
+        return normalised(self._by_tiles(encode, video, self.config.pixel_stride, 1), self.config)
 
     def decode(self, params, latents: Float32[Array, 'batch f h w channels']) -> UInt8[Array, 'batch frames height width 3']:
         """Frames of latents as encode returns them; params may lack 'encoder'."""
         decoder, z = self._cast(params['decoder']), denormalised(latents, self.config)
         levels = lambda pixels: PixelCodec().decode({}, pixels.astype(jnp.float32))
-        if self.tile is None:
+        if self.tile is None:  # no clip of floats is held
             return decode_pixels(decoder, z, self.config, self.chunk, levels)
-        return levels(self._by_tiles(lambda z: decode_pixels(decoder, z, self.config, self.chunk), z, 1, self.config.pixel_stride))
+        decode = lambda z: decode_pixels(decoder, z, self.config, self.chunk)
+        return levels(self._by_tiles(decode, z, 1, self.config.pixel_stride))
 
     def check(self, frames: int, height: int, width: int, patch: tuple):
-        """Raises ValueError, naming the nearest sizes that fit, unless frames are 4 k + 1, rows and columns multiples of 8 (16 of Wan
-        2.2), and the patch divides their latents."""
+        """Raises ValueError, naming the nearest sizes that fit, unless frames are 4 k + 1, rows and columns multiples of 8 (16 of
+        Wan 2.2), and the patch divides their latents."""
         time, space = self.config.frame_stride, self.config.pixel_stride
-        fits = {'frames': lambda n: n > 0 and n % time == 1 % time and (1 + (n - 1) // time) % patch[0] == 0,
-                'height': lambda n: n > 0 and n % (space * patch[1]) == 0, 'width': lambda n: n > 0 and n % (space * patch[2]) == 0}
+        fits = {'frames': lambda n: n > 0 and (n - 1) % time == 0 and (1 + (n - 1) // time) % patch[0] == 0,
+                'height': lambda n: n > 0 and n % (space * patch[1]) == 0,
+                'width': lambda n: n > 0 and n % (space * patch[2]) == 0}
         check_sizes({'frames': frames, 'height': height, 'width': width}, fits, (
             f'the VAE turns {time} k + 1 frames into k + 1 latent frames, and {space} x {space} pixels into one latent; '
             f'the transformer\'s patch is {patch[0]} frames of {patch[1]} x {patch[2]} latents'))
@@ -101,7 +103,7 @@ class WanCodec:
 def read_codec(path: str | pathlib.Path, *, dtype: str = 'float32', chunk: int | None = 1, tile: Tiles | None = None) -> WanCodec:
     """The codec of a published file or folder: version and sizes by names and shapes of its tensors.
 
-    mean and std: of a config.json beside the file (latents_mean, latents_std); else those published for 16 or 48 channels. Raises
-    UserError where the file is no Wan autoencoder, or neither is there.
+    mean and std: of a config.json beside the file (latents_mean, latents_std); else those published for 16 or 48 channels.
+    Raises UserError where the file is no Wan autoencoder, or neither is there.
     """
     return WanCodec(config_from(open_tensors(path), constants_beside(path)), dtype, chunk, tile)

@@ -13,16 +13,17 @@ STD_48 = (0.4765, 1.0364, 0.4514, 1.1677, 0.5313, 0.4990, 0.4818, 0.5013, 0.8158
           0.6885, 0.6165, 0.8454, 0.4978, 0.5759, 0.3523, 0.7135, 0.6804, 0.5833, 1.4146, 0.8986, 0.5659,
           0.7069, 0.5338, 0.4889, 0.4917, 0.4069, 0.4999, 0.6866, 0.4093, 0.5709, 0.6065, 0.6415, 0.4944,
           0.5726, 1.2042, 0.5458, 1.6887, 0.3971, 1.0600, 0.3943, 0.5537, 0.5444, 0.4089, 0.7468, 0.7744)
-PUBLISHED = {16: (MEAN_16, STD_16), 48: (MEAN_48, STD_48)}  # z_dim: mean and standard deviation of the training set's latents
+PUBLISHED = {16: (MEAN_16, STD_16), 48: (MEAN_48, STD_48)}  # z_dim: mean and standard deviation of latents
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class VaeConfig:
     """Sizes of an autoencoder; the defaults are Wan 2.1's.
 
-    An encoder has one stage for each of `multipliers`; between stages it halves rows and columns, and frames where `temporal` is true.
-    The decoder mirrors it. `residual`: stages have a shortcut without parameters (Wan 2.2). `patch`: pixels folded into channels first.
-    mean and std, z_dim of each, lead from the posterior's mean to the space of the transformer: (mu - mean) / std.
+    An encoder has one stage for each of `multipliers`; between stages it halves rows and columns, and frames where `temporal` is
+    true. The decoder mirrors it. `residual`: stages have a shortcut without parameters (Wan 2.2). `patch`: rows and columns of
+    pixels folded into channels first. mean and std, z_dim of each, lead from the posterior's mean to the space of the transformer:
+    (mu - mean) / std.
     """
 
     base_dim: int = 96
@@ -39,7 +40,7 @@ class VaeConfig:
     def __post_init__(self):
         """Raises ValueError where lengths of the tuples disagree."""
         if len(self.temporal) != len(self.multipliers) - 1:
-            raise ValueError(f'{len(self.multipliers)} stages have {len(self.multipliers) - 1} resamplers, got temporal {self.temporal}')
+            raise ValueError(f'temporal must have a value for each of {len(self.multipliers) - 1} resamplers, got {self.temporal}')
         if {len(self.mean), len(self.std)} != {self.z_dim}:
             raise ValueError(f'mean and std need {self.z_dim} values, got {len(self.mean)} and {len(self.std)}')
 

@@ -8,10 +8,10 @@ from tqd_jax.latents.wan_vae.resample import repeat_up, upsample
 
 
 def decode_pixels(params, latents, config, chunk, finish=lambda pixels: pixels):
-    """finish of pixels [B, stride (f - 1) + 1, H, W, 3], about -1 to 1, of latents [B, f, h, w, z_dim], in the parameters' dtype.
+    """finish of pixels [B, stride (f - 1) + 1, H, W, 3] in the parameters' dtype, about -1 to 1, of latents [B, f, h, w, z_dim].
 
-    params: the tree's 'decoder'. latents: as the encoder's mean. chunk: latent frames at a time after the first; None: all at once.
-    finish: applied chunk by chunk, such as rounding to bytes, so that no clip of floats is held.
+    params: the tree's 'decoder'. latents: as the encoder's mean. chunk: latent frames at a time after the first; None: all at
+    once. finish: applied chunk by chunk, such as rounding to bytes, so that no clip of floats is held.
     """
     latents = latents.astype(params['conv_in']['kernel'].dtype)
 

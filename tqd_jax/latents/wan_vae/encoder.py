@@ -1,8 +1,7 @@
 """Frames to the mean of the posterior, the whole clip at once or chunk by chunk with the same result."""
 import jax.numpy as jnp
 
-from tqd_jax.latents.pixels import PixelCodec
-from tqd_jax.latents.wan_vae.blocks import head, middle, residual_block
+from tqd_jax.latents.wan_vae.blocks import head, middle, residual_block, wide_dtype
 from tqd_jax.latents.wan_vae.chunks import in_chunks
 from tqd_jax.latents.wan_vae.convolve import causal_conv, linear
 from tqd_jax.latents.wan_vae.resample import average_down, downsample
@@ -14,12 +13,13 @@ def encode_mean(params, video, config, chunk):
     params: the tree's 'encoder'. chunk: latent frames at a time after the first; None: all at once.
     """
     dtype = params['conv_in']['kernel'].dtype
+    wide = wide_dtype(dtype)
     # the quantiser's other half is the logarithm of the variance
     quant = {name: array[..., :config.z_dim] for name, array in params['quant'].items()}
 
     def step(frames, state):
-        pixels = PixelCodec().encode({}, frames).astype(dtype)
-        y, state = _features(params, fold(pixels, config.patch), state or {}, config)
+        pixels = frames.astype(wide) / 127.5 - 1  # as of PixelCodec
+        y, state = _features(params, fold(pixels.astype(dtype), config.patch), state or {}, config)
         return linear(quant, y), state
 
     return in_chunks(step, video, config.frame_stride, chunk)

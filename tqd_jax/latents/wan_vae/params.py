@@ -10,7 +10,10 @@ PARTS = ('encoder', 'decoder')
 
 
 def abstract_params(config: VaeConfig, parts=PARTS, dtype='float32') -> dict:
-    """{'encoder': ..., 'decoder': ...} of ShapeDtypeStruct; kernels [frames, rows, columns, in, out], [rows, columns, in, out] or [in, out]."""
+    """{'encoder': ..., 'decoder': ...}, or some parts, of ShapeDtypeStruct.
+
+    Kernels are [frames, rows, columns, in, out], [rows, columns, in, out] or [in, out].
+    """
     shapes = {'encoder': _encoder, 'decoder': _decoder}
     leaf = lambda shape: jax.ShapeDtypeStruct(shape, jnp.dtype(dtype))
     return {part: jax.tree.map(leaf, shapes[part](config), is_leaf=lambda node: isinstance(node, tuple)) for part in parts}
@@ -20,7 +23,8 @@ def random_params(key, config: VaeConfig, dtype='float32') -> dict:
     """Kernels normal with variance 1 / inputs, scales 1, biases 0."""
     paths, tree = jax.tree.flatten_with_path(abstract_params(config, dtype=dtype))
     keys = jax.random.split(key, len(paths))
-    return jax.tree.unflatten(tree, [_random(key, path[-1].key, leaf) for key, (path, leaf) in zip(keys, paths, strict=True)])
+    leaves = [_random(key, path[-1].key, leaf) for key, (path, leaf) in zip(keys, paths, strict=True)]
+    return jax.tree.unflatten(tree, leaves)
 
 
 def _random(key, name, leaf):
@@ -77,7 +81,8 @@ def _blocks(inputs, outputs, count):
 
 
 def _block(inputs, outputs):
-    block = {'norm1': {'scale': (inputs,)}, 'conv1': _conv(inputs, outputs), 'norm2': {'scale': (outputs,)}, 'conv2': _conv(outputs, outputs)}
+    block = {'norm1': {'scale': (inputs,)}, 'conv1': _conv(inputs, outputs),
+             'norm2': {'scale': (outputs,)}, 'conv2': _conv(outputs, outputs)}
     return block | ({'shortcut': _linear(inputs, outputs)} if inputs != outputs else {})
 
 

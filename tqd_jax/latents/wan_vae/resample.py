@@ -8,7 +8,7 @@ from tqd_jax.latents.wan_vae.convolve import STATE, conv_frames, last_frames, ro
 
 
 def downsample(params, x, state):
-    """(y, state): rows and columns halved by a convolution; then, where params have 'time', frames after the first halved by another.
+    """(y, state): rows and columns halved by a convolution; then, where params have 'time', frames after the first by another.
 
     In time y is x[:1], then a convolution of three frames with stride 2 from x[0] on; the state is the last frame.
     """
@@ -22,8 +22,7 @@ def downsample(params, x, state):
 
 
 def upsample(params, x, state):
-    """(y, state): frames after the first doubled by a convolution where params have 'time', then rows and columns by a repetition and a convolution."""
-    state = None if 'time' not in params else state
+    """(y, state): where params have 'time', frames after the first doubled by a convolution; then rows and columns by another."""
     if 'time' in params:
         x, state = _double_frames(params['time'], x, state)
     spatial = params['spatial']
@@ -31,7 +30,7 @@ def upsample(params, x, state):
 
 
 def _double_frames(params, x, state):
-    """The first frame of a clip passes by, and the convolution of those after it begins with zeros in its place."""
+    """The first frame of a clip passes unchanged, and the convolution of those after it has zeros in its place."""
     first, x = (x[:, :1], x[:, 1:]) if state is None else (x[:, :0], x)
     state = jnp.zeros_like(x, shape=(x.shape[0], STATE, *x.shape[2:])) if state is None else state
     if x.shape[1] == 0:
@@ -51,8 +50,8 @@ def _repeat_places(frames):
 def average_down(x, channels, time, space):
     """Means of groups of values: [B, F, H, W, C] -> [B, ceil(F / time), H / space, W / space, channels].
 
-    The values of a block of time x space x space, channel by channel, are cut into `channels` groups; zero frames before the first fill
-    the first block.
+    The values of a block of time x space x space, channel by channel, are cut into `channels` groups; zero frames before the
+    first fill the first block.
     """
     x = jnp.pad(x, ((0, 0), (-x.shape[1] % time, 0), (0, 0), (0, 0), (0, 0)))
     batch, frames, height, width, _ = x.shape
@@ -62,9 +61,9 @@ def average_down(x, channels, time, space):
 
 
 def repeat_up(x, channels, time, space, first):
-    """Every value repeated over a block: [B, F, H, W, C] -> [B, F time, H space, W space, channels], the inverse order of average_down.
+    """Values repeated over blocks: [B, F, H, W, C] -> [B, F time, H space, W space, channels], ordered as average_down's groups.
 
-    first: x starts a clip, and its first frame is not doubled in time.
+    first: x starts a clip, and its first frame is not repeated in time.
     """
     batch, frames, height, width, inputs = x.shape
     x = jnp.repeat(x, channels * time * space**2 // inputs, axis=-1)

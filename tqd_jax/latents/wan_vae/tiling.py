@@ -2,6 +2,7 @@
 import dataclasses
 from collections.abc import Callable
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
@@ -11,9 +12,9 @@ from jax import lax
 class Tiles:
     """Tiles of size x size pixels, of which neighbours share `overlap` rows or columns.
 
-    Each tile is encoded or decoded as if it were the whole picture, so places near its edges see zeros instead of their neighbours, and
-    attention stays within it: latents and frames differ from those without tiles, more with smaller tiles. A picture within one tile is
-    exact.
+    Each tile is encoded or decoded as if it were the whole picture, so places near its edges see zeros instead of their
+    neighbours, and attention stays within it: latents and frames differ from those without tiles, more with smaller tiles. A
+    picture within one tile is exact.
     """
 
     size: int = 256
@@ -28,15 +29,15 @@ class Tiles:
 def tiled(function: Callable, x, size: int, overlap: int, scale_in: int, scale_out: int):
     """function over tiles of x [B, F, H scale_in, W scale_in, C], blended: [B, F', H scale_out, W scale_out, C'] in float32.
 
-    H, W, size and overlap count latents; one of scale_in and scale_out is 1, the other the pixels of a latent. All tiles have one shape,
-    the last of a row or column begins earlier where needed.
+    H, W, size and overlap count latents; one of scale_in and scale_out is 1, the other the pixels of a latent. All tiles have one
+    shape: the last of a row or column begins earlier where needed.
     """
     height, width = (length // scale_in for length in x.shape[2:4])
     rows, columns = (Axis.of(length, size, overlap) for length in (height, width))
     if len(rows.starts) == len(columns.starts) == 1:
         return function(x).astype(jnp.float32)
-    cut = lambda row, column: lax.dynamic_slice(x, (0, 0, row * scale_in, column * scale_in, 0), (
-        *x.shape[:2], rows.size * scale_in, columns.size * scale_in, x.shape[-1]))
+    shape = (*x.shape[:2], rows.size * scale_in, columns.size * scale_in, x.shape[-1])
+    cut = lambda row, column: lax.dynamic_slice(x, (0, 0, row * scale_in, column * scale_in, 0), shape)
     ramp = np.outer(rows.ramp(scale_out), columns.ramp(scale_out))[None, None, :, :, None]
 
     def add(total, start):
@@ -45,7 +46,7 @@ def tiled(function: Callable, x, size: int, overlap: int, scale_in: int, scale_o
         return lax.dynamic_update_slice(total, lax.dynamic_slice(total, corner, y.shape) + y, corner), None
 
     starts = np.array([(row, column) for row in rows.starts for column in columns.starts], np.int32)
-    batch, frames, *_, channels = lax.eval_shape(function, cut(0, 0)).shape
+    batch, frames, *_, channels = jax.eval_shape(function, cut(0, 0)).shape
     total = jnp.zeros((batch, frames, height * scale_out, width * scale_out, channels), jnp.float32)
     total, _ = lax.scan(add, total, jnp.asarray(starts))
     return total / np.outer(rows.weight(scale_out), columns.weight(scale_out))[None, None, :, :, None]

@@ -27,8 +27,8 @@ _SAMPLERS = {
 def config_from(tensors: Mapping, constants: Mapping | None = None) -> VaeConfig:
     """The config of a file's tensors, by names and shapes.
 
-    constants: {'latents_mean': ..., 'latents_std': ...} of a config.json, or None for those of the published autoencoder with as many
-    channels. Raises UserError where the tensors are no Wan autoencoder, or the constants are absent.
+    constants: {'latents_mean': ..., 'latents_std': ...} of a config.json, or None for those of the published autoencoder with as
+    many channels. Raises UserError where the tensors are no Wan autoencoder, or the constants are absent.
     """
     tensors, layout, stages = _recognised(tensors)
     shape = lambda *path: _kernel_shape(tensors, layout.name(path))

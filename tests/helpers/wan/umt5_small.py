@@ -18,9 +18,9 @@ CAPTIONS = [
 def train_spiece(texts, **options):
     """The bytes of a sentencepiece model of texts, with UMT5's numbers of the special tokens."""
     model = io.BytesIO()
-    numbers = {'pad_id': 0, 'eos_id': 1, 'bos_id': 2, 'unk_id': 3}
-    options = {'vocab_size': 384, 'character_coverage': 1.0, 'hard_vocab_limit': False, 'num_threads': 1, 'minloglevel': 3, **options}
-    sentencepiece.SentencePieceTrainer.train(sentence_iterator=iter(texts), model_writer=model, **numbers, **options)
+    options = {'pad_id': 0, 'eos_id': 1, 'bos_id': 2, 'unk_id': 3, 'vocab_size': 384, 'character_coverage': 1.0,
+               'hard_vocab_limit': False, 'num_threads': 1, 'minloglevel': 3, **options}
+    sentencepiece.SentencePieceTrainer.train(sentence_iterator=iter(texts), model_writer=model, **options)
     return model.getvalue()
 
 

@@ -43,9 +43,10 @@ class Layout:
         return f'{self.prefix}{self.norm}.weight'
 
     def layers(self, tensors: Mapping) -> int:
-        """How many blocks the file has: one more than the highest number of a bias table."""
-        start, end = self.leaf('#', 'attention/bias').split('#')
-        return 1 + max(int(name[len(start):-len(end)]) for name in tensors if name.startswith(start) and name.endswith(end))
+        """How many blocks the file has: one more than the highest number of a query kernel."""
+        start, end = self.leaf('#', 'attention/q/kernel').split('#')
+        numbers = [name[len(start):-len(end)] for name in tensors if name.startswith(start) and name.endswith(end)]
+        return 1 + max((int(number) for number in numbers if number.isdigit()), default=0)
 
 
 def find_layout(tensors: Mapping) -> Layout:
@@ -70,7 +71,8 @@ def check_names(tensors: Mapping, layout: Layout, layers: int) -> None:
     if not layout.embedding(tensors):
         missing.append(f'{layout.prefix}{layout.embeddings[-1]}.weight')
     if missing:
-        raise UserError(f'{place(tensors)} lacks {len(missing)} arrays of the text encoder, such as {missing[0]!r}; get the file again')
+        raise UserError(f'{place(tensors)} lacks {len(missing)} arrays of a UMT5 encoder, such as {missing[0]!r}; '
+                        'get the file again (T5, which lacks bias tables, is another encoder)')
     used = expected | set(layout.embedding(tensors))
     left = sorted(name for name in tensors if name not in used and not _is_other(name, layout))
     if left:

@@ -29,9 +29,13 @@ class Tokenizer:
         return _processor(self).get_vocab_size() if self.kind == 'tokenizer.json' else _processor(self).get_piece_size()
 
     def ids(self, texts: Sequence[str]) -> list[list[int]]:
-        """Token ids of texts as they are, without an end; the words '</s>' and '<pad>' of a text are words, never these tokens."""
+        """Token ids of texts as they are, without an end; never PAD, which ends a caption.
+
+        A text that has '</s>' in it: spiece.model reads letters there, tokenizer.json the token, as transformers does.
+        """
         if self.kind == 'tokenizer.json':
-            return [row.ids for row in _processor(self).encode_batch(list(texts), add_special_tokens=False)]
+            rows = _processor(self).encode_batch(list(texts), add_special_tokens=False)
+            return [[number for number in row.ids if number != PAD] for row in rows]
         return _processor(self).encode(list(texts), out_type=int)
 
 
@@ -79,7 +83,6 @@ def _processor(tokenizer):
     processor = tokenizers.Tokenizer.from_buffer(tokenizer.data)
     processor.no_truncation()
     processor.no_padding()
-    processor.encode_special_tokens = True
     return processor
 
 

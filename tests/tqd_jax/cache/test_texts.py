@@ -31,8 +31,8 @@ class Table:
         return tokens
 
     def too_long(self, captions):
-        """bool [n]."""
-        return np.array([len(caption.split()) > LENGTH for caption in captions], bool)
+        """Their numbers."""
+        return [number for number, caption in enumerate(captions) if len(caption.split()) > LENGTH]
 
     def encode(self, params, tokens):
         """[B, n, 8], zeros at padding."""

@@ -6,10 +6,10 @@ from typing import Any
 import numpy as np
 from jaxtyping import Int
 
+from tqd_jax.models.io.layout import channel_order
 from tqd_jax.models.io.lora_alpha import module_alpha, read_settings, unify
 from tqd_jax.models.io.lora_names import TARGETS, find_modules, parse_key, to_float
 from tqd_jax.models.wan.config import WanConfig
-from tqd_jax.models.wan.rope import half_from_interleaved
 from transfer_jax.runtime.errors import UserError
 from transfer_jax.runtime.tensors import named_leaves
 
@@ -103,8 +103,7 @@ def output_order(target: str, config: WanConfig) -> Int[np.ndarray, ' out']:
     """order, with ours[..., i] = published[..., order[i]] for the outputs of a target: half-split rotated channels, or as they are."""
     if target not in ('attention/q', 'attention/k'):
         return np.arange(module_sizes(target, config)[1])
-    heads = np.arange(config.heads)[:, None] * config.head_dim
-    return (heads + half_from_interleaved(config.head_dim)[None]).ravel()
+    return channel_order(config)
 
 
 def _factors(tensors, place, module, config, where):

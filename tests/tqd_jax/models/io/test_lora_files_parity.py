@@ -3,15 +3,17 @@ import functools
 import json
 import operator
 
+import jax
 import numpy as np
 import pytest
 import safetensors
 from loras import CONFIG, NAMES, assert_same, in_layout, published
 from safetensors.numpy import load_file
 
-from tqd_jax.models.io.diffusers import import_torch
 from tqd_jax.models.io.lora import lora_modules, read_lora
 from tqd_jax.models.io.lora_write import write_lora
+from tqd_jax.models.io.wan import load_params
+from tqd_jax.models.wan.model import abstract_params
 
 torch = pytest.importorskip('torch')
 pytest.importorskip('diffusers')
@@ -86,7 +88,8 @@ def test_what_we_write_acts_in_diffusers_as_its_matrices_do(tmp_path, kind, targ
 def test_our_kernels_with_a_lora_are_the_merged_ones():
     pairs = published()
     lora = read_lora(in_layout('comfyui', pairs, dict.fromkeys(pairs, 1.5)), CONFIG)
-    base, merged = (import_torch(CONFIG, {name: weight.detach().numpy() for name, weight in module.named_parameters()})['blocks']
+    placed = jax.tree.map(lambda leaf: leaf.update(sharding=jax.sharding.SingleDeviceSharding(jax.devices()[0])), abstract_params(CONFIG))
+    base, merged = (load_params({name: weight.detach().numpy() for name, weight in module.named_parameters()}, CONFIG, placed)['blocks']
                     for module in (reference(), merge(reference(), pairs, 1.5 / 4)))
     for target, (a, b) in lora_modules(lora.tree).items():
         ours, theirs = (functools.reduce(operator.getitem, target.split('/'), tree)['kernel'] for tree in (base, merged))

@@ -8,7 +8,7 @@ _EDGE = 1e-7  # a quantile level lies this far from 0 and 1
 
 
 def mass_between(law: Law, lo: float, hi: float) -> Float32[Array, ' batch']:
-    """P(lo <= t <= hi) [B] of each law, float32, to about 1e-7."""
+    """P(lo <= t <= hi) [B] of each law, float32, to about 1e-5."""
     below, above = _levels(law, lo, hi)
     return above - below
 

@@ -15,8 +15,8 @@ LAWS = {
     'beta': beta,
     'exact_base': exact_base,
     'offset': offset,
-    'thresholds': thresholds,
     'min_noise': min_noise,
+    'thresholds': thresholds,
 }
 
 

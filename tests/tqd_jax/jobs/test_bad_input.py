@@ -134,6 +134,8 @@ FAULTS = {
     '--config.law.kind=wrong': ["config.law.kind = 'wrong'", 'uniform, beta, exact_base, offset, min_noise'],
     '--config.law.density=(1,2)': ['config.law.density = (1, 2)', 'config.law.base'],
     '--config.law.kappa_max=1': ['config.law.kappa_base = 2.0 is above config.law.kappa_max = 1'],
+    '--config.law.motion_threshold=0.9': ["config.law: the law 'beta' does not read motion_threshold, which is 0.9"],
+    '--config.law.visual_threshold=1.5': ['config.law.visual_threshold = 1.5', 'at least 0, at most 1'],
     '--config.law.strength=0.9': ["config.law: the law 'beta' does not read strength, which is 0.9"],
     '--config.law.loc=1': ["config.law.base = 'uniform' does not read law.loc = 1", 'logit_normal'],
     '--config.mesh.fsdp=3': ['fsdp=3', '8 devices'],

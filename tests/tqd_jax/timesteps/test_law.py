@@ -59,6 +59,18 @@ def test_minimum_noise_leaves_good_looks_alone():
     np.testing.assert_allclose(sample_timesteps(law, jnp.full(2, 1e-6, jnp.float32)), [0, 0.6], atol=1e-5)
 
 
+def test_thresholds_say_what_is_good_at_motion_and_at_looks():
+    """Of a uniform base the median is 1/2: raised by the offset from mq = .9 on, lowered from vq = .8 on, and both together."""
+    mq, vq = np.array([0.9, 0.89, 0.2, 1.0]), np.array([0.1, 0.79, 0.8, 1.0])
+    config = LawConfig(kind='thresholds', motion_threshold=0.9, visual_threshold=0.8, offset=1.1)
+    median = sample_timesteps(law_from_quality(mq, vq, config), jnp.full(4, 0.5, jnp.float32))
+    up = 1 / (1 + np.exp(-1.1))
+    np.testing.assert_allclose(median, [up, 0.5, 1 - up, 0.5], rtol=1e-6)
+    halves = dataclasses.replace(config, motion_threshold=0.5, visual_threshold=0.5)
+    same = law_from_quality(mq, vq, halves), law_from_quality(mq, vq, LawConfig(kind='offset', offset=1.1))
+    np.testing.assert_array_equal(*(law.shift for law in same))
+
+
 def test_a_new_law_is_a_function_and_a_line_in_the_table(monkeypatch):
     monkeypatch.setitem(LAWS, 'late', lambda mq, vq, *, strength: make_law(mq.size, t_min=strength * mq))
     law = law_from_quality([0.0, 1.0], [0.5, 0.5], LawConfig(kind='late'))

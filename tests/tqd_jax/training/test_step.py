@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+from scipy import stats
 
 from tqd_jax.data.batch import uniform_batch
 from tqd_jax.diffusion.objective import Objective, draw_timesteps, drop_captions, init_frozen, losses
@@ -121,6 +122,24 @@ def test_latents_in_the_place_of_frames_have_the_same_loss():
     latents = dataclasses.replace(frames, video=OBJECTIVE.codec.encode({}, frames.video))
     one, two = (losses(OBJECTIVE, start().trained, FROZEN, arrays, t, jnp.int32(0), 'noise') for arrays in (frames, latents))
     np.testing.assert_array_equal(one, two)
+
+
+def test_the_step_of_an_expert_is_of_its_range_and_weighs_by_mass():
+    objective = dataclasses.replace(OBJECTIVE, t_range=(0.875, 1.0))
+    arrays = batch(make_law(B, alpha=np.linspace(1, 6, B), beta=2.0))
+    _, metrics = train_step(objective, OPTIMIZER, 1, 0.9, start(), FROZEN, arrays)
+    assert 0.875 <= metrics['t'].min() and metrics['t'].max() <= 1
+    mass = stats.beta(np.linspace(1, 6, B), 2.0).sf(0.875)
+    assert float(metrics['loss']) == pytest.approx(np.average(metrics['loss_per_example'], weights=mass), rel=1e-4)
+
+
+def test_the_training_step_alone_drops_in_lora():
+    called = []
+    objective = dataclasses.replace(OBJECTIVE, lora_dropout=0.2, model=lambda *inputs, dropout=None: (
+        called.append(dropout), model(*inputs))[1])
+    train_step(objective, OPTIMIZER, 1, 0.9, start(), FROZEN, batch())
+    eval_step(objective, start().trained, FROZEN, batch(), jnp.full(B, 0.5))
+    assert called[0].shape == (B,) and called[-1] is None and len(called) == 2
 
 
 @dataclasses.dataclass(frozen=True)

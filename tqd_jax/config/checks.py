@@ -20,6 +20,7 @@ def law_config(section):
     """The LawConfig of the section config.law. Raises UserError, naming the keys, where they contradict each other."""
     if section.file is not None:
         raise UserError(f'config.law.file = {section.file!r} wants config.law.kind = "learned", and it is {section.kind!r}')
+    check_shift(section)
     if section.base != 'logit_normal' and (other := changed(section, ('loc', 'scale'))):
         raise UserError(f'config.law.base = {section.base!r} does not read law.{other} = {getattr(section, other)!r}: '
                         'it is of the base "logit_normal"')
@@ -38,6 +39,15 @@ def law_config(section):
     names = ('kind', 'shift', 'kappa_base', 'kappa_max', 'min_parameter', 'offset', 'strength', 'motion_threshold',
              'visual_threshold')
     return _named('law', law.LawConfig, base=base[section.base], **{name: getattr(section, name) for name in names})
+
+
+def check_shift(section):
+    """Raises UserError where config.law.shift_by_tokens and law.shift are both given, or its two points have the same tokens."""
+    points = section.shift_by_tokens
+    if points is not None and section.shift != 1:
+        raise UserError(f'config.law.shift = {section.shift} and config.law.shift_by_tokens = {points}: give one of them')
+    if points is not None and points[0][0] == points[1][0]:
+        raise UserError(f'config.law.shift_by_tokens = {points}: the two points must have different numbers of tokens')
 
 
 def check_learned(config):

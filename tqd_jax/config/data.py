@@ -61,6 +61,9 @@ class Law:
     density: tuple | None = key(None, optional(sequence(number(at_least=0))), 'of the base density: values '
                                 'on equal bins of t')
     shift: float = key(1.0, number(above=0), 'flow shift s: t -> s t / (1 + (s - 1) t)')
+    shift_by_tokens: tuple | None = key(None, optional(sequence(sequence(number(above=0), length=2), length=2)),
+                                        'two points (tokens, shift) of a line in their logarithms, by which the tokens of a '
+                                        'bucket give its flow shift; None: law.shift for all buckets')
     kappa_base: float = key(2.0, number(above=0), 'of kind beta: concentration at mq = vq, at most '
                             'law.kappa_max; 2 makes t uniform there')
     kappa_max: float = key(8.0, number(above=0), 'TQD: concentration at |mq - vq| = 1, at least '

@@ -2,6 +2,7 @@
 import dataclasses
 import functools
 
+import jax
 import numpy as np
 
 from tqd_jax.clips.strings import Strings
@@ -18,7 +19,7 @@ class Rows:
 
     paths: Strings. ids: uint64 content hashes. bucket: int into buckets. weight: float32 loss weight. tokens [n, ...]: captions as the
     text encoder prepares them. law: a LawConfig or a LearnedLaw, and group: int into the latter's groups, 0 without one. mq, vq in
-    [0, 1]. duration in s.
+    [0, 1]. duration in s. shifts: the flow shift of each bucket, in place of the law's own; None: that one for all.
 
     Rows are pickled for worker processes of this machine: their arrays go to a temporary file, which lives as long as these Rows, and a
     worker maps it.
@@ -34,6 +35,7 @@ class Rows:
     mq: np.ndarray
     vq: np.ndarray
     duration: np.ndarray
+    shifts: tuple | None = None
 
     def __len__(self):
         return len(self.paths)
@@ -46,10 +48,14 @@ class Rows:
         """The Law of t of the rows `clips` [B], by their scores or by their groups."""
         if isinstance(self.law, LearnedLaw):
             return self.law.laws(self.group[clips])
-        return law_from_quality(self.mq[clips], self.vq[clips], self.law)
+        if self.shifts is None:
+            return law_from_quality(self.mq[clips], self.vq[clips], self.law)
+        laws = [law_from_quality(self.mq[clips], self.vq[clips], dataclasses.replace(self.law, shift=shift)) for shift in self.shifts]
+        rows = self.bucket[clips], np.arange(len(clips))
+        return jax.tree.map(lambda *leaves: np.stack(leaves)[rows], *laws)
 
     def __reduce__(self):
-        return map_rows, (*self._file, {'buckets': self.buckets, 'law': self.law})
+        return map_rows, (*self._file, {'buckets': self.buckets, 'law': self.law, 'shifts': self.shifts})
 
     @functools.cached_property
     def _file(self):

@@ -18,6 +18,7 @@ from tqd_jax.data.frames import FrameStore
 from tqd_jax.data.library import load_library
 from tqd_jax.data.skipped import add_skipped
 from tqd_jax.foundations.captions import NoTokens
+from tqd_jax.foundations.official import negative_of
 from tqd_jax.models.io.files import open_tensors
 from tqd_jax.text.umt5.clean import clean
 from tqd_jax.text.umt5.encoder import open_weights, read_encoder
@@ -55,8 +56,7 @@ def encode_library(config, sources, workdir, cache):
 
 def sample_captions(config, sources):
     """The captions of samples that no clip has: config.sample.captions, and the one that guidance leads away from."""
-    negative = sources.official.negative if config.sample.negative is None else config.sample.negative
-    return [*(config.sample.captions or ()), negative]
+    return [*(config.sample.captions or ()), negative_of(config.sample, sources.defaults)]
 
 
 def _latents(config, sources, library, cache, mesh, stop):

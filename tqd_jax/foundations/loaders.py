@@ -1,10 +1,23 @@
-"""The Loader of a run."""
+"""The Loader of a run, and the flow shift of its buckets."""
+import dataclasses
+import math
+
 import jax
 
 from tqd_jax.data.loader import Loader
+from tqd_jax.timesteps.shift import token_shift
 
 
 def loader_of(config, library, store, **options):
     """The Loader of this process's rows of the batches, whose clips a store gives."""
     return Loader(library=library, store=store, seed=config.seed, batch=config.train.batch, crop=config.data.crop,
                   process=jax.process_index(), processes=jax.process_count(), **options)
+
+
+def with_shifts(library, law, codec, model):
+    """The Library with the flow shift of every bucket that config.law.shift_by_tokens gives; as it is where that is None."""
+    if law.shift_by_tokens is None:
+        return library
+    shape = lambda bucket: codec.latent_shape(bucket.frames, bucket.height, bucket.width)
+    tokens = [math.prod(model.grid(*shape(bucket)[:3])) for bucket in library.buckets]
+    return dataclasses.replace(library, shifts=tuple(token_shift(count, *law.shift_by_tokens) for count in tokens))

@@ -7,7 +7,7 @@ from tqd_jax.data.frames import FrameStore, cache_bytes
 from tqd_jax.data.library import load_library
 from tqd_jax.diffusion.sampler import Sampling
 from tqd_jax.foundations.adapters import lora_of
-from tqd_jax.foundations.loaders import loader_of
+from tqd_jax.foundations.loaders import loader_of, with_shifts
 from tqd_jax.latents.pixels import PixelCodec
 from tqd_jax.models.partition import select
 from tqd_jax.models.publish import ASSETS
@@ -36,7 +36,7 @@ class Pixels:
 
     def library(self, workdir, law):
         """All scored clips, their captions as tokens."""
-        return load_library(self.config.data, workdir, self.text, law)
+        return with_shifts(load_library(self.config.data, workdir, self.text, law), self.config.law, self.codec, self.model)
 
     def loader(self, library, workdir):
         """Of frames; decoded clips are cached where they fit."""

@@ -2,8 +2,9 @@
 import dataclasses
 
 from tqd_jax.config import Config, check_shapes
-from tqd_jax.diffusion.defaults import Official, official
+from tqd_jax.diffusion.defaults import Defaults
 from tqd_jax.foundations.adapters import lora_of
+from tqd_jax.foundations.official import defaults_of
 from tqd_jax.latents.wan_vae.codec import WanCodec, read_codec
 from tqd_jax.latents.wan_vae.tiling import Tiles
 from tqd_jax.models.io.files import open_tensors
@@ -18,7 +19,7 @@ class Sources:
     """Published weights: their files, and what the files' headers say.
 
     parts: where transformer, VAE and text encoder lie. expert: the name in parts.experts of the transformer that is trained. model: its
-    WanConfig, as the run executes it. codec: the VAE. t_range: the part (low, high) of t that the expert has. official: how the model's
+    WanConfig, as the run executes it. codec: the VAE. t_range: the part (low, high) of t that the expert has. defaults: how the model's
     authors sample.
     """
     parts: WanParts
@@ -26,7 +27,7 @@ class Sources:
     model: WanConfig
     codec: WanCodec
     t_range: tuple
-    official: Official
+    defaults: Defaults
 
 
 def open_sources(config: Config, platform: str) -> Sources:
@@ -37,7 +38,7 @@ def open_sources(config: Config, platform: str) -> Sources:
     check_shapes(config.data.buckets, codec, model.patch)
     check_shapes(config.sample.shapes or (), codec, model.patch, 'sample.shapes')
     return Sources(parts=parts, expert=expert, model=model, codec=codec,
-                   t_range=range_of(expert, parts.boundary), official=official(model, parts.boundary))
+                   t_range=range_of(expert, parts.boundary), defaults=defaults_of(model, parts.boundary))
 
 
 def open_model(config, platform):

@@ -14,8 +14,8 @@ from tqd_jax.data.library import load_library
 from tqd_jax.foundations.adapters import adapters_of
 from tqd_jax.foundations.captions import NoTokens
 from tqd_jax.foundations.encode import encode_library, latent_settings, text_settings, usable
-from tqd_jax.foundations.loaders import loader_of
-from tqd_jax.foundations.official import sampling_of
+from tqd_jax.foundations.loaders import loader_of, with_shifts
+from tqd_jax.foundations.official import negative_of, sampling_of
 from tqd_jax.foundations.sources import Sources, open_sources
 from tqd_jax.models.io.files import open_tensors
 from tqd_jax.models.io.wan import load_params
@@ -60,7 +60,8 @@ class PublishedWan:
         settings = latent_settings(self.config, self.sources, self.folder(workdir))
         has = functools.partial(usable, self.folder(workdir), settings)
         library = load_library(self.config.data, workdir, NoTokens(), law, has)
-        return dataclasses.replace(library, tokens=self._texts(workdir, library.captions)[1])
+        library = dataclasses.replace(library, tokens=self._texts(workdir, library.captions)[1])
+        return with_shifts(library, self.config.law, self.codec, self.model)
 
     def loader(self, library, workdir):
         """Of latents and features."""
@@ -99,11 +100,11 @@ class PublishedWan:
 
     def sampling(self):
         """As config.sample says, and where it says None as the model's authors do."""
-        return sampling_of(self.config.sample, self.sources)
+        return sampling_of(self.config.sample, self.sources.defaults, self.sources.parts.boundary)
 
     def negative(self):
         """config.sample.negative, or the authors' own."""
-        return self.sources.official.negative if self.config.sample.negative is None else self.config.sample.negative
+        return negative_of(self.config.sample, self.sources.defaults)
 
     def other(self, trained, frozen):
         """The other expert as published; its adapters are zero."""

@@ -17,7 +17,10 @@ from transfer_jax.runtime.keys import example_keys, stream_key
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Objective:
-    """What is trained: model(trained, frozen, x, t, text) -> output, on which path, between which codec and text encoder, by which seed."""
+    """What is trained: model(trained, frozen, x, t, text) -> output, on which path, between which codec and text encoder, by which seed.
+
+    dropout: whether the model takes keys [B] for dropout as a sixth argument.
+    """
     model: Callable
     codec: Codec
     text: TextEncoder
@@ -25,6 +28,7 @@ class Objective:
     seed: int
     caption_dropout: float = 0.1
     stratified: bool = True
+    dropout: bool = False
 
 
 def init_frozen(objective, model):
@@ -43,16 +47,23 @@ def draw_timesteps(objective, batch, step):
     return sample_timesteps(batch.law, uniforms)
 
 
-def losses(objective, trained, frozen, batch, t, step, stream):
+def dropout_keys(objective, batch, step):
+    """Keys [B] of the model's dropout in a training step, functions of (seed, step, example); None where it has no dropout."""
+    return example_keys(objective.seed, 'dropout', step, batch.example) if objective.dropout else None
+
+
+def losses(objective, trained, frozen, batch, t, step, stream, dropout=None):
     """Loss of every example [B] at its t [B], with noise of (seed, stream, step, example).
 
-    batch: a Batch, of which video, text and example are read. frozen: the tree of init_frozen.
+    batch: a Batch, of which video, text and example are read. frozen: the tree of init_frozen. dropout: of dropout_keys in training; None,
+    for no dropout, in evaluation.
     """
     x0 = latents_of(objective, frozen, batch.video)
     keys = example_keys(objective.seed, stream, step, batch.example)
     eps = jax.vmap(lambda key: jax.random.normal(key, x0.shape[1:]))(keys)
     text = objective.text.encode(frozen['text'], batch.text)
-    output = objective.model(trained, frozen['model'], objective.path.noised(x0, eps, t), t, text)
+    extra = () if dropout is None else (dropout,)
+    output = objective.model(trained, frozen['model'], objective.path.noised(x0, eps, t), t, text, *extra)
     return loss_per_example(output, objective.path.target(x0, eps, t))
 
 

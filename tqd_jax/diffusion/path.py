@@ -72,17 +72,18 @@ def precondition(model, path, mean, std):
         a m + (a alpha s^2 + b sigma) / v (x_t - alpha m),   and what is left has standard deviation   s |a sigma - b alpha| / sqrt(v).
 
     The network reads (x_t - alpha m) / sqrt(v) and returns the rest in units of that. Without this a small network spends its capacity on
-    carrying the noise from its input to its output. model: (trained, frozen, x, t, text) -> output. Raises ValueError unless std > 0.
+    carrying the noise from its input to its output. model: (trained, frozen, x, t, text, ...) -> output; what follows the text, such as
+    keys of dropout, is passed on. Raises ValueError unless std > 0.
     """
     if not std > 0:
         raise ValueError(f'the data\'s standard deviation must be positive, got {std!r}')
 
-    def predict(trained, frozen, x, t, text):
+    def predict(trained, frozen, x, t, text, *extra):
         alpha, sigma, _, _ = path.coefficients(_column(t, x))
         a, b = path.target_coefficients(_column(t, x))
         v = alpha**2 * std**2 + sigma**2
         centred = x - alpha * mean
-        rest = model(trained, frozen, centred / jnp.sqrt(v), t, text)
+        rest = model(trained, frozen, centred / jnp.sqrt(v), t, text, *extra)
         return a * mean + (a * alpha * std**2 + b * sigma) / v * centred + std * jnp.abs(a * sigma - b * alpha) / jnp.sqrt(v) * rest
 
     return predict

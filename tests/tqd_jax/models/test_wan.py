@@ -155,6 +155,50 @@ def test_examples_do_not_see_each_other_and_text_order_does_not_matter(params, i
         assert relative(predict(params, *other), out) > 1e-3, name
 
 
+def test_one_time_for_every_token_is_one_for_the_video(params, inputs):
+    x, t, text = inputs
+    tokens = math.prod(CONFIG.grid(*x.shape[1:4]))
+    spread = jnp.broadcast_to(t[:, None], (3, tokens))
+    np.testing.assert_allclose(compiled(CONFIG)(params, x, spread, text), compiled(CONFIG)(params, x, t, text), rtol=1e-5, atol=1e-5)
+    grads, expected = gradients(CONFIG, params, (x, spread, text)), gradients(CONFIG, params, inputs)
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-5), grads, expected)
+
+
+def test_every_token_follows_its_own_time(inputs):
+    """With attention and feed-forward switched off, a token's output depends on its own patch and time alone."""
+    config = dataclasses.replace(CONFIG, layers=1)
+    params = jax.tree.map(lambda leaf: leaf + 0.1, init(config, KEYS[2]))
+    for part in (params['blocks']['attention'], params['blocks']['cross']):
+        part['out'] = jax.tree.map(jnp.zeros_like, part['out'])
+    (x, _, text), t = inputs, jnp.linspace(0, 1, 3 * 12).reshape(3, 12)
+    out = patchify(compiled(config)(params, x, t, text), config.patch)
+    for token in (0, 5, 11):
+        alone = patchify(compiled(config)(params, x, t[:, token], text), config.patch)
+        np.testing.assert_allclose(out[:, token], alone[:, token], rtol=1e-4, atol=1e-5)
+        assert relative(out[:, token - 1], alone[:, token - 1]) > 1e-3
+
+
+def test_one_time_a_video_makes_no_rows_for_every_token(inputs):
+    """The modulation of every token is an array only where every token has a time."""
+    rows = lambda t: jax.jit(whole(CONFIG)).lower(abstract_params(CONFIG), inputs[0], t, inputs[2]).as_text().count('x12x6x32xf32')
+    assert rows(inputs[1]) == 0 < rows(jnp.zeros((3, 12)))
+
+
+def test_times_of_another_number_of_tokens_are_refused(params, inputs):
+    for shape in ((3, 11), (3, 12, 1)):
+        with pytest.raises(ValueError, match=r'\[B\] or \[B, 12\]'):
+            whole(CONFIG)(params, inputs[0], jnp.zeros(shape), inputs[2])
+
+
+def test_a_platform_changes_no_number_of_xlas(params, inputs):
+    """The layout for a CPU's matrix products is the same function."""
+    gpu = dataclasses.replace(CONFIG, platform='gpu', attention='xla')
+    np.testing.assert_allclose(compiled(gpu)(params, *inputs), compiled(CONFIG)(params, *inputs), rtol=1e-5, atol=1e-5)
+    text = {name: jax.jit(whole(config)).lower(abstract_params(config), *inputs).as_text() for name, config in
+            {'cpu': CONFIG, 'gpu': gpu}.items()}
+    assert 'tensor<36x48xf32>' in text['cpu'] and 'tensor<36x48xf32>' not in text['gpu']  # 3 x 12 tokens in one axis
+
+
 def test_tokens_are_rows_of_the_table(params, inputs):
     x, t, _ = inputs
     table, tokens = jax.random.normal(KEYS[6], (9, 12)), jnp.array([[0, 8, 3, 3], [1, 2, 3, 4], [5, 6, 7, 8]])
@@ -207,7 +251,8 @@ def test_flops_are_those_the_compiler_counts():
 
 @pytest.mark.parametrize(('change', 'message'), [
     ({'head_dim': 15}, '15'), ({'layers': 0}, 'layers.*0'), ({'patch': (1, 2)}, r'\(1, 2\)'), ({'vocab': 0}, 'vocab.*0'),
-    ({'dtype': 'float16'}, "float16"), ({'remat': 'some'}, 'some'), ({'attention': 'flash'}, 'flash'), ({'freq_dim': 7}, '7')])
+    ({'dtype': 'float16'}, "float16"), ({'remat': 'some'}, 'some'), ({'attention': 'flash'}, 'flash'), ({'freq_dim': 7}, '7'),
+    ({'platform': 'npu'}, 'npu')])
 def test_a_config_that_makes_no_model_is_refused(change, message):
     with pytest.raises(ValueError, match=message):
         dataclasses.replace(CONFIG, **change)

@@ -51,7 +51,7 @@ def inputs(config, video, batch=2):
 
 
 def run_reference(module, x, t, text):
-    """The module's output, channels last."""
+    """The module's output, channels last; t [B] or [B, tokens]."""
     import torch
 
     x, t, text = map(torch.from_numpy, (x, t, text))
@@ -79,6 +79,16 @@ def test_outputs_and_all_gradients_agree(case):
     # a gradient goes through the same transposes and orders as its weight
     errors = jax.tree.map(relative, grads, load_params(arrays(module, grad=True), config, abstract_params(config)))
     assert max(jax.tree.leaves(errors)) < 1e-4, errors
+
+
+@pytest.mark.parametrize('case', ['square', 'oblong, odd frames, three heads'])
+def test_a_time_for_every_token_agrees(case):
+    config, video = CASES[case]
+    module, (x, _, text) = reference(config), inputs(config, video)
+    t = np.random.default_rng(1).random((2, math.prod(config.grid(*video))), 'f')
+    t[:, :4] = 0  # as of a first frame that is given
+    ours = jax.jit(apply(config))(import_torch(config, arrays(module)), {}, x, t, text)
+    assert relative(ours, run_reference(module, x, t, text).detach().numpy()) < 1e-5
 
 
 @pytest.mark.parametrize('preset', ['wan_1_3b', 'wan_14b'])

@@ -31,6 +31,7 @@ from tqd_jax.models.wan.model import abstract_params
 from transfer_jax.runtime.parallel.mesh import make_mesh, shard_tree
 
 SHARDS, DEVICES = 6, 8  # the published 14B has six shards
+KIB = 1.024  # the system counts kilobytes of 1024, what devices hold is in bytes
 
 
 def make_checkpoint(folder, layers):
@@ -46,26 +47,29 @@ def make_checkpoint(folder, layers):
 
 
 def load(folder):
-    """Loads in this process; prints its peak memory before and after, and what the devices hold, in MB, and seconds."""
+    """Loads in this process; prints the peak of memory before and after, what the devices hold, and the largest share of a leaf, in MB."""
     jax.config.update('jax_num_cpu_devices', DEVICES)
     mesh, tensors = make_mesh(data=1, fsdp=DEVICES), open_tensors(folder)
     config = read_config(tensors)
     abstract = abstract_params(config)
     abstract = jax.tree.map(lambda leaf, sharding: jax.ShapeDtypeStruct(leaf.shape, jnp.bfloat16, sharding=sharding),
                             abstract, shard_tree(abstract, mesh))
-    before, start = peak(), time.perf_counter()
+    before, start = KIB * peak(), time.perf_counter()
     params = jax.block_until_ready(load_params(tensors, config, abstract))
-    held = sum(shard.data.nbytes for leaf in jax.tree.leaves(params) for shard in leaf.addressable_shards)
-    print(json.dumps({'before': before, 'peak': peak(), 'held': held / 1e6, 'seconds': time.perf_counter() - start}))
+    seconds = time.perf_counter() - start
+    shares = [share.data for leaf in jax.tree.leaves(params) for share in leaf.addressable_shards]
+    sizes = {share.unsafe_buffer_pointer(): share.nbytes for share in shares}  # CPU devices may share a buffer
+    held, share = sum(sizes.values()) / 1e6, max(sizes.values()) / 1e6
+    print(json.dumps({'before': before, 'peak': KIB * peak(), 'held': held, 'share': share, 'seconds': seconds}))
 
 
 def measure(folder, layers):
-    """What load prints, run in a process of its own, and the size of the largest shard in MB."""
+    """What load prints, run in a process of its own, and the number and mean size in MB of the shards."""
     make_checkpoint(folder, layers)
     command = [sys.executable, '-m', 'benchmarks.checkpoint_memory', '--load', str(folder)]
     done = subprocess.run(command, check=True, capture_output=True, text=True)
-    shards = [path.stat().st_size / 1e6 for path in folder.glob('*.safetensors')]
-    return json.loads(done.stdout.splitlines()[-1]) | {'shards': len(shards), 'shard': max(shards), 'file': sum(shards)}
+    sizes = [path.stat().st_size / 1e6 for path in folder.glob('*.safetensors')]
+    return json.loads(done.stdout.splitlines()[-1]) | {'shards': len(sizes), 'shard': sum(sizes) / len(sizes)}
 
 
 def main():
@@ -81,19 +85,25 @@ def main():
         found = measure(folder, args.layers)
     finally:
         shutil.rmtree(folder)
+    write_page('checkpoint_memory', 'Host memory on loading a sharded checkpoint', page(found, args.layers))
+
+
+def page(found, layers):
+    """The lines of the result."""
     beyond = found['peak'] - found['held']
-    write_page('checkpoint_memory', 'Host memory on loading a sharded checkpoint', [
-        f'A transformer of the width of Wan 14B (5120, feed-forward 13824) with {args.layers} of 40 blocks, random, bfloat16, in '
-        f'{found["shards"]} shards of {found["shard"]:.0f} MB at most ({found["file"]:.0f} MB in all; the published one has {SHARDS} of about '
-        f'4.8 GB). It is loaded as frozen bfloat16 parameters over {DEVICES} virtual CPU devices, whose memory is the host\'s too. The number '
-        'of blocks is scaled to the machine\'s memory; a leaf\'s share on a device, which is the largest temporary, scales with it as a shard '
-        'does. Peaks are of resident memory (VmHWM), in a process of its own.', '',
+    rows = {'peak of the process': found['peak'], 'held by the devices': found['held'], 'peak beyond what the devices hold': beyond,
+            'of it, Python and JAX before loading': found['before'], 'largest share of a leaf on a device': found['share']}
+    met = beyond <= 1.3 * found['shard']
+    return [
+        f'A transformer of the width of Wan 14B (5120, feed-forward 13824) with {layers} of its 40 blocks, random, bfloat16, in',
+        f'{found["shards"]} shards of {found["shard"]:.0f} MB on average; the published one has {SHARDS} of about 4760 MB. It is loaded as',
+        f'frozen bfloat16 parameters over {DEVICES} virtual CPU devices, whose memory is the host\'s too. The number of blocks is scaled to',
+        'the memory of the machine; the share of a leaf on one device, the largest that is in memory twice, scales with it as shards do.',
+        'Peaks are of resident memory (VmHWM) in a process of its own, with whatever pages of files are mapped.', '',
         '| | MB | of one shard |', '|---|---|---|',
-        *(f'| {what} | {value:.0f} | {value / found["shard"]:.2f} |' for what, value in (
-            ('peak of the process', found['peak']), ('held by the devices', found['held']),
-            ('peak beyond what the devices hold', beyond), ('of it, Python and JAX before loading', found['before']))), '',
-        f'Aim: at most 1.3 of one shard beyond what the devices hold: {"met" if beyond <= 1.3 * found["shard"] else "missed"}. '
-        f'Loading took {found["seconds"]:.0f} s.'])
+        *(f'| {what} | {value:.0f} | {value / found["shard"]:.2f} |' for what, value in rows.items()), '',
+        f'Aim: at most 1.3 of one shard beyond what the devices hold: {"met" if met else "missed"}.',
+        f'Loading took {found["seconds"]:.0f} s.']
 
 
 if __name__ == '__main__':

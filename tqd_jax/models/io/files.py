@@ -1,6 +1,7 @@
 """open_tensors: the arrays of published weights by name, from a .safetensors or .pth file or a folder of shards, read when asked for."""
 import json
 import pathlib
+import re
 
 from tqd_jax.models.io.containers.safetensors_file import is_safetensors, read_header
 from tqd_jax.models.io.containers.tensor import Tensor, Tensors
@@ -9,16 +10,17 @@ from transfer_jax.runtime.errors import UserError
 
 __all__ = ['Tensor', 'Tensors', 'open_tensors']
 INDEX = '.safetensors.index.json'
+SHARD = re.compile(r'-\d+-of-(\d+)\.safetensors$')
 
 
 def open_tensors(path: str | pathlib.Path) -> Tensors:
     """The arrays of a file or folder, of which only names, shapes and dtypes are read yet.
 
-    path: a .safetensors file; a .pth or .pt file (torch.save of a state dict; PyTorch is not needed); or a folder of .safetensors shards,
-      with or without their index. What a file is, its first bytes say, not its name.
+    path: a .safetensors file; a .pth or .pt file (torch.save of a state dict; PyTorch is not needed); or a folder of .safetensors shards:
+      those of its index, else those numbered -00001-of-00006, else all. What a file is, its first bytes say, not its name.
 
-    Raises UserError, naming file and array: there is no such file, it is of another format, cut short or damaged; a shard of the index is
-    absent, or lacks an array that the index has in it; two shards have one array.
+    Raises UserError, naming file and array: there is no such file, it is of another format, cut short or damaged; a shard is absent, or
+    lacks an array that the index has in it; two shards have one array.
     """
     path = pathlib.Path(path)
     try:
@@ -45,13 +47,22 @@ def _open_folder(path):
     if len(indexes) > 1:
         raise UserError(f'{path} has several indexes of shards, {" and ".join(index.name for index in indexes)}; keep one')
     places = _read_index(indexes[0]) if indexes else {}
-    shards = sorted(set(places.values())) or sorted(shard.name for shard in path.glob('*.safetensors'))
-    if not shards:
-        raise UserError(f'{path} has no .safetensors file; give the folder that holds the shards, or a file')
+    shards = sorted(set(places.values())) or _shards(path)
     opened = {shard: _open_shard(path, shard, places) for shard in shards}
     _check_index(path, places, opened)
     metadata = {key: text for file in opened.values() for key, text in file.metadata.items()}
     return Tensors(path=path, arrays=_union(opened), metadata=metadata)
+
+
+def _shards(folder):
+    """The shards of a folder without an index: the files that are numbered as such, else all."""
+    files = sorted(file.name for file in folder.glob('*.safetensors'))
+    numbered = [name for name in files if SHARD.search(name)]
+    if not files:
+        raise UserError(f'{folder} has no .safetensors file; give the folder that holds the shards, or a file')
+    if numbered and len(numbered) != int(SHARD.search(numbered[0])[1]):
+        raise UserError(f'{folder} has {len(numbered)} of the shards of {numbered[0]}; get the others, and keep one model in a folder')
+    return numbered or files
 
 
 def _open_shard(folder, shard, places):

@@ -5,12 +5,11 @@ import pathlib
 import re
 from typing import Any
 
-from tqd_jax.models.io.files import INDEX, open_tensors
+from tqd_jax.models.io.files import INDEX, SHARD, open_tensors
 from tqd_jax.models.io.names import layout_of
 from transfer_jax.runtime.errors import UserError
 
 BOUNDARY = 0.875  # of Wan 2.2 T2V-A14B: from this noise level up the expert for high noise works
-SHARD = re.compile(r'-\d+-of-\d+\.safetensors$')
 CLASSES = ('WanModel', 'WanTransformer3DModel')
 TOKENIZERS = ('tokenizer.json', 'spiece.model')
 WORDS = {'transformer': 'a transformer', 'vae': 'a VAE', 'text_encoder': 'a text encoder', None: 'other weights'}
@@ -61,7 +60,7 @@ def candidates(path: pathlib.Path) -> list[pathlib.Path]:
     """What may be a part: the path itself where it is a file; else folders of shards and single files, in the folder and in its folders."""
     if not path.is_dir():
         return [path]
-    folders = [path, *sorted(child for child in path.iterdir() if child.is_dir())]
+    folders = [path, *sorted(child for child in path.iterdir() if child.is_dir() and not child.name.startswith('.'))]
     return [place for folder in folders for place in _weights(folder)]
 
 

@@ -57,6 +57,15 @@ def test_a_folder_of_shards_is_one_table_with_and_without_its_index(tmp_path, ar
         same(tensors[name], arrays[name])
 
 
+def test_numbered_shards_need_no_index_but_all_of_them(tmp_path):
+    save_file({'a': np.ones(3, 'f')}, tmp_path / 'm-00001-of-00002.safetensors')
+    save_file({'x': np.ones(3, 'f')}, tmp_path / 'other.safetensors')  # not of this model
+    with pytest.raises(UserError, match=r'has 1 of the shards of m-00001-of-00002\.safetensors'):
+        open_tensors(tmp_path)
+    save_file({'b': np.ones(3, 'f')}, tmp_path / 'm-00002-of-00002.safetensors')
+    assert set(open_tensors(tmp_path)) == {'a', 'b'}
+
+
 def test_a_torch_file_is_read_with_its_strides_and_offset_without_torch(tmp_path):
     values = np.arange(8).astype(ml_dtypes.bfloat16)
     tensors = open_tensors(write_torch(tmp_path / 'w.pth', pickled(), {'0': values.tobytes()}))

@@ -2,7 +2,6 @@
 import contextlib
 import dataclasses
 import functools
-import itertools
 import os
 import time
 
@@ -37,7 +36,7 @@ def encode_latents(rows: Rows, store: FrameStore, codec: Codec, params, cache: o
     the batch does not divide over the mesh, the cache is damaged, or the disk is full.
     """
     check_batch(batch, mesh)
-    start, folder, waiting = time.perf_counter(), folder_of(cache, 'latents'), Waiting()
+    start, folder, waiting = time.perf_counter(), folder_of(cache, 'latents'), Waiting(stop)
     keys = latent_keys(settings, rows)
     there = Reader.open(folder).find(keys) >= 0
     todo, found = _missing(rows, there, process, processes), int(there[process::processes].sum())
@@ -46,8 +45,7 @@ def encode_latents(rows: Rows, store: FrameStore, codec: Codec, params, cache: o
             contextlib.closing(decoded(todo, decode, workers=workers, prefetch=prefetch)) as ahead:
         out = _Out(rows=rows, keys=keys, writer=writer, progress=progress)
         ready = batches(ahead, lambda clip: rows.bucket[clip], batch, out.refuse)
-        ready = itertools.takewhile(lambda _: not stop.requested, waiting.on(ready))
-        for ones, results in one_behind((ones, _compute(codec, params, ones, batch, mesh, settings.stored)) for ones in ready):
+        for ones, results in one_behind((ones, _compute(codec, params, ones, batch, mesh, settings.stored)) for ones in waiting.on(ready)):
             out.keep(ones, *map(np.asarray, results))
     return Summary(encoded=writer.committed, found=found, failed=tuple(out.failed.values()), seconds=time.perf_counter() - start,
                    waited=waiting.seconds, stopped=progress.count < len(todo))

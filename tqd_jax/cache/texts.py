@@ -44,7 +44,7 @@ def encode_texts(captions: Sequence[str], encoder: Captions, encode: Callable, c
     A caption whose features are not finite is among Summary.failed and not in the cache. Raises UserError where the cache is damaged or
     the disk is full.
     """
-    start, folder, waiting = time.perf_counter(), folder_of(cache, 'text'), Waiting()
+    start, folder, waiting = time.perf_counter(), folder_of(cache, 'text'), Waiting(stop)
     keys, first, _ = unique_keys(text_keys(settings, map(clean, itertools.chain([''], captions))))
     mine = np.arange(len(keys)) % processes == process
     there = Reader.open(folder).find(keys) >= 0
@@ -52,8 +52,7 @@ def encode_texts(captions: Sequence[str], encoder: Captions, encode: Callable, c
     caption = lambda key: captions[first[key] - 1] if first[key] else ''
     with Writer(folder, process, limits) as writer, Progress(len(todo), label='text', unit='caption', process=process) as progress:
         groups = _groups(todo, caption, encoder, settings.length, batch, too_long)
-        groups = itertools.takewhile(lambda _: not stop.requested, waiting.on(groups))
-        for (numbers, tokens), features in one_behind((group, encode(group[1])) for group in groups):
+        for (numbers, tokens), features in one_behind((group, encode(group[1])) for group in waiting.on(groups)):
             for number, row, length in zip(numbers, np.asarray(features), lengths(tokens), strict=True):
                 row = row[:length].astype(settings.stored)
                 if np.isfinite(row).all():

@@ -78,20 +78,24 @@ class Summary:
 
 
 class Waiting:
-    """Hands on what an iterable gives, and counts the seconds until it did."""
+    """Hands on what an iterable gives until a stop is requested, and counts the seconds until it did."""
 
-    def __init__(self):
-        self.seconds = 0.0
+    def __init__(self, stop):
+        self.seconds, self._stop = 0.0, stop
 
     def on(self, items: Iterable) -> Iterator:
-        """The items."""
+        """The items; stop.requested is read before each is taken."""
         items = iter(items)
-        while True:
+        while not self._stop.requested:
             start = time.perf_counter()
             try:
                 item = next(items)
             except StopIteration:
                 return
+            except RuntimeError:  # Ctrl-C goes to worker processes too, and ends those that are still starting
+                if self._stop.requested:
+                    return
+                raise
             finally:
                 self.seconds += time.perf_counter() - start
             yield item

@@ -4,6 +4,7 @@ Streams of clip numbers (one a bucket and source) are mixed by rate, cut into ba
 and only then decoded and cropped, so that a host decodes its own rows alone. The state of the iterator is one integer: the next batch.
 """
 import dataclasses
+import signal
 
 import grain
 import numpy as np
@@ -89,8 +90,14 @@ def iterate(batches, start, stop, *, workers, prefetch):
     threads = grain.ReadOptions(num_threads=1 if workers else min(cores(), prefetch), prefetch_buffer_size=prefetch)
     dataset = batches[start:stop].to_iter_dataset(threads)
     if workers:
-        dataset = dataset.mp_prefetch(grain.MultiprocessingOptions(num_workers=workers, per_worker_buffer_size=prefetch))
+        options = grain.MultiprocessingOptions(num_workers=workers, per_worker_buffer_size=prefetch)
+        dataset = dataset.mp_prefetch(options, _outlive_interrupt)
     return iter(dataset)
+
+
+def _outlive_interrupt(worker, workers):
+    """Ctrl-C goes to the whole group of processes; to their parent it is a request to stop after a save, which may need more of them."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def _streams(library, clips, seed):

@@ -6,6 +6,7 @@ import pathlib
 import signal
 import subprocess
 import sys
+import types
 
 import cached
 import jax
@@ -19,6 +20,7 @@ from tqd_jax.cache.latents import NOT_FINITE
 from tqd_jax.cache.reader import Reader
 from tqd_jax.cache.records import Limits, Writer
 from tqd_jax.cache.windows import places
+from tqd_jax.cache.work import Waiting
 from tqd_jax.latents.pixels import PixelCodec
 from transfer_jax.runtime.errors import UserError
 from transfer_jax.runtime.parallel.mesh import make_mesh
@@ -201,3 +203,18 @@ def test_progress_has_a_rate_and_the_time_left(rows, tmp_path, capsys):
     last = capsys.readouterr().err.splitlines()[-1]
     assert last.startswith(f'latents: {2 * N}/{2 * N}, ') and 'window/s, 00:00 left' in last
     assert 0 < found.waited < found.seconds
+
+
+def interrupted(stop, then):
+    """Two items, then a worker process that is gone, after the stop request if `then`."""
+    yield from 'ab'
+    stop.requested = then
+    raise RuntimeError('Worker process was terminated')
+
+
+def test_workers_that_an_interrupt_ends_end_the_encoding_without_an_error():
+    stop = types.SimpleNamespace(requested=False)
+    assert ''.join(Waiting(stop).on(interrupted(stop, True))) == 'ab'
+    stop.requested = False
+    with pytest.raises(RuntimeError, match='terminated'):
+        list(Waiting(stop).on(interrupted(stop, False)))

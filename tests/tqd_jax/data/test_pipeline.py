@@ -1,7 +1,9 @@
 """Batches from real files: full under dropout, mixed as asked, nothing lost, the same for any worker, host or resume."""
 import dataclasses
+import signal
 import threading
 
+import grain
 import jax
 import numpy as np
 import pytest
@@ -101,6 +103,16 @@ def test_a_resume_goes_on_where_it_was_with_any_number_of_workers(clips, tmp_pat
             else:
                 np.testing.assert_array_equal(expected.clip, found.clip)
         ahead.close()
+
+
+def ignores_interrupts(number):
+    return signal.getsignal(signal.SIGINT) == signal.SIG_IGN
+
+
+def test_an_interrupt_leaves_workers_to_their_parent():
+    dataset = grain.MapDataset.source(range(2)).map(ignores_interrupts)
+    assert list(iterate(dataset, 0, 2, workers=1, prefetch=1)) == [True, True]
+    assert not ignores_interrupts(0)
 
 
 @pytest.mark.parametrize('folder', [False, True])

@@ -123,7 +123,7 @@ def finish(run, state, frozen, record):
     save_result(run, state, frozen)
     _write_facts(run.config, run.workdir, {
         'mode': 'train', 'steps': int(state.step), 'clips': len(run.library),
-        'parameters': sum(leaf.size for leaf in jax.tree.leaves((state.trained, frozen['model']))),
+        'parameters': _count((state.trained, frozen['model'])), 'trained': _count(state.trained),
         'sample_motion': float(np.mean(record['samples']['motion'])), 'data_motion': float(np.mean(record['data']['motion'])),
         'validates_on_training_clips': run.validates_on_training_clips})
     write_report(run.workdir)
@@ -140,6 +140,10 @@ def save_result(run, state, frozen):
         print(f'LoRA, as ComfyUI and diffusers read it: {folder / "lora.safetensors"}')
     if run.config.wan.path is not None:
         print(f'other layouts: python -m tqd_jax.export {folder} --format=diffusers --output=PATH')
+
+
+def _count(tree):
+    return sum(leaf.size for leaf in jax.tree.leaves(tree))
 
 
 def report_step(workdir):

@@ -1,5 +1,6 @@
 """report.html: the page of a run, from the files in its work directory; it says which parts are missing."""
 import json
+import pathlib
 
 import numpy as np
 from scipy import stats
@@ -7,6 +8,7 @@ from scipy import stats
 from tqd_jax.report import plots
 from tqd_jax.report.gradients import alignment, learned_law
 from tqd_jax.report.results import LISTED, read_results
+from tqd_jax.report.samples import samples
 from tqd_jax.timesteps.quadrants import LABELS, QUADRANTS
 from transfer_jax.runtime.page import Page
 
@@ -20,7 +22,7 @@ def write_report(workdir):
     """Writes workdir/report.html from the run's files (see Results) and returns its path."""
     run = read_results(workdir)
     page = Page(f'TQD report: {run.folder.resolve().name}', _subtitle(run.summary))
-    for section in (_glance, _clips, _timesteps, _losses, alignment, learned_law, _training, _samples, _skipped, _config):
+    for section in (_glance, _clips, _timesteps, _losses, alignment, learned_law, _training, samples, _skipped, _config):
         section(page, run)
     page.write(run.folder / 'report.html')
     return run.folder / 'report.html'
@@ -42,7 +44,8 @@ def _glance(page, run):
         facts |= {'clips': len(golden), 'skipped': run.skipped, 'golden': f'{golden.mean():.0%}',
                   'Pearson r of motion and visual quality': correlation(stats.pearsonr, run.scores['motion'], run.scores['visual'])}
     if 'parameters' in run.summary:
-        facts['parameters'] = f'{run.summary["parameters"] / 1e6:.3g} M'
+        facts['parameters'] = parameters(run.summary)
+    facts |= weights(run.config)
     if run.evaluations:
         facts[f'{_loss_name(run)}, first and last'] = f'{run.evaluations[0].mean:.3g}, {run.evaluations[-1].mean:.3g}'
     speed = run.series('examples_per_second')[1]
@@ -50,6 +53,24 @@ def _glance(page, run):
         facts['clips a second in training'] = f'{np.median(speed):.3g}'
     if facts:
         page.facts(facts)
+
+
+def parameters(summary):
+    """'1.3 B, of which 11.8 M are trained', of a run's summary."""
+    text = lambda count: f'{count / 1e9:.3g} B' if count >= 1e9 else f'{count / 1e6:.3g} M'
+    whole, trained = summary['parameters'], summary.get('trained', summary['parameters'])
+    return text(whole) if trained == whole else f'{text(whole)}, of which {text(trained)} are trained'
+
+
+def weights(config):
+    """{'weights': ..., 'trained': ...} of a run on published weights; {} of another."""
+    wan = config.get('wan', {})
+    if not wan.get('path'):
+        return {}
+    expert = f', expert {wan["expert"]}' if wan.get('expert') else ''
+    how = config['train']['trained']
+    how = f'LoRA of rank {config["lora"]["rank"]}' if how == 'lora' else 'all parameters' if how == 'full' else how
+    return {'weights': pathlib.PurePath(wan['path']).name + expert, 'trained': how}
 
 
 def _loss_name(run):
@@ -127,6 +148,17 @@ def _losses(page, run):
     if both:
         page.figure(plots.loss_change(first.loss, last.loss), f'From step {first.step} to step {last.step}; below zero is better.',
                     'Change of the validation loss by quadrant and noise')
+        page.text(f'The loss at step {first.step} and at step {last.step}, by quadrant and by t, the middle of a noise bin:')
+        page.table(*loss_rows(first, last))
+
+
+def loss_rows(first, last):
+    """(rows, heading) of two Evaluations: 'before → after' by quadrant and noise bin; a bin without clips, or outside an expert's part of t,
+    is empty."""
+    pair = lambda q, j: f'{first.loss[q, j]:.4f} → {last.loss[q, j]:.4f}' if np.isfinite(last.loss[q, j]) else ''
+    bins = last.loss.shape[1]
+    rows = [[LABELS[q], *(pair(q, j) for j in range(bins))] for q, _ in BEST_FIRST if np.isfinite(last.loss[q]).any()]
+    return rows, ['quadrant', *(f't = {(j + 0.5) / bins:.2f}' for j in range(bins))]
 
 
 def _training(page, run):
@@ -144,28 +176,6 @@ def _training(page, run):
         at, values = run.series(name)
         if at.size:
             page.figure(plots.curve(at, values, label), caption, f'{label} by step')
-
-
-def _samples(page, run):
-    page.section('Samples')
-    if not run.samples and not run.videos:
-        page.text('No samples have been drawn yet.')
-        return
-    captions = run.samples.get('captions', [])
-    for number, path in enumerate(run.videos):
-        page.video(path, captions[number] if number < len(captions) else path.stem)
-    for name, caption in (('sheet', 'Samples: a row each, frames from left to right.'), ('data', 'Clips of the data, to compare.')):
-        path = run.folder / 'samples' / f'{name}.png'
-        if path.exists():
-            page.image(path, caption, alt=caption)
-    groups = {name: (run.samples[name]['motion'], run.samples[name]['visual']) for name in ('data', 'samples') if name in run.samples}
-    if groups:
-        page.figure(plots.compare(groups), 'Measured as the clips are, on the frames the model makes. Below some 64 pixels a side the '
-                    'finest detail is all there is, and a ragged outline passes for it: there, trust motion, and your eyes for '
-                    'visual quality.',
-                    'Scatter of visual quality against motion, samples and data')
-        page.table([[name, len(x), float(np.mean(x)), float(np.mean(y))] for name, (x, y) in groups.items()],
-                   ['clips', 'number', 'mean motion', 'mean visual quality'])
 
 
 def _skipped(page, run):

@@ -66,6 +66,9 @@ def write_samples(folder, rng):
     for number in range(4):
         frames = [np.hypot(rows - 32, columns - 8 - 6 * frame) < 6 + number for frame in range(8)]
         write_clip(folder / 'samples' / f'{number:02d}.mp4', np.stack(frames)[..., None] * np.uint8([250, 200, 40 * number]), 8)
+    for step in (0, 200):
+        (folder / 'samples' / f'step-{step:06d}').mkdir()
+        write_clip(folder / 'samples' / f'step-{step:06d}' / '00.mp4', np.zeros((8, 64, 64, 3), np.uint8), 8)
     sheet = Figure(figsize=(8, 2))
     sheet.subplots().imshow(rng.uniform(size=(8, 32)))
     sheet.savefig(folder / 'samples' / 'sheet.png')
@@ -81,9 +84,12 @@ def made_up(tmp_path_factory):
     write_training(folder, rng)
     write_samples(folder, rng)
     write_lines(folder / 'skipped.jsonl', [{'clip': f'bad/{i:03d}.avi', 'reason': 'no video stream'} for i in range(73)])
-    (folder / 'summary.json').write_text(json.dumps({'law': 'beta', 'steps': 400, 'jax': '0.10.2', 'parameters': 2e6, 'devices': '1 x cpu',
+    (folder / 'summary.json').write_text(json.dumps({'law': 'beta', 'steps': 400, 'jax': '0.10.2', 'parameters': 1.3e9,
+                                                     'trained': 1.18e7, 'devices': '1 x cpu',
                                                      'validates_on_training_clips': False}))
-    (folder / 'config.json').write_text(json.dumps({'seed': 0, 'law': {'kind': 'beta'}}))
+    wan = {'path': '/weights/Wan2.1-T2V-1.3B', 'expert': 'high'}
+    (folder / 'config.json').write_text(json.dumps({'seed': 0, 'law': {'kind': 'beta'}, 'wan': wan, 'lora': {'rank': 32},
+                                                    'train': {'trained': 'lora'}}))
     return folder
 
 
@@ -100,7 +106,8 @@ def test_the_page_says_what_was_put_in(made_up, page):
         row = re.search(rf'<tr><td class="short">{name}</td>.*?</tr>', page)[0]
         assert f'>{round(share * CLIPS)}<' in row and f'{share:.1%}' in row
     assert '73 files could not be used; the first 50:' in page and page.count('no video stream') == 50
-    assert page.count('<video') == 4 and 'a &lt;disc&gt;' in page
+    assert page.count('<video') == 5 and 'before: a &lt;disc&gt;' in page and 'after: a &lt;disc&gt;' in page and 'after: a square' not in page
+    assert '1.3 B, of which 11.8 M are trained' in page and 'Wan2.1-T2V-1.3B, expert high' in page and 'LoRA of rank 32' in page
     assert page.count('<svg') == 2 + 4 + 2 + 4 + 1
     assert all(page.count(plots.COLOURS[name]) >= 5 for name in QUADRANTS)
 

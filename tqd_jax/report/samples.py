@@ -1,0 +1,40 @@
+"""The report's section on samples: videos beside those of the model as it was, and their motion and visual quality beside the data's."""
+import numpy as np
+
+from tqd_jax.report import plots
+
+START = 'step-000000'  # folder of samples of the model before its first step
+
+
+def samples(page, run):
+    """Writes the section."""
+    page.section('Samples')
+    if not run.samples and not run.videos:
+        page.text('No samples have been drawn yet.')
+        return
+    _videos(page, run)
+    for name, caption in (('sheet', 'Samples: a row each, frames from left to right.'), ('data', 'Clips of the data, to compare.')):
+        path = run.folder / 'samples' / f'{name}.png'
+        if path.exists():
+            page.image(path, caption, alt=caption)
+    groups = {name: (run.samples[name]['motion'], run.samples[name]['visual']) for name in ('data', 'samples') if name in run.samples}
+    if groups:
+        page.figure(plots.compare(groups), 'Measured as the clips are, on the frames the model makes. Below some 64 pixels a side the '
+                    'finest detail is all there is, and a ragged outline passes for it: there, trust motion, and your eyes for '
+                    'visual quality.',
+                    'Scatter of visual quality against motion, samples and data')
+        page.table([[name, len(x), float(np.mean(x)), float(np.mean(y))] for name, (x, y) in groups.items()],
+                   ['clips', 'number', 'mean motion', 'mean visual quality'])
+
+
+def _videos(page, run):
+    captions = run.samples.get('captions', [])
+    starts = {path.name: path for path in (run.folder / 'samples' / START).glob('*.mp4')}
+    if starts:
+        page.text('Each sample as the model drew it before training, and after, from the same noise. Those of the steps between are in the '
+                  'folders samples/step-*.')
+    for number, path in enumerate(run.videos):
+        caption = captions[number] if number < len(captions) else path.stem
+        if path.name in starts:
+            page.video(starts[path.name], f'before: {caption}')
+        page.video(path, f'after: {caption}' if path.name in starts else caption)

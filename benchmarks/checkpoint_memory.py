@@ -97,9 +97,9 @@ def page(found, layers):
     return [
         f'A transformer of the width of Wan 14B (5120, feed-forward 13824) with {layers} of its 40 blocks, random, bfloat16, in',
         f'{found["shards"]} shards of {found["shard"]:.0f} MB on average; the published one has {SHARDS} of about 4760 MB. It is loaded as',
-        f'frozen bfloat16 parameters over {DEVICES} virtual CPU devices, whose memory is the host\'s too. The number of blocks is scaled to',
-        'the memory of the machine; the share of a leaf on one device, the largest that is in memory twice, scales with it as shards do.',
-        'Peaks are of resident memory (VmHWM) in a process of its own, with whatever pages of files are mapped.', '',
+        f'frozen bfloat16 parameters over {DEVICES} virtual CPU devices, whose memory is the host\'s too. The number of blocks is scaled',
+        'to the memory of the machine; the share of a leaf on one device, the largest that is in memory twice, scales with it as shards',
+        'do. Peaks are of resident memory (VmHWM) in a process of its own, with whatever pages of files are mapped.', '',
         '| | MB | of one shard |', '|---|---|---|',
         *(f'| {what} | {value:.0f} | {value / found["shard"]:.2f} |' for what, value in rows.items()), '',
         f'Aim: at most 1.3 of one shard beyond what the devices hold: {"met" if met else "missed"}.',

@@ -57,9 +57,16 @@ def apply_scales(arrays: Mapping[str, Any]) -> Mapping[str, Any]:
       (nothing beside the weights); `scaled_fp8` with `LAYER.scale_weight` or `LAYER.weight_scale`; `LAYER.comfy_quant` or the metadata's
       `_quantization_metadata`. A scale is one number, one for each output, or one for each output and block of inputs.
 
-    Raises UserError, naming the key: it is of another quantisation, its scale has no weight or does not fit it, or the file says that a
-    weight has a scale which is not there.
+    Raises UserError, naming file and key: it is of another quantisation, its scale has no weight or does not fit it, or the file says that
+    a weight has a scale which is not there.
     """
+    try:
+        return _applied(arrays)
+    except UserError as error:
+        raise UserError(f'{arrays.path}: {error}' if hasattr(arrays, 'path') else str(error)) from error
+
+
+def _applied(arrays):
     scaled = _declared(arrays)
     kept, scales = {}, {}
     for name, array in arrays.items():

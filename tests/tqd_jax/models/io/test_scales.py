@@ -70,7 +70,7 @@ def test_the_metadata_of_a_file_say_what_is_scaled(tmp_path):
     path = write_safetensors(tmp_path / 'w.safetensors', arrays, metadata)
     np.testing.assert_array_equal(apply_scales(open_tensors(path))['b.l.weight'][1:3, 5:], product(SCALES[()])[1:3, 5:])
     write_safetensors(path, {'b.l.weight': WEIGHT}, metadata)
-    with pytest.raises(UserError, match=r'b\.l\.weight is said to be scaled'):
+    with pytest.raises(UserError, match=r'w\.safetensors: b\.l\.weight is said to be scaled'):
         apply_scales(open_tensors(path))
     write_safetensors(path, arrays, {'_quantization_metadata': metadata['_quantization_metadata'].replace('float8_e4m3fn', 'nvfp4')})
     with pytest.raises(UserError, match=r"b\.l: weights quantised as .*nvfp4"):

@@ -87,7 +87,7 @@ def test_a_time_for_every_token_agrees(case):
     module, (x, _, text) = reference(config), inputs(config, video)
     t = np.random.default_rng(1).random((2, math.prod(config.grid(*video))), 'f')
     t[:, :4] = 0  # as of a first frame that is given
-    ours = jax.jit(apply(config))(import_torch(config, arrays(module)), {}, x, t, text)
+    ours = jax.jit(apply(config))(load_params(arrays(module), config, abstract_params(config)), {}, x, t, text)
     assert relative(ours, run_reference(module, x, t, text).detach().numpy()) < 1e-5
 
 

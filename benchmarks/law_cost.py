@@ -15,14 +15,16 @@ from configs import video
 from tqd_jax.config import Config
 from tqd_jax.data.batch import uniform_batch
 from tqd_jax.diffusion.objective import init_frozen
+from tqd_jax.foundations.pixels import pixels
 from tqd_jax.models.wan import model as wan
 from tqd_jax.timesteps.quality import LawConfig, law_from_quality
 from tqd_jax.training import step
 from tqd_jax.training.optimizer import make_optimizer
-from tqd_jax.training.run import make_objective, model_config
+from tqd_jax.training.run import make_objective
 from tqd_jax.training.state import init_state
 from transfer_jax.runtime.config import instance
 from transfer_jax.runtime.keys import example_keys
+from transfer_jax.runtime.parallel.mesh import make_mesh
 
 
 def uniform_timesteps(objective, batch, number):
@@ -32,8 +34,8 @@ def uniform_timesteps(objective, batch, number):
 
 def compiled_step(config, size, draw):
     """A function that runs one whole training step of the shipped config and blocks, its timesteps drawn by `draw`."""
-    model, (optimizer, _) = model_config(config.model), make_optimizer(config.train)
-    objective, batch = make_objective(config.train, model, config.seed), make_batch(model, size)
+    foundation, (optimizer, _) = pixels(config, make_mesh()), make_optimizer(config.train)
+    model, objective, batch = foundation.model, make_objective(config, foundation), make_batch(foundation.model, size)
     state, frozen = init_state(wan.init_params(model, jax.random.key(0)), optimizer), init_frozen(objective, {})
     with mock.patch.object(step, 'draw_timesteps', draw):
         program = jax.jit(functools.partial(step.train_step, objective, optimizer, 1, 0.99)).lower(state, frozen, batch).compile()

@@ -25,8 +25,7 @@ def main(config, output):
         raise UserError('there is nothing to encode with: name published weights by --config.wan.path')
     initialize_distributed()
     folder = pathlib.Path(output)
-    mesh = make_mesh(config.mesh.data, config.mesh.fsdp)
-    foundation = published(config, mesh.devices.flat[0].platform, cache=folder)
+    foundation = published(config, make_mesh(config.mesh.data, config.mesh.fsdp), cache=folder)
     with unwritable(folder):
         folder.mkdir(parents=True, exist_ok=True)
         prepare_once(config, folder)

@@ -59,8 +59,8 @@ def export(run, *, format, output, merge=False, dtype=None, wan=None):
     if output is None:
         raise UserError('--output is missing: the file or folder to write')
     config = stored_config(run, wan)
-    parts, expert, model = open_model(config, platform=None)
     mesh = make_mesh()
+    parts, expert, model = open_model(config, mesh)
     step, average = newest_average(run, config, model, mesh)
     of = f'step {step}' + ('' if expert == 'model' else f', expert {expert}')
     with unwritable(output):

@@ -7,7 +7,7 @@ from tqd_jax.data.frames import FrameStore, cache_bytes
 from tqd_jax.data.library import load_library
 from tqd_jax.diffusion.sampler import Sampling
 from tqd_jax.foundations.adapters import lora_of
-from tqd_jax.foundations.loaders import loader_of, with_shifts
+from tqd_jax.foundations.common import loader_of, platform_of, with_shifts
 from tqd_jax.latents.pixels import PixelCodec
 from tqd_jax.models.partition import select
 from tqd_jax.models.publish import ASSETS
@@ -90,19 +90,19 @@ class Pixels:
         return ''
 
 
-def pixels(config, platform):
+def pixels(config, mesh):
     """The Foundation of pixels. Raises UserError where the file config.init_from does not fit the model."""
-    model = model_config(config, platform)
+    model = model_config(config, mesh)
     text = HashedWords(length=model.text_len, vocab=model.vocab)
     return Pixels(config=config, model=model, codec=PixelCodec(), text=text)
 
 
-def model_config(config, platform=None):
+def model_config(config, mesh):
     """The preset with the config's overrides; pixels in and out, captions as tokens."""
     section = config.model
     return dataclasses.replace(wan.PRESETS[section.preset], vocab=section.vocab, text_len=section.text_len, dtype=section.dtype,
                                remat=section.remat, attention=section.attention, in_channels=3, out_channels=3,
-                               lora=lora_of(config), platform=platform)
+                               lora=lora_of(config), platform=platform_of(mesh), mesh=mesh)
 
 
 def frame_store(data, library, workdir, quiet=False):

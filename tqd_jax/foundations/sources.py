@@ -1,9 +1,12 @@
 """What the user's files of published weights are: the model's sizes, VAE and text encoder, from headers alone."""
 import dataclasses
 
+from jax.sharding import Mesh
+
 from tqd_jax.config import Config, check_shapes
 from tqd_jax.diffusion.defaults import Defaults
 from tqd_jax.foundations.adapters import lora_of
+from tqd_jax.foundations.common import platform_of
 from tqd_jax.foundations.official import defaults_of
 from tqd_jax.latents.wan_vae.codec import WanCodec, read_codec
 from tqd_jax.latents.wan_vae.tiling import Tiles
@@ -30,10 +33,10 @@ class Sources:
     defaults: Defaults
 
 
-def open_sources(config: Config, platform: str) -> Sources:
-    """The Sources of config.wan; platform: of the devices, such as 'tpu'. Raises UserError where the files are not whole, not of one
+def open_sources(config: Config, mesh: Mesh) -> Sources:
+    """The Sources of config.wan; mesh: that the run is on. Raises UserError where the files are not whole, not of one
     model, or not of the shapes in config.data.buckets."""
-    parts, expert, model = open_model(config, platform)
+    parts, expert, model = open_model(config, mesh)
     codec = codec_of(config.wan, parts, model)
     check_shapes(config.data.buckets, codec, model.patch)
     check_shapes(config.sample.shapes or (), codec, model.patch, 'sample.shapes')
@@ -41,13 +44,13 @@ def open_sources(config: Config, platform: str) -> Sources:
                    t_range=range_of(expert, parts.boundary), defaults=defaults_of(model, parts.boundary))
 
 
-def open_model(config, platform):
+def open_model(config, mesh):
     """(parts, expert, WanConfig as the run executes it) of config.wan.path. Raises UserError where there is no such transformer."""
     wan = config.wan
     parts = find_parts(wan.path, vae=wan.vae, text_encoder=wan.text_encoder, tokenizer=wan.tokenizer)
     expert = expert_of(parts, wan.expert)
     model = read_config(open_tensors(parts.experts[expert]), parts.described)
-    return parts, expert, executed(config, model, platform)
+    return parts, expert, executed(config, model, mesh)
 
 
 def expert_of(parts, wanted):
@@ -88,7 +91,7 @@ def tiles(side):
     return Tiles(size=side, overlap=side // 4)
 
 
-def executed(config, model, platform):
+def executed(config, model, mesh):
     """The WanConfig with the run's dtype, recomputation, attention, storage and adapters."""
     return dataclasses.replace(model, dtype=config.model.dtype, remat=config.model.remat, attention=config.model.attention,
-                               platform=platform, lora=lora_of(config))
+                               lora=lora_of(config), platform=platform_of(mesh), mesh=mesh)

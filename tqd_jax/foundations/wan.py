@@ -13,8 +13,8 @@ from tqd_jax.data.frames import FrameStore
 from tqd_jax.data.library import load_library
 from tqd_jax.foundations.adapters import adapters_of
 from tqd_jax.foundations.captions import NoTokens
+from tqd_jax.foundations.common import loader_of, with_shifts
 from tqd_jax.foundations.encode import encode_library, latent_settings, text_settings, usable
-from tqd_jax.foundations.loaders import loader_of, with_shifts
 from tqd_jax.foundations.official import negative_of, sampling_of
 from tqd_jax.foundations.sources import Sources, open_sources
 from tqd_jax.models.io.files import open_tensors
@@ -133,6 +133,6 @@ class PublishedWan:
         return open_texts(folder, captions, text_settings(self.config, self.sources, folder), clean)
 
 
-def published(config, platform, cache=None):
+def published(config, mesh, cache=None):
     """The Foundation of config.wan, from headers alone. Raises UserError where the files are not whole or do not fit together."""
-    return PublishedWan(config=config, sources=open_sources(config, platform), cache=cache)
+    return PublishedWan(config=config, sources=open_sources(config, mesh), cache=cache)

@@ -153,8 +153,10 @@ def _losses(page, run):
 
 
 def loss_rows(first, last):
-    """(rows, heading) of two Evaluations: 'before → after' by quadrant and noise bin; a bin without clips, or outside an expert's part of t,
-    is empty."""
+    """(rows, heading) of two Evaluations: 'before → after' by quadrant and noise bin.
+
+    A bin without clips, or outside an expert's part of t, is empty.
+    """
     pair = lambda q, j: f'{first.loss[q, j]:.4f} → {last.loss[q, j]:.4f}' if np.isfinite(last.loss[q, j]) else ''
     bins = last.loss.shape[1]
     rows = [[LABELS[q], *(pair(q, j) for j in range(bins))] for q, _ in BEST_FIRST if np.isfinite(last.loss[q]).any()]

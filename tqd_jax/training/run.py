@@ -93,7 +93,7 @@ def check_start(config, *, fresh):
 
 def foundation_of(config, mesh):
     """What the run stands on: published weights where config.wan.path names them, else pixels."""
-    return (pixels if config.wan.path is None else published)(config, mesh.devices.flat[0].platform)
+    return (pixels if config.wan.path is None else published)(config, mesh)
 
 
 def check_trained(config, model):

@@ -62,8 +62,10 @@ def _real_clips(run):
     # what validation lacks to a batch is taken from training
     clips = np.concatenate([run.validation, np.setdiff1d(run.training, run.validation)])
     rows = clips[run.library.bucket[clips] == main_bucket(run)]
-    batch = run.loader(0, np.resize(rows, run.loader.batch)).video[:max(8, run.config.sample.clips)]
-    return decode(run, batch) if run.foundation.latents else batch
+    count = max(8, run.config.sample.clips)
+    if run.foundation.latents:  # what the VAE makes of them, a clip at a time: the batch may be small, and the clips elsewhere
+        return np.concatenate([decode(run, run.loader.whole(rows[i:i + 1]).video) for i in range(min(count, len(rows)))])
+    return run.loader(0, np.resize(rows, run.loader.batch)).video[:count]
 
 
 def _enlarged(clip):

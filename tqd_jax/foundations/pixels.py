@@ -85,6 +85,7 @@ class Pixels:
         """No parameters."""
         return {}
 
+    @property
     def identity(self):
         """'': the config names the file."""
         return ''

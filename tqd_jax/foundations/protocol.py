@@ -69,5 +69,6 @@ class Foundation(Protocol):
     def decoder(self) -> Any:
         """The codec's parameters, with which latents are decoded."""
 
+    @property
     def identity(self) -> str:
         """What weights the run started from, for its checkpoints; '' where the config says it all."""

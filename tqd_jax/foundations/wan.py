@@ -117,6 +117,7 @@ class PublishedWan:
         """Of the VAE's file; the part that decodes."""
         return jax.device_put(self.codec.load(self.sources.parts.vae, ('decoder',)))
 
+    @functools.cached_property
     def identity(self):
         """A hash of every tensor's name, shape, dtype and first bytes in the transformer's files."""
         digest = hashlib.sha256()

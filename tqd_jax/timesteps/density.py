@@ -1,4 +1,5 @@
 """The density of t that many clips have together."""
+import functools
 from collections.abc import Callable
 
 import jax
@@ -6,25 +7,32 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float, Float64, Int, Num
 
+from tqd_jax.timesteps.between import mass_between
 from tqd_jax.timesteps.law import log_prob
 
 CHUNK = 2000  # clips whose densities are in memory
+LEAST_MASS = 1e-6
 
 
 def mean_density(laws_of: Callable, clips: Int[np.ndarray, ' n'], weights: Num[np.ndarray, ' n'],
-                 t: Float[np.ndarray, ' g']) -> Float64[np.ndarray, ' g']:
+                 t: Float[np.ndarray, ' g'], t_range: tuple = (0.0, 1.0)) -> Float64[np.ndarray, ' g']:
     """sum_i w_i p_i(t) / sum_i w_i at every t [G], in memory that does not grow with N.
 
-    clips: [N], rows of a library; laws_of(clips) is the Law of their t. weights: [N] >= 0.
+    clips: [N], rows of a library; laws_of(clips) is the Law of their t. weights: [N] >= 0. t_range: p_i is the density given that t lies
+    in it; a clip whose law has no mass there adds nothing.
     """
     total = np.zeros(len(t))
     for start in range(0, len(clips), CHUNK):
         chunk, weight = clips[start:start + CHUNK], np.zeros(CHUNK, np.float32)  # chunks of one size: one program serves all
         weight[:len(chunk)] = weights[start:start + CHUNK]
-        total += np.asarray(_weighted_density(laws_of(np.resize(chunk, CHUNK)), weight, np.asarray(t, np.float32)))
+        total += np.asarray(_weighted_density(laws_of(np.resize(chunk, CHUNK)), weight, np.asarray(t, np.float32), t_range))
     return total / np.sum(weights)
 
 
-@jax.jit
-def _weighted_density(laws, weights, grid):
-    return jax.lax.map(lambda t: jnp.exp(log_prob(laws, jnp.full(weights.size, t))) @ weights, grid)
+@functools.partial(jax.jit, static_argnums=3)
+def _weighted_density(laws, weights, grid, t_range):
+    if t_range != (0.0, 1.0):
+        mass = mass_between(laws, *t_range)
+        weights = jnp.where(mass > LEAST_MASS, weights / jnp.maximum(mass, LEAST_MASS), 0)
+    density = jax.lax.map(lambda t: jnp.exp(log_prob(laws, jnp.full(weights.size, t))) @ weights, grid)
+    return jnp.where((grid >= t_range[0]) & (grid <= t_range[1]), density, 0)

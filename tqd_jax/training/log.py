@@ -102,10 +102,11 @@ def throughput(examples, seconds, wait):
     return {'examples_per_second': examples / seconds, 'wait_share': wait / seconds}
 
 
-def save_timesteps(workdir, library, training, histogram):
+def save_timesteps(workdir, library, training, histogram, t_range=(0.0, 1.0)):
     """drawn.npz: counts [4, HISTOGRAM_BINS] as drawn, and grid [G] with law_density [4, G], the laws of each quadrant's clips.
 
-    law_density is the mean over the quadrant's training clips by how often they are drawn; NaN where there are none.
+    law_density is the mean over the quadrant's training clips by how often they are drawn, given that t lies in t_range; NaN where there
+    are none.
     """
     if jax.process_index() > 0:
         return
@@ -114,7 +115,7 @@ def save_timesteps(workdir, library, training, histogram):
     for q in range(4):
         rows = training[(quadrants[training] == q) & (library.acceptance[training] > 0)]
         if rows.size:
-            density[q] = mean_density(library.laws, rows, library.acceptance[rows], grid)
+            density[q] = mean_density(library.laws, rows, library.acceptance[rows], grid, t_range)
     file = io.BytesIO()
     np.savez(file, counts=histogram, grid=grid, law_density=density)
     write_atomically(workdir / 'drawn.npz', file.getvalue())

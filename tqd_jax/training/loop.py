@@ -26,7 +26,7 @@ def train(run):
         state, histogram = _loop(run, start, checkpoints, metrics)
     finally:
         metrics.close()
-    save_timesteps(run.workdir, run.library, run.training, histogram)
+    save_timesteps(run.workdir, run.library, run.training, histogram, run.objective.t_range)
     return state, start.frozen, int(state.step) < run.config.train.steps
 
 

@@ -39,7 +39,7 @@ def extras_of(run, step, histogram):
     """What a checkpoint holds beside the state, as plain values."""
     path = run.workdir / 'normaliser.json'
     normaliser = json.loads(path.read_text()) if path.exists() else None
-    return {'layout': LAYOUT, 'next_batch': step, 'library': run.fingerprint, 'weights': run.foundation.identity(),
+    return {'layout': LAYOUT, 'next_batch': step, 'library': run.fingerprint, 'weights': run.foundation.identity,
             'config': to_json(run.config), 'histogram': histogram.tolist(), 'normaliser': normaliser}
 
 
@@ -54,6 +54,6 @@ def require_same(run, extras):
     require_same_config(run.workdir, run.config, extras)
     if extras['library'] != run.fingerprint:
         raise UserError(f'{run.workdir} holds a run on another set of clips or scores; use another --workdir, or restore the clips')
-    if extras.get('weights', '') != run.foundation.identity():
+    if extras.get('weights', '') != run.foundation.identity:
         raise UserError(f'{run.workdir} holds a run that started from other weights than those of config.wan.path: name the ones that it '
                         'started from, or another --workdir')

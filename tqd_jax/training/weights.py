@@ -14,7 +14,7 @@ def fresh_state(run):
     shardings = shardings_of(run.abstract_state)
     start = functools.partial(init_state, optimizer=run.optimizer)
     trained = start_parameters(run, run.abstract_state.trained)
-    return jax.jit(start, out_shardings=shardings)(trained)
+    return jax.jit(start, out_shardings=shardings, donate_argnums=0)(trained)
 
 
 def frozen_parameters(run):

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 import scipy.stats as st
 
+from tqd_jax.timesteps.density import mean_density
 from tqd_jax.timesteps.law import BINS, Base, beta_quantile, log_prob, make_law, sample_timesteps, stratified_uniforms
 
 N = 20_000
@@ -120,3 +121,13 @@ def test_a_histogram_is_kept_exactly():
     t = jnp.asarray([0.1, 0.5, 0.9], jnp.float32)
     np.testing.assert_allclose(np.exp(log_prob(make_law(3, base=Base(density=tuple(density))), t)), density / 2, rtol=1e-5)
     assert BINS % 10 == 0  # the evaluation's noise buckets
+
+
+def test_a_mean_density_given_a_range_is_that_of_draws_in_it():
+    law = make_law(2, alpha=np.array([2.0, 1.0]), beta=np.array([1.0, 3.0]))
+    laws_of = lambda rows: jax.tree.map(lambda leaf: np.asarray(leaf)[rows], law)
+    t = (np.arange(200) + 0.5) / 200
+    density = mean_density(laws_of, np.arange(2), np.array([1.0, 3.0]), t, (0.6, 1.0))
+    first, second = 2 * t / (1 - 0.6**2), 3 * (1 - t)**2 / 0.4**3  # of Beta(2, 1) and Beta(1, 3), given t >= 0.6
+    np.testing.assert_allclose(density, np.where(t > 0.6, (first + 3 * second) / 4, 0), rtol=1e-4)
+    np.testing.assert_allclose(density.mean(), 1, atol=5e-3)

@@ -21,7 +21,8 @@ def generate(run, trained, frozen):
             part = rows[start:start + size]
             drawn = draw_latents(run, trained, frozen, np.resize(part, min(size, len(rows))), captions, shape)
             latents |= dict(zip(part, drawn, strict=False))  # the last part is filled up, so that one program draws them all
-    return [decode(run, latents[row][None])[0] for row in range(len(captions))], captions
+    frames = decode(run, [latents[row][None] for row in range(len(captions))])
+    return [clips[0] for clips in frames], captions
 
 
 def sample_captions(run):
@@ -61,8 +62,9 @@ def draw_latents(run, trained, frozen, rows, captions, shape):
 
 
 def decode(run, latents):
-    """uint8 frames [N, F, H, W, 3] of latents [N, f, h, w, C]."""
-    return np.asarray(_decode(run.objective.codec, replicated(run.mesh), run.foundation.decoder(), latents))
+    """A list of uint8 frames [N, F, H, W, 3], of a list of latents [N, f, h, w, C]; the decoder is loaded for it, and freed."""
+    params = run.foundation.decoder()
+    return [np.asarray(_decode(run.objective.codec, replicated(run.mesh), params, part)) for part in latents]
 
 
 def _advance(objective, settings, sharding, trained, model, state, text, negative, start, stop, guidance):

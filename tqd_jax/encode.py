@@ -26,6 +26,7 @@ def main(config, output):
     initialize_distributed()
     folder = pathlib.Path(output)
     foundation = published(config, make_mesh(config.mesh.data, config.mesh.fsdp), cache=folder)
+    foundation.check(folder, fresh=False)
     with unwritable(folder):
         folder.mkdir(parents=True, exist_ok=True)
         prepare_once(config, folder)

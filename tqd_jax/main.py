@@ -47,7 +47,7 @@ def train_mode(config, workdir):
         print(f'{workdir} holds a finished run of {latest} steps: open {workdir / "report.html"}\n'
               f'{further}; to start anew, name another --workdir')
         return
-    run = prepare_run(config, workdir, check_start(config, fresh=latest is None))
+    run = prepare_run(config, workdir, check_start(config, workdir, fresh=latest is None))
     if run is None:
         print_stop()
         return

@@ -14,7 +14,7 @@ from tqd_jax.cache.windows import window_of
 from tqd_jax.data.rows import Rows
 from transfer_jax.runtime.errors import UserError
 
-HOW = 'encode the library again, with the settings that training has (--mode=encode)'
+HOW = 'encode the library again, with the settings that training has: python -m tqd_jax.encode, or the training itself'
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

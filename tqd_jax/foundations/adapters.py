@@ -30,16 +30,25 @@ def adapters_of(path, model, abstract):
     """
     if path is None:
         return None
-    file = read_file(path, model)
-    check_file(path, file, model.lora)
+    file = checked_file(path, model)
     print(f'{path}: {matched(file)}', flush=True)
     return jax.tree.map(lambda leaf, array: jax.device_put(np.asarray(array, leaf.dtype), leaf.sharding), abstract, file.tree)
 
 
-def read_file(path, model):
-    """The LoraFile of config.lora.init_from, with the adapter_config.json that may lie beside it."""
+def checked_file(path, model):
+    """The LoraFile of config.lora.init_from, with the adapter_config.json that may lie beside it. Raises UserError as adapters_of does."""
+    file = read_lora(open_tensors(path), model, adapter_config=settings_beside(path))
+    check_file(path, file, model.lora)
+    return file
+
+
+def settings_beside(path):
+    """The adapter_config.json in the folder of a LoRA file, None where there is none. Raises UserError where it is no JSON."""
     beside = pathlib.Path(path).parent / 'adapter_config.json'
-    return read_lora(open_tensors(path), model, adapter_config=json.loads(beside.read_text()) if beside.is_file() else None)
+    try:
+        return json.loads(beside.read_text()) if beside.is_file() else None
+    except (OSError, ValueError) as error:
+        raise UserError(f'{beside} cannot be read ({error}): get the file again, or remove it') from error
 
 
 def check_file(path, file, lora):

@@ -30,6 +30,11 @@ class Pixels:
     latents: bool = False
     storage: str = 'float32'
 
+    def check(self, workdir, *, fresh):
+        """Raises UserError where the file config.init_from, from which a fresh run starts, does not fit."""
+        if fresh and self.config.init_from is not None:
+            check_weights(self.config.init_from, self.model, self.config.train)
+
     def prepare(self, workdir):
         """Nothing, as frames are read from the clips: False."""
         return False

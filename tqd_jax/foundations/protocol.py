@@ -27,6 +27,9 @@ class Foundation(Protocol):
     latents: bool
     storage: str
 
+    def check(self, workdir: pathlib.Path, *, fresh: bool) -> None:
+        """Raises UserError for what files alone can tell, before any clip is scored; fresh: nothing was trained in the folder yet."""
+
     def prepare(self, workdir: pathlib.Path) -> bool:
         """Makes what loaders read beside `scores.parquet`, on all processes; what is there stays. Returns whether a request stopped it."""
 

@@ -12,7 +12,7 @@ from tqd_jax.latents.wan_vae.codec import WanCodec, read_codec
 from tqd_jax.latents.wan_vae.tiling import Tiles
 from tqd_jax.models.io.files import open_tensors
 from tqd_jax.models.io.places import WanParts, find_parts
-from tqd_jax.models.io.wan import read_config
+from tqd_jax.models.io.wan import check_whole, read_config
 from tqd_jax.models.wan.config import WanConfig
 from transfer_jax.runtime.errors import UserError
 
@@ -40,17 +40,37 @@ def open_sources(config: Config, mesh: Mesh) -> Sources:
     codec = codec_of(config.wan, parts, model)
     check_shapes(config.data.buckets, codec, model.patch)
     check_shapes(config.sample.shapes or (), codec, model.patch, 'sample.shapes')
+    check_guidance(config.sample.guidance, parts.boundary)
     return Sources(parts=parts, expert=expert, model=model, codec=codec,
                    t_range=range_of(expert, parts.boundary), defaults=defaults_of(model, parts.boundary))
 
 
 def open_model(config, mesh):
-    """(parts, expert, WanConfig as the run executes it) of config.wan.path. Raises UserError where there is no such transformer."""
+    """(parts, expert, WanConfig as the run executes it) of config.wan.path, which are whole.
+
+    Raises UserError where there is no such transformer, or tensors are missing.
+    """
     wan = config.wan
     parts = find_parts(wan.path, vae=wan.vae, text_encoder=wan.text_encoder, tokenizer=wan.tokenizer)
     expert = expert_of(parts, wan.expert)
-    model = read_config(open_tensors(parts.experts[expert]), parts.described)
-    return parts, expert, executed(config, model, mesh)
+    return parts, expert, executed(config, model_of(parts), mesh)
+
+
+def model_of(parts):
+    """The WanConfig of all transformers of the weights. Raises UserError where one lacks tensors, or two experts have other sizes."""
+    (name, model), *others = ((name, whole_model(path, parts.described)) for name, path in parts.experts.items())
+    for other, sizes in others:
+        if sizes != model:
+            raise UserError(f'{parts.experts[name]} and {parts.experts[other]} are no two experts of one model: they have other sizes')
+    return model
+
+
+def whole_model(path, described):
+    """The WanConfig of a transformer's file or folder, by names and shapes. Raises UserError where it is not whole."""
+    tensors = open_tensors(path)
+    model = read_config(tensors, described)
+    check_whole(tensors, model)
+    return model
 
 
 def expert_of(parts, wanted):
@@ -63,6 +83,13 @@ def expert_of(parts, wanted):
         raise UserError(f'config.wan.path has the experts {", ".join(parts.experts)}: say by config.wan.expert which one is trained '
                         f'(high: t above {parts.boundary}, low: below)')
     return wanted
+
+
+def check_guidance(guidance, boundary):
+    """Raises UserError where config.sample.guidance has two values, and the weights one transformer."""
+    if boundary is None and isinstance(guidance, tuple | list):
+        raise UserError(f'config.sample.guidance = {guidance}: two values are for a model with two experts, and config.wan.path has one '
+                        'transformer: give one value')
 
 
 def range_of(expert, boundary):

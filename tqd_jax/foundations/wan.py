@@ -11,11 +11,12 @@ import numpy as np
 from tqd_jax.cache.stores import open_latents, open_texts
 from tqd_jax.data.frames import FrameStore
 from tqd_jax.data.library import load_library
-from tqd_jax.foundations.adapters import adapters_of
+from tqd_jax.foundations.adapters import adapters_of, checked_file
 from tqd_jax.foundations.captions import NoTokens
 from tqd_jax.foundations.common import loader_of, with_shifts
-from tqd_jax.foundations.encode import encode_library, latent_settings, text_settings, usable
+from tqd_jax.foundations.encode import encode_library
 from tqd_jax.foundations.official import negative_of, sampling_of
+from tqd_jax.foundations.settings import check_texts, latent_settings, text_settings, usable
 from tqd_jax.foundations.sources import Sources, open_sources
 from tqd_jax.models.io.files import open_tensors
 from tqd_jax.models.io.wan import load_params
@@ -50,6 +51,12 @@ class PublishedWan:
     def folder(self, workdir):
         """The cache's folder."""
         return self.cache or pathlib.Path(self.config.data.cache or pathlib.Path(workdir, 'cache'))
+
+    def check(self, workdir, *, fresh):
+        """Raises UserError where there are neither a text encoder nor text features, or the file config.lora.init_from does not fit."""
+        check_texts(self.config, self.sources, self.folder(workdir))
+        if fresh and self.config.lora.init_from is not None:
+            checked_file(self.config.lora.init_from, self.model)
 
     def prepare(self, workdir):
         """Encodes what the cache lacks of the library's clips and captions; whether a request stopped it."""

@@ -13,7 +13,7 @@ from tqd_jax.data.library import Library
 from tqd_jax.data.loader import Loader
 from tqd_jax.diffusion.objective import Objective
 from tqd_jax.diffusion.path import Path, precondition
-from tqd_jax.foundations.pixels import check_weights, pixels
+from tqd_jax.foundations.pixels import pixels
 from tqd_jax.foundations.protocol import Foundation
 from tqd_jax.foundations.wan import published
 from tqd_jax.models.partition import check_selects, partition, selects
@@ -76,18 +76,19 @@ class Run:
         return hashlib.sha256(b''.join(np.ascontiguousarray(part).tobytes() for part in parts)).hexdigest()[:16]
 
 
-def check_start(config, *, fresh):
-    """The Foundation of a config. Raises UserError for what only the machine and the files can tell, before any clip is scored: devices,
-    batch, law, weights."""
+def check_start(config, workdir, *, fresh):
+    """The Foundation of a config. fresh: nothing was trained in the folder yet.
+
+    Raises UserError for what only the machine and the files can tell, before any clip is scored: devices, batch, law, weights.
+    """
     mesh = make_mesh(config.mesh.data, config.mesh.fsdp)
     check_batch(config.train.batch, mesh)
     check_accumulation(config.train.batch, config.train.accumulate, mesh.size)
     if fresh and config.law.kind == LEARNED:
         read_law(config.law.file)
     foundation = foundation_of(config, mesh)
-    if fresh and config.init_from is not None:
-        check_weights(config.init_from, foundation.model, config.train)
     check_trained(config, foundation.model)
+    foundation.check(workdir, fresh=fresh)
     return foundation
 
 

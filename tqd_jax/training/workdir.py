@@ -29,7 +29,7 @@ def probe_state(config, workdir):
     if config.init_from is None:
         raise UserError(f'{workdir} has no checkpoint and config.init_from = None: gradients of untrained weights mean nothing; '
                         'run --mode=train first, or name weights')
-    run = prepare_run(config, workdir, check_start(config, fresh=True))
+    run = prepare_run(config, workdir, check_start(config, workdir, fresh=True))
     return run, fresh_state(run), frozen_parameters(run)
 
 
@@ -40,13 +40,14 @@ def prepare_run(config, workdir, foundation):
 
 
 def prepare_once(config, workdir):
-    """Scores the clips on the first process; the others wait for its files."""
+    """Scores the clips on the first process; the others wait for its files. Raises UserError where clips_of does, before it writes any."""
+    data = clips_of(config)
     if jax.process_index() == 0:
         remove_normaliser(config, workdir)
         write_atomically(workdir / 'config.json', json.dumps(to_json(config), indent=1).encode())
         if config.law.kind == LEARNED:
             copy_law(config.law.file, workdir)
-        prepare(clips_of(config), workdir, config.seed)
+        prepare(data, workdir, config.seed)
     if jax.process_count() > 1:
         multihost_utils.sync_global_devices('clips are scored')
 

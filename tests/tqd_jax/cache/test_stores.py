@@ -98,7 +98,7 @@ def test_what_is_missing_is_told_before_training(rows, cache, tmp_path):
     with pytest.raises(UserError) as error:
         check_missing('latents', latents.missing(), new.paths, cache)
     assert f'{cache} lacks the latents of 1 of 6 clips' in str(error.value) and repr(new.paths[4]) in str(error.value)
-    assert '--mode=encode' in str(error.value)
+    assert 'python -m tqd_jax.encode' in str(error.value)
     check_missing('latents', latents.missing(), new.paths, cache, allowed=1 / 6)
     with pytest.raises(UserError, match=r'lacks window 2 of .*4\.mp4'):
         latents.example(4, new.bucket_of(4), np.array([0.99, 0.5, 0.5]))

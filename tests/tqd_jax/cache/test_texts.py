@@ -121,7 +121,7 @@ def test_features_that_are_not_finite_are_listed_and_not_stored(tmp_path):
     assert store.missing(numbers).tolist() == [4]
     with pytest.raises(UserError, match='lacks the features of a caption: encode the library again'):
         store.rows(numbers[3:5])
-    with pytest.raises(UserError, match=r"lacks the text features of 1 of 12 clips.*the first is 'one'.*--mode=encode"):
+    with pytest.raises(UserError, match=r"lacks the text features of 1 of 12 clips.*the first is 'one'.*tqd_jax\.encode"):
         check_missing('text features', store.missing(numbers), CAPTIONS, tmp_path)
     check_missing('text features', store.missing(numbers), CAPTIONS, tmp_path, allowed=0.1)
 

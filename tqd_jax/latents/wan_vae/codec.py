@@ -13,7 +13,7 @@ from tqd_jax.latents.wan_vae.decoder import decode_pixels, denormalised
 from tqd_jax.latents.wan_vae.encoder import encode_mean, normalised
 from tqd_jax.latents.wan_vae.params import PARTS, random_params
 from tqd_jax.latents.wan_vae.tiling import Tiles, tiled
-from tqd_jax.latents.wan_vae.weights import config_from, constants_beside, params_from
+from tqd_jax.latents.wan_vae.weights import check_whole, config_from, constants_beside, params_from
 from tqd_jax.models.io.files import open_tensors
 
 DTYPES = ('float32', 'bfloat16')
@@ -104,6 +104,9 @@ def read_codec(path: str | pathlib.Path, *, dtype: str = 'float32', chunk: int |
     """The codec of a published file or folder: version and sizes by names and shapes of its tensors.
 
     mean and std: of a config.json beside the file (latents_mean, latents_std); else those published for 16 or 48 channels.
-    Raises UserError where the file is no Wan autoencoder, or neither is there.
+    Raises UserError where the file is no Wan autoencoder, lacks a tensor or has others, or neither is there.
     """
-    return WanCodec(config_from(open_tensors(path), constants_beside(path)), dtype, chunk, tile)
+    tensors = open_tensors(path)
+    config = config_from(tensors, constants_beside(path))
+    check_whole(tensors, config)
+    return WanCodec(config, dtype, chunk, tile)

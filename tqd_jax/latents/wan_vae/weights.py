@@ -50,8 +50,8 @@ def params_from(tensors: Mapping, config: VaeConfig, *, parts=PARTS, dtype='floa
 
     Raises UserError that names what is missing, left over, or of another shape than the config's.
     """
+    check_whole(tensors, config)
     tensors, layout, _ = _recognised(tensors)
-    _check(tensors, places(config, diffusers=layout.diffusers))
     tree = {}
     for name, place in places(config, diffusers=layout.diffusers, parts=parts).items():
         node = tree
@@ -120,14 +120,18 @@ def _constants(z_dim, constants):
     return mean, std
 
 
-def _check(tensors, wanted):
+def check_whole(tensors: Mapping, config: VaeConfig) -> None:
+    """Raises UserError as params_from does, by names and shapes alone: nothing is read."""
+    vae = f'the VAE {tensors.path}' if getattr(tensors, 'path', None) else 'the VAE'
+    tensors, layout, _ = _recognised(tensors)
+    wanted = places(config, diffusers=layout.diffusers)
     missing, extra = wanted.keys() - tensors.keys(), tensors.keys() - wanted.keys()
     for what, names in (('lacks', missing), ('has, beyond what a Wan VAE of these sizes takes,', extra)):
         if names:
-            raise UserError(f'the VAE {what} {len(names)} tensors, such as {", ".join(sorted(names)[:3])}; get the file again')
+            raise UserError(f'{vae} {what} {len(names)} tensors, such as {", ".join(sorted(names)[:3])}; get the file again')
     for name, place in wanted.items():
         if tuple(tensors[name].shape) != place.published:
-            raise UserError(f"the VAE's {name} has shape {list(tensors[name].shape)}, its other tensors want {list(place.published)}; "
+            raise UserError(f'{vae}: {name} has shape {list(tensors[name].shape)}, its other tensors want {list(place.published)}; '
                             'get the file again')
 
 

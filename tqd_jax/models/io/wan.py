@@ -13,7 +13,7 @@ from tqd_jax.models.io.wan_config import read_config
 from tqd_jax.models.wan.storage import channel_scale, is_quantised, rounded
 from transfer_jax.runtime.errors import UserError
 
-__all__ = ['load_params', 'read_config']
+__all__ = ['check_whole', 'load_params', 'read_config']
 SCALE = 'kernel_scale'
 
 
@@ -34,6 +34,11 @@ def load_params(tensors: Mapping[str, Any], config: Any, abstract: Any) -> Any:
     leaves = entries(config)
     check(source, config, leaves)
     return _Reader(config, source.arrays, leaves).tree(abstract)
+
+
+def check_whole(tensors: Mapping[str, Any], config: Any) -> None:
+    """Raises UserError as load_params does, by names, shapes and dtypes alone: nothing is read."""
+    check(by_original_names(tensors), config, entries(config))
 
 
 def check(source, config, leaves):

@@ -13,16 +13,21 @@ from transfer_jax.runtime.parallel.mesh import replicated
 
 def generate(run, trained, frozen):
     """Frames, a list of uint8 [F, H, W, 3], and their captions: config.sample.captions in turn, or those of validation clips."""
-    captions, shapes = sample_captions(run), sample_shapes(run)
-    size, latents = run.config.sample.batch or len(captions), {}
+    captions, latents = sample_captions(run), {}
+    parts = parts_of(sample_shapes(run), run.config.sample.batch or len(captions))
+    for (_, rows), drawn in zip(parts, draw_latents(run, trained, frozen, captions, parts), strict=True):
+        latents |= dict(zip(rows.tolist(), drawn, strict=True))  # what fills up a part is in it twice
+    return decode(run, [latents[row] for row in range(len(captions))]), captions
+
+
+def parts_of(shapes, size):
+    """Pairs of a shape and the rows of samples that are drawn at once, at most `size`, filled up: one program draws all of a shape."""
+    parts = []
     for shape in dict.fromkeys(shapes):
         rows = [row for row, other in enumerate(shapes) if other == shape]
-        for start in range(0, len(rows), size):
-            part = rows[start:start + size]
-            drawn = draw_latents(run, trained, frozen, np.resize(part, min(size, len(rows))), captions, shape)
-            latents |= dict(zip(part, drawn, strict=False))  # the last part is filled up, so that one program draws them all
-    frames = decode(run, [latents[row][None] for row in range(len(captions))])
-    return [clips[0] for clips in frames], captions
+        size_here = min(size, len(rows))
+        parts += [(shape, np.resize(rows[start:start + size], size_here)) for start in range(0, len(rows), size)]
+    return parts
 
 
 def sample_captions(run):
@@ -44,27 +49,36 @@ def main_bucket(run):
     return np.bincount(run.library.bucket).argmax()
 
 
-def draw_latents(run, trained, frozen, rows, captions, shape):
-    """Latents [N, f, h, w, C] of the samples `rows` [N], from noise that depends on the seed and the row alone."""
+def draw_latents(run, trained, frozen, captions, parts):
+    """Latents [N, f, h, w, C] of each of the `parts`, from noise that depends on the seed and the row alone.
+
+    All parts go through a stage before the next one begins, so that weights of another expert are read once.
+    """
     settings = run.foundation.sampling()
-    features = lambda texts: run.objective.text.encode(frozen['text'], jnp.asarray(run.foundation.features(texts, run.workdir)))
-    text, negative = features([captions[row] for row in rows]), features([run.foundation.negative()])
-    keys = example_keys(run.config.seed, 'sample', 0, np.asarray(rows, np.uint32))
-    shape = run.objective.codec.latent_shape(shape.frames, shape.height, shape.width)
-    state, fixed = start_latents(draw_noise(keys, shape), settings), (run.objective, settings, replicated(run.mesh))
+    features = run.foundation.features([*captions, run.foundation.negative()], run.workdir)
+    text = run.objective.text.encode(frozen['text'], jnp.asarray(features))
+    fixed = run.objective, settings, replicated(run.mesh)
+    states = [start_latents(noise_of(run, *part), settings) for part in parts]
     for stage in stages(settings):
         own = stage.expert in (None, run.foundation.expert)
         weights = (trained, frozen['model']) if own else run.foundation.other(run.abstract_state.trained, run.abstract_frozen['model'])
         guidance = stage.guidance if stage.guidance <= 1 else np.float32(stage.guidance)
         advance = _advance_alone if stage.guidance <= 1 else _advance_guided
-        state = advance(*fixed, *weights, state, text, negative, np.int32(stage.start), np.int32(stage.stop), guidance)
-    return state.x
+        states = [advance(*fixed, *weights, state, text[rows], text[-1:], np.int32(stage.start), np.int32(stage.stop), guidance)
+                  for (_, rows), state in zip(parts, states, strict=True)]
+    return [state.x for state in states]
+
+
+def noise_of(run, shape, rows):
+    """Latent noise [N, f, h, w, C] of the samples `rows` [N] of one shape."""
+    keys = example_keys(run.config.seed, 'sample', 0, np.asarray(rows, np.uint32))
+    return draw_noise(keys, run.objective.codec.latent_shape(shape.frames, shape.height, shape.width))
 
 
 def decode(run, latents):
-    """A list of uint8 frames [N, F, H, W, 3], of a list of latents [N, f, h, w, C]; the decoder is loaded for it, and freed."""
-    params = run.foundation.decoder()
-    return [np.asarray(_decode(run.objective.codec, replicated(run.mesh), params, part)) for part in latents]
+    """uint8 frames [F, H, W, 3] of each of the latents [f, h, w, C], one after the other: a list."""
+    params, fixed = run.foundation.decoder(), (run.objective.codec, replicated(run.mesh))
+    return [np.asarray(_decode(*fixed, params, latent[None]))[0] for latent in latents]
 
 
 def _advance(objective, settings, sharding, trained, model, state, text, negative, start, stop, guidance):

@@ -64,7 +64,7 @@ def _real_clips(run):
     rows = clips[run.library.bucket[clips] == main_bucket(run)]
     count = max(8, run.config.sample.clips)
     if run.foundation.latents:  # what the VAE makes of them, a clip at a time: the batch may be small, and the clips elsewhere
-        return np.concatenate(decode(run, [run.loader.whole(rows[i:i + 1]).video for i in range(min(count, len(rows)))]))
+        return np.stack(decode(run, [run.loader.whole(rows[i:i + 1]).video[0] for i in range(min(count, len(rows)))]))
     return run.loader(0, np.resize(rows, run.loader.batch)).video[:count]
 
 

@@ -1,0 +1,83 @@
+"""What the latents and text features of a run depend on, by its config and the user's files, and checks of the text encoder."""
+import dataclasses
+import hashlib
+import json
+import types
+
+from tqd_jax.cache.hashes import weights_hash
+from tqd_jax.cache.keys import LatentSettings, TextSettings, describe, latent_keys
+from tqd_jax.cache.reader import Reader
+from tqd_jax.cache.shard import folder_of
+from tqd_jax.models.io.files import open_tensors
+from tqd_jax.text.umt5.encoder import open_weights, read_encoder
+from tqd_jax.text.umt5.weights import check as check_whole
+from transfer_jax.runtime.errors import UserError
+from transfer_jax.runtime.files import write_atomically
+
+STORED = 'float32'  # latents on disk
+FEATURES = 'bfloat16'  # text features on disk, as the model computes
+MEMORY = 'text.json'  # of a cache: what its text features depend on
+ENCODER = 'name the file of UMT5 by config.wan.text_encoder'
+
+
+def latent_settings(config, sources, cache):
+    """What the config's latents depend on."""
+    weights = weights_hash(files_of(open_tensors(sources.parts.vae)), cache)
+    return LatentSettings(codec=describe(sources.codec, weights), fps=config.data.fps, windows=config.data.windows, crop=config.data.crop,
+                          stored=STORED)
+
+
+def text_settings(config, sources, cache):
+    """What the config's text features depend on; without a text encoder, what those of the cache depend on.
+
+    Raises UserError where there is neither.
+    """
+    path = sources.parts.text_encoder
+    if path is None:
+        return remembered(cache)
+    encoder = read_encoder(path, sources.parts.tokenizer, length=sources.model.text_len, dtype=config.wan.text_dtype)
+    return TextSettings(encoder=weights_hash(files_of(open_tensors(path)), cache),
+                        tokenizer=hashlib.sha256(encoder.tokenizer.data).hexdigest(), length=sources.model.text_len,
+                        compute=config.wan.text_dtype, stored=FEATURES)
+
+
+def remember(settings, cache):
+    """Writes the TextSettings to the cache, for runs that have no text encoder."""
+    memory, text = cache / MEMORY, json.dumps(dataclasses.asdict(settings), indent=1).encode()
+    if not memory.is_file() or memory.read_bytes() != text:
+        write_atomically(memory, text)
+
+
+def remembered(cache):
+    """The TextSettings of a cache's features. Raises UserError where there are none."""
+    memory = cache / MEMORY
+    if not memory.is_file():
+        raise UserError(f'config.wan.path has no text encoder, and {cache} has no text features: {ENCODER}')
+    try:
+        return TextSettings(**json.loads(memory.read_text()))
+    except (ValueError, TypeError) as error:
+        raise UserError(f'{memory} is damaged ({error}): delete it, and {ENCODER}') from error
+
+
+def check_texts(config, sources, cache):
+    """Raises UserError where the text encoder's file is not whole, its tokenizer is missing, or there are neither it nor features."""
+    path = sources.parts.text_encoder
+    if path is None:
+        remembered(cache)
+        return
+    encoder = read_encoder(path, sources.parts.tokenizer, length=sources.model.text_len, dtype=config.wan.text_dtype)
+    if encoder.config.width != sources.model.text_dim:
+        raise UserError(f'the text encoder {path} gives features of {encoder.config.width} numbers, and the transformer takes '
+                        f'{sources.model.text_dim}: name that of the model by config.wan.text_encoder')
+    check_whole(open_weights(path), encoder.config)
+
+
+def files_of(tensors):
+    """The files in which tensors lie."""
+    return sorted({tensor.path for tensor in tensors.values()})
+
+
+def usable(cache, settings, columns, buckets):
+    """Whether the cache has all latents of each clip, bool [n], of the columns of a Library."""
+    rows = types.SimpleNamespace(ids=columns['ids'], bucket=columns['bucket'], buckets=buckets)
+    return (Reader.open(folder_of(cache, 'latents')).find(latent_keys(settings, rows)) >= 0).all(axis=1)

@@ -46,7 +46,7 @@ def test_the_page_shows_what_the_notebook_runs():
     assert any(page in cell.source for cell in cells)
 
 
-@pytest.mark.parametrize('name', ['tqd_quickstart.ipynb', 'transfer_quickstart.ipynb'])
+@pytest.mark.parametrize('name', ['tqd_quickstart.ipynb', 'transfer_quickstart.ipynb', 'wan_lora.ipynb'])
 def test_the_notebook_is_kept_without_outputs(name):
     notebook = nbformat.read(ROOT / 'colab' / name, as_version=4)
     assert all(not cell.outputs for cell in notebook.cells if cell.cell_type == 'code')

@@ -14,9 +14,10 @@ KEYS = {**wan_small.SMALL, 'train.steps': 2, 'checkpoint.every': 2, 'eval.every'
 
 @pytest.mark.filterwarnings('ignore::DeprecationWarning')  # of the kernel's own machinery, not of the notebook
 def test_the_notebook_on_wan_runs(tmp_path, monkeypatch):
+    clips = small.moving(tmp_path / 'clips', ['a.mp4', 'b.mp4', 'c.mp4'])
     for name, value in {
-            'WAN_WEIGHTS': wan_small.write_folder(tmp_path / 'weights'), 'WAN_CLIPS': small.moving(tmp_path / 'clips', ['a.mp4', 'b.mp4', 'c.mp4']),
-            'WAN_WORK': tmp_path / 'work', 'WAN_ACCELERATOR': 'cpu', 'XLA_FLAGS': quick.XLA_FLAGS,
+            'WAN_WEIGHTS': wan_small.write_folder(tmp_path / 'weights'), 'WAN_CLIPS': clips, 'WAN_WORK': tmp_path / 'work',
+            'WAN_ACCELERATOR': 'cpu', 'XLA_FLAGS': quick.XLA_FLAGS,
             'WAN_KEYS': shlex.join(f'--config.{key}={value}' for key, value in KEYS.items())}.items():
         monkeypatch.setenv(name, str(value))
     notebook, pictures = executed('wan_lora.ipynb')

@@ -38,8 +38,8 @@ def encode_texts(captions: Sequence[str], encoder: Captions, encode: Callable, c
     """Encodes what the cache lacks of this process's part of the unique captions and of the empty caption.
 
     encode: tokens int32 [b, n] -> features [b, n or more, width], for at most `batch` captions of like length, cut to n tokens; it is
-    called again before its result is read. clean: what is done to a caption before its tokens; captions that it makes equal are one. stop: its
-    `requested` is read before every batch, as a StopRequest's.
+    called again before its result is read. clean: what is done to a caption before its tokens; captions that it makes equal are one.
+    stop: its `requested` is read before every batch, as a StopRequest's.
 
     A caption whose features are not finite is among Summary.failed and not in the cache. Raises UserError where the cache is damaged or
     the disk is full.

@@ -80,7 +80,8 @@ def speed(video, rounds):
 def errors(exact, rough):
     """Lines of a table: bfloat16 relative to float32."""
     norm = lambda x: np.linalg.norm(x.astype(np.float64))
-    yield f'| latents | {norm(rough[0] - exact[0]) / norm(exact[0]):.2e} | {np.abs(rough[0] - exact[0]).max():.3f} of {np.abs(exact[0]).max():.1f} |'
+    difference, most = np.abs(rough[0] - exact[0]), np.abs(exact[0]).max()
+    yield f'| latents | {norm(difference) / norm(exact[0]):.2e} | {difference.max():.3f} of {most:.1f} |'
     difference = np.abs(rough[1].astype(int) - exact[1].astype(int))
     yield f'| frames | {norm(difference) / norm(exact[1] - 127.5):.2e} | {difference.max()} of 255, {difference.mean():.2f} on average |'
 

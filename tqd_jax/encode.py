@@ -37,7 +37,7 @@ def main(config, output):
 
 
 define_flags()
-flags.DEFINE_string('output', 'cache', 'the folder of scores, latents and text features')
 
 if __name__ == '__main__':
+    flags.DEFINE_string('output', 'cache', 'the folder of scores, latents and text features')
     run_app(main, Config, ('output',))

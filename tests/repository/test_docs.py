@@ -26,10 +26,12 @@ RUN = {  # the command, what shrinks it, a file that it leaves
     f'{SCORE} --scorers=brightness:Brightness': (['--workers=0', '--report=false'], 'scores.parquet'),
 }
 PARSED = (  # what a command has, why it does not run here
+    (r'tqd_jax\.(main|encode) .*wan\.path|tqd_jax\.export',
+     'it needs published weights; test_wan_notebook and tests/tqd_jax/jobs run it on tiny ones'),
     (r'tqd_jax\.main .*--mode=(eval|sample|align|learn)', 'it needs a trained run; tests/tqd_jax/jobs run each mode'),
     (r'tqd_jax\.main .*(init_from|law\.kind|law\.base|train\.steps|data\.mix|data\.buckets|clips=web)',
      'the run above with other values, which tests/tqd_jax/jobs try'),
-    (r'tqd_jax\.score$|--clips=\.\.\.', 'a name in a sentence'),
+    (r'tqd_jax\.(score|encode)$|--clips=\.\.\.', 'a name in a sentence'),
     (r'tqd_jax\.score .*(--beam|--scores)', 'it needs Apache Beam, or files of other tools; tests/tqd_jax/scoring run both'),
     (r'transfer_jax\.main', 'test_notebook runs the job; most of these need data that are not in the repository'),
     (r'benchmarks\.', 'minutes to hours, some with data or packages that are not here; tests/benchmarks run studies, small'),
@@ -40,6 +42,7 @@ ELSEWHERE = {  # pages whose Python another test runs
     'docs/api/': 'test_api runs it, and compares what it prints',
 }
 WITHOUT_FLAGS = ('benchmarks.transfer', 'venv')  # they take folders
+NAMES = ('python -m tqd_jax.encode',)  # in sentences: the program wants a config
 
 
 def reason(command):
@@ -111,7 +114,7 @@ def test_a_command_is_right(command, monkeypatch):
             assert_make(word_list[1:])
         elif word_list[0].endswith('pip'):
             assert_extras(word_list[-1])
-        elif (started := module_of(word_list)) and started[0] not in WITHOUT_FLAGS:
+        elif command not in NAMES and (started := module_of(word_list)) and started[0] not in WITHOUT_FLAGS:
             try:
                 parse_flags(*started)
             except ModuleNotFoundError as error:

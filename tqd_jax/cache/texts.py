@@ -37,9 +37,9 @@ def encode_texts(captions: Sequence[str], encoder: Captions, encode: Callable, c
                  clean: Callable[[str], str], batch: int, process: int, processes: int, stop, limits: Limits = Limits()) -> Summary:
     """Encodes what the cache lacks of this process's part of the unique captions and of the empty caption.
 
-    encode: tokens int32 [b, n] -> features [b, n, width], for at most `batch` captions of like length, cut to n tokens; it is called
-    again before its result is read. clean: what is done to a caption before its tokens; captions that it makes equal are one. stop: its
-    `requested` is read before every batch, as a StopRequest's.
+    encode: tokens int32 [b, n] -> features [b, n or more, width], for at most `batch` captions of like length, cut to n tokens; it is
+    called again before its result is read. clean: what is done to a caption before its tokens; captions that it makes equal are one.
+    stop: its `requested` is read before every batch, as a StopRequest's.
 
     A caption whose features are not finite is among Summary.failed and not in the cache. Raises UserError where the cache is damaged or
     the disk is full.
@@ -79,7 +79,7 @@ def on_devices(encoder: TextEncoder, params, *, batch: int, mesh: jax.sharding.M
 
 @functools.partial(jax.jit, static_argnums=(0, 3))
 def _encode(encoder, params, tokens, stored):
-    return encoder.encode(params, tokens).astype(stored)
+    return encoder.encode(params, tokens)[:, :tokens.shape[1]].astype(stored)  # an encoder may pad them to its length again
 
 
 def lengths(tokens: Int32[np.ndarray, 'n length']) -> Int32[np.ndarray, ' n']:
@@ -99,8 +99,8 @@ def _groups(todo, caption, encoder, length, batch, too_long) -> Iterator:
         if tokens.shape[1] != length:
             raise ValueError(f'the encoder cuts captions to {tokens.shape[1]} tokens, and settings.length is {length}')
         width = _width(lengths(tokens), length)
-        full = np.flatnonzero(tokens[:, -1])
-        too_long += [texts[full[i]] for i in encoder.too_long([texts[i] for i in full])]
+        full = [text for text, last in zip(texts, tokens[:, -1], strict=True) if last]
+        too_long += [full[number] for number in encoder.too_long(full)]
         for one in np.unique(width):
             rows = np.flatnonzero(width == one)
             for first in range(0, len(rows), batch):

@@ -130,7 +130,7 @@ class Sample:
                     'lay them')
     integer_time: bool = key(False, boolean(), 'the model reads t cut to thousandths, as in Wan\'s own inference')
     guidance: tuple | float | None = key(2.0, optional(one_or_two(number(at_least=0))), 'scale of classifier-free '
-                                         'guidance; 1: none; two for a model with two experts: (high, low)')
+                                         'guidance; at most 1: none; two for a model with two experts: (high, low)')
     shift: float | None = key(1.0, optional(number(above=0)), 'flow shift of the steps in t')
 
 

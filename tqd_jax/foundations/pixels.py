@@ -90,6 +90,10 @@ class Pixels:
         """No parameters."""
         return {}
 
+    def inputs(self, workdir):
+        """'': frames and captions are all."""
+        return ''
+
     @property
     def identity(self):
         """'': the config names the file."""

@@ -72,6 +72,9 @@ class Foundation(Protocol):
     def decoder(self) -> Any:
         """The codec's parameters, with which latents are decoded."""
 
+    def inputs(self, workdir: pathlib.Path) -> str:
+        """What batches depend on beside clips, scores and config; '' where there is nothing."""
+
     @property
     def identity(self) -> str:
         """What weights the run started from, for its checkpoints; '' where the config says it all."""

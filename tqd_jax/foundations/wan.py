@@ -124,6 +124,11 @@ class PublishedWan:
         """Of the VAE's file; the part that decodes."""
         return jax.device_put(self.codec.load(self.sources.parts.vae, ('decoder',)))
 
+    def inputs(self, workdir):
+        """The weights and settings of the VAE and the text encoder."""
+        folder = self.folder(workdir)
+        return f'{latent_settings(self.config, self.sources, folder)} {text_settings(self.config, self.sources, folder)}'
+
     @functools.cached_property
     def identity(self):
         """A hash of every tensor's name, shape, dtype and first bytes in the transformer's files."""

@@ -67,12 +67,13 @@ class Run:
 
     @property
     def fingerprint(self):
-        """Hash of what the batches depend on beside the config: the clips' contents and scores, and a learned law."""
+        """Hash of what the batches depend on beside the config: the clips' contents and scores, a learned law, and what encoded them."""
         library = self.library
         text = library.captions.data if self.foundation.latents else library.tokens  # a cache numbers captions as it has them
         parts = [library.ids, library.mq, library.vq, library.bucket, library.source, text]
         if isinstance(library.law, LearnedLaw):  # its file is no part of the config
             parts += [library.group, np.array(library.law.weight.shape), library.law.weight]
+        parts.append(np.frombuffer(self.foundation.inputs(self.workdir).encode(), np.uint8))
         return hashlib.sha256(b''.join(np.ascontiguousarray(part).tobytes() for part in parts)).hexdigest()[:16]
 
 

@@ -24,6 +24,9 @@ def probe_state(config, workdir):
 
     Raises UserError without either.
     """
+    if config.wan.expert is not None:
+        raise UserError('--mode=align and --mode=learn compare gradients at all t, and an expert has a part of them: config.wan.expert '
+                        'must be None')
     if Checkpoints(workdir / 'checkpoints').latest() is not None:
         return restore_run(config, workdir)
     if config.init_from is None:

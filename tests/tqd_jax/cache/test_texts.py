@@ -31,11 +31,12 @@ class Table:
         return tokens
 
     def too_long(self, captions):
-        """Their numbers."""
+        """Numbers of those with more words."""
         return [number for number, caption in enumerate(captions) if len(caption.split()) > LENGTH]
 
     def encode(self, params, tokens):
-        """[B, n, 8], zeros at padding."""
+        """[B, LENGTH, 8] of the first columns of tokens, zeros at padding."""
+        tokens = jnp.pad(tokens, ((0, 0), (0, LENGTH - tokens.shape[1])))
         place = 0.01 * jnp.arange(tokens.shape[1], dtype=jnp.float32)[None, :, None]
         return jnp.where(tokens[:, :, None] > 0, params['table'][tokens] + place, 0)
 
@@ -127,7 +128,8 @@ def test_features_that_are_not_finite_are_listed_and_not_stored(tmp_path):
 
 
 def test_padding_may_be_anything_but_is_zero_when_read(tmp_path):
-    encode(CAPTIONS, tmp_path, lambda tokens: np.where(tokens[:, :, None] > 0, Table().encode(PARAMS, tokens), np.nan))
+    broken = lambda tokens: np.where(tokens[:, :, None] > 0, Table().encode(PARAMS, tokens)[:, :tokens.shape[1]], np.nan)
+    encode(CAPTIONS, tmp_path, broken)
     store, numbers = open_texts(tmp_path, CAPTIONS, TEXT, clean)
     np.testing.assert_array_equal(store.rows(numbers), expected(CAPTIONS))
 

@@ -11,7 +11,7 @@ from umt5_small import CAPTIONS, CONFIG, random_arrays, train_spiece
 from tqd_jax.text.umt5.config import XXL, abstract_params, bucket_starts, distance_buckets
 from tqd_jax.text.umt5.encoder import Umt5
 from tqd_jax.text.umt5.layerwise import crop, encode_layers
-from tqd_jax.text.umt5.model import encode, relative_bias
+from tqd_jax.text.umt5.model import encode, relative_bias, unstack
 from tqd_jax.text.umt5.tokenizer import Tokenizer
 from tqd_jax.text.umt5.weights import params_from
 from transfer_jax.runtime.errors import UserError
@@ -75,6 +75,12 @@ def test_products_in_bfloat16_stay_near():
     assert low.dtype == jnp.bfloat16
     error = np.linalg.norm(np.asarray(low, np.float32) - full) / np.linalg.norm(full)
     assert 1e-4 < error < 0.03
+
+
+def test_unstacked_blocks_give_the_same():
+    tokens, apart = make_tokens(12, 5), unstack(PARAMS)
+    assert len(apart['blocks']) == CONFIG.layers and set(PARAMS) == set(apart)
+    np.testing.assert_allclose(encoded(apart, tokens, CONFIG, 'float32'), encoded(PARAMS, tokens, CONFIG, 'float32'), atol=2e-5)
 
 
 def test_stored_bfloat16_computes_in_float32():

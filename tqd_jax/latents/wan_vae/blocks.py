@@ -3,10 +3,13 @@
 A function with a state returns (y, state): the last frames that its causal convolutions saw, by name; state None is the
 start of a clip.
 """
+import functools
+
 import jax
 import jax.numpy as jnp
 from jax import lax
 
+from tqd_jax.latents.wan_vae.chunks import by_frame
 from tqd_jax.latents.wan_vae.convolve import causal_conv, linear, precision, row
 
 EPSILON = 1e-12
@@ -33,6 +36,18 @@ def residual_block(params, x, state):
     y, second = causal_conv(params['conv2'], activated(params['norm2'], y), state.get('conv2'))
     shortcut = linear(params['shortcut'], x) if 'shortcut' in params else x
     return shortcut + y, {'conv1': first, 'conv2': second}
+
+
+def residual_blocks(params, x, state):
+    """Residual blocks one after another, in the order of their numbers."""
+    return by_frame(functools.partial(_in_turn, params), x, state)
+
+
+def _in_turn(params, x, state):
+    state, after = state or {}, {}
+    for name in sorted(params, key=int):
+        x, after[name] = residual_block(params[name], x, state.get(name))
+    return x, after
 
 
 def attention(params, x):

@@ -1,4 +1,6 @@
 """A clip in chunks: the first frame by itself, then a scan over equal chunks with the last frames as its state."""
+import functools
+
 import jax.numpy as jnp
 from jax import lax
 
@@ -21,3 +23,18 @@ def in_chunks(step, x, unit, chunk):
     if rest:
         parts.append(step(x[:, -rest:], state)[0])
     return jnp.concatenate(parts, axis=1)
+
+
+def by_frame(step, x, state):
+    """step(x, state) -> (y, state) of a step that makes one frame of each; on a CPU, frame by frame in a chunk after the first.
+
+    A CPU works on one frame as fast as on several and holds less; an accelerator may have as much at once as the chunk allows.
+    """
+    if state is None or x.shape[1] == 1:
+        return step(x, state)
+    return lax.platform_dependent(x, state, cpu=functools.partial(_scanned, step), default=step)
+
+
+def _scanned(step, x, state):
+    state, y = lax.scan(lambda state, frame: step(frame[:, None], state)[::-1], state, jnp.moveaxis(x, 1, 0))
+    return jnp.moveaxis(y[:, :, 0], 0, 1), state

@@ -68,12 +68,16 @@ def _whole(kernel, bias, x, state):
 
 
 def _frame_by_frame(kernel, bias, x, state):
-    def step(before, frame):
-        frames = (*before, frame)
-        taps = (_conv(frame, k, (1, 1), ((1, 1), (1, 1)), 'NHWC') for frame, k in zip(frames, kernel, strict=True))
-        return frames[1:], sum(taps) + row(bias, frame)
+    def add_tap(y, tap):
+        return y + _conv(*tap, (1, 1), ((1, 1), (1, 1)), 'NHWC'), None
 
-    _, y = lax.scan(step, (state[:, 0], state[:, 1]), x.swapaxes(0, 1))
+    def step(before, frame):
+        # a loop over the taps: XLA would compute those of the state for all convolutions of the network at once, and hold them
+        frames = jnp.concatenate([before, frame[None]])
+        start = jnp.broadcast_to(row(bias, frame), (*frame.shape[:-1], kernel.shape[-1]))
+        return frames[1:], lax.scan(add_tap, start, (frames, kernel))[0]
+
+    _, y = lax.scan(step, state.swapaxes(0, 1), x.swapaxes(0, 1))
     return y.swapaxes(0, 1)
 
 

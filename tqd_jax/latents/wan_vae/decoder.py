@@ -1,8 +1,8 @@
 """Latents to frames, the whole clip at once or chunk by chunk with the same result."""
 import jax.numpy as jnp
 
-from tqd_jax.latents.wan_vae.blocks import head, middle, residual_block
-from tqd_jax.latents.wan_vae.chunks import in_chunks
+from tqd_jax.latents.wan_vae.blocks import head, middle, residual_blocks
+from tqd_jax.latents.wan_vae.chunks import by_frame, in_chunks
 from tqd_jax.latents.wan_vae.convolve import causal_conv, linear
 from tqd_jax.latents.wan_vae.resample import repeat_up, upsample
 
@@ -33,17 +33,26 @@ def _pixels(params, x, state, config):
     first, state, after = state is None, state or {}, {}
     x, after['conv_in'] = causal_conv(params['conv_in'], x, state.get('conv_in'))
     x, after['middle'] = middle(params['middle'], x, state.get('middle'))
-    for name, stage in params['stages'].items():
+    late = len(config.temporal) - config.temporal.index(True) if any(config.temporal) else 0  # the first stage of every frame
+    stages = [(str(i), params['stages'][str(i)]) for i in range(len(config.multipliers))]
+    for name, stage in stages[:late]:
         x, after[name] = _stage(stage, x, state.get(name, {}), config.residual, first)
-    x, after['head'] = head(params['head'], x, state.get('head'))
+
+    def at_full_rate(frame, state):
+        state, after = state or {}, {}
+        for name, stage in stages[late:]:
+            frame, after[name] = _stage(stage, frame, state.get(name, {}), config.residual, first)
+        frame, after['head'] = head(params['head'], frame, state.get('head'))
+        return frame, after
+
+    x, after['late'] = by_frame(at_full_rate, x, state.get('late'))
     return x, after
 
 
 def _stage(params, x, state, residual, first):
     """Residual blocks, then doubling; `residual`: plus the stage's input, repeated to the same shape."""
     start, after = x, {}
-    for name, block in params['blocks'].items():
-        x, after[name] = residual_block(block, x, state.get(name))
+    x, after['blocks'] = residual_blocks(params['blocks'], x, state.get('blocks'))
     if 'up' not in params:
         return x, after
     x, after['up'] = upsample(params['up'], x, state.get('up'))

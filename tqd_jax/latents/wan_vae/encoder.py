@@ -1,8 +1,8 @@
 """Frames to the mean of the posterior, the whole clip at once or chunk by chunk with the same result."""
 import jax.numpy as jnp
 
-from tqd_jax.latents.wan_vae.blocks import head, middle, residual_block, wide_dtype
-from tqd_jax.latents.wan_vae.chunks import in_chunks
+from tqd_jax.latents.wan_vae.blocks import head, middle, residual_blocks, wide_dtype
+from tqd_jax.latents.wan_vae.chunks import by_frame, in_chunks
 from tqd_jax.latents.wan_vae.convolve import causal_conv, linear
 from tqd_jax.latents.wan_vae.resample import average_down, downsample
 
@@ -19,7 +19,7 @@ def encode_mean(params, video, config, chunk):
 
     def step(frames, state):
         pixels = frames.astype(wide) / 127.5 - 1  # as of PixelCodec
-        y, state = _features(params, fold(pixels.astype(dtype), config.patch), state or {}, config)
+        y, state = _features(params, fold(pixels.astype(dtype), config.patch), state, config)
         return linear(quant, y), state
 
     return in_chunks(step, video, config.frame_stride, chunk)
@@ -33,9 +33,19 @@ def fold(x, patch):
 
 
 def _features(params, x, state, config):
-    after = {}
-    x, after['conv_in'] = causal_conv(params['conv_in'], x, state.get('conv_in'))
-    for name, stage in params['stages'].items():
+    state, after = state or {}, {}
+    early = list(config.temporal).index(True) if any(config.temporal) else len(config.temporal)  # stages that retain every frame
+    stages = [(str(i), params['stages'][str(i)]) for i in range(len(config.multipliers))]
+
+    def at_full_rate(frame, state):
+        state, after = state or {}, {}
+        frame, after['conv_in'] = causal_conv(params['conv_in'], frame, state.get('conv_in'))
+        for name, stage in stages[:early]:
+            frame, after[name] = _stage(stage, frame, state.get(name, {}), config.residual)
+        return frame, after
+
+    x, after['early'] = by_frame(at_full_rate, x, state.get('early'))
+    for name, stage in stages[early:]:
         x, after[name] = _stage(stage, x, state.get(name, {}), config.residual)
     x, after['middle'] = middle(params['middle'], x, state.get('middle'))
     x, after['head'] = head(params['head'], x, state.get('head'))
@@ -45,8 +55,7 @@ def _features(params, x, state, config):
 def _stage(params, x, state, residual):
     """Residual blocks, then halving; `residual`: plus the stage's input, averaged down to the same shape."""
     start, after = x, {}
-    for name, block in params['blocks'].items():
-        x, after[name] = residual_block(block, x, state.get(name))
+    x, after['blocks'] = residual_blocks(params['blocks'], x, state.get('blocks'))
     if 'down' in params:
         x, after['down'] = downsample(params['down'], x, state.get('down'))
     if residual:

@@ -1,6 +1,6 @@
 """Peak memory of UMT5: two of its 24 blocks against transformers, and all 24 one at a time from a file of 11 GB.
 
-    python -m benchmarks.umt5_memory
+    python -m benchmarks.wan.umt5_memory
 
 Every number is that of a process of its own, which reads the weights from a file in bfloat16. Needs the extra [parity].
 """
@@ -71,7 +71,7 @@ def read(name, path):
 
 def measure(name, path):
     """A line of the table."""
-    done = subprocess.run([sys.executable, '-m', 'benchmarks.umt5_memory', '--job', name, '--path', path], capture_output=True, text=True,
+    done = subprocess.run([sys.executable, '-m', 'benchmarks.wan.umt5_memory', '--job', name, '--path', path], capture_output=True, text=True,
                           check=True)
     seconds, memory = map(float, done.stdout.split()[-2:])
     what, config = ('JAX, one block at a time', XXL) if name == 'blocks' else (name, CONFIG)

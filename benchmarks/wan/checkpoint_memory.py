@@ -1,6 +1,6 @@
 """Host memory that a sharded checkpoint of Wan takes on loading, beyond what the devices hold, as a multiple of one of its shards.
 
-    python -m benchmarks.checkpoint_memory
+    python -m benchmarks.wan.checkpoint_memory
 """
 import argparse
 import dataclasses
@@ -66,7 +66,7 @@ def load(folder):
 def measure(folder, layers):
     """What load prints, run in a process of its own, and the number and mean size in MB of the shards."""
     make_checkpoint(folder, layers)
-    command = [sys.executable, '-m', 'benchmarks.checkpoint_memory', '--load', str(folder)]
+    command = [sys.executable, '-m', 'benchmarks.wan.checkpoint_memory', '--load', str(folder)]
     done = subprocess.run(command, check=True, capture_output=True, text=True)
     sizes = [path.stat().st_size / 1e6 for path in folder.glob('*.safetensors')]
     return json.loads(done.stdout.splitlines()[-1]) | {'shards': len(sizes), 'shard': sum(sizes) / len(sizes)}

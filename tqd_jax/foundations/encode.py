@@ -30,7 +30,6 @@ from transfer_jax.runtime.parallel.mesh import make_mesh, replicated
 from transfer_jax.runtime.progress import StopRequest
 
 STORED = 'float32'  # latents on disk
-FEATURES = 'bfloat16'  # text features on disk, as the model computes
 CAPTIONS = 8  # a device and batch
 BY_LAYER = 256  # captions that go through a block before the next is read
 
@@ -98,7 +97,7 @@ def text_encoder(config, sources, mesh):
         tensors = open_weights(path)
         return encoder, lambda tokens: encode_layers(tensors, encoder.config, tokens, dtype=wan.text_dtype), BY_LAYER
     params, batch = jax.device_put(encoder.load(path), replicated(mesh)), CAPTIONS * mesh.size
-    return encoder, on_devices(encoder, params, batch=batch, mesh=mesh, stored=FEATURES), batch
+    return encoder, on_devices(encoder, params, batch=batch, mesh=mesh, stored=wan.text_dtype), batch
 
 
 def latent_settings(config, sources, cache):
@@ -117,15 +116,22 @@ def text_settings(config, sources, cache):
     if path is None:
         if not memory.is_file():
             raise UserError(f'config.wan.path has no text encoder and {cache} no text features: name its file by config.wan.text_encoder')
-        return TextSettings(**json.loads(memory.read_text()))
+        return same_dtype(TextSettings(**json.loads(memory.read_text())), config.wan.text_dtype, cache)
     encoder = read_encoder(path, sources.parts.tokenizer, length=sources.model.text_len, dtype=config.wan.text_dtype)
     settings = TextSettings(encoder=weights_hash(files_of(open_tensors(path)), cache),
                             tokenizer=hashlib.sha256(encoder.tokenizer.data).hexdigest(), length=sources.model.text_len,
-                            compute=config.wan.text_dtype, stored=FEATURES)
+                            compute=config.wan.text_dtype, stored=config.wan.text_dtype)
     text = json.dumps(dataclasses.asdict(settings), indent=1).encode()
     if not memory.is_file() or memory.read_bytes() != text:
         memory.parent.mkdir(parents=True, exist_ok=True)
         write_atomically(memory, text)
+    return settings
+
+
+def same_dtype(settings, dtype, cache):
+    """The settings of a cache's features. Raises UserError where config.wan.text_dtype is another dtype than theirs."""
+    if settings.stored != dtype:
+        raise UserError(f'the text features in {cache} are {settings.stored}: set --config.wan.text_dtype={settings.stored}')
     return settings
 
 

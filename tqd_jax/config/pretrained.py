@@ -34,7 +34,7 @@ class Pretrained:
                          'speed, the result is the same', free=True)
     vae_tile: int | None = key(None, optional(integer(at_least=64)), 'side in pixels of tiles that the VAE '
                                'computes one by one, approximately; None: whole frames')
-    text_dtype: str = key('bfloat16', choice(*FLOATS), 'of the text encoder\'s products')
+    text_dtype: str = key('bfloat16', choice(*FLOATS), 'of the text encoder\'s products, and of its features on disk')
     text_by_layer: bool = key(False, boolean(), 'the text encoder is read and applied layer by layer: for '
                               'devices with less memory than its 11 GB', free=True)
 

@@ -13,7 +13,7 @@ from tqd_jax.data.library import load_library
 from tqd_jax.data.skipped import add_lines
 from tqd_jax.foundations.captions import NoTokens
 from tqd_jax.foundations.official import negative_of
-from tqd_jax.foundations.settings import ENCODER, FEATURES, latent_settings, remember, text_settings
+from tqd_jax.foundations.settings import ENCODER, latent_settings, remember, text_settings
 from tqd_jax.text.umt5.clean import clean
 from tqd_jax.text.umt5.encoder import open_weights, read_encoder
 from tqd_jax.text.umt5.layerwise import encode_layers
@@ -115,7 +115,7 @@ def text_encoder(config, sources, mesh):
         tensors = open_weights(path)
         return encoder, lambda tokens: encode_layers(tensors, encoder.config, tokens, dtype=wan.text_dtype), BY_LAYER
     params, batch = jax.device_put(encoder.load(path), replicated(mesh)), CAPTIONS * mesh.size
-    return encoder, on_devices(encoder, params, batch=batch, mesh=mesh, stored=FEATURES), batch
+    return encoder, on_devices(encoder, params, batch=batch, mesh=mesh, stored=wan.text_dtype), batch
 
 
 def _check_failed(failed, clips, allowed, workdir):

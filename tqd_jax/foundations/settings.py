@@ -15,7 +15,6 @@ from transfer_jax.runtime.errors import UserError
 from transfer_jax.runtime.files import write_atomically
 
 STORED = 'float32'  # latents on disk
-FEATURES = 'bfloat16'  # text features on disk, as the model computes
 MEMORY = 'text.json'  # of a cache: what its text features depend on
 ENCODER = 'name the file of UMT5 by config.wan.text_encoder'
 
@@ -34,11 +33,11 @@ def text_settings(config, sources, cache):
     """
     path = sources.parts.text_encoder
     if path is None:
-        return remembered(cache)
+        return same_dtype(remembered(cache), config.wan.text_dtype, cache)
     encoder = read_encoder(path, sources.parts.tokenizer, length=sources.model.text_len, dtype=config.wan.text_dtype)
     return TextSettings(encoder=weights_hash(files_of(open_tensors(path)), cache),
                         tokenizer=hashlib.sha256(encoder.tokenizer.data).hexdigest(), length=sources.model.text_len,
-                        compute=config.wan.text_dtype, stored=FEATURES)
+                        compute=config.wan.text_dtype, stored=config.wan.text_dtype)
 
 
 def remember(settings, cache):
@@ -59,11 +58,18 @@ def remembered(cache):
         raise UserError(f'{memory} is damaged ({error}): delete it, and {ENCODER}') from error
 
 
+def same_dtype(settings, dtype, cache):
+    """The settings of a cache's features. Raises UserError where config.wan.text_dtype is another dtype than theirs."""
+    if settings.stored != dtype:
+        raise UserError(f'the text features in {cache} are {settings.stored}: set --config.wan.text_dtype={settings.stored}')
+    return settings
+
+
 def check_texts(config, sources, cache):
     """Raises UserError where the text encoder's file is not whole, its tokenizer is missing, or there are neither it nor features."""
     path = sources.parts.text_encoder
     if path is None:
-        remembered(cache)
+        same_dtype(remembered(cache), config.wan.text_dtype, cache)
         return
     encoder = read_encoder(path, sources.parts.tokenizer, length=sources.model.text_len, dtype=config.wan.text_dtype)
     if encoder.config.width != sources.model.text_dim:

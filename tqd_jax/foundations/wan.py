@@ -46,7 +46,7 @@ class PublishedWan:
     @property
     def text(self):
         """The TextEncoder of features that were computed beforehand."""
-        return Features(length=self.model.text_len, width=self.model.text_dim)
+        return Features(length=self.model.text_len, width=self.model.text_dim, dtype=self.config.wan.text_dtype)
 
     def folder(self, workdir):
         """The cache's folder."""

@@ -71,8 +71,8 @@ def read(name, path):
 
 def measure(name, path):
     """A line of the table."""
-    done = subprocess.run([sys.executable, '-m', 'benchmarks.wan.umt5_memory', '--job', name, '--path', path], capture_output=True, text=True,
-                          check=True)
+    command = [sys.executable, '-m', 'benchmarks.wan.umt5_memory', '--job', name, '--path', path]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
     seconds, memory = map(float, done.stdout.split()[-2:])
     what, config = ('JAX, one block at a time', XXL) if name == 'blocks' else (name, CONFIG)
     line = [what, f'{config.layers}', f'{os.path.getsize(path) / 1e9:.1f}', f'{seconds:.0f}', f'{memory:.1f}']

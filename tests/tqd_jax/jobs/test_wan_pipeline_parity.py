@@ -6,13 +6,11 @@ import wan_small
 
 from tqd_jax import main
 from tqd_jax.data.buckets import Bucket
-from tqd_jax.diffusion.sampler import draw_noise
 from tqd_jax.export import export
 from tqd_jax.training.run import check_start
-from tqd_jax.training.sampling.generate import decode, draw_latents
+from tqd_jax.training.sampling.generate import decode, draw_latents, noise_of
 from tqd_jax.training.weights import fresh_state, frozen_parameters
 from tqd_jax.training.workdir import prepare_run, restore_run
-from transfer_jax.runtime.keys import example_keys
 
 # the reference's own imports use what its dependencies have deprecated; nothing of ours is silenced
 pytestmark = [pytest.mark.parity, pytest.mark.filterwarnings('ignore')]
@@ -85,10 +83,9 @@ def untrained(config, workdir):
 def drawn(run, trained, frozen, shape):
     """(Latents of the two prompts by what --mode=sample draws with, the noise that they begin with)."""
     width, height, frames = shape
-    keys = example_keys(run.config.seed, 'sample', 0, np.arange(2, dtype=np.uint32))
-    noise = draw_noise(keys, run.objective.codec.latent_shape(frames, height, width))
-    bucket = Bucket(width=width, height=height, frames=frames)
-    return np.asarray(draw_latents(run, trained, frozen, np.arange(2), PROMPTS, bucket)), noise
+    part = Bucket(width=width, height=height, frames=frames), np.arange(2)
+    latents, = draw_latents(run, trained, frozen, PROMPTS, [part])
+    return np.asarray(latents), noise_of(run, *part)
 
 
 @pytest.mark.parametrize('case', PUBLISHED)
@@ -100,7 +97,7 @@ def test_a_published_model_draws_what_its_pipeline_draws(tmp_path, clips, case):
     latents, noise = drawn(run, trained, frozen, shape)
     expected = wan_reference.draw(pipe, noise, shape, **{**CALL, **call})
     np.testing.assert_allclose(latents, expected, atol=ROUNDING)
-    frames, expected = decode(run, latents), wan_reference.decode(pipe, expected)
+    frames, expected = np.stack(decode(run, latents)), wan_reference.decode(pipe, expected)
     assert frames.std() > 20 and np.abs(frames - expected).max() <= 1
     frames = run.frames_loader(0, run.training[:2]).video
     np.testing.assert_allclose(run.foundation.encode(frames), wan_reference.encode(pipe, frames), atol=ROUNDING)

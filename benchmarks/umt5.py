@@ -119,8 +119,8 @@ def main():
     write_page('umt5', 'UMT5 against transformers', [
         f'torch {torch.__version__}, transformers {transformers.__version__}; {args.rounds} interleaved rounds in one process, on a CPU',
         f'with two threads each; width {CONFIG.width}, {CONFIG.heads} heads, {CONFIG.layers} of 24 blocks. transformers runs at all rows,',
-        'as diffusers calls it; ours cuts columns that are all padding, and has its blocks unstacked. Aim: transformers takes at least as',
-        'long.', '',
+        'as diffusers calls it; ours cuts columns that are all padding, and has its blocks unstacked.',
+        'Aim: transformers takes at least as long.', '',
         '| dtype | captions x tokens of rows | JAX, ms | transformers, ms | times JAX (10th to 90th percentile) | relative difference |',
         '|---|---|---|---|---|---|', *lines])
 

@@ -18,6 +18,8 @@ from transfer_jax.runtime.errors import UserError
 from transfer_jax.runtime.files import write_atomically
 from transfer_jax.runtime.parallel.mesh import make_mesh
 
+STOPPED = 'stopped while clips and captions were encoded: the same command goes on with what is missing'
+
 
 def probe_state(config, workdir):
     """(Run, state, frozen) at which gradients mean something: of the newest checkpoint, or of weights to start from where there is none.
@@ -34,7 +36,7 @@ def probe_state(config, workdir):
                         'run --mode=train first, or name weights')
     run = prepare_run(config, workdir, check_start(config, workdir, fresh=True))
     if run is None:
-        raise UserError(f'stopped while clips were encoded; the same command goes on with what {workdir} lacks')
+        raise UserError(STOPPED)
     return run, fresh_state(run), frozen_parameters(run)
 
 
@@ -81,7 +83,10 @@ def remove_normaliser(config, workdir):
 
 
 def restore_run(config, workdir):
-    """(Run, its newest state, frozen). Raises UserError where there is no checkpoint, or one of another config."""
+    """(Run, its newest state, frozen); what loaders and samples read and the folder lacks is made.
+
+    Raises UserError where there is no checkpoint, or one of another config, and where a request stopped the encoding.
+    """
     checkpoints = Checkpoints(workdir / 'checkpoints')
     step = checkpoints.latest()
     if step is None:
@@ -89,6 +94,8 @@ def restore_run(config, workdir):
     extras = checkpoints.extras(step)
     require_same_config(workdir, config, extras)  # before clips are read
     foundation = foundation_of(config, make_mesh(config.mesh.data, config.mesh.fsdp))
+    if foundation.prepare(workdir):  # config.sample may have new captions
+        raise UserError(STOPPED)
     run = build(config, workdir, foundation)
     require_same(run, extras)
     return run, checkpoints.restore(step, run.abstract_state), frozen_parameters(run)

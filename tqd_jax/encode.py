@@ -25,7 +25,9 @@ def main(config, output):
         raise UserError('there is nothing to encode with: name published weights by --config.wan.path')
     initialize_distributed()
     folder = pathlib.Path(output)
-    foundation = published(config, make_mesh(config.mesh.data, config.mesh.fsdp), cache=folder)
+    if config.data.cache is not None and pathlib.Path(config.data.cache) != folder:
+        raise UserError(f'config.data.cache = {config.data.cache!r}, and --output={output}: --output alone says where the cache is written')
+    foundation = published(config, make_mesh(), cache=folder)  # no parameter is sharded here, so config.mesh need not fit this machine
     foundation.check(folder, fresh=False)
     with unwritable(folder):
         folder.mkdir(parents=True, exist_ok=True)

@@ -16,6 +16,7 @@ import jax
 from absl import app, flags, logging
 
 from tqd_jax.config import Config
+from tqd_jax.foundations.identity import identity_of
 from tqd_jax.foundations.sources import open_model
 from tqd_jax.models.io.files import open_tensors
 from tqd_jax.models.io.lora_write import write_lora
@@ -53,22 +54,25 @@ def export(run, *, format, output, merge=False, dtype=None, wan=None):
     """Writes the newest average of the run in a folder, and returns a line about it.
 
     output: a .safetensors file, or a folder for 'diffusers'. dtype: None: float32 of adapters, bfloat16 of a transformer. wan: where the
-    weights lie now that the run started from. Raises UserError
-    where there is no checkpoint, the run is one on pixels, or the output cannot be written.
+    weights lie now that the run started from. Raises UserError where there is no checkpoint, the run is one on pixels or started from
+    other weights, merge has no adapters, or the output cannot be written.
     """
     if output is None:
         raise UserError('--output is missing: the file or folder to write')
     config = stored_config(run, wan)
-    mesh = make_mesh()
+    if merge and config.train.trained != 'lora':
+        raise UserError(f'--merge is for a run with adapters, and {run} has config.train.trained = {config.train.trained!r}: leave it out')
+    mesh = make_mesh(1, -1)  # each device holds a part
     parts, expert, model = open_model(config, mesh)
-    step, average = newest_average(run, config, model, mesh)
+    tensors = open_tensors(parts.experts[expert])
+    step, average = newest_average(run, config, model, mesh, identity_of(tensors))
     of = f'step {step}' + ('' if expert == 'model' else f', expert {expert}')
     with unwritable(output):
         if config.train.trained == 'lora' and not merge and format != 'original':
             path = write_lora(output, average, rank=model.lora.rank, alpha=model.lora.alpha, config=model, kind=format,
                               dtype=dtype or 'float32')
             return f'LoRA of {of}: {path}'
-        model, params = whole(open_tensors(parts.experts[expert]), model, average, mesh)
+        model, params = whole(tensors, model, average, mesh)
         if format == 'diffusers':
             save_diffusers(output, model, params, max_shard_bytes=SHARD_BYTES, dtype=dtype or 'bfloat16')
         else:
@@ -87,12 +91,17 @@ def stored_config(run, weights):
     return dataclasses.replace(config, wan=dataclasses.replace(config.wan, path=weights or config.wan.path))
 
 
-def newest_average(run, config, model, mesh):
-    """(step, moving average of what was trained) of the newest checkpoint. Raises UserError where there is none."""
+def newest_average(run, config, model, mesh, identity):
+    """(step, moving average of what was trained) of the newest checkpoint.
+
+    Raises UserError where there is none, or it started from weights of another identity.
+    """
     checkpoints = Checkpoints(pathlib.Path(run, 'checkpoints'))
     step = checkpoints.latest()
     if step is None:
         raise UserError(f'{run} has no checkpoint yet: train first')
+    if checkpoints.extras(step).get('weights', identity) != identity:
+        raise UserError(f'{run} started from other weights than those of {config.wan.path}: say by --wan where they lie now')
     optimizer, _ = make_optimizer(config.train)
     return step, checkpoints.restore(step, abstract_state(model, optimizer, mesh, selects(config.train.trained))).average
 

@@ -93,13 +93,3 @@ def open_texts(cache: os.PathLike | str, captions: Sequence[str], settings: Text
     reader = Reader.open(folder_of(cache, 'text'))
     store = TextStore(reader=reader, records=reader.find(unique).astype(np.int32), length=settings.length, empty=int(numbers[0]))
     return store, numbers[1:].astype(np.int32)
-
-
-def check_missing(what: str, missing: Int[np.ndarray, ' m'], names: Sequence[str], cache: os.PathLike | str, allowed: float = 0.0):
-    """Raises UserError, before training, where the cache lacks `what` ('latents', 'text features') of more than a share of the names.
-
-    missing: rows of names. allowed: the share. The message has the counts and the first name.
-    """
-    if len(missing) > allowed * len(names):
-        raise UserError(f'{cache} lacks the {what} of {len(missing)} of {len(names)} clips, of which at most {allowed:.0%} may be without: '
-                        f'the first is {names[int(missing[0])]!r}; {HOW}')

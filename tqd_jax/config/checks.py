@@ -72,7 +72,8 @@ def check_whole(config):
         law_config(config.law)
     check_gradients(config.align, config.learn)
     check_pretrained(config)
-    if config.wan.path is None:  # else the weights decide: tqd_jax.pretrained.sources
+    check_weights(config)
+    if config.wan.path is None:  # else the weights decide: tqd_jax.foundations.sources
         patch = PRESETS[config.model.preset].patch
         check_shapes(config.data.buckets, PixelCodec(), patch)
         check_shapes(config.sample.shapes or (), PixelCodec(), patch, 'sample.shapes')
@@ -82,6 +83,18 @@ def check_whole(config):
     if config.train.batch % config.train.accumulate:
         raise UserError(f'config.train.batch = {config.train.batch} is not divisible by '
                         f'train.accumulate = {config.train.accumulate}')
+
+
+def check_weights(config):
+    """Raises UserError where clips have loss weights that cancel: a loss is divided by the weights of its batch."""
+    if config.train.batch > 1:
+        return
+    if config.data.dropout == 'weight':
+        raise UserError('config.data.dropout = "weight" weighs the clips of a batch against each other, and config.train.batch = 1: '
+                        'take "sampler", or a larger batch')
+    if len({source.weight for source in config.data.mix.values()}) > 1:
+        raise UserError('config.data.mix has different loss weights, and config.train.batch = 1: they weigh the clips of a batch against '
+                        'each other, so take rates, or a larger batch')
 
 
 def check_gradients(align, learn):

@@ -2,6 +2,7 @@
 import dataclasses
 import re
 
+from tqd_jax.config.pretrained import FLOATS
 from transfer_jax.runtime.errors import UserError
 
 OFFICIAL = ('negative', 'steps', 'guidance', 'shift')  # keys of config.sample whose None is what the model's authors use
@@ -16,7 +17,15 @@ def check_pretrained(config):
     if config.train.trained != 'lora' and (other := changed(config.lora)):
         raise UserError(f'config.lora.{other} = {getattr(config.lora, other)!r} wants config.train.trained = "lora", '
                         f'and it is {config.train.trained!r}')
+    _check_kernels(config.train)
     _check_expressions(config)
+
+
+def _check_kernels(train):
+    """Adapters are no kernels, of which alone weight decay and Muon are."""
+    if train.trained == 'lora' and (other := changed(train, ('optimizer', 'weight_decay'))):
+        raise UserError(f'config.train.{other} = {getattr(train, other)!r} acts on kernels alone, and config.train.trained = "lora" trains '
+                        'none: leave it out')
 
 
 def changed(section, names=None):
@@ -37,6 +46,8 @@ def _check_without_weights(config):
     if other := next((name for name in OFFICIAL if getattr(config.sample, name) is None), None):
         raise UserError(f'config.sample.{other} = None stands for what the authors of published weights use, and there is no '
                         'config.wan.path: give a value')
+    if config.lora.init_from is not None:
+        raise UserError(f'config.lora.init_from = {config.lora.init_from!r} wants config.wan.path: a LoRA file is of published weights')
     if isinstance(config.sample.guidance, tuple | list):
         raise UserError(f'config.sample.guidance = {config.sample.guidance!r}: two values are for a model with two experts')
 
@@ -47,6 +58,9 @@ def _check_with_weights(config):
                         'so set config.model.preset=None')
     if other := changed(config.model, ('vocab', 'text_len')):
         raise UserError(f'config.model.{other} is of hashed words, and with config.wan.path UMT5 reads the captions: leave it out')
+    if config.train.trained == 'full' and config.wan.storage not in FLOATS:
+        raise UserError(f'config.wan.storage = {config.wan.storage!r} is of kernels that training does not change, and with '
+                        'config.train.trained = "full" there are none: leave it out')
     if config.init_from is not None:
         raise UserError(f'config.init_from = {config.init_from!r}, and config.wan.path names other weights to start from: '
                         'set config.init_from=None (a LoRA goes on by config.lora.init_from)')

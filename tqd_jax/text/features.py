@@ -39,10 +39,3 @@ class Features:
     def empty(self, params) -> Shaped[Array, 'length width']:
         """The features of ''."""
         return params['empty']
-
-
-def pad_features(rows: Shaped[np.ndarray, 'n width'], length: int) -> Shaped[np.ndarray, 'length width']:
-    """[length, width]: the rows [n, width] of a caption's tokens, then zeros. Raises ValueError where n > length."""
-    if len(rows) > length:
-        raise ValueError(f'a caption has {len(rows)} rows of features, more than {length}')
-    return np.pad(rows, ((0, length - len(rows)), (0, 0)))

@@ -65,7 +65,7 @@ class Run:
         """Whether the library is too small to hold any clips out."""
         return bool(np.isin(self.validation, self.training).all())
 
-    @property
+    @functools.cached_property
     def fingerprint(self):
         """Hash of what the batches depend on beside the config: the clips' contents and scores, a learned law, and what encoded them."""
         library = self.library

@@ -18,21 +18,25 @@ from transfer_jax.runtime.errors import UserError
 from transfer_jax.runtime.files import write_atomically
 from transfer_jax.runtime.parallel.mesh import make_mesh
 
+STOPPED = 'stopped while clips and captions were encoded: the same command goes on with what is missing'
+
 
 def probe_state(config, workdir):
-    """(Run, state, frozen) at which gradients mean something: the newest checkpoint's, or config.init_from's where nothing was trained.
+    """(Run, state, frozen) at which gradients mean something: of the newest checkpoint, or of weights to start from where there is none.
 
-    Raises UserError without either.
+    Raises UserError without either, for an expert, and where a request stopped the encoding.
     """
     if config.wan.expert is not None:
         raise UserError('--mode=align and --mode=learn compare gradients at all t, and an expert has a part of them: config.wan.expert '
                         'must be None')
     if Checkpoints(workdir / 'checkpoints').latest() is not None:
         return restore_run(config, workdir)
-    if config.init_from is None:
+    if config.init_from is None and config.wan.path is None:
         raise UserError(f'{workdir} has no checkpoint and config.init_from = None: gradients of untrained weights mean nothing; '
                         'run --mode=train first, or name weights')
     run = prepare_run(config, workdir, check_start(config, workdir, fresh=True))
+    if run is None:
+        raise UserError(STOPPED)
     return run, fresh_state(run), frozen_parameters(run)
 
 
@@ -73,12 +77,16 @@ def remove_normaliser(config, workdir):
     path = workdir / 'config.json'
     old = json.loads(path.read_text()) if path.exists() else to_json(config)
     changed = {line.split(':')[0] for line in differences(old, config)}
-    if changed & {'seed', 'data.clips', 'data.rendered_clips', 'data.normaliser'} and Checkpoints(workdir / 'checkpoints').latest() is None:
+    keys = {'seed', 'data.clips', 'data.cache', 'data.rendered_clips', 'data.normaliser'}
+    if changed & keys and Checkpoints(workdir / 'checkpoints').latest() is None:
         (workdir / 'normaliser.json').unlink(missing_ok=True)
 
 
 def restore_run(config, workdir):
-    """(Run, its newest state, frozen). Raises UserError where there is no checkpoint, or one of another config."""
+    """(Run, its newest state, frozen); what loaders and samples read and the folder lacks is made.
+
+    Raises UserError where there is no checkpoint, or one of another config, and where a request stopped the encoding.
+    """
     checkpoints = Checkpoints(workdir / 'checkpoints')
     step = checkpoints.latest()
     if step is None:
@@ -86,6 +94,8 @@ def restore_run(config, workdir):
     extras = checkpoints.extras(step)
     require_same_config(workdir, config, extras)  # before clips are read
     foundation = foundation_of(config, make_mesh(config.mesh.data, config.mesh.fsdp))
+    if foundation.prepare(workdir):  # config.sample may have new captions
+        raise UserError(STOPPED)
     run = build(config, workdir, foundation)
     require_same(run, extras)
     return run, checkpoints.restore(step, run.abstract_state), frozen_parameters(run)

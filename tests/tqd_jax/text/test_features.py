@@ -4,7 +4,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from tqd_jax.text.features import Features, pad_features
+from tqd_jax.text.features import Features
 
 TEXT = Features(length=4, width=3)
 
@@ -27,13 +27,3 @@ def test_captions_and_files_are_refused():
         TEXT.prepare(['a', 'b'])
     with pytest.raises(ValueError, match=r'come from the cache.*umt5\.pth'):
         TEXT.load('umt5.pth')
-
-
-def test_rows_are_padded_with_zeros():
-    rows = np.arange(6, dtype=jnp.bfloat16).reshape(2, 3)
-    padded = pad_features(rows, 4)
-    assert padded.dtype == rows.dtype and padded.tolist() == [[0, 1, 2], [3, 4, 5], [0] * 3, [0] * 3]
-    np.testing.assert_array_equal(pad_features(rows, 2), rows)
-    assert pad_features(rows[:0], 2).tolist() == [[0] * 3] * 2
-    with pytest.raises(ValueError, match='2 rows of features, more than 1'):
-        pad_features(rows, 1)

@@ -1,0 +1,26 @@
+"""Keys of published weights that contradict others are refused, by name."""
+import pytest
+
+from tqd_jax.config import Config, check_whole
+from tqd_jax.config.wan_defaults import wan_defaults
+from transfer_jax.runtime.config import instance, override
+from transfer_jax.runtime.errors import UserError
+
+WAN = instance(Config, wan_defaults())
+
+
+@pytest.mark.parametrize(('config', 'changes', 'keys'), [
+    (Config(), {'train.trained': 'lora', 'lora.init_from': 'a.safetensors'}, r'config\.lora\.init_from.*config\.wan\.path'),
+    (WAN, {'wan.path': 'folder', 'train.trained': 'full', 'wan.storage': 'int8'}, r'config\.wan\.storage.*config\.train\.trained'),
+    (WAN, {'wan.path': 'folder', 'train.weight_decay': 0.1}, r'config\.train\.weight_decay.*kernels alone'),
+    (WAN, {'wan.path': 'folder', 'train.optimizer': 'muon'}, r'config\.train\.optimizer.*kernels alone'),
+    (WAN, {'wan.path': 'folder', 'data.dropout': 'weight'}, r'config\.data\.dropout.*config\.train\.batch = 1'),
+])
+def test_keys_that_would_be_ignored_are_refused(config, changes, keys):
+    with pytest.raises(UserError, match=keys):
+        check_whole(override(config, changes))
+
+
+@pytest.mark.parametrize('storage', ['float32', 'bfloat16'])
+def test_full_training_leaves_the_default_storage(storage):
+    check_whole(override(WAN, {'wan.path': 'folder', 'train.trained': 'full', 'wan.storage': storage}))

@@ -76,7 +76,7 @@ def untrained(config, workdir):
     """(run, trained, frozen) before the first step."""
     workdir.mkdir()
     with small.one_device():
-        run = prepare_run(config, workdir, check_start(config, fresh=True))
+        run = prepare_run(config, workdir, check_start(config, workdir, fresh=True))
         return run, fresh_state(run).trained, frozen_parameters(run)
 
 
@@ -108,7 +108,7 @@ def test_what_a_run_exports_draws_in_diffusers_what_the_run_draws(trained, tmp_p
     pipe, run, average, frozen, latents, noise = trained
     whole = merge or run.model.lora is None
     path = tmp_path / ('folder' if layout == 'diffusers' and whole else 'file.safetensors')
-    export(run.workdir, format=layout, merge=merge, output=path, dtype='float32')
+    export(run.workdir, format=layout, merge=merge and run.model.lora is not None, output=path, dtype='float32')
     sources, name = run.foundation.sources, 'transformer_2' if run.foundation.expert == 'low' else 'transformer'
     exported = wan_reference.exported(pipe, name, path, sources.parts.experts[sources.expert])
     x, t = np.asarray(noise), np.array([0.3, 0.8], np.float32)

@@ -19,10 +19,14 @@ from transfer_jax.runtime.files import write_atomically
 from transfer_jax.runtime.parallel.mesh import make_mesh
 
 
+class Stopped(Exception):
+    """A request stopped the preparation of a run; what it made is kept."""
+
+
 def probe_state(config, workdir):
     """(Run, state, frozen) at which gradients mean something: the newest checkpoint's, or config.init_from's where nothing was trained.
 
-    Raises UserError without either.
+    Raises UserError without either, and Stopped as prepare_run does.
     """
     if Checkpoints(workdir / 'checkpoints').latest() is not None:
         return restore_run(config, workdir)
@@ -34,9 +38,16 @@ def probe_state(config, workdir):
 
 
 def prepare_run(config, workdir, foundation):
-    """The Run, its clips scored and encoded; foundation: of check_start. None where a request stopped the encoding."""
+    """The Run, its clips scored and encoded; foundation: of check_start. Raises Stopped where a request stopped the encoding."""
     prepare_once(config, workdir)
-    return None if foundation.prepare(workdir) else build(config, workdir, foundation)
+    return prepared(config, workdir, foundation)
+
+
+def prepared(config, workdir, foundation):
+    """The Run of scored clips, what its cache lacks encoded: captions of samples may be new. Raises Stopped where a request stopped it."""
+    if foundation.prepare(workdir):
+        raise Stopped
+    return build(config, workdir, foundation)
 
 
 def prepare_once(config, workdir):
@@ -75,7 +86,10 @@ def remove_normaliser(config, workdir):
 
 
 def restore_run(config, workdir):
-    """(Run, its newest state, frozen). Raises UserError where there is no checkpoint, or one of another config."""
+    """(Run, its newest state, frozen), what its cache lacks encoded.
+
+    Raises UserError where there is no checkpoint, or one of another config; Stopped as prepared does.
+    """
     checkpoints = Checkpoints(workdir / 'checkpoints')
     step = checkpoints.latest()
     if step is None:
@@ -83,6 +97,7 @@ def restore_run(config, workdir):
     extras = checkpoints.extras(step)
     require_same_config(workdir, config, extras)  # before clips are read
     foundation = foundation_of(config, make_mesh(config.mesh.data, config.mesh.fsdp))
-    run = build(config, workdir, foundation)
+    foundation.check(workdir, fresh=False)
+    run = prepared(config, workdir, foundation)
     require_same(run, extras)
     return run, checkpoints.restore(step, run.abstract_state), frozen_parameters(run)

@@ -24,7 +24,7 @@ from tqd_jax.training.resume import require_same_config
 from tqd_jax.training.run import check_start
 from tqd_jax.training.sampling.samples import draw_samples
 from tqd_jax.training.weights import averaged_weights
-from tqd_jax.training.workdir import prepare_once, prepare_run, probe_state, restore_run
+from tqd_jax.training.workdir import Stopped, prepare_once, prepare_run, probe_state, restore_run
 from transfer_jax.runtime.app import define_flags, run_app
 from transfer_jax.runtime.checkpoint import Checkpoints
 from transfer_jax.runtime.files import write_atomically
@@ -35,7 +35,10 @@ from transfer_jax.runtime.tensors import save_weights
 def main(config, workdir, mode):
     """Runs a mode on the checked config, in its folder."""
     check_whole(config)
-    run_mode(MODES, mode, config, workdir)
+    try:
+        run_mode(MODES, mode, config, workdir)
+    except Stopped:
+        print_stop()
 
 
 def train_mode(config, workdir):
@@ -48,9 +51,6 @@ def train_mode(config, workdir):
               f'{further}; to start anew, name another --workdir')
         return
     run = prepare_run(config, workdir, check_start(config, workdir, fresh=latest is None))
-    if run is None:
-        print_stop()
-        return
     state, frozen, stopped = train(run)
     if stopped:
         print_stop(int(state.step))

@@ -18,13 +18,15 @@ from transfer_jax.runtime.errors import UserError
 from transfer_jax.runtime.files import write_atomically
 from transfer_jax.runtime.parallel.mesh import make_mesh
 
-STOPPED = 'stopped while clips and captions were encoded: the same command goes on with what is missing'
+
+class Stopped(Exception):
+    """A request stopped the preparation of a run; what it made is kept."""
 
 
 def probe_state(config, workdir):
     """(Run, state, frozen) at which gradients mean something: of the newest checkpoint, or of weights to start from where there is none.
 
-    Raises UserError without either, for an expert, and where a request stopped the encoding.
+    Raises UserError without either and for an expert, and Stopped as prepare_run does.
     """
     if config.wan.expert is not None:
         raise UserError('--mode=align and --mode=learn compare gradients at all t, and an expert has a part of them: config.wan.expert '
@@ -35,15 +37,20 @@ def probe_state(config, workdir):
         raise UserError(f'{workdir} has no checkpoint and config.init_from = None: gradients of untrained weights mean nothing; '
                         'run --mode=train first, or name weights')
     run = prepare_run(config, workdir, check_start(config, workdir, fresh=True))
-    if run is None:
-        raise UserError(STOPPED)
     return run, fresh_state(run), frozen_parameters(run)
 
 
 def prepare_run(config, workdir, foundation):
-    """The Run, its clips scored and encoded; foundation: of check_start. None where a request stopped the encoding."""
+    """The Run, its clips scored and encoded; foundation: of check_start. Raises Stopped where a request stopped the encoding."""
     prepare_once(config, workdir)
-    return None if foundation.prepare(workdir) else build(config, workdir, foundation)
+    return prepared(config, workdir, foundation)
+
+
+def prepared(config, workdir, foundation):
+    """The Run of scored clips, what its cache lacks encoded: captions of samples may be new. Raises Stopped where a request stopped it."""
+    if foundation.prepare(workdir):
+        raise Stopped
+    return build(config, workdir, foundation)
 
 
 def prepare_once(config, workdir):
@@ -83,9 +90,9 @@ def remove_normaliser(config, workdir):
 
 
 def restore_run(config, workdir):
-    """(Run, its newest state, frozen); what loaders and samples read and the folder lacks is made.
+    """(Run, its newest state, frozen), what its cache lacks encoded.
 
-    Raises UserError where there is no checkpoint, or one of another config, and where a request stopped the encoding.
+    Raises UserError where there is no checkpoint, or one of another config; Stopped as prepared does.
     """
     checkpoints = Checkpoints(workdir / 'checkpoints')
     step = checkpoints.latest()
@@ -94,8 +101,7 @@ def restore_run(config, workdir):
     extras = checkpoints.extras(step)
     require_same_config(workdir, config, extras)  # before clips are read
     foundation = foundation_of(config, make_mesh(config.mesh.data, config.mesh.fsdp))
-    if foundation.prepare(workdir):  # config.sample may have new captions
-        raise UserError(STOPPED)
-    run = build(config, workdir, foundation)
+    foundation.check(workdir, fresh=False)
+    run = prepared(config, workdir, foundation)
     require_same(run, extras)
     return run, checkpoints.restore(step, run.abstract_state), frozen_parameters(run)

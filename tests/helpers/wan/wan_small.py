@@ -10,7 +10,7 @@ import umt5_small
 from tqd_jax.config import Config
 from tqd_jax.config.wan_defaults import wan_defaults
 from tqd_jax.latents.wan_vae.config import VaeConfig
-from tqd_jax.latents.wan_vae.params import random_params
+from tqd_jax.latents.wan_vae.params import abstract_params
 from tqd_jax.latents.wan_vae.weights import published_arrays
 from tqd_jax.models.io.write import save_diffusers, save_original
 from tqd_jax.models.wan.model import WanConfig, init_params
@@ -66,10 +66,20 @@ def write_transformer(folder, params, layout, config=MODEL):
     (folder / 'config.json').write_text(json.dumps(described))
 
 
+def autoencoder(seed=0, config=VAE):
+    """Random parameters of a VAE, drawn as random_params does, by NumPy: JAX would compile a program for every shape."""
+    rng = np.random.default_rng(seed)
+
+    def draw(path, leaf):
+        if path[-1].key != 'kernel':
+            return np.full(leaf.shape, path[-1].key == 'scale', np.float32)
+        return rng.normal(0, np.prod(leaf.shape[:-1]) ** -0.5, leaf.shape).astype(np.float32)
+    return jax.tree.map_with_path(draw, abstract_params(config))
+
+
 def write_vae(folder, layout, config=VAE, seed=0):
     """The VAE's file, with the name that its layout has."""
-    params = jax.tree.map(np.asarray, random_params(jax.random.key(seed), config))
-    arrays = published_arrays(params, config, diffusers=layout == 'diffusers')
+    arrays = published_arrays(autoencoder(seed, config), config, diffusers=layout == 'diffusers')
     path = folder / {'original': 'Wan2.1_VAE.safetensors', 'diffusers': 'vae/diffusion_pytorch_model.safetensors'}[layout]
     path.parent.mkdir(parents=True, exist_ok=True)
     safetensors.numpy.save_file(arrays, path)

@@ -20,9 +20,9 @@ from transfer_jax.runtime.parallel.mesh import initialize_distributed, make_mesh
 
 def main(config, output):
     """Encodes the library of the checked config into the folder."""
-    check_whole(config)
     if config.wan.path is None:
         raise UserError('there is nothing to encode with: name published weights by --config.wan.path')
+    check_whole(config)
     initialize_distributed()
     folder = pathlib.Path(output)
     if config.data.cache is not None and pathlib.Path(config.data.cache) != folder:

@@ -17,14 +17,14 @@ def weights_hash(paths: Iterable[os.PathLike | str], cache: os.PathLike | str) -
     cache: the folder whose FILE remembers them, each by path, size and time of change. Raises UserError where a file cannot be read.
     """
     memory = pathlib.Path(cache, FILE)
-    known = _read(memory)
+    before = _read(memory)
     found = {}
     for path in paths:
         name = _name(path)
-        found[name] = known.get(name) or _sha256(path)
+        found[name] = before.get(name) or _sha256(path)
     if not found:
         raise ValueError('the hash of no files')
-    if any(name not in known for name in found):
+    if any(name not in before for name in found):
         memory.parent.mkdir(parents=True, exist_ok=True)
         text = json.dumps(_read(memory) | found, indent=1).encode()
         replace_atomically(memory, lambda part: part.write_bytes(text), concurrent=True)

@@ -67,7 +67,8 @@ def draw_timesteps(objective, batch, step):
 def weigh_by_range(objective, batch):
     """The Batch with each weight times the mass of its law in t_range: an expert learns as often from a clip as its t lies in the range.
 
-    So the experts' steps together are the step of one model for all t: w E[loss] = sum over ranges of w P(t in range) E[loss | range].
+    w E[loss] = sum over ranges of w P(t in range) E[loss | range]. A step divides by the batch's weights, so the factor acts among the
+    clips of a batch: more so in a larger one, and not at all in a batch of one.
     """
     if objective.t_range == EVERYWHERE:
         return batch

@@ -41,5 +41,6 @@ def main(config, output):
 define_flags()
 
 if __name__ == '__main__':
-    flags.DEFINE_string('output', 'cache', 'the folder of scores, latents and text features')
+    if 'output' not in flags.FLAGS:  # another program of this process may have it
+        flags.DEFINE_string('output', 'cache', 'the folder of scores, latents and text features')
     run_app(main, Config, ('output',))

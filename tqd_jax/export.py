@@ -127,13 +127,20 @@ def run_of(argv):
     return argv[1]
 
 
+def define_flags():
+    """Defines the flags that no other program of this process has."""
+    if 'output' not in flags.FLAGS:
+        flags.DEFINE_string('output', None, 'the file or folder to write')
+    if 'format' not in flags.FLAGS:
+        flags.DEFINE_enum('format', 'comfyui', FORMATS, 'the names of the tensors')
+        flags.DEFINE_bool('merge', False, 'of a run with adapters: add them to the weights that it started from, and write all of these')
+        flags.DEFINE_enum('dtype', None, DTYPES, 'of the tensors; None: float32 of adapters, bfloat16 of a transformer')
+        flags.DEFINE_string('wan', None, 'where the weights lie now that the run started from; None: where config.wan.path says')
+
+
 def parse(argv):
     """Defines and reads the flags; an unknown flag or a bad value is one line on stderr and code 2."""
-    flags.DEFINE_enum('format', 'comfyui', FORMATS, 'the names of the tensors')
-    flags.DEFINE_string('output', None, 'the file or folder to write')
-    flags.DEFINE_bool('merge', False, 'of a run with adapters: add them to the weights that it started from, and write all of these')
-    flags.DEFINE_enum('dtype', None, DTYPES, 'of the tensors; None: float32 of adapters, bfloat16 of a transformer')
-    flags.DEFINE_string('wan', None, 'where the weights lie now that the run started from; None: where config.wan.path says')
+    define_flags()
     try:
         return flags.FLAGS(argv)
     except flags.Error as error:

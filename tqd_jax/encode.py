@@ -15,7 +15,7 @@ from tqd_jax.training.workdir import prepare_once
 from transfer_jax.runtime.app import define_flags, run_app
 from transfer_jax.runtime.errors import UserError
 from transfer_jax.runtime.job import print_stop, unwritable
-from transfer_jax.runtime.parallel.mesh import initialize_distributed, make_mesh
+from transfer_jax.runtime.parallel.mesh import make_mesh
 
 
 def main(config, output):
@@ -23,7 +23,6 @@ def main(config, output):
     if config.wan.path is None:
         raise UserError('there is nothing to encode with: name published weights by --config.wan.path')
     check_whole(config)
-    initialize_distributed()
     folder = pathlib.Path(output)
     if config.data.cache is not None and pathlib.Path(config.data.cache) != folder:
         raise UserError(f'config.data.cache = {config.data.cache!r}, and --output={output}: --output alone says where the cache is written')

@@ -29,6 +29,7 @@ from transfer_jax.runtime.app import define_flags, run_app
 from transfer_jax.runtime.checkpoint import Checkpoints
 from transfer_jax.runtime.files import write_atomically
 from transfer_jax.runtime.job import machine, print_stop, run_mode
+from transfer_jax.runtime.parallel.hosts import fetch, first_host
 from transfer_jax.runtime.tensors import save_weights
 
 
@@ -56,18 +57,20 @@ def train_mode(config, workdir):
         print_stop(int(state.step))
         return
     record = draw_samples(run, state.average, frozen)
-    if jax.process_index() == 0:
-        finish(run, state, frozen, record)
+    first_host(finish, run, state, frozen, record, fetch(result_weights(run, state, frozen)))
 
 
 def score_mode(config, workdir):
     """Scores the clips and reports on the data alone. Raises UserError where the folder holds a run with another config."""
     _latest_step(config, workdir)
     prepare_once(config, workdir)
-    if jax.process_index() == 0:
-        _write_facts(config, workdir, {'mode': 'score'})
-        write_report(workdir)
-        print(f'scores: {workdir / "scores.parquet"}\nreport: {workdir / "report.html"}')
+    first_host(_finish_scores, config, workdir)
+
+
+def _finish_scores(config, workdir):
+    _write_facts(config, workdir, {'mode': 'score'})
+    write_report(workdir)
+    print(f'scores: {workdir / "scores.parquet"}\nreport: {workdir / "report.html"}')
 
 
 def sample_mode(config, workdir):
@@ -117,10 +120,10 @@ def learn_mode(config, workdir):
               f'to train by it, in another --workdir: --config.law.kind=learned --config.law.file={workdir / "law.json"}')
 
 
-def finish(run, state, frozen, record):
-    """Weights, facts and, when all the rest is there, the report; record is that of the samples."""
+def finish(run, state, frozen, record, weights):
+    """Weights (of result_weights, on the host), facts and, when all the rest is there, the report; record is that of the samples."""
     (run.workdir / 'report.html').unlink(missing_ok=True)
-    save_result(run, state, frozen)
+    save_result(run, weights)
     _write_facts(run.config, run.workdir, {
         'mode': 'train', 'steps': int(state.step), 'clips': len(run.library),
         'parameters': _count((state.trained, frozen['model'])), 'trained': _count(state.trained),
@@ -130,13 +133,20 @@ def finish(run, state, frozen, record):
     print(f'report: {run.workdir / "report.html"}')
 
 
-def save_result(run, state, frozen):
+def result_weights(run, state, frozen):
+    """What a finished run writes: all parameters of a model of pixels, adapters on published weights, {} of a whole published model."""
+    if run.config.wan.path is None:
+        return averaged_weights(state, frozen)
+    return {} if run.model.lora is None else state.average
+
+
+def save_result(run, weights):
     """weights.npz of a model of pixels, lora.safetensors of adapters on published weights; whole published models go out by export."""
     lora, folder = run.model.lora, run.workdir
     if run.config.wan.path is None:
-        save_weights(folder / 'weights.npz', averaged_weights(state, frozen))
+        save_weights(folder / 'weights.npz', weights)
     elif lora is not None:
-        write_lora(folder / 'lora.safetensors', state.average, rank=lora.rank, alpha=lora.alpha, config=run.model, kind='comfyui')
+        write_lora(folder / 'lora.safetensors', weights, rank=lora.rank, alpha=lora.alpha, config=run.model, kind='comfyui')
         print(f'LoRA, as ComfyUI and diffusers read it: {folder / "lora.safetensors"}')
     if run.config.wan.path is not None:
         print(f'other layouts: python -m tqd_jax.export {folder} --format=diffusers --output=PATH')

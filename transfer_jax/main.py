@@ -5,6 +5,8 @@
 """
 import time
 
+import jax
+
 from transfer_jax.experiment.config import schema_of
 from transfer_jax.experiment.job import prepare, record_config
 from transfer_jax.experiment.methods.registry import METHODS, NEED_GRAM
@@ -15,6 +17,8 @@ from transfer_jax.experiment.training.fit import Stopped
 from transfer_jax.runtime.app import define_flags, run_app
 from transfer_jax.runtime.config import to_json
 from transfer_jax.runtime.job import machine, print_stop, run_mode
+from transfer_jax.runtime.parallel.gather import gathered
+from transfer_jax.runtime.parallel.hosts import first_host
 from transfer_jax.runtime.progress import Progress, StopRequest
 
 define_flags('runs/transfer')
@@ -26,22 +30,42 @@ def main(config, workdir):
 
 
 def transfer(config, workdir):
-    """Runs every method on every target. Finished methods are saved, so the same command continues after a stop."""
+    """Runs every method on every target. Finished methods are saved, so the same command continues after a stop.
+
+    Of several processes each takes targets in turn, on its own devices; the first collects what they saved.
+    """
     began = time.perf_counter()
     job = prepare(config, workdir)
     for skipped in job.domains.skipped:
         print(' '.join(f'{key}: {value}' for key, value in skipped.items()))
     print('\n'.join(job.notes), end='\n' if job.notes else '')
-    records, curves = {}, {}
-    try:
-        with StopRequest() as stop, Progress(len(job.targets) * len(config.transfer.methods), label='methods', unit='method') as progress:
-            for target in job.targets:
-                name = job.domains.names[target]
-                records[name], curves[name] = run_target(job, target, stop, progress)
-    except Stopped:
+    mine = job.targets[jax.process_index()::jax.process_count()]
+    stopped = run_targets(job, mine)
+    if any(gathered([stopped])):
         print_stop()
         return
-    facts = {**machine(), 'wall_seconds': time.perf_counter() - began, 'config': to_json(config),
+    first_host(finish, job, began)
+
+
+def run_targets(job, targets):
+    """Runs every method on some of the targets; whether a request stopped it."""
+    with StopRequest() as stop, Progress(len(targets) * len(job.config.transfer.methods), label='methods', unit='method') as progress:
+        try:
+            for target in targets:
+                run_target(job, target, stop, progress)
+        except Stopped:
+            return True
+    return False
+
+
+def finish(job, began):
+    """results.json and the report, of what the methods saved."""
+    records, curves, workdir = {}, {}, job.workdir
+    with StopRequest() as stop, Progress(0, process=1) as silent:
+        for target in job.targets:
+            name = job.domains.names[target]
+            records[name], curves[name] = run_target(job, target, stop, silent)
+    facts = {**machine(), 'wall_seconds': time.perf_counter() - began, 'config': to_json(job.config),
              'sizes': {domain.name: len(domain) for domain in job.domains.domains}, 'notes': list(job.notes),
              'classes': job.domains.classes and list(job.domains.classes), 'skipped': list(job.domains.skipped),
              'pareto': {name: curve for name, curve in curves.items() if curve is not None},
@@ -54,7 +78,11 @@ def transfer(config, workdir):
 
 
 def multitask(config, workdir):
-    """Every task source and target at once."""
+    """Every task source and target at once: one problem, which the first of several processes solves."""
+    first_host(_multitask, config, workdir)
+
+
+def _multitask(config, workdir):
     record_config(config, workdir)
     run_multitask(config, workdir, {**machine(), 'config': to_json(config)})
 

@@ -24,15 +24,15 @@ class Loader:
     """Turns the clip numbers of one batch into its arrays; picklable, so that worker processes can hold it.
 
     store: a FrameStore, or what else gives the library's rows as examples. texts: None, and Batch.text is library.tokens; or an object
-    whose rows(tokens [B]) are the text features of so many rows, [B, ...].
+    whose rows(tokens [B]) are the text features of so many rows, [B, ...]. part: the rows of a batch that this process makes, ascending,
+    of mesh.local_rows; None: all of them.
     """
     library: Rows
     store: Examples
     seed: int
     batch: int
     crop: str = 'random'
-    process: int = 0
-    processes: int = 1
+    part: tuple[int, ...] | None = None
     texts: object | None = None
 
     def __call__(self, number, clips):
@@ -46,12 +46,12 @@ class Loader:
 
     def whole(self, clips):
         """The Batch of all the clips [B] of one bucket, the middle of each, the same on every process."""
-        return dataclasses.replace(self, batch=len(clips), crop='center', process=0, processes=1)(0, clips)
+        return dataclasses.replace(self, batch=len(clips), crop='center', part=None)(0, clips)
 
     @property
     def rows(self):
         """The rows of a batch that are this process's."""
-        return np.array_split(np.arange(self.batch), self.processes)[self.process]
+        return np.arange(self.batch) if self.part is None else np.array(self.part)
 
     def _video(self, clip, example, bucket):
         rng = np.random.default_rng([self.seed, int(example)])

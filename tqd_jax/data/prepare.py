@@ -8,12 +8,16 @@ from tqd_jax.clips.render import render_library
 from tqd_jax.data.buckets import assign_bucket
 from tqd_jax.data.library import buckets_of, check_mix
 from tqd_jax.scoring.config import ScoreConfig
+from tqd_jax.scoring.importers.clips import clips_table
 from tqd_jax.scoring.library import score_library
+from tqd_jax.scoring.measure import measure_share
 from tqd_jax.scoring.scores import read_scores
+from tqd_jax.scoring.store import merge_shares
 from tqd_jax.scoring.table import save_maps
 from transfer_jax.runtime.errors import UserError
 from transfer_jax.runtime.files import write_atomically
 
+STORE = 'scores.store'  # of a run's folder: measured rows
 LISTED = ('clip', 'reason')  # of a line in skipped.jsonl
 
 
@@ -25,10 +29,8 @@ def prepare(data, workdir, seed):
     are unusable, or none is usable, and, before any is measured, where data.mix does not name their sources.
     """
     workdir = pathlib.Path(workdir)
-    clips = data.clips or str(render_library(workdir / 'library', clips=data.rendered_clips, seed=seed))
-    fixed = workdir / 'normaliser.json'
-    config = ScoreConfig(clips=clips, output=str(workdir / 'scores.parquet'), store=str(workdir / 'scores.store'),
-                         workers=data.scoring_workers, normaliser=str(fixed) if fixed.exists() else data.normaliser)
+    config = score_config(data, workdir, data.clips or str(render_library(workdir / 'library', clips=data.rendered_clips, seed=seed)))
+    merge_shares(config.store)
     refuse = functools.partial(too_short, buckets=buckets_of(data), fps=data.fps)
     check = lambda table: check_mix(data.mix, table['source'].unique().to_pylist())
     summary = score_library(config, flag='config.data.clips', for_training=True, check=check, refuse=refuse)
@@ -37,7 +39,25 @@ def prepare(data, workdir, seed):
     if skipped := summary.clips - summary.scored:
         print(f'{summary.scored} of {summary.clips} clips can be used; {skipped} skipped, see {workdir / "skipped.jsonl"}')
     if summary.mapped:
-        save_maps(fixed, summary.maps)
+        save_maps(workdir / 'normaliser.json', summary.maps)
+
+
+def score_config(data, workdir, clips):
+    """The ScoreConfig of config.data's clips in the run's folder."""
+    fixed = workdir / 'normaliser.json'
+    return ScoreConfig(clips=clips, output=str(workdir / 'scores.parquet'), store=str(workdir / STORE),
+                       workers=data.scoring_workers, normaliser=str(fixed) if fixed.exists() else data.normaliser)
+
+
+def score_share(data, workdir, process, processes, stop):
+    """Measures the clips of which this process has the turn, into a share of the run's store; prepare merges the shares.
+
+    stop: its `requested` is read before every clip.
+    """
+    config = score_config(data, pathlib.Path(workdir), data.clips)
+    table = clips_table(config.clips, config.scores, config.tool, 'config.data.clips')
+    check_mix(data.mix, table['source'].unique().to_pylist())
+    measure_share(config, table, process, processes, stop)
 
 
 def too_short(row, *, buckets, fps):

@@ -2,17 +2,16 @@
 import dataclasses
 import math
 
-import jax
-
 from tqd_jax.data.loader import Loader
 from tqd_jax.models.wan.config import CHOICES
 from tqd_jax.timesteps.shift import token_shift
+from transfer_jax.runtime.parallel.mesh import local_rows
 
 
-def loader_of(config, library, store, **options):
-    """The Loader of this process's rows of the batches, whose clips a store gives."""
+def loader_of(config, mesh, library, store, **options):
+    """The Loader of the rows of a batch that lie on this process's devices of a mesh; a store gives their clips."""
     return Loader(library=library, store=store, seed=config.seed, batch=config.train.batch, crop=config.data.crop,
-                  process=jax.process_index(), processes=jax.process_count(), **options)
+                  part=local_rows(config.train.batch, mesh), **options)
 
 
 def with_shifts(library, law, codec, model):

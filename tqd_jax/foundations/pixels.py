@@ -45,11 +45,11 @@ class Pixels:
 
     def loader(self, library, workdir):
         """Of frames; decoded clips are cached where they fit."""
-        return loader_of(self.config, library, frame_store(self.config.data, library, workdir))
+        return loader_of(self.config, self.model.mesh, library, frame_store(self.config.data, library, workdir))
 
     def frames_loader(self, library, workdir):
         """The same."""
-        return loader_of(self.config, library, frame_store(self.config.data, library, workdir, quiet=True))
+        return loader_of(self.config, self.model.mesh, library, frame_store(self.config.data, library, workdir, quiet=True))
 
     def encode(self, video):
         """The frames themselves: the step encodes them."""

@@ -74,12 +74,12 @@ class PublishedWan:
         """Of latents and features."""
         settings = latent_settings(self.config, self.sources, self.folder(workdir))
         store = open_latents(self.folder(workdir), library, settings)
-        return loader_of(self.config, library, store, texts=self._texts(workdir, library.captions)[0])
+        return loader_of(self.config, self.model.mesh, library, store, texts=self._texts(workdir, library.captions)[0])
 
     def frames_loader(self, library, workdir):
         """Of frames, decoded from the clips, and features."""
         store = FrameStore(rows=library, fps=self.config.data.fps, folder=None)
-        return loader_of(self.config, library, store, texts=self._texts(workdir, library.captions)[0])
+        return loader_of(self.config, self.model.mesh, library, store, texts=self._texts(workdir, library.captions)[0])
 
     def encode(self, video):
         """Latents of frames, a clip at a time; the VAE's encoder is loaded for it."""

@@ -20,11 +20,12 @@ from tqd_jax.scoring.store import RowStore
 AHEAD = 3  # clips that are scheduled for every process: enough to keep it busy, and few, so that memory does not grow with the library
 
 
-def score_clips(paths, store, settings=Settings(), *, measure=None, progress=lambda done, total, stored=False: None):
+def score_clips(paths, store, settings=Settings(), *, measure=None, progress=lambda done, total, stored=False: None, stop=None):
     """Measures what `store` (the path of a RowStore's file) does not know of `paths`, each there once; rows() then gives their rows.
 
     measure: an iterator of (path, row) of an iterator of paths, in any order: measured here where it is None, or see in_processes. A run
     that was killed goes on with what is missing; memory does not grow with the number of clips.
+    stop: a StopRequest, or None; no clip is begun after a request.
     """
     measure = measure or functools.partial(in_this_process, settings=settings, store=store)
     with RowStore(store, settings.version) as database:
@@ -33,6 +34,8 @@ def score_clips(paths, store, settings=Settings(), *, measure=None, progress=lam
         def missing():
             nonlocal done
             for path in paths:
+                if stop is not None and stop.requested:
+                    return
                 now = stamp(path)
                 if database.row(path, now) is None:
                     begun[path] = now

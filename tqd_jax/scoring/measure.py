@@ -1,5 +1,6 @@
 """Which clips of a table must be measured, and the rows of them all: as written before, as given, or measured."""
 import contextlib
+import dataclasses
 import functools
 import hashlib
 import os
@@ -11,7 +12,7 @@ import pyarrow.compute as pc
 from tqd_jax.clips import places
 from tqd_jax.clips.strings import Strings
 from tqd_jax.scoring import engine
-from tqd_jax.scoring.store import RowStore
+from tqd_jax.scoring.store import RowStore, are_there, share_of
 from tqd_jax.scoring.table import SCHEMA, rows_of
 from tqd_jax.scoring.versions import GIVEN, imported_axes, is_foreign, is_scored, marked, version_for, versions_of
 from transfer_jax.runtime.errors import UserError
@@ -27,8 +28,7 @@ def library_rows(config, table, *, for_training):
     Raises UserError where clips that must be measured again are not there, or where given scores and ours would share a column.
     """
     settings, axes = config.settings, imported_axes(table)
-    version = version_for(table, settings.version, any_settings=for_training)
-    foreign = np.ones(len(table), bool) if config.retry else is_foreign(table, version)
+    version, foreign = lacking(config, table, for_training=for_training)
     bare = unmeasured(table, axes, keep_ranks=for_training and not foreign.any())
     if axes == set(AXES) and foreign.all() and not for_training:
         return bare, functools.partial(_given_rows, Strings.from_arrow(table['clip'].chunks))
@@ -38,6 +38,24 @@ def library_rows(config, table, *, for_training):
         _measure(config, paths)
     fresh = lambda: marked(engine.rows(paths, config.store_path, settings), axes)
     return bare, (lambda: _merge(rows_of(table), fresh(), foreign)) if not foreign.all() else fresh
+
+
+def lacking(config, table, *, for_training):
+    """(the wanted version of rows, bool [n]: whether the row of a clip is of another one, so that it must be measured)."""
+    version = version_for(table, config.settings.version, any_settings=for_training)
+    return version, np.ones(len(table), bool) if config.retry else is_foreign(table, version)
+
+
+def measure_share(config, table, process, processes, stop):
+    """Measures every `processes`-th clip that training lacks, from number `process` on, into a share of the config's store.
+
+    store.merge_shares adds the shares to the store, where library_rows finds the rows. stop: its `requested` is read before every clip.
+    """
+    _, foreign = lacking(config, table, for_training=True)
+    paths = list(Strings.from_arrow(table['clip'].filter(foreign).chunks))[process::processes]
+    found = are_there(config.store_path, config.settings.version, ((path, engine.stamp(path)) for path in paths))
+    share = dataclasses.replace(config, store=share_of(config.store_path, process))
+    _measure(share, [path for path, there in zip(paths, found, strict=True) if not there], stop)
 
 
 def unmeasured(table, axes, *, keep_ranks):
@@ -75,13 +93,13 @@ def _check_present(table, version):
                         f'{len(gone)} of them {"is" if len(gone) == 1 else "are"} not there: {gone[0]}; restore them, or leave them out')
 
 
-def _measure(config, paths):
+def _measure(config, paths, stop=None):
     settings, store = config.settings, config.store_path
     if config.retry:
         with RowStore(store, settings.version) as database:
             database.forget_unread()
     with progress_bar('score', 'clip') as progress:
-        engine.score_clips(paths, store, settings, measure=_executor(config), progress=progress)
+        engine.score_clips(paths, store, settings, measure=_executor(config), progress=progress, stop=stop)
 
 
 def _executor(config):

@@ -1,11 +1,14 @@
 """Measured rows in one SQLite file: by content, so a clip is measured once under any name; safe whenever a process dies."""
+import contextlib
 import json
+import pathlib
 import sqlite3
 
 SCHEMA = '''
 CREATE TABLE IF NOT EXISTS rows (id TEXT, version TEXT, row TEXT, PRIMARY KEY (id, version)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS files (path TEXT, version TEXT, stamp TEXT, id TEXT, reason TEXT, PRIMARY KEY (path, version)) WITHOUT ROWID;
 '''
+SHARES = '.share-'  # in the names of the stores that several processes fill for one
 PATIENCE = 60.0  # s that one process waits for another's write
 
 
@@ -67,3 +70,31 @@ class RowStore:
 
     def _one(self, statement, *values):
         return self._base.execute(statement, values).fetchone()
+
+
+def share_of(path, process):
+    """The path of the store that a process fills for the store at `path`."""
+    return f'{path}{SHARES}{process}'
+
+
+def merge_shares(path):
+    """Adds the rows of every share of a store to it, and removes the shares; killed between two, it goes on where it is called again."""
+    path = pathlib.Path(path)
+    shares = [share for share in path.parent.glob(f'{path.name}{SHARES}*') if share.name.rpartition(SHARES)[2].isdecimal()]
+    with contextlib.closing(sqlite3.connect(path, timeout=PATIENCE, isolation_level=None)) as base:
+        base.executescript(SCHEMA)
+        for share in shares:
+            base.execute('ATTACH ? AS share', (str(share),))
+            for table in ('rows', 'files'):
+                base.execute(f'INSERT OR REPLACE INTO {table} SELECT * FROM share.{table}')
+            base.execute('DETACH share')
+            for file in (share, *path.parent.glob(f'{share.name}-*')):
+                file.unlink()
+
+
+def are_there(path, version, files):
+    """Whether a store that nobody writes now has the row of each of the (path, stamp) of files, as an iterator."""
+    with contextlib.closing(sqlite3.connect(f'{pathlib.Path(path).absolute().as_uri()}?immutable=1', uri=True)) as base:
+        for name, stamp in files:
+            statement = 'SELECT 1 FROM files WHERE path = ? AND version = ? AND stamp = ?'
+            yield base.execute(statement, (name, version, stamp)).fetchone() is not None

@@ -10,6 +10,7 @@ from tqd_jax.training.sampling.samples import draw_during_training
 from transfer_jax.runtime.checkpoint import Checkpoints
 from transfer_jax.runtime.metrics import Metrics
 from transfer_jax.runtime.parallel.mesh import to_global
+from transfer_jax.runtime.parallel.votes import Votes
 from transfer_jax.runtime.progress import Progress, StopRequest
 
 
@@ -39,13 +40,14 @@ def _loop(run, start, checkpoints, metrics):
             draw_during_training(run, 0, state.average, frozen)
     log = TrainingLog(library=run.library, schedule=run.schedule, batch=config.train.batch, metrics=metrics,
                       histogram=start.histogram, start=time.perf_counter())
+    votes = Votes(run.mesh)
     with StopRequest() as stop, Progress(config.train.steps, start=start.step, label='train') as progress:
         for step, (batch, wait) in enumerate(_timed(_batches(run, start.step)), start.step + 1):
             bucket = int(run.library.bucket[batch.clip[0]])
             state, outputs = programs[bucket](state, frozen, to_global(batch, run.mesh))
             log.add(step, bucket, outputs, wait)
             done = step == config.train.steps
-            last = done or stop.requested
+            last = votes(stop.requested) or done
             saves = last or step % config.checkpoint.every == 0
             progress.update(1, **(log.flush() if saves or step % config.log_every == 0 else log.summary))
             if done or step % config.eval.every == 0:

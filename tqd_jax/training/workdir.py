@@ -4,10 +4,10 @@ import json
 import pathlib
 
 import jax
-from jax.experimental import multihost_utils
 
 from tqd_jax.config import LEARNED
-from tqd_jax.data.prepare import prepare
+from tqd_jax.data.prepare import STORE, prepare, score_share
+from tqd_jax.scoring.store import merge_shares
 from tqd_jax.training.law_file import copy_law
 from tqd_jax.training.resume import require_same, require_same_config
 from tqd_jax.training.run import build, check_start, foundation_of
@@ -16,7 +16,10 @@ from transfer_jax.runtime.checkpoint import Checkpoints
 from transfer_jax.runtime.config import differences, to_json
 from transfer_jax.runtime.errors import UserError
 from transfer_jax.runtime.files import write_atomically
+from transfer_jax.runtime.parallel.gather import gathered, together
+from transfer_jax.runtime.parallel.hosts import first_host
 from transfer_jax.runtime.parallel.mesh import make_mesh
+from transfer_jax.runtime.progress import StopRequest
 
 
 class Stopped(Exception):
@@ -54,16 +57,26 @@ def prepared(config, workdir, foundation):
 
 
 def prepare_once(config, workdir):
-    """Scores the clips on the first process; the others wait for its files. Raises UserError where clips_of does, before it writes any."""
+    """Scores the clips, each process its share, and writes what a run stands on.
+
+    Raises UserError where clips_of does, before it writes any, and Stopped where a request stopped one of several processes.
+    """
     data = clips_of(config)
-    if jax.process_index() == 0:
-        remove_normaliser(config, workdir)
-        write_atomically(workdir / 'config.json', json.dumps(to_json(config), indent=1).encode())
-        if config.law.kind == LEARNED:
-            copy_law(config.law.file, workdir)
-        prepare(data, workdir, config.seed)
-    if jax.process_count() > 1:
-        multihost_utils.sync_global_devices('clips are scored')
+    first_host(_begin, config, workdir)
+    if jax.process_count() > 1 and data.clips is not None:
+        with StopRequest() as stop:
+            together(score_share, data, workdir, jax.process_index(), jax.process_count(), stop)
+        if any(gathered([stop.requested])):
+            raise Stopped
+    first_host(prepare, data, workdir, config.seed)
+
+
+def _begin(config, workdir):
+    remove_normaliser(config, workdir)
+    write_atomically(workdir / 'config.json', json.dumps(to_json(config), indent=1).encode())
+    if config.law.kind == LEARNED:
+        copy_law(config.law.file, workdir)
+    merge_shares(workdir / STORE)
 
 
 def clips_of(config):

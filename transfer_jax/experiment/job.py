@@ -25,6 +25,7 @@ from transfer_jax.runtime.errors import UserError
 from transfer_jax.runtime.files import write_atomically
 from transfer_jax.runtime.job import require_same_config
 from transfer_jax.runtime.keys import stream_key
+from transfer_jax.runtime.parallel.hosts import first_host
 from transfer_jax.runtime.parallel.mesh import check_batch, make_mesh
 from transfer_jax.runtime.store import Store
 
@@ -56,9 +57,9 @@ class Job:
 def prepare(config: TransferConfig, workdir: pathlib.Path) -> Job:
     """The Job of a config in its folder. Raises UserError for a fault of the config, of the data, or of the files in the folder."""
     checks.check_whole(config)
-    mesh = make_mesh(config.mesh.data, 1)
+    mesh = make_mesh(config.mesh.data, 1, devices=jax.local_devices())
     check_batch(config.train.batch, mesh)
-    record_config(config, workdir)
+    first_host(record_config, config, workdir)
     domains = load_domains(config.data, workdir)
     targets, sources = checks.check_domains(config, domains)
     checks.check_inputs(config.data, config.model, domains.domains[0].inputs.shape[1:])
@@ -92,7 +93,7 @@ def make_splits(config: TransferConfig, domains: Domains, targets: Sequence[int]
         if not same_splits(splits.setdefault(domain.name, new_splits), new_splits):
             raise UserError(f'{path} has other splits of {domain.name!r} than these data give, so they have changed; restore them, or use '
                             'another --workdir')
-    save_splits(path, splits)
+    first_host(save_splits, path, splits)
     return splits
 
 

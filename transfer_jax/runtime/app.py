@@ -11,13 +11,15 @@ from ml_collections import config_flags
 from transfer_jax.runtime.config import instance, renamed, rules
 from transfer_jax.runtime.config.check import check_keys, check_value, place, renamed_for, unknown_key
 from transfer_jax.runtime.errors import UserError
+from transfer_jax.runtime.parallel.join import FLAGS
+from transfer_jax.runtime.parallel.joined import run_joined
 
 FLAG = 'config'
 PREFIX = f'--{FLAG}.'
 
 
 def define_flags(workdir=None, modes=()):
-    """The flags --config, --workdir (where it has a default) and, where there are modes, --mode (the first is the default).
+    """The flags --config, --workdir (where it has a default), where there are modes --mode (the first is the default), and those of join.
 
     Each is defined once in a process, however many mains it imports.
     """
@@ -27,6 +29,20 @@ def define_flags(workdir=None, modes=()):
         flags.DEFINE_string('workdir', workdir, 'where the run lives: what it makes, its checkpoints, metrics and report')
     if modes and 'mode' not in flags.FLAGS:
         flags.DEFINE_enum('mode', modes[0], modes, 'what to do')
+    define_join_flags()
+
+
+def define_join_flags():
+    """The flags --coordinator, --processes and --process of join."""
+    if 'coordinator' not in flags.FLAGS:
+        flags.DEFINE_string('coordinator', None, 'of a job of several processes: host:port of the first')
+        flags.DEFINE_integer('processes', None, 'of a job of several processes: how many they are', lower_bound=1)
+        flags.DEFINE_integer('process', None, 'of a job of several processes: the number of this one, from 0', lower_bound=0)
+
+
+def join_flags():
+    """{name: value} of the flags of join."""
+    return {name: flags.FLAGS[name].value for name in FLAGS}
 
 
 def run_app(main, schema, arguments=('workdir',)):
@@ -42,11 +58,14 @@ def run_app(main, schema, arguments=('workdir',)):
     """
     logging.getLogger('jax').setLevel(logging.WARNING)  # it prints long warnings about accelerators that are absent
     try:
-        app.run(lambda config: main(config, *(flags.FLAGS[name].value for name in arguments)),
-                flags_parser=functools.partial(parse, schema=schema))
+        app.run(functools.partial(_run, main, arguments), flags_parser=functools.partial(parse, schema=schema))
     except UserError as error:
         print(f'error: {error}', file=sys.stderr)
         sys.exit(2)
+
+
+def _run(main, arguments, config):
+    run_joined(functools.partial(main, config, *(flags.FLAGS[name].value for name in arguments)), **join_flags())
 
 
 def parse(argv, schema):

@@ -24,10 +24,13 @@ class Checkpoints:
     stored bit for bit by name (their path in the tree): other devices can restore them, and a different tree is an error.
     """
 
-    def __init__(self, directory: str | pathlib.Path, keep: int = 2):
-        """Keeps the last `keep` (>= 1) checkpoints in the directory; the first save makes it."""
+    def __init__(self, directory: str | pathlib.Path, keep: int = 2, *, shared: bool = True):
+        """Keeps the last `keep` (>= 1) checkpoints in the directory; the first save makes it.
+
+        shared: every process of the job calls every method, and each writes what its devices have; else this process alone does.
+        """
         self.directory = pathlib.Path(directory).absolute()
-        self.keep = keep
+        self.keep, self.shared = keep, shared
         logging.getLogger('absl').addFilter(_not_from_orbax)
 
     def steps(self) -> list[int]:
@@ -55,7 +58,8 @@ class Checkpoints:
             return
         try:
             self._prepare()
-            ocp.save(self.directory / str(step), named_leaves(state), custom_metadata=extras)
+            with self._processes():
+                ocp.save(self.directory / str(step), named_leaves(state), custom_metadata=extras)
         except (OSError, ValueError) as error:
             reason = _system_reason(error)
             if reason is None:
@@ -79,7 +83,7 @@ class Checkpoints:
         """
         expected = named_leaves(abstract)
         check_same(self._metadata(step).metadata, expected, f'the checkpoint {self.directory / str(step)}')
-        with self._readable(step):
+        with self._readable(step), self._processes():
             leaves = ocp.load(self.directory / str(step), expected)
         return jax.tree.unflatten(jax.tree.structure(abstract), [leaves[name] for name in expected])
 
@@ -88,11 +92,22 @@ class Checkpoints:
         return self._metadata(step).custom_metadata
 
     def _metadata(self, step):
-        with self._readable(step):
+        with self._readable(step), self._processes():
             metadata = ocp.metadata(self.directory / str(step))
             if metadata.metadata is None:  # orbax logs the reason and raises nothing
                 raise ValueError('its index is damaged')
             return metadata
+
+    def _is_first(self):
+        return not self.shared or jax.process_index() == 0
+
+    def _processes(self):
+        """A context in which orbax waits for the processes that take part."""
+        if self.shared or jax.process_count() == 1:
+            return contextlib.nullcontext()
+        this = jax.process_index()
+        return ocp.Context(multiprocessing_options=ocp.options.MultiprocessingOptions(primary_host=this, active_processes={this},
+                                                                                      barrier_sync_key_prefix=f'process{this}'))
 
     @contextlib.contextmanager
     def _readable(self, step):
@@ -113,13 +128,13 @@ class Checkpoints:
 
     def _drop(self, steps):
         """Renames first: a folder half deleted must not pass for a checkpoint."""
-        if jax.process_index() == 0:
+        if self._is_first():
             for step in steps:
                 (self.directory / str(step)).rename(self.directory / f'{step}{DELETED}')
             self._remove_leftovers()
 
     def _remove_leftovers(self):
-        if jax.process_index() == 0 and self.directory.is_dir():
+        if self._is_first() and self.directory.is_dir():
             for path in self.directory.iterdir():
                 if path.name.endswith((TEMPORARY, DELETED)):
                     shutil.rmtree(path, ignore_errors=True)

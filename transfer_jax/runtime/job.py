@@ -10,7 +10,6 @@ import jax
 from transfer_jax.runtime.config import differences, flatten, free_keys, old_names, renamed, rules
 from transfer_jax.runtime.errors import UserError
 from transfer_jax.runtime.parallel.cores import cores
-from transfer_jax.runtime.parallel.mesh import initialize_distributed
 
 UNWRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EACCES, errno.EROFS, errno.ENOTDIR, errno.EEXIST)
 
@@ -26,7 +25,6 @@ def run_mode(modes, mode, config, workdir):
     Raises:
       UserError: the folder cannot be written (`unwritable`), or whatever the mode says.
     """
-    initialize_distributed()
     folder = pathlib.Path(workdir)
     with unwritable(folder):
         folder.mkdir(parents=True, exist_ok=True)

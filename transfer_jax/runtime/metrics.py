@@ -14,14 +14,15 @@ FILE = 'metrics.jsonl'
 
 
 class Metrics:
-    """Writes scalars of steps; only process 0 writes, elsewhere every method does nothing. A context manager that closes."""
+    """Writes scalars of steps; of processes that share it only number 0 writes. A context manager that closes."""
 
-    def __init__(self, workdir: str | pathlib.Path, start_step: int = 0):
+    def __init__(self, workdir: str | pathlib.Path, start_step: int = 0, *, shared: bool = True):
         """Opens workdir/metrics.jsonl and workdir/tensorboard to append.
 
-        start_step: the first step that will be written; records of an earlier process from this step on are deleted.
+        start_step: the first step that will be written; records of an earlier process from this step on are deleted. shared: every
+        process of the job writes the same; else this process alone has the folder.
         """
-        self.active = jax.process_index() == 0
+        self.active = not shared or jax.process_index() == 0
         if self.active:
             workdir = pathlib.Path(workdir)
             workdir.mkdir(parents=True, exist_ok=True)

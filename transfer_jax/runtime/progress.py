@@ -73,24 +73,39 @@ class StopRequest:
 
         with StopRequest() as stop:
             while not stop.requested: ...
+
+    Entered within another one, it is that one: a request that came before counts.
     """
 
     SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
     def __init__(self):
-        self.requested = False
+        self._requested = False
+        self._outer = None
+
+    @property
+    def requested(self):
+        """Whether a signal came."""
+        return self._requested if self._outer is None else self._outer.requested
 
     def __enter__(self):
-        self._before = {number: signal.signal(number, self._handle) for number in self.SIGNALS}
+        self._outer = getattr(signal.getsignal(signal.SIGTERM), '__self__', None)
+        if not isinstance(self._outer, StopRequest):
+            self._outer = None
+            self._before = {number: signal.signal(number, self._handle) for number in self.SIGNALS}
         return self
 
     def __exit__(self, *exception):
+        if self._outer is None:
+            self._restore()
+
+    def _restore(self):
         for number, handler in self._before.items():
             signal.signal(number, handler)
 
     def _handle(self, number, frame):
-        if self.requested:
-            self.__exit__()
+        if self._requested:
+            self._restore()
             os.kill(os.getpid(), number)
-        self.requested = True
+        self._requested = True
         os.write(2, STOP_MESSAGE)  # not print, within which the signal may have come

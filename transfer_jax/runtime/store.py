@@ -11,7 +11,7 @@ from transfer_jax.runtime.tensors import load_weights, save_weights
 
 
 class Store:
-    """A folder of results; each is a tree of arrays (NAME.npz) and a record of plain values (NAME.json, written last)."""
+    """A folder of results, of one process; each is a tree of arrays (NAME.npz) and a record of plain values (NAME.json, written last)."""
 
     def __init__(self, directory: str | pathlib.Path):
         self.directory = pathlib.Path(directory)
@@ -41,4 +41,4 @@ class Store:
 
     def checkpoints(self, name: str) -> Checkpoints:
         """The Checkpoints of a result that is not finished."""
-        return Checkpoints(self.directory / f'{name}.unfinished', keep=1)
+        return Checkpoints(self.directory / f'{name}.unfinished', keep=1, shared=False)

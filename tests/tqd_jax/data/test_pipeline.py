@@ -132,7 +132,7 @@ def test_several_threads_load_the_same_batches_as_none(clips, tmp_path, monkeypa
 def test_hosts_share_one_batch(clips):
     lib = library(clips)
     whole = batches(lib)[3]
-    parts = [batches(lib, process=p, processes=2)[3] for p in range(2)]
+    parts = [batches(lib, part=part)[3] for part in (range(B // 2), range(B // 2, B))]
     assert_same(whole, jax.tree.map(lambda *leaves: np.concatenate(leaves), *parts))
 
 

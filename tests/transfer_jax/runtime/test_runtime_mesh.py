@@ -1,9 +1,4 @@
 """The shape of the mesh, one sharding rule for every tree, and batches that come back unchanged."""
-import os
-import socket
-import subprocess
-import sys
-
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -12,7 +7,7 @@ import pytest
 from jax.sharding import AxisType, PartitionSpec
 
 from transfer_jax.runtime.errors import UserError
-from transfer_jax.runtime.parallel.mesh import batch_sharding, initialize_distributed, make_mesh, replicated, shard_tree, to_global
+from transfer_jax.runtime.parallel.mesh import batch_sharding, make_mesh, replicated, shard_tree, to_global
 
 
 @pytest.mark.parametrize('sizes, shape', [((-1, 1), (8, 1)), ((-1, 4), (2, 4)), ((4, -1), (4, 2)), ((2, 4), (2, 4)), ((1, 8), (1, 8))])
@@ -72,40 +67,3 @@ def test_batches_come_back_as_they_went_in():
 def test_a_batch_that_does_not_divide_is_refused(size, advice):
     with pytest.raises(UserError, match=f'batch of {size} does not divide over 8 devices; .*{advice}'):
         to_global({'clip': np.arange(size)}, make_mesh())
-
-
-def test_no_cluster_no_initialisation(monkeypatch):
-    for name in ('JAX_COORDINATOR_ADDRESS', 'SLURM_NTASKS', 'TPU_WORKER_HOSTNAMES'):
-        monkeypatch.delenv(name, raising=False)
-    initialize_distributed()
-    assert jax.process_count() == 1
-
-
-WORKER = """
-import sys, jax, numpy as np
-jax.config.update('jax_num_cpu_devices', 2)
-jax.distributed.initialize(sys.argv[1], 2, int(sys.argv[2]))
-from transfer_jax.runtime.parallel.mesh import make_mesh, to_global
-mesh = make_mesh(2, 2)
-rows = np.arange(4, dtype=np.int32) + 4 * jax.process_index()
-batch = to_global({'clip': rows}, mesh)
-total = jax.jit(lambda clip: clip.sum())(batch['clip'])
-print(batch['clip'].shape[0], int(total))
-"""
-
-
-def test_two_processes_make_one_batch(unused_port):
-    environment = {**os.environ, 'JAX_PLATFORMS': 'cpu'}
-    command = [sys.executable, '-c', WORKER, f'localhost:{unused_port}']
-    workers = [subprocess.Popen([*command, str(index)], env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-               for index in range(2)]
-    for worker in workers:
-        out, error = worker.communicate(timeout=60)
-        assert out.splitlines()[-1:] == ['8 28'], error
-
-
-@pytest.fixture
-def unused_port():
-    with socket.socket() as probe:
-        probe.bind(('localhost', 0))
-        return probe.getsockname()[1]

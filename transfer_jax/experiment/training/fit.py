@@ -54,7 +54,7 @@ def fit(trainer: Trainer, store: Store, name: str, *, replicas: Replicas, start:
                      controller=controller, every=every)
     state, policy, record = work.begin(policy)
     save_time = time.monotonic()
-    with Metrics(store.directory / 'logs' / name, start_step=record['step'] + 1) as metrics:
+    with Metrics(store.directory / 'logs' / name, start_step=record['step'] + 1, shared=False) as metrics:
         while record['step'] < max(record['steps']):
             state, policy, record = work.go_on(state, policy, record, metrics)
             if stop.requested or time.monotonic() - save_time > patience:

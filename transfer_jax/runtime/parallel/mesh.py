@@ -1,5 +1,4 @@
 """Devices: the mesh (data x fsdp), one sharding rule for every tree, and batches from numpy to global arrays."""
-import os
 from collections.abc import Sequence
 from typing import Any
 
@@ -10,17 +9,6 @@ from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 from transfer_jax.runtime.errors import UserError
 
 AXES = ('data', 'fsdp')
-
-
-def initialize_distributed() -> None:
-    """Joins the cluster that the environment describes (a coordinator's address, SLURM, a TPU slice); without one, does nothing.
-
-    Must run before anything else touches JAX.
-    """
-    tpu_slice = len(os.environ.get('TPU_WORKER_HOSTNAMES', '').split(',')) > 1
-    slurm = int(os.environ.get('SLURM_NTASKS', '1')) > 1 and 'SLURM_STEP_NODELIST' in os.environ
-    if os.environ.get('JAX_COORDINATOR_ADDRESS') or tpu_slice or slurm:
-        jax.distributed.initialize()
 
 
 def make_mesh(data: int = -1, fsdp: int = 1, devices: Sequence[jax.Device] | None = None) -> Mesh:
@@ -87,12 +75,26 @@ def check_batch(size: int, mesh: Mesh) -> None:
         raise UserError(f'a batch of {size} does not divide over {mesh.size} devices; take {near}')
 
 
+def local_rows(size: int, mesh: Mesh) -> tuple[int, ...] | None:
+    """The rows of a global batch of this size that lie on this process's devices, ascending, as to_global takes them; None: all of them.
+
+    The mesh decides: its devices need not be in the order of the processes.
+
+    Raises:
+      UserError: there are several processes, and the batch does not divide over the devices.
+    """
+    if jax.process_count() == 1:
+        return None
+    check_batch(size, mesh)
+    places = batch_sharding(mesh).addressable_devices_indices_map((size,)).values()
+    return tuple(sorted(row for place, in places for row in range(*place.indices(size))))
+
+
 def to_global(batch: Any, mesh: Mesh) -> Any:
     """The batch as global arrays, split by batch_sharding.
 
     Args:
-      batch: tree of numpy arrays, each with the rows of this process on the leading axis: the whole batch where there is one process, a
-        share of equal size where there are several.
+      batch: tree of numpy arrays, each with the rows of this process (`local_rows`) on the leading axis.
 
     Raises:
       UserError: the global batch does not divide over the devices.

@@ -1,0 +1,36 @@
+"""python -m MODULE, but that the program sends itself a signal in a phase of its training: a stop or a kill at an exact place.
+
+    python tests/helpers/phases.py SIGNAL PHASE COUNT MODULE [flags]
+
+PHASE: one of PLACES; COUNT: which time it is entered.
+"""
+import os
+import pkgutil
+import runpy
+import sys
+from unittest import mock
+
+PLACES = {'score': 'tqd_jax.scoring.store.RowStore.add', 'compile': 'tqd_jax.training.programs._compiled',
+          'step': 'tqd_jax.training.log.TrainingLog.add', 'evaluate': 'tqd_jax.training.log.loss_table',
+          'save': 'transfer_jax.runtime.checkpoint.Checkpoints.save', 'sample': 'tqd_jax.training.sampling.generate.decode'}
+
+
+def signalled(number, phase, count):
+    """A context in which the function of a phase sends the signal when it is called for the time `count`."""
+    place, _, name = PLACES[phase].rpartition('.')
+    owner = pkgutil.resolve_name(place)
+    function, calls = getattr(owner, name), []
+
+    def deadly(*arguments, **options):
+        calls.append(phase)
+        if len(calls) == count:
+            os.kill(os.getpid(), number)
+        return function(*arguments, **options)
+    return mock.patch.object(owner, name, deadly)
+
+
+if __name__ == '__main__':
+    number, phase, count, module, *rest = sys.argv[1:]
+    sys.argv = [module, *rest]
+    with signalled(int(number), phase, int(count)):
+        runpy.run_module(module, run_name='__main__', alter_sys=True)

@@ -1,0 +1,88 @@
+"""The main job as two processes with two devices each: the run of one process with four, whatever signal comes to whom and when."""
+import json
+import pathlib
+import signal
+
+import numpy as np
+import pytest
+import small
+from processes import ROOT, ends, start
+
+from transfer_jax.runtime.checkpoint import Checkpoints
+from transfer_jax.runtime.metrics import read_metrics
+
+CHANGES = {'mesh.fsdp': 2, 'train.steps': 40, 'checkpoint.every': 16, 'eval.every': 20, 'log_every': 1, 'sample.clips': 1,
+           'sample.steps': 1}
+PHASES = str(ROOT / 'tests/helpers/phases.py')
+
+
+def job(library, workdir, **changes):
+    """The command of a run, its module first."""
+    return ['tqd_jax.main', *small.command_line(workdir, **{'data.clips': library, **CHANGES, **changes})]
+
+
+def sent(number, phase, count=1):
+    """What stands before the module, so that a process gets a signal in a phase."""
+    return [PHASES, str(int(number)), phase, str(count)]
+
+
+@pytest.fixture(scope='module')
+def alone(library, tmp_path_factory):
+    """The work directory of a run of one process with four devices."""
+    workdir = tmp_path_factory.mktemp('alone')
+    (code, _, err), = ends(start(job(library, workdir), processes=1, devices=4))
+    assert code == 0, err
+    return workdir
+
+
+def same_run(workdir, alone):
+    """Asserts the same t to the last bit, losses to rounding, and the files of a finished run."""
+    np.testing.assert_array_equal(np.load(workdir / 'drawn.npz')['counts'], np.load(alone / 'drawn.npz')['counts'])
+    for name in ('metrics.jsonl', 'evaluation.jsonl'):
+        found, wanted = read_metrics(workdir / name), read_metrics(alone / name)
+        assert [line['step'] for line in found] == [line['step'] for line in wanted]
+        np.testing.assert_allclose(losses(found), losses(wanted), rtol=1e-5)
+    assert (workdir / 'scores.parquet').read_bytes() == (alone / 'scores.parquet').read_bytes()
+    facts = [json.loads((path / 'summary.json').read_text())['steps'] for path in (workdir, alone)]
+    assert facts[0] == facts[1] and (workdir / 'report.html').is_file() and (workdir / 'samples/sheet.png').is_file()
+    weights = [np.load(path / 'weights.npz') for path in (workdir, alone)]
+    for name in weights[0].files:
+        np.testing.assert_allclose(weights[0][name], weights[1][name], atol=1e-5)
+
+
+def losses(lines):
+    return np.array([np.ravel(line['loss']).astype(float) for line in lines if 'loss' in line], float)
+
+
+def test_two_processes_train_as_one(library, alone, tmp_path):
+    results = ends(start(job(library, tmp_path)))
+    assert [code for code, _, _ in results] == [0, 0], results
+    same_run(tmp_path, alone)
+    (_, first, _), (_, second, _) = results
+    said = [line for line in second.splitlines() if not line.startswith('[Gloo]')]
+    assert 'report:' in first and not said  # one of them speaks
+
+
+def test_signals_in_every_phase_stop_both_at_one_step_and_the_run_goes_on(library, alone, tmp_path):
+    term, kill = signal.SIGTERM, signal.SIGKILL
+    stops = [{0: sent(term, 'score')}, {1: sent(term, 'compile')}, {0: sent(term, 'step', 3)}, {1: sent(term, 'step', 3)},
+             {0: sent(term, 'evaluate'), 1: sent(term, 'evaluate')}, {1: sent(term, 'save')}]
+    steps = [0]
+    for wrappers in stops:
+        results = ends(start(job(library, tmp_path), wrappers=wrappers))
+        assert [code for code, _, _ in results] == [0, 0], results
+        assert 'stopped and saved' in results[0][1], results
+        steps.append(Checkpoints(tmp_path / 'checkpoints').latest() or 0)
+    assert steps[1] == 0 and steps == sorted(steps) and len(set(steps[1:])) == len(stops), steps
+    codes = [code for code, _, _ in ends(start(job(library, tmp_path), wrappers={1: sent(kill, 'step', 2)}))]
+    assert codes[1] == -kill and codes[0] != 0
+    assert Checkpoints(tmp_path / 'checkpoints').latest() == steps[-1]
+    (code, _, err), = ends(start(job(library, tmp_path), processes=1, devices=4))
+    assert code == 0, err
+    same_run(tmp_path, alone)
+
+
+def test_an_error_of_the_first_process_is_everybodys(tmp_path):
+    results = ends(start(job(str(tmp_path / 'absent'), pathlib.Path(tmp_path, 'run'))))
+    assert [code for code, _, _ in results] == [2, 2], results
+    assert all('absent' in err and 'Traceback' not in err for _, _, err in results), results

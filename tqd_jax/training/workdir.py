@@ -4,7 +4,6 @@ import json
 import pathlib
 
 import jax
-from jax.experimental import multihost_utils
 
 from tqd_jax.config import LEARNED
 from tqd_jax.data.prepare import prepare
@@ -16,6 +15,7 @@ from transfer_jax.runtime.checkpoint import Checkpoints
 from transfer_jax.runtime.config import differences, to_json
 from transfer_jax.runtime.errors import UserError
 from transfer_jax.runtime.files import write_atomically
+from transfer_jax.runtime.parallel.gather import together
 from transfer_jax.runtime.parallel.mesh import make_mesh
 
 
@@ -54,16 +54,21 @@ def prepared(config, workdir, foundation):
 
 
 def prepare_once(config, workdir):
-    """Scores the clips on the first process; the others wait for its files. Raises UserError where clips_of does, before it writes any."""
-    data = clips_of(config)
-    if jax.process_index() == 0:
-        remove_normaliser(config, workdir)
-        write_atomically(workdir / 'config.json', json.dumps(to_json(config), indent=1).encode())
-        if config.law.kind == LEARNED:
-            copy_law(config.law.file, workdir)
-        prepare(data, workdir, config.seed)
-    if jax.process_count() > 1:
-        multihost_utils.sync_global_devices('clips are scored')
+    """Scores the clips on the first process; the others wait for its files, and its UserError is theirs too.
+
+    Raises UserError where clips_of does, before it writes any file, and where `prepare` does.
+    """
+    together(_score, config, clips_of(config), workdir)
+
+
+def _score(config, data, workdir):
+    if jax.process_index() > 0:
+        return
+    remove_normaliser(config, workdir)
+    write_atomically(workdir / 'config.json', json.dumps(to_json(config), indent=1).encode())
+    if config.law.kind == LEARNED:
+        copy_law(config.law.file, workdir)
+    prepare(data, workdir, config.seed)
 
 
 def clips_of(config):

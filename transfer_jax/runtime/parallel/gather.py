@@ -1,0 +1,41 @@
+"""What several processes tell each other on the host: lists as one, and an error of one that ends all."""
+import json
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import numpy as np
+from jax.experimental import multihost_utils
+
+from transfer_jax.runtime.errors import UserError
+
+
+def gathered(items: list[Any]) -> list[Any]:
+    """The lists of all processes as one, in the order of the processes: values of JSON. Every process calls it and waits."""
+    if jax.process_count() == 1:
+        return items
+    data = np.frombuffer(json.dumps(items).encode(), np.uint8)
+    sizes = multihost_utils.process_allgather(np.array([len(data)], np.int32)).ravel()
+    rows = multihost_utils.process_allgather(np.pad(data, (0, int(sizes.max()) - len(data))))
+    return [item for row, size in zip(np.asarray(rows), sizes, strict=True) for item in json.loads(row[:size].tobytes())]
+
+
+def together(function: Callable[..., Any], *arguments: Any) -> Any:
+    """What function(*arguments) returns in this process, once it has ended in all of them.
+
+    function: every process calls it with arguments of its own; it waits for no other process, since one that fails would not come.
+
+    Raises:
+      UserError: function raised one, in this process or in another; where several failed, the message is that of the first.
+    """
+    if jax.process_count() == 1:
+        return function(*arguments)
+    value, own = None, None
+    try:
+        value = function(*arguments)
+    except UserError as error:
+        own = error
+    messages = gathered([] if own is None else [f'process {jax.process_index()}: {own}'])
+    if messages:
+        raise UserError(messages[0]) from own
+    return value

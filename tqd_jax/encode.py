@@ -2,8 +2,18 @@
 
     python -m tqd_jax.encode --config=configs/wan.py --config.wan.path=WEIGHTS --config.data.clips=FOLDER --output=CACHE
 
-CACHE gets scores.parquet, skipped.jsonl, latents/ and text/. Stopped at any moment, even by SIGKILL, the same command goes on with what is
-missing; what has not changed is never encoded again. Several hosts share the clips.
+Stopped at any moment, even by SIGKILL, the same command goes on with what is missing; what has not changed is never encoded again. Several
+hosts share the clips. CACHE gets
+
+    scores.parquet      a row for each clip: its scores and caption, or the reason why it has none; training reads it as the list of clips
+    latents/, text/     what training reads for the clips and their captions
+    skipped.jsonl       clips that have no scores or cannot be encoded, each with the reason
+    cut_captions.jsonl  captions that are longer than the text encoder reads, where there are any
+    failed.jsonl        clips that cannot be encoded, by what they depend on: they are not tried again until this file is deleted
+    text.json           what the features in text/ depend on, for training without the text encoder; a list, the newest last
+    normaliser.json     how raw scores become mq and vq, so that clips that are added are mapped as the first were
+    config.json         the config of the last command
+    scores.store        measured clips, and hashes.json hashes of weights, so that neither is computed again
 """
 import pathlib
 

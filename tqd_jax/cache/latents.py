@@ -9,8 +9,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from tqd_jax.cache.failed import add_failed, read_failed
 from tqd_jax.cache.keys import LatentSettings, latent_keys
-from tqd_jax.cache.reader import Reader
+from tqd_jax.cache.reader import Reader, as_bytes
 from tqd_jax.cache.records import Limits, Writer
 from tqd_jax.cache.shard import folder_of
 from tqd_jax.cache.work import Decode, Summary, Waiting, batches, decoded, one_behind, padded
@@ -23,6 +24,28 @@ from transfer_jax.runtime.progress import Progress
 NOT_FINITE = 'its latents are not finite'
 
 
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Share:
+    """One process's share of the windows of Rows. keys: uint8 [n, windows, 16], of all. todo: int32 [m, 2], (clip, window) to encode.
+
+    found: how many are in the cache. failed: {(clip's path, reason): {'clip', 'reason'}} of those that the cache remembers as failed.
+    """
+    keys: np.ndarray
+    todo: np.ndarray
+    found: int
+    failed: dict
+
+
+def share_of(rows: Rows, cache: os.PathLike | str, settings: LatentSettings, process: int, processes: int) -> Share:
+    """The Share of the rows whose number is `process` modulo `processes`. Raises UserError where the cache is damaged."""
+    keys, known = latent_keys(settings, rows), read_failed(cache)
+    there = Reader.open(folder_of(cache, 'latents')).find(keys) >= 0
+    lost = ~there & np.isin(as_bytes(keys.reshape(-1, 16)), np.array([*known], 'S16')).reshape(there.shape)
+    told = [(rows.paths[clip], known[keys[clip, window].tobytes()]) for clip, window in _chosen(rows, lost, process, processes)]
+    return Share(keys=keys, todo=_chosen(rows, ~there & ~lost, process, processes), found=int(there[process::processes].sum()),
+                 failed={(clip, reason): {'clip': clip, 'reason': reason} for clip, reason in told})
+
+
 def encode_latents(rows: Rows, store: FrameStore, codec: Codec, params, cache: os.PathLike | str, *, settings: LatentSettings,
                    batch: int, mesh: jax.sharding.Mesh, workers: int, prefetch: int, process: int, processes: int, stop,
                    limits: Limits = Limits()) -> Summary:
@@ -32,28 +55,28 @@ def encode_latents(rows: Rows, store: FrameStore, codec: Codec, params, cache: o
     over which every batch of `batch` windows is split. workers, prefetch: of decoding, as data.loader.iterate has them. stop: its
     `requested` is read before every batch, as a StopRequest's.
 
-    A clip that cannot be read, or whose latents are not finite, is among Summary.failed and not in the cache. Raises UserError where
+    A clip that cannot be read, or whose latents are not finite, is among Summary.failed and not in the cache, which remembers it: the next
+    time it is among Summary.failed without a try, unless the reason was the file or the machine and not the clip. Raises UserError where
     the batch does not divide over the mesh, the cache is damaged, or the disk is full.
     """
     check_batch(batch, mesh)
     start, folder, waiting = time.perf_counter(), folder_of(cache, 'latents'), Waiting(stop)
-    keys = latent_keys(settings, rows)
-    there = Reader.open(folder).find(keys) >= 0
-    todo, found = _missing(rows, there, process, processes), int(there[process::processes].sum())
+    share = share_of(rows, cache, settings, process, processes)
+    todo = share.todo
     decode = Decode(rows=rows, store=store, windows=settings.windows, crop=settings.crop)
     with Writer(folder, process, limits) as writer, Progress(len(todo), label='latents', unit='window', process=process) as progress, \
             contextlib.closing(decoded(todo, decode, workers=workers, prefetch=prefetch)) as ahead:
-        out = _Out(rows=rows, keys=keys, writer=writer, progress=progress)
+        out = _Out(rows=rows, keys=share.keys, cache=cache, writer=writer, progress=progress, failed=share.failed)
         ready = batches(ahead, lambda clip: rows.bucket[clip], batch, out.refuse)
         for ones, results in one_behind((ones, _compute(codec, params, ones, batch, mesh, settings.stored)) for ones in waiting.on(ready)):
             out.keep(ones, *map(np.asarray, results))
-    return Summary(encoded=writer.committed, found=found, failed=tuple(out.failed.values()), seconds=time.perf_counter() - start,
+    return Summary(encoded=writer.committed, found=share.found, failed=tuple(out.failed.values()), seconds=time.perf_counter() - start,
                    waited=waiting.seconds, stopped=progress.count < len(todo))
 
 
-def _missing(rows, there, process, processes):
-    """int32 [m, 2], (clip, window) of this process's that are not there [n, windows], bucket by bucket."""
-    clips, windows = np.nonzero(~there)
+def _chosen(rows, mask, process, processes):
+    """int32 [m, 2], (clip, window) of this process's where mask [n, windows] is true, bucket by bucket."""
+    clips, windows = np.nonzero(mask)
     mine = clips % processes == process
     clips, windows = clips[mine], windows[mine]
     order = np.argsort(rows.bucket[clips], kind='stable')
@@ -77,14 +100,15 @@ class _Out:
     """Where windows go: to the cache, or among those that failed, {(clip's path, reason): dict}."""
     rows: Rows
     keys: np.ndarray
+    cache: os.PathLike | str
     writer: Writer
     progress: Progress
-    failed: dict = dataclasses.field(default_factory=dict)
+    failed: dict
 
     def keep(self, ones, latents, finite):
         for one, values, fine in zip(ones, latents, finite, strict=False):  # the batch is padded
             if not fine:
-                self.refuse(one | {'reason': NOT_FINITE})
+                self.refuse(one | {'reason': NOT_FINITE, 'lasts': True})
                 continue
             bucket = self.rows.bucket_of(one['clip'])
             self.writer.add(self.keys[one['clip'], one['window']], values, clip=self.rows.paths[one['clip']], window=one['window'],
@@ -92,8 +116,10 @@ class _Out:
             self._count()
 
     def refuse(self, one):
-        path = self.rows.paths[one['clip']]
-        self.failed[path, one['reason']] = {'clip': path, 'reason': one['reason']}
+        path, reason, key = self.rows.paths[one['clip']], one['reason'], self.keys[one['clip'], one['window']]
+        self.failed[path, reason] = {'clip': path, 'reason': reason}
+        if one['lasts']:
+            add_failed(self.cache, key.tobytes(), clip=path, window=one['window'], reason=reason)
         self._count()
 
     def _count(self):

@@ -9,6 +9,7 @@ import numpy as np
 from jaxtyping import Int, Shaped
 
 from tqd_jax.cache.windows import places
+from tqd_jax.clips.container import is_of_content
 from tqd_jax.clips.places import BadClip
 from tqd_jax.data.frames import FrameStore
 from tqd_jax.data.loader import iterate
@@ -24,14 +25,14 @@ class Decode:
     crop: str
 
     def __call__(self, item: Int[np.ndarray, '2']) -> dict:
-        """{'clip', 'window', 'frames', 'reason'}; frames: uint8 [F, H, W, 3], or [0] with a reason."""
+        """{'clip', 'window', 'frames', 'reason', 'lasts'}; frames: uint8 [F, H, W, 3], or [0] with a reason, which lasts or may not."""
         clip, window = (int(number) for number in item)
         place, = places(self.rows.ids[clip:clip + 1], self.windows, self.crop)
-        one = {'clip': clip, 'window': window, 'frames': np.zeros(0, np.uint8), 'reason': ''}
+        one = {'clip': clip, 'window': window, 'frames': np.zeros(0, np.uint8), 'reason': '', 'lasts': True}
         try:
             return one | {'frames': np.ascontiguousarray(self.store.example(clip, self.rows.bucket_of(clip), place[window]))}
         except BadClip as error:
-            return one | {'reason': str(error) or 'cannot be read'}
+            return one | {'reason': str(error) or 'cannot be read', 'lasts': is_of_content(error)}
 
 
 def decoded(items: Int[np.ndarray, 'm 2'], decode: Decode, *, workers: int, prefetch: int) -> Iterator[dict]:

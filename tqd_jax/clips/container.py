@@ -56,6 +56,12 @@ def opened(path, limits):
         raise BadClip(f'cannot be read ({error.strerror})') from error
 
 
+def is_of_content(error):
+    """Whether the reason of a BadClip is of the clip's bytes, so that another try ends the same; else it is of the file or the machine."""
+    cause = error.__cause__
+    return cause is None or (isinstance(cause, av.FFmpegError) and not isinstance(cause, MemoryError | OSError))
+
+
 def _stream(container, limits):
     stream = container.streams.best('video')
     if stream is None:

@@ -19,7 +19,7 @@ class Data:
     """Clips: which, in which shapes, and how they are loaded."""
     clips: str | None = key(None, optional(text()), "a folder, a manifest, a URL, or 'name=path,name=path'; "
                             'None renders the embedded library')
-    rendered_clips: int = key(240, integer(at_least=8), 'clips of the embedded library')
+    rendered_clips: int = key(240, integer(at_least=8), 'clips of the embedded library, without wan.path')
     fps: float = key(8, number(above=0, at_most=240), 'frames a second that the model sees')
     buckets: tuple = key(((32, 32, 8),), sequence(sequence(integer(at_least=1), length=3)),
                          'shapes of a batch, (width, height, frames) in pixels; a clip takes the nearest')
@@ -38,7 +38,7 @@ class Data:
                             'that tqd_jax.encode wrote; None: the folder `cache` of the workdir', free=True)
     windows: int = key(1, integer(at_least=1), 'with wan.path: windows of a clip that are encoded, evenly spread '
                        'over its time')
-    cache_gb: float = key(4.0, number(at_least=0), 'decoded clips are cached in the workdir where the '
+    cache_gb: float = key(4.0, number(at_least=0), 'without wan.path: decoded clips are cached in the workdir where the '
                           'library takes no more; 0: never', free=True)
     scoring_workers: int = key(2, integer(at_least=0), 'processes that score; 0 scores in the main process',
                                free=True)

@@ -7,6 +7,10 @@ from transfer_jax.runtime.errors import UserError
 
 OFFICIAL = ('negative', 'steps', 'guidance', 'shift')  # keys of config.sample whose None is what the model's authors use
 
+IGNORED = {  # (section, key) that a run on published weights does not read, and what it reads in its place
+    ('data', 'rendered_clips'): 'clips are those of data.clips or data.cache', ('data', 'cache_gb'): 'the cache holds all latents',
+    ('model', 'vocab'): 'UMT5 reads the captions', ('model', 'text_len'): 'UMT5 reads the captions'}
+
 
 def check_pretrained(config):
     """Raises UserError, naming both keys, where a key contradicts config.wan.path or config.train.trained."""
@@ -56,8 +60,7 @@ def _check_with_weights(config):
     if config.model.preset is not None:
         raise UserError(f'config.model.preset = {config.model.preset!r}: with config.wan.path the sizes are those of the weights, '
                         'so set config.model.preset=None')
-    if other := changed(config.model, ('vocab', 'text_len')):
-        raise UserError(f'config.model.{other} is of hashed words, and with config.wan.path UMT5 reads the captions: leave it out')
+    _check_ignored(config)
     if config.train.trained == 'full' and config.wan.storage not in FLOATS:
         raise UserError(f'config.wan.storage = {config.wan.storage!r} is of kernels that training does not change, and with '
                         'config.train.trained = "full" there are none: leave it out')
@@ -69,6 +72,13 @@ def _check_with_weights(config):
     if config.train.precondition is not None:
         raise UserError(f'config.train.precondition = {config.train.precondition}: the weights of Wan predict the target itself; '
                         'set config.train.precondition=None')
+
+
+def _check_ignored(config):
+    ignored = {(section, name): why for (section, name), why in IGNORED.items() if changed(getattr(config, section), (name,))}
+    if ignored:
+        told = ', '.join(f'config.{section}.{name} ({why})' for (section, name), why in ignored.items())
+        raise UserError(f'a run on config.wan.path does not read {told}: leave {"it" if len(ignored) == 1 else "them"} out')
 
 
 def _check_expressions(config):

@@ -7,6 +7,7 @@ import pathlib
 from tqd_jax.clips.render import render_library
 from tqd_jax.data.buckets import assign_bucket
 from tqd_jax.data.library import buckets_of, check_mix
+from tqd_jax.data.skipped import SKIPPED, check_share
 from tqd_jax.scoring.config import ScoreConfig
 from tqd_jax.scoring.importers.clips import clips_table
 from tqd_jax.scoring.library import score_library
@@ -34,10 +35,10 @@ def prepare(data, workdir, seed):
     refuse = functools.partial(too_short, buckets=buckets_of(data), fps=data.fps)
     check = lambda table: check_mix(data.mix, table['source'].unique().to_pylist())
     summary = score_library(config, flag='config.data.clips', for_training=True, check=check, refuse=refuse)
-    first = list_skipped(config.output, workdir / 'skipped.jsonl')
-    _check_share(summary, first, data.max_skipped_fraction, workdir)
+    first = list_skipped(config.output, workdir / SKIPPED)
+    _check_skipped(summary, first, data.max_skipped_fraction, workdir)
     if skipped := summary.clips - summary.scored:
-        print(f'{summary.scored} of {summary.clips} clips can be used; {skipped} skipped, see {workdir / "skipped.jsonl"}')
+        print(f'{summary.scored} of {summary.clips} clips can be used; {skipped} skipped, see {workdir / SKIPPED}')
     if summary.mapped:
         save_maps(workdir / 'normaliser.json', summary.maps)
 
@@ -79,12 +80,10 @@ def list_skipped(scores, output):
     return first
 
 
-def _check_share(summary, first, allowed, workdir):
+def _check_skipped(summary, first, allowed, workdir):
     """Raises UserError where too many clips have no scores, or all of them; first: the first such row, or None."""
     skipped = summary.clips - summary.scored
     example = f'the first is {first["clip"]} ({first["reason"]})' if first else ''
     if not summary.scored:
-        raise UserError(f'none of the {skipped} clips is usable; {example}; all are listed in {workdir / "skipped.jsonl"}')
-    if skipped / max(1, summary.clips) > allowed:
-        raise UserError(f'{skipped} of {summary.clips} clips are unusable, more than '
-                        f'config.data.max_skipped_fraction={allowed:g}; {example}; all are listed in {workdir / "skipped.jsonl"}')
+        raise UserError(f'none of the {skipped} clips is usable; {example}; all are listed in {workdir / SKIPPED}')
+    check_share(skipped, summary.clips, allowed, example, workdir)

@@ -1,16 +1,16 @@
 """A library becomes latents and text features: the VAE's encoder is loaded, used and freed, then the text encoder."""
-import json
+import dataclasses
 
 import jax
-import numpy as np
-from jax.experimental import multihost_utils
 
-from tqd_jax.cache.latents import encode_latents
-from tqd_jax.cache.stores import open_latents, open_texts
+from tqd_jax.cache.failed import FAILED
+from tqd_jax.cache.keys import TextSettings
+from tqd_jax.cache.latents import encode_latents, share_of
+from tqd_jax.cache.stores import open_texts
 from tqd_jax.cache.texts import encode_texts, on_devices
 from tqd_jax.data.frames import FrameStore
 from tqd_jax.data.library import load_library
-from tqd_jax.data.skipped import add_lines
+from tqd_jax.data.skipped import SKIPPED, add_lines, check_share, clips_of_table
 from tqd_jax.foundations.captions import NoTokens
 from tqd_jax.foundations.official import negative_of
 from tqd_jax.foundations.settings import ENCODER, latent_settings, remember, text_settings
@@ -19,6 +19,7 @@ from tqd_jax.text.umt5.encoder import open_weights, read_encoder
 from tqd_jax.text.umt5.layerwise import encode_layers
 from tqd_jax.timesteps.quality import LawConfig
 from transfer_jax.runtime.errors import UserError
+from transfer_jax.runtime.parallel.gather import gathered, together
 from transfer_jax.runtime.parallel.mesh import make_mesh, replicated
 from transfer_jax.runtime.progress import StopRequest
 
@@ -26,13 +27,42 @@ CAPTIONS = 8  # a device and batch
 BY_LAYER = 256  # captions that go through a block before the next is read
 
 
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Encoded:
+    """What one process encoded. failed: its clips that cannot be, as {'clip', 'reason'}. cut: captions. usable: clips with scores, of all.
+
+    texts: the TextSettings. stopped: by a request.
+    """
+    failed: list
+    cut: list
+    usable: int
+    texts: TextSettings
+    stopped: bool
+
+
 def encode_library(config, sources, workdir, cache):
     """Encodes what the cache lacks of the clips and captions of a prepared folder, and of the samples' captions; each process its part.
 
     Returns whether a request stopped it. Clips that cannot be encoded are added to skipped.jsonl, captions that were cut to
-    cut_captions.jsonl. Raises UserError where those clips are more than config.data.max_skipped_fraction, or captions have no features
-    and there is no text encoder.
+    cut_captions.jsonl. Raises UserError in every process, once each has ended its part, where one raised it: where captions have no
+    features and there is no text encoder, or the disk is full; and where these clips and those without scores are together more than
+    config.data.max_skipped_fraction.
     """
+    own = together(_encode, config, sources, workdir, cache)
+    stopped = any(gathered([own.stopped]))
+    failed, cut = gathered(own.failed), gathered(own.cut)
+    if jax.process_index() == 0:
+        add_lines(workdir / SKIPPED, failed)
+        add_lines(workdir / 'cut_captions.jsonl', [{'caption': caption} for caption in cut])
+        if sources.parts.text_encoder is not None and not stopped:
+            remember(own.texts, cache)
+    if not stopped:
+        _check_failed(failed, own.usable, config.data.max_skipped_fraction, workdir, cache)
+    return stopped
+
+
+def _encode(config, sources, workdir, cache):
+    """What this process encoded; it waits for no other."""
     library = load_library(config.data, workdir, NoTokens(), LawConfig(kind='uniform'))
     captions = [*sample_captions(config, sources), *library.captions]
     texts = text_settings(config, sources, cache)
@@ -42,15 +72,7 @@ def encode_library(config, sources, workdir, cache):
         failed = _latents(config, sources, library, cache, mesh, stop)
         if lacking and not stop.requested:
             cut = _texts(config, sources, captions, texts, cache, mesh, stop)
-    stopped = any(gathered([stop.requested]))  # the processes wait for each other
-    failed, cut = gathered(failed), gathered(cut)
-    if jax.process_index() == 0:
-        add_lines(workdir / 'skipped.jsonl', failed)
-        add_lines(workdir / 'cut_captions.jsonl', [{'caption': caption} for caption in cut])
-        remember(texts, cache)
-    if not stopped:
-        _check_failed(failed, len(library), config.data.max_skipped_fraction, workdir)
-    return stopped
+    return Encoded(failed=failed, cut=cut, usable=len(library), texts=texts, stopped=stop.requested)
 
 
 def lacks_texts(captions, settings, sources, cache):
@@ -63,16 +85,6 @@ def lacks_texts(captions, settings, sources, cache):
     return bool(missing.size)
 
 
-def gathered(items):
-    """The lists of all processes as one: values of JSON."""
-    if jax.process_count() == 1:
-        return items
-    data = np.frombuffer(json.dumps(items).encode(), np.uint8)
-    sizes = multihost_utils.process_allgather(np.array([len(data)], np.int32)).ravel()
-    rows = multihost_utils.process_allgather(np.pad(data, (0, int(sizes.max()) - len(data))))
-    return [item for row, size in zip(np.asarray(rows), sizes, strict=True) for item in json.loads(row[:size].tobytes())]
-
-
 def sample_captions(config, sources):
     """The captions of samples that no clip has: config.sample.captions, and the one that guidance leads away from."""
     return [*(config.sample.captions or ()), negative_of(config.sample, sources.defaults)]
@@ -81,8 +93,9 @@ def sample_captions(config, sources):
 def _latents(config, sources, library, cache, mesh, stop):
     """The clips that cannot be encoded, of this process's: [{'clip', 'reason'}]."""
     settings, codec = latent_settings(config, sources, cache), sources.codec
-    if not open_latents(cache, library, settings).missing().size:
-        return []
+    share = share_of(library, cache, settings, jax.process_index(), jax.process_count())
+    if not len(share.todo):
+        return list(share.failed.values())
     params = jax.device_put(codec.load(sources.parts.vae, ('encoder',)), replicated(mesh))
     store = FrameStore(rows=library, fps=config.data.fps, folder=None)
     summary = encode_latents(library, store, codec, params, cache, settings=settings, batch=mesh.size, mesh=mesh,
@@ -118,13 +131,13 @@ def text_encoder(config, sources, mesh):
     return encoder, on_devices(encoder, params, batch=batch, mesh=mesh, stored=wan.text_dtype), batch
 
 
-def _check_failed(failed, clips, allowed, workdir):
-    """Raises UserError where the clips that cannot be encoded are too many."""
+def _check_failed(failed, usable, allowed, workdir, cache):
+    """Raises UserError where the clips that cannot be encoded, and those that have no scores, are together too many; else tells them."""
     if not failed:
         return
+    clips, lost = clips_of_table(workdir), len({one['clip'] for one in failed})
     first = f'the first is {failed[0]["clip"]} ({failed[0]["reason"]})'
-    if len(failed) > allowed * clips:
-        raise UserError(f'{len(failed)} of {clips} clips cannot be encoded, more than config.data.max_skipped_fraction={allowed:g}; '
-                        f'{first}; '
-                        f'all are listed in {workdir / "skipped.jsonl"}')
-    print(f'{len(failed)} of {clips} clips cannot be encoded and are skipped, see {workdir / "skipped.jsonl"}; {first}', flush=True)
+    again = f'; to try again, delete {cache / FAILED}' if (cache / FAILED).is_file() else ''
+    both = f'{clips - usable} have no scores, and {lost} cannot be encoded; {first}{again}'
+    check_share(clips - usable + lost, clips, allowed, both, workdir)
+    print(f'{lost} of {clips} clips cannot be encoded and are skipped, see {workdir / SKIPPED}; {first}{again}', flush=True)

@@ -12,10 +12,10 @@ from tqd_jax.models.io.files import open_tensors
 from tqd_jax.text.umt5.encoder import open_weights, read_encoder
 from tqd_jax.text.umt5.weights import check as check_whole
 from transfer_jax.runtime.errors import UserError
-from transfer_jax.runtime.files import write_atomically
+from transfer_jax.runtime.files import replace_atomically
 
 STORED = 'float32'  # latents on disk
-MEMORY = 'text.json'  # of a cache: what its text features depend on
+MEMORY = 'text.json'  # of a cache: what its text features depend on, one object for each text encoder and dtype, the newest last
 ENCODER = 'name the file of UMT5 by config.wan.text_encoder'
 
 
@@ -27,13 +27,13 @@ def latent_settings(config, sources, cache):
 
 
 def text_settings(config, sources, cache):
-    """What the config's text features depend on; without a text encoder, what those of the cache depend on.
+    """What the config's text features depend on; without a text encoder, what the newest of its dtype in the cache depend on.
 
     Raises UserError where there is neither.
     """
     path = sources.parts.text_encoder
     if path is None:
-        return same_dtype(remembered(cache), config.wan.text_dtype, cache)
+        return remembered(cache, config.wan.text_dtype)
     encoder = read_encoder(path, sources.parts.tokenizer, length=sources.model.text_len, dtype=config.wan.text_dtype)
     return TextSettings(encoder=weights_hash(files_of(open_tensors(path)), cache),
                         tokenizer=hashlib.sha256(encoder.tokenizer.data).hexdigest(), length=sources.model.text_len,
@@ -41,35 +41,45 @@ def text_settings(config, sources, cache):
 
 
 def remember(settings, cache):
-    """Writes the TextSettings to the cache, for runs that have no text encoder."""
-    memory, text = cache / MEMORY, json.dumps(dataclasses.asdict(settings), indent=1).encode()
-    if not memory.is_file() or memory.read_bytes() != text:
-        write_atomically(memory, text)
-
-
-def remembered(cache):
-    """The TextSettings of a cache's features. Raises UserError where there are none."""
+    """Writes the TextSettings to the cache as the newest of those that it remembers, for runs that have no text encoder."""
     memory = cache / MEMORY
-    if not memory.is_file():
-        raise UserError(f'config.wan.path has no text encoder, and {cache} has no text features: {ENCODER}')
     try:
-        return TextSettings(**json.loads(memory.read_text()))
+        before = _read(memory)
+    except (ValueError, TypeError):  # damaged
+        before = []
+    after = [*(one for one in before if one != settings), settings]
+    if after != before:
+        text = json.dumps(list(map(dataclasses.asdict, after)), indent=1).encode()
+        replace_atomically(memory, lambda part: part.write_bytes(text), concurrent=True)
+
+
+def remembered(cache, dtype):
+    """The newest TextSettings of a cache's features of this dtype. Raises UserError where there are none."""
+    memory = cache / MEMORY
+    try:
+        known = _read(memory)
     except (ValueError, TypeError) as error:
         raise UserError(f'{memory} is damaged ({error}): delete it, and {ENCODER}') from error
+    if not known:
+        raise UserError(f'config.wan.path has no text encoder, and {cache} has no text features: {ENCODER}')
+    fitting = [settings for settings in known if settings.stored == dtype]
+    if not fitting:
+        there = ' and '.join(sorted({settings.stored for settings in known}))
+        raise UserError(f'the text features in {cache} are {there}: set --config.wan.text_dtype={known[-1].stored}')
+    return fitting[-1]
 
 
-def same_dtype(settings, dtype, cache):
-    """The settings of a cache's features. Raises UserError where config.wan.text_dtype is another dtype than theirs."""
-    if settings.stored != dtype:
-        raise UserError(f'the text features in {cache} are {settings.stored}: set --config.wan.text_dtype={settings.stored}')
-    return settings
+def _read(memory):
+    """The TextSettings of a file, the newest last, [] without one; earlier versions wrote one object and no list."""
+    found = json.loads(memory.read_text()) if memory.is_file() else []
+    return [TextSettings(**one) for one in ([found] if isinstance(found, dict) else found)]
 
 
 def check_texts(config, sources, cache):
     """Raises UserError where the text encoder's file is not whole, its tokenizer is missing, or there are neither it nor features."""
     path = sources.parts.text_encoder
     if path is None:
-        same_dtype(remembered(cache), config.wan.text_dtype, cache)
+        remembered(cache, config.wan.text_dtype)
         return
     encoder = read_encoder(path, sources.parts.tokenizer, length=sources.model.text_len, dtype=config.wan.text_dtype)
     if encoder.config.width != sources.model.text_dim:

@@ -8,7 +8,7 @@ import os
 import cv2
 import numpy as np
 
-from tqd_jax.clips.container import Limits
+from tqd_jax.clips.container import Limits, is_of_content
 from tqd_jax.clips.display import probe
 from tqd_jax.clips.places import BadClip, local_copy
 from tqd_jax.clips.read import read_views
@@ -124,8 +124,7 @@ def measured_row(path, settings=Settings(), has_row=lambda key: False):
                 return row
             return row | score_clip(file, settings)
     except BadClip as error:
-        here = isinstance(error.__cause__, MemoryError | OSError)
-        return {'reason': str(error)} if here else row | {'reason': str(error)}
+        return (row if is_of_content(error) else {}) | {'reason': str(error)}
     except Exception as error:  # one clip in a million must not end the run; the reason names the bug
         return {'reason': why(error)}
 

@@ -15,6 +15,7 @@ import pytest
 from cached import BUCKETS, OFF, ON, SETTINGS, N, Relative, encode, library
 
 from tqd_jax.cache import latents as module
+from tqd_jax.cache.failed import add_failed, read_failed
 from tqd_jax.cache.keys import latent_keys
 from tqd_jax.cache.latents import NOT_FINITE
 from tqd_jax.cache.reader import Reader
@@ -152,13 +153,32 @@ class Dark:
         return np.full((4, 16, bucket.width, 3), 0 if clip == 3 else 9, np.uint8)
 
 
-def test_latents_that_are_not_finite_are_listed_and_not_stored(rows, tmp_path, monkeypatch):
+def test_latents_that_are_not_finite_are_listed_and_not_stored_nor_tried_again(rows, tmp_path, monkeypatch):
     monkeypatch.setattr(cached, 'frames', lambda rows: Dark())
     found = encode(rows, tmp_path, Relative(), GAIN)
     assert found.encoded == 2 * (N - 1) and found.failed == ({'clip': rows.paths[3], 'reason': NOT_FINITE},) and not found.stopped
     there = Reader.open(tmp_path / 'latents').find(latent_keys(SETTINGS, rows)) >= 0
     assert not there[3].any() and there.sum() == 2 * (N - 1)
-    assert encode(rows, tmp_path, Relative(), GAIN).failed == found.failed, 'it is tried again'
+    keys = {key.tobytes() for key in latent_keys(SETTINGS, rows)[3]}
+    assert read_failed(tmp_path) == dict.fromkeys(keys, NOT_FINITE)
+    monkeypatch.setattr(module, '_compute', lambda *arguments: pytest.fail('it is tried again'))
+    assert encode(rows, tmp_path, Relative(), GAIN).failed == found.failed
+    shares = [module.share_of(rows, tmp_path, SETTINGS, process, 2) for process in range(2)]
+    assert [len(share.failed) for share in shares] == [0, 1] and not any(share.todo.size for share in shares)
+    other = dataclasses.replace(rows, ids=np.where(np.arange(N) == 3, 77, rows.ids).astype(np.uint64))
+    assert module.share_of(other, tmp_path, SETTINGS, 0, 1).todo.tolist() == [[3, 0], [3, 1]], 'another clip is tried'
+    (tmp_path / 'failed.jsonl').unlink()
+    assert module.share_of(rows, tmp_path, SETTINGS, 0, 1).todo.tolist() == [[3, 0], [3, 1]]
+
+
+def test_a_torn_line_costs_its_own_window_alone(tmp_path):
+    add = lambda byte: add_failed(tmp_path, bytes([byte]) * 16, clip='é.mp4', window=0, reason='black')
+    add(1)
+    add(2)
+    os.truncate(tmp_path / 'failed.jsonl', (tmp_path / 'failed.jsonl').stat().st_size - 20)
+    assert read_failed(tmp_path) == {b'\1' * 16: 'black'}
+    add(3)
+    assert read_failed(tmp_path) == {b'\1' * 16: 'black', b'\3' * 16: 'black'}
 
 
 def test_values_that_the_stored_dtype_cannot_hold_are_not_finite(rows, tmp_path):
@@ -176,6 +196,8 @@ def test_a_clip_that_cannot_be_read_is_listed(rows, tmp_path, workers):
     found = encode(broken, tmp_path / 'cache', workers=workers)
     assert found.encoded == 2 * (N - 2) and [one['clip'] for one in found.failed] == [paths[1], paths[5]]
     assert all(one['reason'] for one in found.failed)
+    lost = {key.tobytes() for key in latent_keys(SETTINGS, rows)[5]}
+    assert set(read_failed(tmp_path / 'cache')) == lost, 'a file that is not there may come back'
 
 
 def test_one_program_a_bucket(rows, tmp_path):

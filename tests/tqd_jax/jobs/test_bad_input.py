@@ -63,7 +63,7 @@ def test_bad_clips_are_skipped_and_listed_each_with_its_reason(folder, tmp_path)
 def test_too_many_bad_clips_stop_the_run_before_it_starts(folder, tmp_path, capsys):
     with pytest.raises(UserError, match=r'config\.data\.max_skipped_fraction=0\.25') as error:
         small.run(tmp_path, **{'data.clips': folder})
-    assert f'{len(BAD)} of {len(BAD) + 6} clips are unusable' in one_line(error)
+    assert f'{len(BAD)} of {len(BAD) + 6} clips cannot be used' in one_line(error)
     assert len(small.lines(tmp_path / 'skipped.jsonl')) == len(BAD)
     assert not (tmp_path / 'checkpoints').exists() and 'compiled' not in capsys.readouterr().out
 

@@ -17,6 +17,7 @@ import wan_small
 from wan_signalled import small_shards
 
 from tqd_jax.cache import latents, records
+from tqd_jax.latents.wan_vae.codec import WanCodec
 from tqd_jax.latents.wan_vae.config import MEAN_48, STD_48, VaeConfig
 from tqd_jax.models.io.lora_write import write_lora
 from tqd_jax.models.wan.lora import LoraConfig
@@ -165,7 +166,7 @@ CONTRADICTIONS = [
     ({'wan.path': None, 'model.preset': 'tiny', 'sample.steps': 2, 'wan.vae': 'x'}, r"wan\.vae = 'x' wants config\.wan\.path"),
     ({'wan.path': None, 'model.preset': 'tiny', 'wan.storage': 'bfloat16', 'wan.text_dtype': 'bfloat16', 'data.cache': 'x'},
      r"data\.cache = 'x' is about encoded clips and wants config\.wan\.path"),
-    ({'model.preset': 'tiny'}, r"model\.preset = 'tiny': with config\.wan\.path"), ({'model.vocab': 3}, r'model\.vocab is of hashed words'),
+    ({'model.preset': 'tiny'}, r"model\.preset = 'tiny': with config\.wan\.path"), ({'model.vocab': 3}, r'read config\.model\.vocab '),
     ({'init_from': 'asset:tiny.npz'}, r'names other weights to start from'), ({'train.prediction': 'noise'}, 'predict the flow'),
     ({'train.precondition': (0.0, 1.0)}, r'set config\.train\.precondition=None'),
     ({'train.trained': 'full', 'lora.rank': 4}, r'lora\.rank = 4 wants config\.train\.trained = "lora"'),
@@ -237,24 +238,38 @@ def test_a_vae_that_is_not_finite(given, copied, tmp_path):
     with pytest.raises(UserError, match=r"the VAE's encoder\.conv1\.weight holds NaN or infinity"):
         wan_runs.run(tmp_path / 'nan', **{**given, 'wan.path': copied})
     spoil(3e38)
-    words = r'4 of 4 clips cannot be encoded, more than .*=0\.25; the first is .*\(its latents are not finite\); all are listed in'
+    words = r'4 of 4 clips cannot be used, more than .*=0\.25; 0 have no scores, and 4 cannot be encoded; ' \
+            r'the first is .*\(its latents are not finite\); to try again, delete .*cache/failed\.jsonl; all are listed in'
     with pytest.raises(UserError, match=words):
         wan_runs.run(tmp_path / 'run', **{**given, 'wan.path': copied})
     assert [line['reason'] for line in small.lines(tmp_path / 'run/skipped.jsonl')] == ['its latents are not finite'] * CLIPS
     assert not (tmp_path / 'run/checkpoints').exists()
 
 
-def test_one_clip_without_finite_latents_is_a_listed_skip(given, tmp_path, monkeypatch, capsys):
+@pytest.fixture
+def poisoned(monkeypatch):
+    """Clip 2 has no finite latents."""
     compute = latents._compute
-    poisoned = lambda codec, params, ones, *rest: [compute(codec, params, ones, *rest)[0], np.array([ones[0]['clip'] != 2])]
-    monkeypatch.setattr(latents, '_compute', poisoned)
+    monkeypatch.setattr(latents, '_compute', lambda codec, params, ones, *rest: [
+        compute(codec, params, ones, *rest)[0], np.array([ones[0]['clip'] != 2])])
+
+
+@pytest.mark.usefixtures('poisoned')
+def test_one_clip_without_finite_latents_is_a_listed_skip_which_is_not_tried_again(given, tmp_path, monkeypatch, capsys):
+    told = f'1 of 4 clips cannot be encoded and are skipped, see {tmp_path / "skipped.jsonl"}; the first is '
     run, _, _ = wan_runs.trained(tmp_path, **given, **{'train.steps': 1})
-    assert len(run.library) == CLIPS - 1 and '1 of 4 clips cannot be encoded and are skipped' in capsys.readouterr().out
+    assert len(run.library) == CLIPS - 1 and told in capsys.readouterr().out
     line, = small.lines(tmp_path / 'skipped.jsonl')
     assert line['clip'].endswith('02.mp4') and line['reason'] == 'its latents are not finite'
+    monkeypatch.setattr(WanCodec, 'load', lambda *arguments: pytest.fail('the VAE is read again'))
+    again, _, _ = wan_runs.trained(tmp_path, **given, **{'train.steps': 1})
+    out = capsys.readouterr().out
+    assert told in out and f'; to try again, delete {tmp_path / "cache/failed.jsonl"}\n' in out
+    assert len(again.library) == CLIPS - 1 and small.lines(tmp_path / 'skipped.jsonl') == [line]
 
 
-def test_a_clip_shorter_than_the_bucket_is_a_listed_skip(given, cache, tmp_path):
+@pytest.mark.usefixtures('poisoned')
+def test_a_clip_without_scores_and_one_without_latents_are_too_many_together(given, cache, tmp_path):
     clips = given['data.clips'].parent
     small.moving(clips / 'short', ['short.mp4'], seconds=0.25)
     folder = tmp_path / 'clips'
@@ -262,9 +277,12 @@ def test_a_clip_shorter_than_the_bucket_is_a_listed_skip(given, cache, tmp_path)
     for path in [*clips.glob('*.mp4'), clips / 'short/short.mp4']:
         shutil.copy(path, folder)
     own = shutil.copytree(cache, tmp_path / 'cache')
-    wan_runs.encoded(own, **{**given, 'data.clips': folder})
-    line, = small.lines(own / 'skipped.jsonl')
+    words = r'2 of 5 clips cannot be used, more than .*=0\.25; 1 have no scores, and 1 cannot be encoded; the first is .*02\.mp4'
+    with pytest.raises(UserError, match=words):
+        wan_runs.encoded(own, **{**given, 'data.clips': folder, 'data.crop': 'center'})
+    line, other = small.lines(own / 'skipped.jsonl')
     assert 'short.mp4' in line['clip'] and 'too short: 0.25 s, and the shortest bucket is 5 frames at 8 a second' in line['reason']
+    assert other['reason'] == 'its latents are not finite'
 
 
 def test_a_damaged_shard_stops_the_training_by_its_name(given, cache, tmp_path):

@@ -1,0 +1,42 @@
+"""Windows that cannot be encoded, remembered in the cache by their keys, so that another start does not try them again."""
+import contextlib
+import json
+import os
+import pathlib
+
+FAILED = 'failed.jsonl'
+
+
+def read_failed(cache: os.PathLike | str) -> dict[bytes, str]:
+    """{key: the reason} of the windows that a cache remembers; lines that a killed process left torn are passed over."""
+    try:
+        lines = pathlib.Path(cache, FAILED).read_bytes().splitlines()
+    except FileNotFoundError:
+        return {}
+    failed = {}
+    for line in lines:
+        with contextlib.suppress(ValueError, TypeError, KeyError):
+            record = json.loads(line)
+            failed[bytes.fromhex(record['key'])] = str(record['reason'])
+    return failed
+
+
+def add_failed(cache: os.PathLike | str, key: bytes, *, clip: str, window: int, reason: str) -> None:
+    """Adds a line to the file, which any number of processes write; clip, window: for a person.
+
+    Where it cannot be written nothing is: it is only a memory, and the next start tries the window again.
+    """
+    line = json.dumps({'key': bytes(key).hex(), 'clip': clip, 'window': window, 'reason': reason}).encode()
+    with contextlib.suppress(OSError):
+        os.makedirs(cache, exist_ok=True)
+        with open(pathlib.Path(cache, FAILED), 'a+b') as file:
+            file.write((b'' if _ends_whole(file) else b'\n') + line + b'\n')
+
+
+def _ends_whole(file):
+    """Whether a file is empty or ends with a whole line."""
+    size = file.seek(0, os.SEEK_END)
+    if not size:
+        return True
+    file.seek(size - 1)
+    return file.read(1) == b'\n'

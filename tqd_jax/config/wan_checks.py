@@ -58,7 +58,7 @@ def _check_with_weights(config):
                         'so set config.model.preset=None')
     if other := changed(config.model, ('vocab', 'text_len')):
         raise UserError(f'config.model.{other} is of hashed words, and with config.wan.path UMT5 reads the captions: leave it out')
-    if config.train.trained == 'full' and config.wan.storage not in FLOATS:
+    if config.train.trained == 'full' and config.wan.expert is None and config.wan.storage not in FLOATS:
         raise UserError(f'config.wan.storage = {config.wan.storage!r} is of kernels that training does not change, and with '
                         'config.train.trained = "full" there are none: leave it out')
     if config.init_from is not None:

@@ -4,8 +4,8 @@
     python -m tqd_jax.main   --config=configs/wan22_a14b.py --config.wan.path=Wan2.2-T2V-A14B --config.data.cache=CACHE \
         --config.wan.expert=high --workdir=runs/high
 
-The expert `high` has t of 0.875 and above, where motion is decided, `low` the rest: train each in a --workdir of its own. A clip counts
-in the loss by the share of its law that lies in the expert's part. Samples use both experts, the other one as it was published.
+The expert `high` has t of 0.875 and above, where motion is decided, `low` the rest: train each in a --workdir of its own. A clip is
+drawn in proportion to the share of its law that lies in the expert's part. Samples use both experts, the other one as it was published.
 
 Machine: 29 GB of frozen weights in bfloat16 for each expert, over the devices of mesh.fsdp. Not run here: docs/wan.md.
 

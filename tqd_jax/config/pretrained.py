@@ -28,7 +28,8 @@ class Pretrained:
                                 'the one in wan.path, or inside the text encoder\'s file', free=True)
     expert: str | None = key(None, optional(choice('high', 'low')), 'of a model with two experts: the one that '
                              'is trained, on its own part of t')
-    storage: str = key('bfloat16', choice(*STORAGE), 'of the kernels that training does not change')
+    storage: str = key('bfloat16', choice(*STORAGE), 'of the kernels that training does not change, and of the other expert that samples '
+                      'are drawn with')
     vae_dtype: str = key('float32', choice(*FLOATS), 'of the VAE\'s products')
     vae_chunk: int = key(1, integer(at_least=1), 'latent frames that the VAE computes at a time: memory against '
                          'speed, the result is the same', free=True)

@@ -61,7 +61,7 @@ def _check_with_weights(config):
         raise UserError(f'config.model.preset = {config.model.preset!r}: with config.wan.path the sizes are those of the weights, '
                         'so set config.model.preset=None')
     _check_ignored(config)
-    if config.train.trained == 'full' and config.wan.storage not in FLOATS:
+    if config.train.trained == 'full' and config.wan.expert is None and config.wan.storage not in FLOATS:
         raise UserError(f'config.wan.storage = {config.wan.storage!r} is of kernels that training does not change, and with '
                         'config.train.trained = "full" there are none: leave it out')
     if config.init_from is not None:

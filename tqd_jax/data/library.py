@@ -19,8 +19,8 @@ from transfer_jax.runtime.errors import UserError
 class Library(Rows):
     """The Rows of a run, and what the loader's workers do not need of them; pickled, only the Rows are left.
 
-    source: int into source_names, with their mixing `rates`. acceptance: probability of being in an epoch. captions: Strings.
-    width, height in pixels.
+    source: int into source_names, with their mixing `rates`. acceptance: probability of being in an epoch, by quality dropout or a
+    learned law, and for an expert by its part of t too (for_expert). captions: Strings. width, height in pixels.
     """
     source: np.ndarray
     source_names: tuple

@@ -70,8 +70,8 @@ def make_batches(library, loader, clips):
     Raises UserError where none of the clips is ever accepted.
     """
     if not library.acceptance[np.asarray(clips)].any():
-        raise UserError(f"config.data.dropout = 'sampler' accepts none of {len(clips)} training clips: every max(mq, vq) is 0; "
-                        'set it to none')
+        raise UserError(f'the acceptance of all {len(clips)} training clips is 0: every max(mq, vq) is 0 (set config.data.dropout to '
+                        'none), or no law has t on the part of config.wan.expert (set another config.law)')
     streams = _streams(library, clips, loader.seed)
     buckets = {}
     for (bucket, _), (stream, rate) in streams.items():

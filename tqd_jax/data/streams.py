@@ -48,7 +48,7 @@ class Stream:
 
     def __init__(self, *, clips, ids, acceptance, seed):
         if not np.any(np.asarray(acceptance) > 0):
-            raise ValueError(f'a stream of {len(clips)} clips accepts none: every acceptance is 0, so quality dropout leaves no clip')
+            raise ValueError(f'a stream of {len(clips)} clips accepts none: every acceptance is 0')
         self._clips, self._ids = np.asarray(clips, np.int32), np.asarray(ids, np.uint64)
         self._acceptance, self._seed = np.asarray(acceptance), seed
         self._lock, self._ends = threading.Lock(), [0]  # ends: index behind the last draw of epoch 0, 1, ...

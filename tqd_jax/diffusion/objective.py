@@ -11,7 +11,7 @@ import jax.numpy as jnp
 from tqd_jax.diffusion.path import Path, loss_per_example
 from tqd_jax.latents.codec import Codec
 from tqd_jax.text.encoder import TextEncoder
-from tqd_jax.timesteps.between import mass_between, sample_between
+from tqd_jax.timesteps.between import sample_between
 from tqd_jax.timesteps.law import sample_timesteps, stratified_uniforms
 from transfer_jax.runtime.keys import example_keys, stream_key
 
@@ -62,17 +62,6 @@ def draw_timesteps(objective, batch, step):
     if objective.t_range == EVERYWHERE:
         return sample_timesteps(batch.law, uniforms)
     return sample_between(batch.law, uniforms, *objective.t_range)
-
-
-def weigh_by_range(objective, batch):
-    """The Batch with each weight times the mass of its law in t_range: an expert learns as often from a clip as its t lies in the range.
-
-    w E[loss] = sum over ranges of w P(t in range) E[loss | range]. A step divides by the batch's weights, so the factor acts among the
-    clips of a batch: more so in a larger one, and not at all in a batch of one.
-    """
-    if objective.t_range == EVERYWHERE:
-        return batch
-    return dataclasses.replace(batch, weight=batch.weight * mass_between(batch.law, *objective.t_range))
 
 
 def losses(objective, trained, frozen, batch, t, step, stream, training=False):

@@ -90,7 +90,7 @@ def advance_latents(objective, trained, frozen, state: SolverState, text: Shaped
     """The state after steps start, ..., stop - 1, by the model (trained, frozen['model']); start_latents makes the first one.
 
     text, negative: encoded captions. Compiled with start, stop and guidance (a float32 scalar) as arguments, one program serves both
-    experts, which have the same shapes.
+    experts where they have the same shapes and dtypes.
     """
     grid = _grid(settings)
     times = integer_times(settings.steps, settings.shift, settings.grid) if settings.integer_time else None

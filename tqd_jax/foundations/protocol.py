@@ -67,7 +67,10 @@ class Foundation(Protocol):
         """The caption that guidance leads away from."""
 
     def other(self, trained: Any, frozen: Any) -> tuple:
-        """(trained, frozen) of the expert that the run does not train, as published, in these shapes and shardings."""
+        """(trained, frozen) of the expert that the run does not train, as published; trained, frozen: the run's own, abstract.
+
+        In their shapes and shardings. All of it but zero adapters is frozen, in the dtypes of the run's storage.
+        """
 
     def decoder(self) -> Any:
         """The codec's parameters, with which latents are decoded."""

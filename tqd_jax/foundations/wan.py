@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from tqd_jax.cache.stores import open_latents, open_texts
+from tqd_jax.data.expert import for_expert
 from tqd_jax.data.frames import FrameStore
 from tqd_jax.data.library import load_library
 from tqd_jax.foundations.adapters import adapters_of, checked_file
@@ -21,6 +22,7 @@ from tqd_jax.foundations.sources import Sources, open_sources
 from tqd_jax.models.io.files import open_tensors
 from tqd_jax.models.io.wan import load_params
 from tqd_jax.models.partition import is_adapter, merge, partition
+from tqd_jax.models.wan.frozen import stored
 from tqd_jax.text.features import Features
 from tqd_jax.text.umt5.clean import clean
 
@@ -63,12 +65,13 @@ class PublishedWan:
         return encode_library(self.config, self.sources, workdir, self.folder(workdir))
 
     def library(self, workdir, law):
-        """The clips of which the cache has latents; tokens are the captions' numbers."""
+        """The clips of which the cache has latents, drawn as often as the expert needs; tokens are the captions' numbers."""
         settings = latent_settings(self.config, self.sources, self.folder(workdir))
         has = functools.partial(usable, self.folder(workdir), settings)
         library = load_library(self.config.data, workdir, NoTokens(), law, has)
         library = dataclasses.replace(library, tokens=self._texts(workdir, library.captions)[1])
-        return with_shifts(library, self.config.law, self.codec, self.model)
+        library = with_shifts(library, self.config.law, self.codec, self.model)
+        return library if self.expert is None else for_expert(library, self.expert, self.t_range)
 
     def loader(self, library, workdir):
         """Of latents and features."""
@@ -114,11 +117,11 @@ class PublishedWan:
         return negative_of(self.config.sample, self.sources.defaults)
 
     def other(self, trained, frozen):
-        """The other expert as published; its adapters are zero."""
+        """The other expert as published, all of it frozen and stored as config.wan.storage says; its adapters are zero."""
         name, = set(self.sources.parts.experts) - {self.sources.expert}
         adapters, base = partition(trained, is_adapter)
         zeros = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype, device=leaf.sharding), adapters)
-        return merge(zeros, self._read(name, base)), self._read(name, frozen)
+        return zeros, self._read(name, merge(stored(base, self.storage), frozen))
 
     def decoder(self):
         """Of the VAE's file; the part that decodes."""

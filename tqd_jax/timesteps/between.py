@@ -16,7 +16,7 @@ def mass_between(law: Law, lo: float, hi: float) -> Float32[Array, ' batch']:
 def sample_between(law: Law, uniforms: Float[Array, ' batch'], lo: float, hi: float) -> Float32[Array, ' batch']:
     """t [B] of the laws given lo <= t <= hi, at uniforms [B] in (0, 1): Q(F(lo) + u (F(hi) - F(lo))), F the law's CDF and Q its quantile.
 
-    Where the law has no mass there, to float32's accuracy, t is the nearer end; the mass, 0, is what such an example should weigh.
+    Where the law has no mass there, to float32's accuracy, t is the nearer end; an expert of the range never draws such a clip.
     """
     below, above = _levels(law, lo, hi)
     level = below + jnp.asarray(uniforms, jnp.float32) * (above - below)

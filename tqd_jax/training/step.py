@@ -3,19 +3,19 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from tqd_jax.diffusion.objective import draw_timesteps, drop_captions, losses, weigh_by_range
+from tqd_jax.diffusion.objective import draw_timesteps, drop_captions, losses
 from tqd_jax.training.state import TrainState
 
 
 def train_step(objective, optimizer, accumulate, decay, state, frozen, batch):
-    """One update on sum_i weight_i loss_i / sum_i weight_i over the global batch; weights as weigh_by_range has them.
+    """One update on sum_i weight_i loss_i / sum_i weight_i over the global batch.
 
     accumulate: number of slices of the batch that the gradient is summed over, a divisor of B. decay: of the moving average.
     frozen: the tree of tqd_jax.diffusion.objective.init_frozen. batch: a Batch. Returns the new state and metrics: loss, grad_norm
     (scalars), and t, loss_per_example, clip [B].
     """
     t = draw_timesteps(objective, batch, state.step)
-    batch = weigh_by_range(objective, drop_captions(objective, frozen, batch, state.step))
+    batch = drop_captions(objective, frozen, batch, state.step)
 
     def weighted_sum(trained, part):
         batch, t = part

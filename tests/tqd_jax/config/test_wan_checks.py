@@ -23,6 +23,7 @@ def test_keys_that_would_be_ignored_are_refused(config, changes, keys):
         check_whole(override(config, changes))
 
 
-@pytest.mark.parametrize('storage', ['float32', 'bfloat16'])
-def test_full_training_leaves_the_default_storage(storage):
-    check_whole(override(WAN, {'wan.path': 'folder', 'train.trained': 'full', 'wan.storage': storage}))
+@pytest.mark.parametrize('changes', [{'wan.storage': 'float32'}, {'wan.storage': 'bfloat16'},
+                                     {'wan.storage': 'int8', 'wan.expert': 'low'}])  # of the other expert
+def test_full_training_takes_the_storage_that_it_reads(changes):
+    check_whole(override(WAN, {'wan.path': 'folder', 'train.trained': 'full', **changes}))

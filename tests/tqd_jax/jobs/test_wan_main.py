@@ -1,6 +1,7 @@
 """The road of published weights, on a tiny Wan: encode, train by LoRA and in full, and all that a run on latents must be as."""
 import json
 import shutil
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -38,9 +39,10 @@ def cached(given, tmp_path_factory):
 
 @pytest.fixture(scope='module')
 def lora(cached, tmp_path_factory):
-    """(work directory, its changes) of a finished LoRA run with samples before and after."""
+    """(work directory, its changes, how often the VAE's decoder was loaded) of a finished LoRA run with samples before and after."""
     changes = {**cached, 'sample.every': STEPS}
-    return wan_runs.run(tmp_path_factory.mktemp('lora'), **changes), changes
+    with mock.patch.object(PublishedWan, 'decoder', autospec=True, side_effect=PublishedWan.decoder) as decoder:
+        return wan_runs.run(tmp_path_factory.mktemp('lora'), **changes), changes, decoder.call_count
 
 
 def test_encoding_leaves_latents_and_each_caption_once(cached):
@@ -50,7 +52,8 @@ def test_encoding_leaves_latents_and_each_caption_once(cached):
 
 
 def test_a_lora_run_leaves_what_was_promised(lora):
-    workdir, _ = lora
+    workdir, _, loads = lora
+    assert loads == 3, 'the decoder is loaded once for each set of samples'
     assert '<html' in (workdir / 'report.html').read_text()
     tensors = open_tensors(workdir / 'lora.safetensors')
     assert 'diffusion_model.blocks.0.self_attn.q.lora_A.weight' in tensors and len(tensors) == 2 * 10 * 3
@@ -144,9 +147,9 @@ def experts(cached, tmp_path_factory):
     return {**cached, 'wan.path': wan_small.write_folder(tmp_path_factory.mktemp('experts'), experts=('high', 'low')), 'train.steps': 8}
 
 
-@pytest.mark.parametrize('expert', ['high', 'low'])
-def test_an_expert_trains_on_its_own_range_and_samples_use_both(experts, tmp_path, monkeypatch, expert):
-    run, state, frozen = wan_runs.trained(tmp_path, **experts, **{'wan.expert': expert})
+@pytest.mark.parametrize(('expert', 'changes'), [('high', {}), ('low', {'train.trained': 'full', 'wan.storage': 'bfloat16'})])
+def test_an_expert_trains_on_its_own_range_and_samples_use_both(experts, tmp_path, monkeypatch, expert, changes):
+    run, state, frozen = wan_runs.trained(tmp_path, **experts, **changes, **{'wan.expert': expert})
     counts, edge = np.load(tmp_path / 'drawn.npz')['counts'].sum(0), round(0.875 * 40)
     outside, inside = (counts[:edge], counts[edge:]) if expert == 'high' else (counts[edge:], counts[:edge])
     assert inside.sum() == 16 and outside.sum() == 0

@@ -57,13 +57,13 @@ def test_the_masses_of_two_experts_are_the_whole(name):
 
 
 @pytest.mark.parametrize(('t_min', 'bounds', 'end'), [(0.9, (0.0, 0.875), 0.875), (0.5, (0.1, 0.4), 0.4)])
-def test_a_law_without_mass_in_the_range_weighs_nothing_and_falls_on_the_nearer_end(t_min, bounds, end):
+def test_a_law_without_mass_in_the_range_has_draws_on_the_nearer_end(t_min, bounds, end):
     law = make_law(5, t_min=t_min)
     np.testing.assert_array_equal(mass_between(law, *bounds), 0)
     np.testing.assert_array_equal(sample_between(law, jnp.linspace(0.1, 0.9, 5), *bounds), np.float32(end))
 
 
-def test_two_experts_that_weigh_by_mass_learn_what_one_model_learns():
+def test_two_experts_that_draw_by_mass_learn_what_one_model_learns():
     """sum over ranges of P(range) E[f(t) | range] is E[f(t)], here of a clip's own law and f = t^2."""
     levels, law = jnp.asarray((np.arange(N) + 0.5) / N, jnp.float32), make_law(N, alpha=3.0, beta=1.5, base=Base(scale=1.0), shift=2.0)
     parts = [mass_between(law, *bounds)[0] * jnp.mean(sample_between(law, levels, *bounds)**2) for bounds in RANGES[:2]]

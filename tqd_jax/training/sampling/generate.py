@@ -13,11 +13,17 @@ from transfer_jax.runtime.parallel.mesh import replicated
 
 def generate(run, trained, frozen):
     """Frames, a list of uint8 [F, H, W, 3], and their captions: config.sample.captions in turn, or those of validation clips."""
+    latents, captions = generate_latents(run, trained, frozen)
+    return decode(run, latents), captions
+
+
+def generate_latents(run, trained, frozen):
+    """Latents, a list of [f, h, w, C], and their captions, as generate has them before it decodes."""
     captions, latents = sample_captions(run), {}
     parts = parts_of(sample_shapes(run), run.config.sample.batch or len(captions))
     for (_, rows), drawn in zip(parts, draw_latents(run, trained, frozen, captions, parts), strict=True):
         latents |= dict(zip(rows.tolist(), drawn, strict=True))  # what fills up a part is in it twice
-    return decode(run, [latents[row] for row in range(len(captions))]), captions
+    return [latents[row] for row in range(len(captions))], captions
 
 
 def parts_of(shapes, size):
@@ -76,7 +82,7 @@ def noise_of(run, shape, rows):
 
 
 def decode(run, latents):
-    """uint8 frames [F, H, W, 3] of each of the latents [f, h, w, C], one after the other: a list."""
+    """uint8 frames [F, H, W, 3] of each of the latents [f, h, w, C], one after the other: a list. The decoder is loaded for it."""
     params, fixed = run.foundation.decoder(), (run.objective.codec, replicated(run.mesh))
     return [np.asarray(_decode(*fixed, params, latent[None]))[0] for latent in latents]
 
@@ -86,7 +92,7 @@ def _advance(objective, settings, sharding, trained, model, state, text, negativ
     return jax.lax.with_sharding_constraint(state, sharding)
 
 
-_advance_guided = jax.jit(_advance, static_argnums=(0, 1, 2))  # one program for both experts, and for all samples of a run
+_advance_guided = jax.jit(_advance, static_argnums=(0, 1, 2))  # one program for all samples of an expert
 _advance_alone = jax.jit(_advance, static_argnums=(0, 1, 2, 10))
 
 

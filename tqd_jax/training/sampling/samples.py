@@ -7,7 +7,7 @@ import numpy as np
 
 from tqd_jax.clips.write import write_clip
 from tqd_jax.training.evaluation import motion_and_visual
-from tqd_jax.training.sampling.generate import decode, generate, main_bucket
+from tqd_jax.training.sampling.generate import decode, generate, generate_latents, main_bucket
 from transfer_jax.runtime.files import write_atomically
 
 VISIBLE = 160  # pixels: smaller clips are enlarged in the files that people look at
@@ -18,8 +18,9 @@ def draw_samples(run, trained, frozen):
 
     Row i of sheet.png is clip i, row i of data.png a validation clip (one of training where those run out), frames from left to right.
     """
-    frames, captions = generate(run, trained, frozen)
-    real, fps = _real_clips(run), run.config.data.fps
+    latents, captions = generate_latents(run, trained, frozen)
+    frames, real = _decoded(run, latents, _real_clips(run))
+    fps = run.config.data.fps
     record = {'captions': captions, 'samples': motion_and_visual(frames, fps), 'data': motion_and_visual(real, fps)}
     if jax.process_index() == 0:
         folder = run.workdir / 'samples'
@@ -58,13 +59,22 @@ def contact_sheet(clips, gap=2):
     return framed.transpose(0, 2, 1, 3, 4).reshape(n * h, f * w, c)
 
 
+def _decoded(run, latents, real):
+    """Frames of the latents, and of the real clips where those are latents too; the decoder is loaded once."""
+    if not run.foundation.latents:
+        return decode(run, latents), real
+    frames = decode(run, [*latents, *real])
+    return frames[:len(latents)], frames[len(latents):]
+
+
 def _real_clips(run):
+    """Clips as the loader's batches hold them: frames, or latents."""
     # what validation lacks to a batch is taken from training
     clips = np.concatenate([run.validation, np.setdiff1d(run.training, run.validation)])
     rows = clips[run.library.bucket[clips] == main_bucket(run)]
     count = max(8, run.config.sample.clips)
-    if run.foundation.latents:  # what the VAE makes of them, a clip at a time: the batch may be small, and the clips elsewhere
-        return np.stack(decode(run, [run.loader.whole(rows[i:i + 1]).video[0] for i in range(min(count, len(rows)))]))
+    if run.foundation.latents:  # a clip at a time: the batch may be small, and the files of the clips elsewhere
+        return [run.loader.whole(rows[i:i + 1]).video[0] for i in range(min(count, len(rows)))]
     return run.loader(0, np.resize(rows, run.loader.batch)).video[:count]
 
 

@@ -15,6 +15,7 @@ from transfer_jax.runtime.tensors import check_same, named_leaves
 
 TEMPORARY = '.orbax-checkpoint-tmp'
 DELETED = '.deleted'
+PARTIAL = ocp.options.PyTreeOptions(loading=ocp.options.PyTreeOptions.Loading(partial_load=True))
 
 
 class Checkpoints:
@@ -77,9 +78,18 @@ class Checkpoints:
         Raises:
           UserError: the tree differs from the one saved (another model, optimizer or precision), or the checkpoint is damaged.
         """
-        expected = named_leaves(abstract)
-        check_same(self._metadata(step).metadata, expected, f'the checkpoint {self.directory / str(step)}')
-        with self._readable(step):
+        return self._leaves(step, abstract, '')
+
+    def restore_part(self, step: int, name: str, abstract: Any) -> Any:
+        """The part state.NAME of the state saved at a step; nothing else is read. abstract: of the part; raises as restore does."""
+        return self._leaves(step, abstract, f'{name}/')
+
+    def _leaves(self, step, abstract, prefix):
+        """The tree `abstract` of the leaves whose names begin with the prefix."""
+        expected = {prefix + name: leaf for name, leaf in named_leaves(abstract).items()}
+        stored = {name: leaf for name, leaf in self._metadata(step).metadata.items() if name.startswith(prefix)}
+        check_same(stored, expected, f'the checkpoint {self.directory / str(step)}')
+        with self._readable(step), ocp.Context(pytree_options=PARTIAL):
             leaves = ocp.load(self.directory / str(step), expected)
         return jax.tree.unflatten(jax.tree.structure(abstract), [leaves[name] for name in expected])
 

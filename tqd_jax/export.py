@@ -3,9 +3,9 @@
     python -m tqd_jax.export runs/lora --format=comfyui --output=lora.safetensors
     python -m tqd_jax.export runs/full --format=diffusers --output=FOLDER
 
-Of a run that trains adapters (LoRA), `diffusers` and `comfyui` are LoRA files; with --merge, and in `original`, the adapters are added to
-the weights that the run started from. Of any other run all three are the whole transformer: diffusers' folder, or one file in the
-original names, for ComfyUI with its prefix. The weights are the moving average of the newest checkpoint.
+Of a run that trains adapters (LoRA), `diffusers`, `comfyui` and `kohya` are LoRA files; with --merge, and in `original`, the adapters are
+added to the weights that the run started from. A whole transformer is diffusers' folder, or one file in the original names, for ComfyUI
+with its prefix. The weights are the moving average of the newest checkpoint. Only the transformer's files are needed.
 """
 import dataclasses
 import json
@@ -25,15 +25,14 @@ from tqd_jax.models.io.write import save_diffusers, save_original
 from tqd_jax.models.partition import merge, partition, selects
 from tqd_jax.models.wan import model as wan
 from tqd_jax.models.wan.lora import merge_lora
-from tqd_jax.training.optimizer import make_optimizer
-from tqd_jax.training.run import abstract_state, placed
+from tqd_jax.training.run import placed
 from transfer_jax.runtime.checkpoint import Checkpoints
 from transfer_jax.runtime.config import instance
 from transfer_jax.runtime.errors import UserError
 from transfer_jax.runtime.job import unwritable
 from transfer_jax.runtime.parallel.mesh import make_mesh
 
-FORMATS = ('comfyui', 'diffusers', 'original')
+FORMATS = ('comfyui', 'diffusers', 'kohya', 'original')
 DTYPES = ('bfloat16', 'float32')
 PREFIX = {'comfyui': 'model.diffusion_model.', 'original': ''}
 SHARD_BYTES = 5 * 10**9
@@ -62,6 +61,8 @@ def export(run, *, format, output, merge=False, dtype=None, wan=None):
     config = stored_config(run, wan)
     if merge and config.train.trained != 'lora':
         raise UserError(f'--merge is for a run with adapters, and {run} has config.train.trained = {config.train.trained!r}: leave it out')
+    if format == 'kohya' and (merge or config.train.trained != 'lora'):
+        raise UserError('--format=kohya is a layout of LoRA files, not of a whole transformer: take comfyui, diffusers or original')
     mesh = make_mesh(1, -1)  # each device holds a part
     parts, expert, model = open_model(config, mesh)
     tensors = open_tensors(parts.experts[expert])
@@ -88,7 +89,8 @@ def stored_config(run, weights):
     config = instance(Config, json.loads(path.read_text()))
     if config.wan.path is None:
         raise UserError(f'{run} trained a model of pixels, which no other tool knows; its weights are weights.npz')
-    return dataclasses.replace(config, wan=dataclasses.replace(config.wan, path=weights or config.wan.path))
+    transformer = dataclasses.replace(config.wan, path=weights or config.wan.path, vae=None, text_encoder=None, tokenizer=None)
+    return dataclasses.replace(config, wan=transformer)
 
 
 def newest_average(run, config, model, mesh, identity):
@@ -102,8 +104,8 @@ def newest_average(run, config, model, mesh, identity):
         raise UserError(f'{run} has no checkpoint yet: train first')
     if checkpoints.extras(step).get('weights', identity) != identity:
         raise UserError(f'{run} started from other weights than those of {config.wan.path}: say by --wan where they lie now')
-    optimizer, _ = make_optimizer(config.train)
-    return step, checkpoints.restore(step, abstract_state(model, optimizer, mesh, selects(config.train.trained))).average
+    trained, _ = partition(wan.abstract_params(model), selects(config.train.trained))
+    return step, checkpoints.restore_part(step, 'average', placed(trained, mesh))
 
 
 def whole(tensors, model, average, mesh):

@@ -20,7 +20,7 @@ from tqd_jax.timesteps.quadrants import QUADRANTS
 from tqd_jax.training.evaluation import loss_record, loss_scalars, loss_table, validation_batches
 from tqd_jax.training.loop import train
 from tqd_jax.training.programs import compile_eval
-from tqd_jax.training.resume import require_same_config
+from tqd_jax.training.resume import require_same_config, require_same_weights
 from tqd_jax.training.run import check_start
 from tqd_jax.training.sampling.samples import draw_samples
 from tqd_jax.training.weights import averaged_weights
@@ -51,7 +51,10 @@ def train_mode(config, workdir):
         print(f'{workdir} holds a finished run of {latest} steps: open {workdir / "report.html"}\n'
               f'{further}; to start anew, name another --workdir')
         return
-    run = prepare_run(config, workdir, check_start(config, workdir, fresh=latest is None))
+    foundation = check_start(config, workdir, fresh=latest is None)
+    if latest is not None:
+        require_same_weights(workdir, foundation, Checkpoints(workdir / 'checkpoints').extras(latest))
+    run = prepare_run(config, workdir, foundation)
     state, frozen, stopped = train(run)
     if stopped:
         print_stop(int(state.step))

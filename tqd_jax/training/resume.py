@@ -54,6 +54,11 @@ def require_same(run, extras):
     require_same_config(run.workdir, run.config, extras)
     if extras['library'] != run.fingerprint:
         raise UserError(f'{run.workdir} holds a run on another set of clips or scores; use another --workdir, or restore the clips')
-    if extras.get('weights', '') != run.foundation.identity:
-        raise UserError(f'{run.workdir} holds a run that started from other weights than those of config.wan.path: name the ones that it '
+    require_same_weights(run.workdir, run.foundation, extras)
+
+
+def require_same_weights(workdir, foundation, extras):
+    """Raises UserError where a checkpoint's run started from other weights than those of the foundation."""
+    if extras.get('weights', '') != foundation.identity:
+        raise UserError(f'{workdir} holds a run that started from other weights than those of config.wan.path: name the ones that it '
                         'started from, or another --workdir')

@@ -9,7 +9,7 @@ from tqd_jax.config import LEARNED
 from tqd_jax.data.prepare import STORE, prepare, score_share
 from tqd_jax.scoring.store import merge_shares
 from tqd_jax.training.law_file import copy_law
-from tqd_jax.training.resume import require_same, require_same_config
+from tqd_jax.training.resume import require_same, require_same_config, require_same_weights
 from tqd_jax.training.run import build, check_start, foundation_of
 from tqd_jax.training.weights import fresh_state, frozen_parameters
 from transfer_jax.runtime.checkpoint import Checkpoints
@@ -115,6 +115,7 @@ def restore_run(config, workdir):
     require_same_config(workdir, config, extras)  # before clips are read
     foundation = foundation_of(config, make_mesh(config.mesh.data, config.mesh.fsdp))
     foundation.check(workdir, fresh=False)
+    require_same_weights(workdir, foundation, extras)
     run = prepared(config, workdir, foundation)
     require_same(run, extras)
     return run, checkpoints.restore(step, run.abstract_state), frozen_parameters(run)

@@ -15,6 +15,7 @@ from transfer_jax.runtime.tensors import check_same, named_leaves
 
 TEMPORARY = '.orbax-checkpoint-tmp'
 DELETED = '.deleted'
+PARTIAL = ocp.options.PyTreeOptions(loading=ocp.options.PyTreeOptions.Loading(partial_load=True))
 
 
 class Checkpoints:
@@ -58,7 +59,7 @@ class Checkpoints:
             return
         try:
             self._prepare()
-            with self._processes():
+            with self._context():
                 ocp.save(self.directory / str(step), named_leaves(state), custom_metadata=extras)
         except (OSError, ValueError) as error:
             reason = _system_reason(error)
@@ -81,9 +82,18 @@ class Checkpoints:
         Raises:
           UserError: the tree differs from the one saved (another model, optimizer or precision), or the checkpoint is damaged.
         """
-        expected = named_leaves(abstract)
-        check_same(self._metadata(step).metadata, expected, f'the checkpoint {self.directory / str(step)}')
-        with self._readable(step), self._processes():
+        return self._leaves(step, abstract, '')
+
+    def restore_part(self, step: int, name: str, abstract: Any) -> Any:
+        """The part state.NAME of the state saved at a step; nothing else is read. abstract: of the part; raises as restore does."""
+        return self._leaves(step, abstract, f'{name}/')
+
+    def _leaves(self, step, abstract, prefix):
+        """The tree `abstract` of the leaves whose names begin with the prefix."""
+        expected = {prefix + name: leaf for name, leaf in named_leaves(abstract).items()}
+        stored = {name: leaf for name, leaf in self._metadata(step).metadata.items() if name.startswith(prefix)}
+        check_same(stored, expected, f'the checkpoint {self.directory / str(step)}')
+        with self._readable(step), self._context(pytree_options=PARTIAL):
             leaves = ocp.load(self.directory / str(step), expected)
         return jax.tree.unflatten(jax.tree.structure(abstract), [leaves[name] for name in expected])
 
@@ -92,7 +102,7 @@ class Checkpoints:
         return self._metadata(step).custom_metadata
 
     def _metadata(self, step):
-        with self._readable(step), self._processes():
+        with self._readable(step), self._context():
             metadata = ocp.metadata(self.directory / str(step))
             if metadata.metadata is None:  # orbax logs the reason and raises nothing
                 raise ValueError('its index is damaged')
@@ -101,13 +111,13 @@ class Checkpoints:
     def _is_first(self):
         return not self.shared or jax.process_index() == 0
 
-    def _processes(self):
-        """A context in which orbax waits for the processes that take part."""
-        if self.shared or jax.process_count() == 1:
-            return contextlib.nullcontext()
+    def _context(self, **options):
+        """orbax's context with these options, and with this process alone where the checkpoints are its own."""
         this = jax.process_index()
-        return ocp.Context(multiprocessing_options=ocp.options.MultiprocessingOptions(primary_host=this, active_processes={this},
-                                                                                      barrier_sync_key_prefix=f'process{this}'))
+        if not self.shared and jax.process_count() > 1:
+            options['multiprocessing_options'] = ocp.options.MultiprocessingOptions(
+                primary_host=this, active_processes={this}, barrier_sync_key_prefix=f'process{this}')
+        return ocp.Context(**options)
 
     @contextlib.contextmanager
     def _readable(self, step):

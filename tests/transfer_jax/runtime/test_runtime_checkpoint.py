@@ -51,6 +51,23 @@ def test_round_trip_to_another_topology(tmp_path, devices, fsdp):
     assert [leaf.sharding for leaf in jax.tree.leaves(copy)] == [leaf.sharding for leaf in jax.tree.leaves(abstract)]
 
 
+def test_a_part_comes_back_and_nothing_else_is_read(tmp_path):
+    part, rest = (jax.random.normal(jax.random.key(number), (size, 2**18)) for number, size in enumerate((2, 16)))
+    checkpoints = Checkpoints(tmp_path)
+    checkpoints.save(1, {'average': {'w': part}, 'rest': rest}, {})
+    restored, before = [], bytes_read()
+    restored.append(checkpoints.restore_part(1, 'average', {'w': part}))
+    assert bytes_read() - before < 2 * part.nbytes
+    assert_same_bits(restored[0], {'w': part})
+    with pytest.raises(UserError, match=r'average/w: float32\[2, 262144\] there, absent here'):
+        checkpoints.restore_part(1, 'average', {'half': part})
+
+
+def bytes_read():
+    """Bytes that this process has read from files so far."""
+    return int(pathlib.Path('/proc/self/io').read_text().split()[1])
+
+
 def test_the_last_checkpoints_stay_and_a_step_is_saved_once(tmp_path):
     checkpoints = Checkpoints(tmp_path, keep=2)
     for step in (1, 2, 10, 9):

@@ -20,14 +20,13 @@ DIFFUSERS_FILE = 'pytorch_lora_weights.safetensors'
 
 
 def write_lora(path: str | pathlib.Path, tree: Mapping[str, Any], *, rank: int, alpha: float, config: WanConfig, kind: str,
-               base: str | None = None, dtype: Any = np.float32) -> pathlib.Path:
+               dtype: Any = np.float32) -> pathlib.Path:
     """Writes a tree of LoraFile's layout to one .safetensors file, whole or not at all, and returns the file's path.
 
     kind: 'comfyui', diffusion_model.blocks.N.self_attn.q.lora_A.weight and lora_B.weight with a scalar `.alpha` each, the most widely
       read; 'diffusers', transformer.blocks.N.attn1.to_q.lora_A.weight, alpha in the metadata `lora_adapter_metadata`, since diffusers
       refuses `.alpha` here; 'kohya', lora_unet_blocks_N_self_attn_q.lora_down.weight, lora_up.weight and `.alpha`.
     path: a .safetensors file, or for 'diffusers' also a folder, in which the file is pytorch_lora_weights.safetensors.
-    base: name of the model that the LoRA was trained on, for readers of the metadata `base_model`.
     dtype: of A and B, float32 or bfloat16; `.alpha` is always float32.
 
     Raises UserError where the path is no .safetensors file, or kohya's layout lacks one of its ten modules a block, without which diffusers
@@ -40,7 +39,7 @@ def write_lora(path: str | pathlib.Path, tree: Mapping[str, Any], *, rank: int, 
     modules = lora_modules(tree)
     _check(modules, rank, alpha, config, kind)
     path = _file(pathlib.Path(path), kind)
-    tensors, metadata = _tensors(modules, alpha, config, kind, dtype), _metadata(modules, rank, alpha, kind, base)
+    tensors, metadata = _tensors(modules, alpha, config, kind, dtype), _metadata(modules, rank, alpha, kind)
     path.parent.mkdir(parents=True, exist_ok=True)
     write_atomically(path, safetensors.numpy.save(tensors, metadata))
     return path
@@ -82,9 +81,9 @@ def _tensors(modules, alpha, config, kind, dtype):
     return tensors
 
 
-def _metadata(modules, rank, alpha, kind, base):
+def _metadata(modules, rank, alpha, kind):
     """The safetensors metadata; diffusers needs all three of its settings."""
     settings = {'transformer.r': rank, 'transformer.lora_alpha': int(alpha) if alpha == int(alpha) else alpha,
                 'transformer.target_modules': [TARGETS[target][1] for target in modules]}
     adapter = {METADATA_KEY: json.dumps(settings)} if kind == 'diffusers' else {}
-    return {'format': 'pt', **adapter, **({'base_model': base} if base else {})}
+    return {'format': 'pt', **adapter}

@@ -91,14 +91,14 @@ class _Reader:
 
     def _quantised(self, entry, leaf, scale):
         """A kernel and its scale. Each output's scale needs all its inputs, so it is computed once and kept for other devices' shares."""
-        known = np.full(scale.shape, np.nan, np.float32)
+        table = np.full(scale.shape, np.nan, np.float32)
 
         def scales(index):
             index = (*index[:-2], slice(0, 1), index[-1])
-            if np.isnan(known[index]).any():
+            if np.isnan(table[index]).any():
                 parts = read_slice(entry, self.config, self.arrays, (*index[:-2], slice(None), index[-1]))
-                known[index] = joined((channel_scale(part, leaf.dtype) for part in parts), index, np.float32, entry.stacked)
-            return known[index]
+                table[index] = joined((channel_scale(part, leaf.dtype) for part in parts), index, np.float32, entry.stacked)
+            return table[index]
 
         def values(index):
             factors = scales(index) if entry.stacked else [scales(index)]

@@ -49,8 +49,8 @@ class LoraConfig:
     def modules(self) -> tuple[str, ...]:
         """The target layers, in the order of MODULES; () where targets name none, or name one that is not there."""
         if not isinstance(self.targets, str):
-            known = set(self.targets) <= GROUPS.keys()
-            return tuple(name for group, names in GROUPS.items() if known and group in self.targets for name in names)
+            are_groups = set(self.targets) <= GROUPS.keys()
+            return tuple(name for group, names in GROUPS.items() if are_groups and group in self.targets for name in names)
         try:
             pattern = re.compile(self.targets)
         except re.error:

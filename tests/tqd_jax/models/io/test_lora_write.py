@@ -27,11 +27,11 @@ def test_files_have_the_published_names_and_matrices(tmp_path, kind):
     layout, letter = WRITTEN[kind]
     pairs = published()
     lora = read_lora(in_layout('comfyui', pairs, dict.fromkeys(pairs, 2)), CONFIG)
-    path = write_lora(tmp_path / 'new' / 'x.safetensors', lora.tree, rank=4, alpha=2.0, config=CONFIG, kind=kind, base='a model')
+    path = write_lora(tmp_path / 'new' / 'x.safetensors', lora.tree, rank=4, alpha=2.0, config=CONFIG, kind=kind)
     assert path == tmp_path / 'new' / 'x.safetensors' and [file.name for file in path.parent.iterdir()] == ['x.safetensors']
     tensors, metadata = written(path)
     expected = in_layout(layout, pairs, None if kind == 'diffusers' else dict.fromkeys(pairs, 2))
-    assert tensors.keys() == expected.keys() and metadata['base_model'] == 'a model'
+    assert tensors.keys() == expected.keys()
     for name, tensor in expected.items():
         np.testing.assert_array_equal(tensors[name], tensor)
         assert tensors[name].dtype == np.float32
@@ -47,7 +47,6 @@ def test_diffusers_settings_are_in_the_metadata_of_the_usual_file(tmp_path):
     metadata = written(path)[1]
     assert json.loads(metadata['lora_adapter_metadata']) == {
         'transformer.r': 4, 'transformer.lora_alpha': 1.5, 'transformer.target_modules': ['attn1.to_q', 'ffn.net.2']}
-    assert 'base_model' not in metadata
 
 
 @pytest.mark.parametrize('kind', WRITTEN)

@@ -13,20 +13,20 @@ from transfer_jax.runtime.errors import UserError
 LONG = 7 * 86400  # s
 
 
-def wait_for_all(seconds: float = LONG) -> None:
-    """Returns when every process has called it; devices are free meanwhile. Every process calls it as often as the others.
+def wait_for_all(place: str, seconds: float = LONG) -> None:
+    """Returns when every process has come to the place of this name; devices are free meanwhile.
 
     Raises:
       jax.errors.JaxRuntimeError: a process ended before, or was not there in so many seconds.
     """
-    multihost.get_barrier_sync_fn()(key='wait_for_all', timeout_ms=int(1000 * seconds))
+    multihost.get_barrier_sync_fn()(key=place, timeout_ms=int(1000 * seconds))
 
 
 def gathered(items: list[Any]) -> list[Any]:
     """The lists of all processes as one, in the order of the processes: values of JSON. Every process calls it and waits."""
     if jax.process_count() == 1:
         return items
-    wait_for_all()
+    wait_for_all('gathered')
     data = np.frombuffer(json.dumps(items).encode(), np.uint8)
     sizes = multihost_utils.process_allgather(np.array([len(data)], np.int32)).ravel()
     rows = multihost_utils.process_allgather(np.pad(data, (0, int(sizes.max()) - len(data))))

@@ -32,7 +32,7 @@ def run_joined(program: Callable[[], Any], **flags: Any) -> None:
             if jax.process_index() > 0:
                 sys.stdout = open(os.devnull, 'w')  # the first process speaks for all; errors are everybody's
             program()
-            wait_for_all()
+            wait_for_all('end')
         except UserError as error:
             _leave(f'error: {error}', 2)
         except Exception as error:
@@ -56,6 +56,6 @@ def _leave(message, code):
     sys.stdout.flush()
     with contextlib.suppress(jax.errors.JaxRuntimeError):  # they may not come
         if jax.distributed.is_initialized():
-            wait_for_all(GRACE)
+            wait_for_all('error', GRACE)
             jax.distributed.shutdown()
     os._exit(code)

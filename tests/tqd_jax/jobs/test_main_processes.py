@@ -11,7 +11,7 @@ from processes import ROOT, ends, start
 from transfer_jax.runtime.checkpoint import Checkpoints
 from transfer_jax.runtime.metrics import read_metrics
 
-CHANGES = {'mesh.fsdp': 2, 'train.steps': 40, 'checkpoint.every': 16, 'eval.every': 20, 'log_every': 1, 'sample.clips': 1,
+CHANGES = {'mesh.fsdp': 2, 'train.steps': 28, 'checkpoint.every': 20, 'eval.every': 14, 'log_every': 1, 'sample.clips': 1,
            'sample.steps': 1}
 PHASES = str(ROOT / 'tests/helpers/phases.py')
 

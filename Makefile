@@ -30,7 +30,7 @@ configuration: .venv/ready
 	($(BIN)/python -m tqd_jax.config && $(BIN)/python -m transfer_jax.experiment.config) > docs/configuration.md
 
 test: lint
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadscope -m 'not parity'
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadscope --no-loadscope-reorder -m 'not parity'
 
 .venv/parity: .venv/ready
 	$(BIN)/pip install --quiet --disable-pip-version-check -e '.[test,parity]'

@@ -20,7 +20,13 @@ flags.FLAGS.mark_as_parsed()  # grain reads absl flags, and pytest is no absl ap
 
 TESTS = pathlib.Path(__file__).parent
 CLIPS = TESTS / '../../shared/data/clips'
-QUICK = [TESTS / folder for folder in ('tqd_jax/jobs', 'tqd_jax/training', 'tqd_jax/scoring', 'transfer_jax/experiment', 'benchmarks')]
+JOBS = TESTS / 'tqd_jax/jobs'
+QUICK = [JOBS, *(TESTS / folder for folder in ('tqd_jax/training', 'tqd_jax/scoring', 'transfer_jax/experiment', 'benchmarks'))]
+
+
+def pytest_collection_modifyitems(items):
+    """Jobs come first: their modules have few tests and take longest, and one that began last would leave the other workers idle."""
+    items.sort(key=lambda item: JOBS not in item.path.parents)
 
 
 @pytest.fixture(scope='module', autouse=True)

@@ -5,6 +5,7 @@ DEMO ?=
 TRANSFER ?=
 WORKERS ?= 2
 BIN := .venv/bin
+PYTEST := $(BIN)/python -m pytest -n $(WORKERS) --dist loadscope --no-loadscope-reorder
 # huge pages for large arrays: on a CPU every step's temporaries are fresh memory
 export GLIBC_TUNABLES ?= glibc.malloc.hugetlb=1
 
@@ -30,14 +31,14 @@ configuration: .venv/ready
 	($(BIN)/python -m tqd_jax.config && $(BIN)/python -m transfer_jax.experiment.config) > docs/configuration.md
 
 test: lint
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadscope --no-loadscope-reorder -m 'not parity'
+	$(PYTEST) -m 'not parity'
 
 .venv/parity: .venv/ready
 	$(BIN)/pip install --quiet --disable-pip-version-check -e '.[test,parity]'
 	touch $@
 
 parity: .venv/parity
-	$(BIN)/python -m pytest -m parity
+	$(PYTEST) -m parity
 
 pretrain: .venv/ready
 	$(BIN)/python -m tqd_jax.main --config=configs/pretrain.py --workdir=runs/pretrain

@@ -21,7 +21,8 @@ flags.FLAGS.mark_as_parsed()  # grain reads absl flags, and pytest is no absl ap
 TESTS = pathlib.Path(__file__).parent
 CLIPS = TESTS / '../../shared/data/clips'
 JOBS = TESTS / 'tqd_jax/jobs'
-QUICK = [JOBS, *(TESTS / folder for folder in ('tqd_jax/training', 'tqd_jax/scoring', 'transfer_jax/experiment', 'benchmarks'))]
+QUICK = {JOBS, *(TESTS / place for place in ('tqd_jax/models/test_lora_model.py', 'tqd_jax/models/test_wan.py', 'tqd_jax/scoring',
+                                            'tqd_jax/training', 'transfer_jax/experiment', 'benchmarks'))}
 
 
 def pytest_collection_modifyitems(items):
@@ -31,11 +32,11 @@ def pytest_collection_modifyitems(items):
 
 @pytest.fixture(scope='module', autouse=True)
 def programs(request):
-    """A module's programs are compiled quickly in the folders of QUICK, and as users get them elsewhere; when it is done, they are dropped.
+    """A module's programs are compiled quickly in the places of QUICK, and as users get them elsewhere; when it is done, they are dropped.
 
     Else a worker ends with gigabytes of them.
     """
-    quick = any(folder in request.path.parents for folder in QUICK)
+    quick = not QUICK.isdisjoint([request.path, *request.path.parents])
     with quick_to_compile() if quick else contextlib.nullcontext():
         yield
     jax.clear_caches()

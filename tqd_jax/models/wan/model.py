@@ -1,4 +1,5 @@
 """The Wan 2.1 text-to-video transformer (Wan team, 2025, arXiv:2503.20314) in flax NNX, and its pure form: init_params and apply."""
+import functools
 import math
 import zlib
 
@@ -115,9 +116,16 @@ def init_params(config, key):
     return nnx.to_pure_dict(nnx.state(Wan(config, rngs=rngs), nnx.Param))
 
 
+@functools.lru_cache(maxsize=8)
+def _described(config):
+    """(Graph, shapes and dtypes of the parameters): a run asks several times, and to build the modules takes a second."""
+    graphdef, state = nnx.split(nnx.eval_shape(lambda: Wan(config, rngs=nnx.Rngs(params=0, lora=0))), nnx.Param)
+    return graphdef, nnx.to_pure_dict(state)
+
+
 def abstract_params(config):
     """Shapes and dtypes of init_params, with nothing allocated."""
-    return jax.eval_shape(lambda: init_params(config, jax.random.key(0)))
+    return jax.tree.map(lambda leaf: leaf, _described(config)[1])
 
 
 def apply(config):
@@ -126,7 +134,7 @@ def apply(config):
     trained, frozen: the two parts of what init_params lays out, as tqd_jax.models.partition.partition makes them; the frozen one as it is,
     or in the dtypes of tqd_jax.models.wan.frozen.stored.
     """
-    graphdef, _ = nnx.split(nnx.eval_shape(lambda: Wan(config, rngs=nnx.Rngs(params=0, lora=0))), nnx.Param)
+    graphdef, _ = _described(config)
 
     def predict(trained, frozen, x, t, text, dropout=None):
         return nnx.merge(graphdef, scaled(merge(trained, frozen)))(x, t, text, dropout)

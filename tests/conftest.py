@@ -1,5 +1,6 @@
 """Eight virtual CPU devices, strict dtypes, and flags parsed, before any test touches JAX."""
 import contextlib
+import gc
 import os
 import pathlib
 
@@ -22,12 +23,17 @@ TESTS = pathlib.Path(__file__).parent
 CLIPS = TESTS / '../../shared/data/clips'
 JOBS = TESTS / 'tqd_jax/jobs'
 QUICK = {JOBS, *(TESTS / place for place in ('tqd_jax/models/test_lora_model.py', 'tqd_jax/models/test_wan.py', 'tqd_jax/scoring',
-                                            'tqd_jax/training', 'transfer_jax/experiment', 'benchmarks'))}
+                                            'tqd_jax/text/test_umt5.py', 'tqd_jax/training', 'transfer_jax/experiment', 'benchmarks'))}
 
 
 def pytest_collection_modifyitems(items):
     """Jobs come first: their modules have few tests and take longest, and one that began last would leave the other workers idle."""
     items.sort(key=lambda item: JOBS not in item.path.parents)
+
+
+def pytest_collection_finish():
+    """What is imported stays: the garbage collector need not look at it again."""
+    gc.freeze()
 
 
 @pytest.fixture(scope='module', autouse=True)

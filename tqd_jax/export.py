@@ -16,10 +16,11 @@ import jax
 from absl import app, flags, logging
 
 from tqd_jax.config import Config
-from tqd_jax.foundations.identity import identity_of
-from tqd_jax.foundations.sources import open_model
+from tqd_jax.foundations.identity import find_identical
+from tqd_jax.foundations.sources import executed, whole_model
 from tqd_jax.models.io.files import open_tensors
 from tqd_jax.models.io.lora_write import write_lora
+from tqd_jax.models.io.places import config_beside
 from tqd_jax.models.io.wan import load_params
 from tqd_jax.models.io.write import save_diffusers, save_original
 from tqd_jax.models.partition import merge, partition, selects
@@ -54,20 +55,17 @@ def export(run, *, format, output, merge=False, dtype=None, wan=None):
 
     output: a .safetensors file, or a folder for 'diffusers'. dtype: None: float32 of adapters, bfloat16 of a transformer. wan: where the
     weights lie now that the run started from. Raises UserError where there is no checkpoint, the run is one on pixels or started from
-    other weights, merge has no adapters, or the output cannot be written.
+    other weights, the format or merge does not go with what was trained, or the output cannot be written.
     """
     if output is None:
         raise UserError('--output is missing: the file or folder to write')
     config = stored_config(run, wan)
-    if merge and config.train.trained != 'lora':
-        raise UserError(f'--merge is for a run with adapters, and {run} has config.train.trained = {config.train.trained!r}: leave it out')
-    if format == 'kohya' and (merge or config.train.trained != 'lora'):
-        raise UserError('--format=kohya is a layout of LoRA files, not of a whole transformer: take comfyui, diffusers or original')
+    check_format(run, config.train.trained, format, merge)
+    step, extras, checkpoints = newest(run)
     mesh = make_mesh(1, -1)  # each device holds a part
-    parts, expert, model = open_model(config, mesh)
-    tensors = open_tensors(parts.experts[expert])
-    step, average = newest_average(run, config, model, mesh, identity_of(tensors))
-    of = f'step {step}' + ('' if expert == 'model' else f', expert {expert}')
+    tensors, model = transformer_of(run, config, extras.get('weights'), mesh)
+    average = checkpoints.restore_part(step, 'average', abstract_average(config, model, mesh))
+    of = f'step {step}' + ('' if config.wan.expert is None else f', expert {config.wan.expert}')
     with unwritable(output):
         if config.train.trained == 'lora' and not merge and format != 'original':
             path = write_lora(output, average, rank=model.lora.rank, alpha=model.lora.alpha, config=model, kind=format,
@@ -89,23 +87,43 @@ def stored_config(run, weights):
     config = instance(Config, json.loads(path.read_text()))
     if config.wan.path is None:
         raise UserError(f'{run} trained a model of pixels, which no other tool knows; its weights are weights.npz')
-    transformer = dataclasses.replace(config.wan, path=weights or config.wan.path, vae=None, text_encoder=None, tokenizer=None)
-    return dataclasses.replace(config, wan=transformer)
+    return dataclasses.replace(config, wan=dataclasses.replace(config.wan, path=weights or config.wan.path))
 
 
-def newest_average(run, config, model, mesh, identity):
-    """(step, moving average of what was trained) of the newest checkpoint.
+def check_format(run, trained, format, merge):
+    """Raises UserError where what config.train.trained names has no such format, or has no adapters to merge."""
+    if merge and trained != 'lora':
+        raise UserError(f'--merge is for a run with adapters, and {run} has config.train.trained = {trained!r}: leave it out')
+    if format == 'kohya' and (merge or trained != 'lora'):
+        raise UserError('--format=kohya is a layout of LoRA files, not of a whole transformer: take comfyui, diffusers or original')
 
-    Raises UserError where there is none, or it started from weights of another identity.
-    """
+
+def newest(run):
+    """(step, extras, Checkpoints) of a run's newest checkpoint. Raises UserError where there is none."""
     checkpoints = Checkpoints(pathlib.Path(run, 'checkpoints'))
     step = checkpoints.latest()
     if step is None:
         raise UserError(f'{run} has no checkpoint yet: train first')
-    if checkpoints.extras(step).get('weights', identity) != identity:
-        raise UserError(f'{run} started from other weights than those of {config.wan.path}: say by --wan where they lie now')
-    trained, _ = partition(wan.abstract_params(model), selects(config.train.trained))
-    return step, checkpoints.restore_part(step, 'average', placed(trained, mesh))
+    return step, checkpoints.extras(step), checkpoints
+
+
+def transformer_of(run, config, identity, mesh):
+    """(tensors, WanConfig as the run executes it) of the transformer in config.wan.path that has the identity; other parts may be absent.
+
+    Raises UserError where it is not there.
+    """
+    path = pathlib.Path(config.wan.path)
+    if not path.exists():
+        raise UserError(f'{path}, whose weights {run} started from, is not there: say by --wan where they lie now')
+    place = find_identical(path, identity)
+    if place is None:
+        raise UserError(f'{run} started from other weights than those of {path}: say by --wan where they lie now')
+    return open_tensors(place), executed(config, whole_model(place, config_beside(place)), mesh)
+
+
+def abstract_average(config, model, mesh):
+    """The moving average of what was trained, as shapes with shardings."""
+    return placed(partition(wan.abstract_params(model), selects(config.train.trained))[0], mesh)
 
 
 def whole(tensors, model, average, mesh):

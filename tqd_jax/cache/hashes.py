@@ -18,18 +18,18 @@ def weights_hash(paths: Iterable[os.PathLike | str], cache: os.PathLike | str) -
     """
     memory = pathlib.Path(cache, FILE)
     before = _read(memory)
-    found = {}
+    hashes = {}
     for path in paths:
         name = _name(path)
-        found[name] = before.get(name) or _sha256(path)
-    if not found:
+        hashes[name] = before.get(name) or _sha256(path)
+    if not hashes:
         raise ValueError('the hash of no files')
-    if any(name not in before for name in found):
+    if any(name not in before for name in hashes):
         memory.parent.mkdir(parents=True, exist_ok=True)
-        text = json.dumps(_read(memory) | found, indent=1).encode()
+        text = json.dumps(_read(memory) | hashes, indent=1).encode()
         replace_atomically(memory, lambda part: part.write_bytes(text), concurrent=True)
-    hashes = sorted(found.values())
-    return hashes[0] if len(hashes) == 1 else hashlib.sha256(''.join(hashes).encode()).hexdigest()
+    contents = sorted(hashes.values())
+    return contents[0] if len(contents) == 1 else hashlib.sha256(''.join(contents).encode()).hexdigest()
 
 
 def _name(path):

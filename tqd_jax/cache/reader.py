@@ -48,11 +48,11 @@ class Reader:
 
     def find(self, keys):
         """int64 [...]: the record of each key, uint8 [..., 16], or -1 where there is none."""
-        wanted = as_bytes(np.asarray(keys, np.uint8).reshape(-1, 16))
+        names = as_bytes(np.asarray(keys, np.uint8).reshape(-1, 16))
         if not len(self):
             return np.full(keys.shape[:-1], -1)
-        place = np.minimum(np.searchsorted(as_bytes(self.keys), wanted), len(self) - 1)
-        return np.where(as_bytes(self.keys)[place] == wanted, place, -1).reshape(keys.shape[:-1])
+        place = np.minimum(np.searchsorted(as_bytes(self.keys), names), len(self) - 1)
+        return np.where(as_bytes(self.keys)[place] == names, place, -1).reshape(keys.shape[:-1])
 
     def __getitem__(self, record):
         shape, dtype = self.kinds[self.kind[record]]

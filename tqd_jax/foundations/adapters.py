@@ -6,7 +6,7 @@ import jax
 import numpy as np
 
 from tqd_jax.models.io.files import open_tensors
-from tqd_jax.models.io.lora import is_effective, matched, read_lora
+from tqd_jax.models.io.lora import is_effective, read_lora, summary
 from tqd_jax.models.wan.lora import LoraConfig
 from transfer_jax.runtime.errors import UserError
 
@@ -31,7 +31,7 @@ def adapters_of(path, model, abstract):
     if path is None:
         return None
     file = checked_file(path, model)
-    print(f'{path}: {matched(file)}', flush=True)
+    print(f'{path}: {summary(file)}', flush=True)
     return jax.tree.map(lambda leaf, array: jax.device_put(np.asarray(array, leaf.dtype), leaf.sharding), abstract, file.tree)
 
 

@@ -58,31 +58,31 @@ def open_model(config, mesh):
 
 def model_of(parts):
     """The WanConfig of all transformers of the weights. Raises UserError where one lacks tensors, or two experts have other sizes."""
-    (name, model), *others = ((name, whole_model(path, parts.described)) for name, path in parts.experts.items())
+    (name, model), *others = ((name, whole_model(path, parts.settings)) for name, path in parts.experts.items())
     for other, sizes in others:
         if sizes != model:
             raise UserError(f'{parts.experts[name]} and {parts.experts[other]} are no two experts of one model: they have other sizes')
     return model
 
 
-def whole_model(path, described):
+def whole_model(path, settings):
     """The WanConfig of a transformer's file or folder, by names and shapes. Raises UserError where it is not whole."""
     tensors = open_tensors(path)
-    model = read_config(tensors, described)
+    model = read_config(tensors, settings)
     check_whole(tensors, model)
     return model
 
 
-def expert_of(parts, wanted):
+def expert_of(parts, name):
     """The name of the transformer that is trained. Raises UserError where config.wan.expert and the files do not fit."""
     if list(parts.experts) == ['model']:
-        if wanted is not None:
-            raise UserError(f'config.wan.expert = {wanted!r}, and config.wan.path has one transformer, no experts: set it to None')
+        if name is not None:
+            raise UserError(f'config.wan.expert = {name!r}, and config.wan.path has one transformer, no experts: set it to None')
         return 'model'
-    if wanted is None:
+    if name is None:
         raise UserError(f'config.wan.path has the experts {", ".join(parts.experts)}: say by config.wan.expert which one is trained '
                         f'(high: t above {parts.boundary}, low: below)')
-    return wanted
+    return name
 
 
 def check_guidance(guidance, boundary):

@@ -29,9 +29,13 @@ from tqd_jax.text.umt5.clean import clean
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class PublishedWan:
-    """The Foundation of config.wan. cache: the folder of scores, latents and features; None: of config.data.cache, or in the workdir."""
+    """The Foundation of config.wan. cache: the folder of scores, latents and features; None: of config.data.cache, or in the workdir.
+
+    identity: of the transformer's files at the start, whatever becomes of them later.
+    """
     config: object
     sources: Sources
+    identity: str
     cache: pathlib.Path | None = None
     latents: bool = True
 
@@ -92,7 +96,7 @@ class PublishedWan:
 
     def features(self, captions, workdir):
         """Features of captions that encode_library adds: those of config.sample, and the negative one."""
-        store, numbers = self._texts(workdir, captions)
+        store, numbers = self._texts(workdir, tuple(captions))
         return store.rows(numbers)
 
     def parameters(self, abstract):
@@ -105,7 +109,7 @@ class PublishedWan:
 
     def conditions(self, workdir):
         """The features of the empty caption; latents need no codec within a step."""
-        store, _ = self._texts(workdir, [])
+        store, _ = self._texts(workdir, ())
         return {'codec': {}, 'text': {'empty': store.rows(np.array([store.empty]))[0]}}
 
     def sampling(self):
@@ -132,19 +136,23 @@ class PublishedWan:
         folder = self.folder(workdir)
         return f'{latent_settings(self.config, self.sources, folder)} {text_settings(self.config, self.sources, folder)}'
 
-    @functools.cached_property
-    def identity(self):
-        """The identity of the transformer's files."""
-        return identity_of(open_tensors(self.sources.parts.experts[self.sources.expert]))
-
     def _read(self, expert, abstract):
         return load_params(open_tensors(self.sources.parts.experts[expert]), self.model, abstract) if abstract else {}
 
-    def _texts(self, workdir, captions):
-        folder = self.folder(workdir)
-        return open_texts(folder, captions, text_settings(self.config, self.sources, folder), clean)
+    @functools.cached_property
+    def _texts(self):
+        """(workdir, captions) -> (TextStore, numbers), after prepare: opened once for a set of captions, a tuple or the library's own."""
+        def store_of(workdir, captions):
+            folder = self.folder(workdir)
+            return open_texts(folder, captions, text_settings(self.config, self.sources, folder), clean)
+        return functools.lru_cache(maxsize=3)(store_of)  # captions of the library, those of samples, the empty one
 
 
 def published(config, mesh, cache=None):
-    """The Foundation of config.wan, from headers alone. Raises UserError where the files are not whole or do not fit together."""
-    return PublishedWan(config=config, sources=open_sources(config, mesh), cache=cache)
+    """The Foundation of config.wan, from headers and a number of each of the transformer's tensors.
+
+    Raises UserError where the files are not whole or do not fit together.
+    """
+    sources = open_sources(config, mesh)
+    return PublishedWan(config=config, sources=sources, identity=identity_of(open_tensors(sources.parts.experts[sources.expert])),
+                        cache=cache)

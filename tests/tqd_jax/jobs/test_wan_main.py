@@ -10,8 +10,10 @@ import wan_runs
 import wan_small
 
 from tqd_jax import export
+from tqd_jax.cache.stores import open_texts
 from tqd_jax.foundations.wan import PublishedWan
 from tqd_jax.models.io.files import open_tensors
+from tqd_jax.models.io.lora import read_lora
 from tqd_jax.models.io.wan import load_params
 from tqd_jax.models.wan.model import abstract_params
 from tqd_jax.training.sampling.generate import generate
@@ -93,6 +95,16 @@ def test_frozen_parameters_keep_their_bits_and_are_in_no_checkpoint(alone, given
     assert len(names) == 2 * 2 * 10 and {name.split('/')[-1] for name in names} == {'lora_a', 'lora_b'}
 
 
+def test_the_index_of_features_is_read_once_for_a_set_of_captions(lora):
+    run = wan_runs.built(lora[0], **lora[1])
+    with mock.patch('tqd_jax.foundations.wan.open_texts', wraps=open_texts) as reads:
+        for _ in range(2):
+            features = run.foundation.features(['one', 'bad'], run.workdir)
+            assert run.frames_loader.texts is run.loader.texts
+            run.foundation.conditions(run.workdir)
+    assert reads.call_count == 1 and features.shape[0] == 2, 'captions of the library and the empty one were read when the run was built'
+
+
 def test_a_run_goes_on_from_its_own_lora_file(lora, cached, tmp_path):
     file = shutil.copy(lora[0] / 'lora.safetensors', tmp_path / 'lora.safetensors')
     wan_runs.trained(tmp_path / 'run', **cached, **{'lora.init_from': file, 'train.steps': 1})
@@ -168,3 +180,58 @@ def test_export_writes_the_run_and_refuses_one_without_a_checkpoint(lora, tmp_pa
             with pytest.raises(UserError, match=words):
                 export.export(folder, format='comfyui', output=tmp_path / 'other.safetensors')
     assert not (tmp_path / 'other.safetensors').exists()
+
+
+@pytest.fixture
+def transformers(given, tmp_path):
+    """A folder with another transformer, called that for high noise, and the one of the runs; no other part of the model is there."""
+    wan_small.write_transformer(tmp_path / 'high', wan_small.transformer(1), 'original')
+    (tmp_path / 'mine').mkdir()
+    for name in ('diffusion_pytorch_model.safetensors', 'config.json'):
+        shutil.copy(given['wan.path'] / name, tmp_path / 'mine')
+    return tmp_path
+
+
+def exported(run, folder, format):
+    """The tensors of an export in float32, and those of the file that the run left."""
+    with wan_runs.one_device():
+        export.export(run, format=format, output=folder / 'x.safetensors', dtype='float32', wan=folder)
+    return open_tensors(folder / 'x.safetensors'), open_tensors(run / 'lora.safetensors')
+
+
+def test_export_as_kohya_has_the_matrices_of_the_run_and_needs_its_transformer_alone(lora, transformers):
+    file, own = exported(lora[0], transformers, 'kohya')
+    assert 'lora_unet_blocks_0_self_attn_q.lora_down.weight' in file
+    file, own = (read_lora(tensors, wan_small.MODEL) for tensors in (file, own))
+    assert (file.kind, own.kind) == ('C', 'B') and (file.rank, file.alpha, file.has_alpha) == (own.rank, own.alpha, True)
+    assert not wan_runs.different(wan_runs.arrays(file.tree), wan_runs.arrays(own.tree))
+
+
+def test_export_merges_the_adapters_into_the_weights_that_the_run_started_from(lora, given, transformers):
+    merged, own = exported(lora[0], transformers, 'original')
+    published = open_tensors(given['wan.path'] / 'diffusion_pytorch_model.safetensors')
+    for name, tensor in published.items():
+        stem, expected = f'diffusion_model.{name.removesuffix(".weight")}', np.asarray(tensor)
+        if f'{stem}.alpha' in own:
+            a, b = (np.asarray(own[f'{stem}.lora_{part}.weight']) for part in 'AB')
+            expected = expected + float(np.asarray(own[f'{stem}.alpha'])) / len(a) * b @ a
+        np.testing.assert_allclose(np.asarray(merged[name]), expected, rtol=1e-5, atol=1e-7)
+
+
+def test_export_says_where_weights_are_lacking_or_others(lora, transformers):
+    shutil.rmtree(transformers / 'mine')
+    for path, words in (transformers, 'started from other weights than those of'), (transformers / 'gone', 'is not there: say by --wan'):
+        with wan_runs.one_device(), pytest.raises(UserError, match=words):
+            export.export(lora[0], format='comfyui', output=transformers / 'x.safetensors', wan=path)
+
+
+def test_other_weights_are_refused_before_clips_are_read(lora, tmp_path):
+    workdir, cache = shutil.copytree(lora[0], tmp_path / 'run'), tmp_path / 'cache'
+    cache.mkdir()
+    shutil.move(workdir / 'scores.parquet', cache)
+    (workdir / 'report.html').unlink()
+    other = {**lora[1], 'wan.path': wan_small.write_folder(tmp_path / 'other', seed=1), 'data.cache': cache}
+    for mode in ('train', 'sample', 'align'):
+        with pytest.raises(UserError, match='started from other weights'):
+            wan_runs.run(workdir, mode, **other)
+    assert not (workdir / 'scores.parquet').exists() and {path.name for path in cache.iterdir()} <= {'scores.parquet', 'hashes.json'}

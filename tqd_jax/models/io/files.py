@@ -48,21 +48,21 @@ def _open_folder(path):
         raise UserError(f'{path} has several indexes of shards, {" and ".join(index.name for index in indexes)}; keep one')
     places = _read_index(indexes[0]) if indexes else {}
     shards = sorted(set(places.values())) or _shards(path)
-    opened = {shard: _open_shard(path, shard, places) for shard in shards}
-    _check_index(path, places, opened)
-    metadata = {key: text for file in opened.values() for key, text in file.metadata.items()}
-    return Tensors(path=path, arrays=_union(opened), metadata=metadata)
+    files = {shard: _open_shard(path, shard, places) for shard in shards}
+    _check_index(path, places, files)
+    metadata = {key: text for file in files.values() for key, text in file.metadata.items()}
+    return Tensors(path=path, arrays=_union(files), metadata=metadata)
 
 
 def _shards(folder):
     """The shards of a folder without an index: the files that are numbered as such, else all."""
     files = sorted(file.name for file in folder.glob('*.safetensors'))
-    numbered = [name for name in files if SHARD.search(name)]
+    series = [name for name in files if SHARD.search(name)]
     if not files:
         raise UserError(f'{folder} has no .safetensors file; give the folder that holds the shards, or a file')
-    if numbered and len(numbered) != int(SHARD.search(numbered[0])[1]):
-        raise UserError(f'{folder} has {len(numbered)} of the shards of {numbered[0]}; get the others, and keep one model in a folder')
-    return numbered or files
+    if series and len(series) != int(SHARD.search(series[0])[1]):
+        raise UserError(f'{folder} has {len(series)} of the shards of {series[0]}; get the others, and keep one model in a folder')
+    return series or files
 
 
 def _open_shard(folder, shard, places):
@@ -85,16 +85,16 @@ def _read_index(path):
     return places
 
 
-def _check_index(folder, places, opened):
+def _check_index(folder, places, files):
     for name, shard in places.items():
-        if name not in opened[shard]:
+        if name not in files[shard]:
             raise UserError(f'{folder / shard} lacks {name!r}, which the index has in it; get the shard again')
 
 
-def _union(opened):
+def _union(files):
     """One dict of all shards' arrays. Raises UserError where two shards have the same array."""
     arrays, owner = {}, {}
-    for shard, file in opened.items():
+    for shard, file in files.items():
         for name, tensor in file.items():
             if name in owner:
                 raise UserError(f'{name!r} is in both {file.path.parent / owner[name]} and {shard}; '

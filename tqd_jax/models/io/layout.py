@@ -40,22 +40,22 @@ def entries(config):
     d, f, patch = config.dim, config.ffn_dim, math.prod(config.patch)
     outer = {'text_in': (config.text_dim, d), 'text_out': (d, d), 'time_in': (config.freq_dim, d), 'time_out': (d, d),
              'time_rows': (d, 6 * d), 'patch_out': (d, patch * config.out_channels)}
-    found = {('patch_in', 'kernel'): Entry(name='patch_embedding.weight', shape=(d, config.in_channels, *config.patch), kind='patch'),
+    table = {('patch_in', 'kernel'): Entry(name='patch_embedding.weight', shape=(d, config.in_channels, *config.patch), kind='patch'),
              ('patch_in', 'bias'): Entry(name='patch_embedding.bias', shape=(d,), kind='vector'),
              ('modulation',): Entry(name=MODULATION[''][0], shape=(1, 2, d), kind='rows'),
              ('blocks', 'modulation'): Entry(name=f'blocks.{{}}.{MODULATION["blocks"][0]}', shape=(1, 6, d), kind='rows')}
     for layer, sizes in outer.items():
-        found |= _linear((layer,), OUTER[layer][0], *sizes)
+        table |= _linear((layer,), OUTER[layer][0], *sizes)
     for layer, (name, _) in BLOCK.items():
         sizes = {'up': (d, f), 'down': (f, d)}.get(layer, (d, d))
         rotated = layer in ('attention.q', 'attention.k')
-        found |= _linear(('blocks', *layer.split('.')), f'blocks.{{}}.{name}', *sizes, rotated)
+        table |= _linear(('blocks', *layer.split('.')), f'blocks.{{}}.{name}', *sizes, rotated)
     for layer, (name, _) in NORMS.items():
         for leaf, theirs in (('scale', 'weight'), ('bias', 'bias')):
             if leaf == 'scale' or layer == 'norm':
                 entry = Entry(name=f'blocks.{{}}.{name}.{theirs}', shape=(d,), kind='vector', rotated=layer.startswith('attention.'))
-                found[('blocks', *layer.split('.'), leaf)] = entry
-    return found
+                table[('blocks', *layer.split('.'), leaf)] = entry
+    return table
 
 
 def read_slice(entry, config, arrays, index):

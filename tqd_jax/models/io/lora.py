@@ -59,16 +59,16 @@ def read_lora(tensors: Mapping[str, Any], config: WanConfig, *, metadata: Mappin
     factors = {place: _factors(tensors, place, module, config, where) for place, module in names.items()}
     ranks = [a.shape[1] for a, _ in factors.values()]
     rank, alpha, scales = unify(ranks, _alphas(tensors, names, ranks, settings, where))
-    scaled = {place: (a, _times(b, scale)) for (place, (a, b)), scale in zip(factors.items(), scales, strict=True)}
+    pairs = {place: (a, _times(b, scale)) for (place, (a, b)), scale in zip(factors.items(), scales, strict=True)}
     targets = tuple(target for target in TARGETS if any(target == other for _, other in names))
     return LoraFile(
-        tree=_tree(scaled, targets, rank, config), rank=rank, alpha=alpha, targets=targets,
+        tree=_tree(pairs, targets, rank, config), rank=rank, alpha=alpha, targets=targets,
         kind=parse_key(next(iter(names.values()))['a']).kind, modules=len(names), blocks=len({block for block, _ in names}),
         absent=config.layers * len(targets) - len(names),
         has_alpha=settings is not None or all('alpha' in module for module in names.values()))
 
 
-def matched(lora: LoraFile) -> str:
+def summary(lora: LoraFile) -> str:
     """One line for the user: '240 modules of 30 blocks, rank 32, alpha 32, kind B', with what was absent or assumed."""
     absent = f', {lora.absent} absent and zero' if lora.absent else ''
     assumed = '' if lora.has_alpha else ' (none given: scale 1)'

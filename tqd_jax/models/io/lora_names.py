@@ -91,8 +91,8 @@ def find_modules(tensors: Mapping[str, Any], where: str) -> dict[tuple[int, str]
 
 def _split_prefix(key):
     kind = None
-    while found := next(((prefix, letter) for prefix, letter in _PREFIXES if key.startswith(prefix)), None):
-        key, kind = key.removeprefix(found[0]), kind or found[1]
+    while match := next(((prefix, letter) for prefix, letter in _PREFIXES if key.startswith(prefix)), None):
+        key, kind = key.removeprefix(match[0]), kind or match[1]
     return kind, key
 
 

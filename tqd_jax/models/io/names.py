@@ -54,12 +54,12 @@ def layout_of(names: Iterable[str]) -> tuple[str, str] | None:
 
     Raises UserError if names of two transformers are there.
     """
-    found = sorted((layout, name.removesuffix(mark)) for name in names for layout, mark in MARKS.items()
-                   if name == mark or name.endswith(f'.{mark}'))
-    if len(found) > 1:
-        raise UserError(f'the weights hold several transformers, at {" and ".join(prefix + MARKS[layout] for layout, prefix in found)}; '
+    layouts = sorted((layout, name.removesuffix(mark)) for name in names for layout, mark in MARKS.items()
+                     if name == mark or name.endswith(f'.{mark}'))
+    if len(layouts) > 1:
+        raise UserError(f'the weights hold several transformers, at {" and ".join(prefix + MARKS[layout] for layout, prefix in layouts)}; '
                         'give one of them')
-    return found[0] if found else None
+    return layouts[0] if layouts else None
 
 
 def by_original_names(tensors: Mapping[str, Any]) -> Published:

@@ -20,13 +20,13 @@ class WanParts:
     """Where the parts of a model lie: files or folders for open_tensors, and the tokenizer's file or folder.
 
     experts: {'model': path}, or {'high': path, 'low': path}, the experts for high and for low noise. vae, text_encoder, tokenizer: None
-    where there is none. layout: of the transformers' names, 'original' or 'diffusers'. described: the parsed config.json beside the (first)
+    where there is none. layout: of the transformers' names, 'original' or 'diffusers'. settings: the parsed config.json beside the (first)
     transformer, None where there is none. boundary: the noise level in [0, 1] where the expert for high noise takes over; None for one
     transformer.
     """
     experts: dict[str, pathlib.Path]
     layout: str
-    described: dict[str, Any] | None
+    settings: dict[str, Any] | None
     boundary: float | None
     vae: pathlib.Path | None
     text_encoder: pathlib.Path | None
@@ -45,15 +45,26 @@ def find_parts(path: str | pathlib.Path, *, vae: str | pathlib.Path | None = Non
     two files could be the same part; a given file is another part; a file is damaged.
     """
     path = pathlib.Path(path)
-    found = {place: part_of(place) for place in candidates(path)}
+    kinds = kinds_of(path)
     pipeline = (_parsed(path / 'model_index.json') if path.is_dir() else None) or {}
-    experts = _experts(path, found, (pipeline.get('transformer_2') or [None])[0] is not None)
+    experts = _experts(path, kinds, (pipeline.get('transformer_2') or [None])[0] is not None)
     first = next(iter(experts.values()))
-    parts = {part: _given(part, place) if place else _only(part, found) for part, place in (('vae', vae), ('text_encoder', text_encoder))}
+    paths = {'vae': vae, 'text_encoder': text_encoder}
+    parts = {part: _replacement(part, place) if place else _only(part, kinds) for part, place in paths.items()}
     return WanParts(
-        experts=experts, layout=layout_of(open_tensors(first))[0], described=_described(first), **parts,
+        experts=experts, layout=layout_of(open_tensors(first))[0], settings=config_beside(first), **parts,
         boundary=None if 'model' in experts else pipeline.get('boundary_ratio') or BOUNDARY,
         tokenizer=_existing(pathlib.Path(tokenizer)) if tokenizer else _tokenizer(path))
+
+
+def find_transformers(path: str | pathlib.Path) -> list[pathlib.Path]:
+    """Every transformer in a file or folder, whether or not they make a model. Raises UserError where a file is damaged."""
+    return [place for place, kind in kinds_of(pathlib.Path(path)).items() if kind == 'transformer']
+
+
+def kinds_of(path: pathlib.Path) -> dict[pathlib.Path, str | None]:
+    """{what may be a part: which part it is}, of a file or folder."""
+    return {place: part_of(place) for place in candidates(path)}
 
 
 def candidates(path: pathlib.Path) -> list[pathlib.Path]:
@@ -76,6 +87,12 @@ def part_of(path: pathlib.Path) -> str | None:
     return 'text_encoder' if original or has('shared.weight', 'encoder.embed_tokens.weight') else None
 
 
+def config_beside(place: pathlib.Path) -> dict[str, Any] | None:
+    """The config.json beside a transformer, if it is a transformer's."""
+    settings = _parsed((place if place.is_dir() else place.parent) / 'config.json')
+    return settings if settings and settings.get('_class_name') in CLASSES else None
+
+
 def _weights(folder):
     files = sorted(file for file in folder.iterdir() if file.suffix in ('.safetensors', '.pth') and not file.name.startswith('.'))
     if not any(folder.glob(f'*{INDEX}')) and not any(SHARD.search(file.name) for file in files):
@@ -84,11 +101,11 @@ def _weights(folder):
     return [folder, *(file for file in files if file not in shards)]
 
 
-def _experts(path, found, two):
+def _experts(path, kinds, two):
     """{'model': place}, or {'high': place, 'low': place}; two: the folder says that there are two."""
-    places = [place for place, part in found.items() if part == 'transformer']
+    places = [place for place, kind in kinds.items() if kind == 'transformer']
     if not places:
-        raise UserError(f'{path} has no Wan transformer; found: {_listed(path, found) or "no weights at all"}; '
+        raise UserError(f'{path} has no Wan transformer; found: {_listed(path, kinds) or "no weights at all"}; '
                         'give a folder or file with one')
     two = two or len(places) == 2
     experts = {_expert(place.relative_to(path), two): place for place in places}
@@ -109,14 +126,14 @@ def _expert(place, two):
     return 'high' if re.search(r'(^|[^a-z])high([^a-z]|$)', name) or (two and place.parts[:1] == ('transformer',)) else 'model'
 
 
-def _only(part, found):
-    places = [place for place, what in found.items() if what == part]
+def _only(part, kinds):
+    places = [place for place, kind in kinds.items() if kind == part]
     if len(places) > 1:
         raise UserError(f'{" and ".join(map(str, places))} are each {WORDS[part]}; keep one in the folder, or give the path of one')
     return places[0] if places else None
 
 
-def _given(part, path):
+def _replacement(part, path):
     path = pathlib.Path(path)
     if (is_part := part_of(path)) != part:
         raise UserError(f'{path} is {WORDS[is_part]}, not {WORDS[part]}; give the path of {WORDS[part]}')
@@ -135,12 +152,6 @@ def _tokenizer(path):
     return next((folder for folder in folders if any((folder / name).is_file() for name in TOKENIZERS)), None)
 
 
-def _described(place):
-    """The config.json beside a transformer, if it is a transformer's."""
-    described = _parsed((place if place.is_dir() else place.parent) / 'config.json')
-    return described if described and described.get('_class_name') in CLASSES else None
-
-
 def _parsed(path):
     """The object in a JSON file, None where there is no file."""
     try:
@@ -149,5 +160,5 @@ def _parsed(path):
         raise UserError(f'{path} cannot be read ({error}); get the file again') from error
 
 
-def _listed(path, found):
-    return ', '.join(f'{WORDS[part]} at {place.relative_to(path)}' if place != path else WORDS[part] for place, part in found.items())
+def _listed(path, kinds):
+    return ', '.join(f'{WORDS[kind]} at {place.relative_to(path)}' if place != path else WORDS[kind] for place, kind in kinds.items())

@@ -67,34 +67,34 @@ def apply_scales(arrays: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def _applied(arrays):
-    scaled = _declared(arrays)
-    kept, scales = {}, {}
+    names = _scaled_names(arrays)
+    rest, scales = {}, {}
     for name, array in arrays.items():
         layer, _, leaf = name.rpartition('.')
         if leaf in SCALES:
             scales[f'{layer}.weight'] = name
         elif leaf == FORMAT:
             _check_format(name, _parsed(name, np.asarray(array).tobytes()))
-            scaled.add(f'{layer}.weight')
+            names.add(f'{layer}.weight')
         elif UNSUPPORTED.search(leaf) and leaf not in (*HARMLESS, *IGNORED, MARKER):
             raise UserError(f'{name} belongs to a quantisation that is not supported; give the weights in bfloat16, or in float8 with '
                             f'{" or ".join(SCALES)}')
         elif leaf not in (*IGNORED, MARKER):
-            kept[name] = array
-    for name in sorted(scaled - scales.keys()):
+            rest[name] = array
+    for name in sorted(names - scales.keys()):
         raise UserError(f'{name} is said to be scaled, but the file has no scale for it; get the file again')
-    return kept | {name: _product(name, scale, kept, arrays) for name, scale in scales.items()}
+    return rest | {name: _product(name, scale, rest, arrays) for name, scale in scales.items()}
 
 
-def _declared(arrays):
+def _scaled_names(arrays):
     """Names of the weights that the file's marker or metadata say are scaled."""
-    marked = any(name.rpartition('.')[2] == MARKER for name in arrays)
-    scaled = {name for name, array in arrays.items() if marked and name.endswith('.weight') and array.dtype.name.startswith('float8')}
+    marker = any(name.rpartition('.')[2] == MARKER for name in arrays)
+    names = {name for name, array in arrays.items() if marker and name.endswith('.weight') and array.dtype.name.startswith('float8')}
     text = getattr(arrays, 'metadata', {}).get(METADATA)
     layers = _parsed(f"the metadata's {METADATA}", text).get('layers', {}) if text else {}
     for layer, about in layers.items():
         _check_format(layer, about)
-    return scaled | {f'{layer}.weight' for layer in layers}
+    return names | {f'{layer}.weight' for layer in layers}
 
 
 def _parsed(name, text):
@@ -110,10 +110,10 @@ def _check_format(name, about):
                         f'give the weights in bfloat16, or in {" or ".join(FORMATS)}')
 
 
-def _product(name, scale_name, kept, arrays):
-    if name not in kept:
+def _product(name, scale_name, rest, arrays):
+    if name not in rest:
         raise UserError(f'{scale_name} is the scale of {name}, which the file lacks; get the file again')
-    weight, scale = kept[name], np.asarray(arrays[scale_name]).astype(np.float32)
+    weight, scale = rest[name], np.asarray(arrays[scale_name]).astype(np.float32)
     if not jnp.issubdtype(weight.dtype, jnp.floating):
         raise UserError(f'{name} is of dtype {weight.dtype} with the scale {scale_name}, which is not supported; '
                         'give the weights in bfloat16')

@@ -45,14 +45,14 @@ def check(source, config, leaves):
     """Raises UserError where the weights are not all of the model's tensors, and no others, in its shapes."""
     where = source.path or 'the weights'
     theirs = lambda name: source.files.get(name) or source.prefix + (to_diffusers(name) if source.layout == 'diffusers' else name)
-    wanted = {name: entry.shape for entry in leaves.values() for name in entry.names(config)}
-    extra = sorted([*source.extra, *(source.files[name] for name in source.arrays.keys() - wanted.keys())])
-    missing = sorted(theirs(name) for name in wanted.keys() - source.arrays.keys())
+    shapes = {name: entry.shape for entry in leaves.values() for name in entry.names(config)}
+    extra = sorted([*source.extra, *(source.files[name] for name in source.arrays.keys() - shapes.keys())])
+    missing = sorted(theirs(name) for name in shapes.keys() - source.arrays.keys())
     for what, names in (('lack', missing), ('have, beyond what the model takes,', extra)):
         if names:
             raise UserError(f'{where}: the transformer\'s weights {what} {len(names)} tensor{"s" * (len(names) > 1)}, such as '
                             f'{", ".join(names[:3])}; give the weights of a model of {config.layers} blocks')
-    for name, shape in wanted.items():
+    for name, shape in shapes.items():
         array = source.arrays[name]
         if tuple(array.shape) != shape:
             raise UserError(f'{where}: {theirs(name)} has shape {list(array.shape)}, the config wants {list(shape)}')
@@ -67,13 +67,13 @@ class _Reader:
     entries: dict
 
     def tree(self, abstract, path=()):
-        loaded = {}
+        leaves = {}
         for key, leaf in abstract.items():
             if isinstance(leaf, dict):
-                loaded[key] = self.tree(leaf, (*path, key))
+                leaves[key] = self.tree(leaf, (*path, key))
             elif key != SCALE:
-                loaded |= self._leaf((*path, key), leaf, abstract.get(SCALE) if key == 'kernel' else None)
-        return loaded
+                leaves |= self._leaf((*path, key), leaf, abstract.get(SCALE) if key == 'kernel' else None)
+        return leaves
 
     def _leaf(self, path, leaf, scale):
         """{name: array} of a leaf, and of the scale beside it."""

@@ -19,29 +19,29 @@ FIXED = {  # what our model computes, whatever a config.json says
     'added_kv_proj_dim': (None,), 'pos_embed_seq_len': (None,), 'model_type': ('t2v', 'ti2v')}
 
 
-def read_config(tensors: Mapping[str, Any], described: Mapping[str, Any] | None = None) -> WanConfig:
+def read_config(tensors: Mapping[str, Any], settings: Mapping[str, Any] | None = None) -> WanConfig:
     """The sizes of a published transformer, vocab None; what concerns execution (dtype, remat, ...) is as WanConfig has it by default.
 
-    tensors: of open_tensors, or any {name: array}, in any layout of tqd_jax.models.io.names. described: the parsed config.json of the
-      original or of diffusers, if there is one. Sizes come from the tensors' shapes; the number of heads from `described`, else heads are
-      128 wide; eps and the length of text from `described`, else 1e-6 and 512.
+    tensors: of open_tensors, or any {name: array}, in any layout of tqd_jax.models.io.names. settings: the parsed config.json of the
+      original or of diffusers, if there is one. Sizes come from the tensors' shapes; the number of heads from `settings`, else heads are
+      128 wide; eps and the length of text from `settings`, else 1e-6 and 512.
 
     Raises UserError: there is no transformer, it takes images or other channels beside the video, its head width cannot be told, or a key
-    of `described` contradicts the tensors or asks for what is not supported.
+    of `settings` contradicts the tensors or asks for what is not supported.
     """
-    source, described = by_original_names(tensors), described or {}
+    source, settings = by_original_names(tensors), settings or {}
     where = source.path or 'the weights'
     sizes = _sizes(_Shapes(source, where))
     if sizes['in_channels'] > sizes['out_channels']:
         raise UserError(f'{where}: the transformer takes {sizes["in_channels"]} channels and gives {sizes["out_channels"]}, as '
                         'image-to-video and control models do, which are not supported; give a text-to-video model')
-    _check_fixed(described, where)
+    _check_fixed(settings, where)
     try:
-        config = WanConfig(**_heads(sizes.pop('dim'), described, where), **sizes, text_len=_said(described, 'text_len', TEXT_LEN),
-                           eps=_said(described, 'eps', 1e-6))
+        config = WanConfig(**_heads(sizes.pop('dim'), settings, where), **sizes, text_len=_setting(settings, 'text_len', TEXT_LEN),
+                           eps=_setting(settings, 'eps', 1e-6))
     except (ValueError, TypeError, ZeroDivisionError) as error:
         raise UserError(f'{where}: the tensors and config.json make no model ({error}); get the files again') from error
-    _check_described(config, described, where)
+    _check_settings(config, settings, where)
     return config
 
 
@@ -73,9 +73,9 @@ def _sizes(shape):
     }
 
 
-def _heads(dim, described, where):
+def _heads(dim, settings, where):
     """{'heads', 'head_dim'} from either, as config.json says; else heads of 128."""
-    width, number = _said(described, 'head_dim', None), _said(described, 'heads', None)
+    width, number = _setting(settings, 'head_dim', None), _setting(settings, 'heads', None)
     if width is None:
         width = dim // number if number and dim % number == 0 else HEAD_DIM
     if dim % width:
@@ -83,22 +83,22 @@ def _heads(dim, described, where):
     return {'heads': dim // width, 'head_dim': width}
 
 
-def _said(described, field, default):
-    return next((described[key] for key in KEYS[field] if described.get(key) is not None), default)
+def _setting(settings, field, default):
+    return next((settings[key] for key in KEYS[field] if settings.get(key) is not None), default)
 
 
-def _check_fixed(described, where):
+def _check_fixed(settings, where):
     for key, allowed in FIXED.items():
-        if key in described and described[key] not in allowed:
-            raise UserError(f'{where}: config.json has {key} {described[key]!r}, which is not supported; give a text-to-video model '
+        if key in settings and settings[key] not in allowed:
+            raise UserError(f'{where}: config.json has {key} {settings[key]!r}, which is not supported; give a text-to-video model '
                             f'with {key} {" or ".join(repr(value) for value in allowed)}')
 
 
-def _check_described(config, described, where):
+def _check_settings(config, settings, where):
     for field, keys in KEYS.items():
         value = getattr(config, field)
         for key in keys:
-            said = tuple(described[key]) if isinstance(described.get(key), list) else described.get(key)
-            if said is not None and said != value:
-                raise UserError(f'{where}: config.json has {key} {said!r}, the tensors\' shapes say {value!r}; '
+            setting = tuple(settings[key]) if isinstance(settings.get(key), list) else settings.get(key)
+            if setting is not None and setting != value:
+                raise UserError(f'{where}: config.json has {key} {setting!r}, the tensors\' shapes say {value!r}; '
                                 'put the config.json of these weights beside them')

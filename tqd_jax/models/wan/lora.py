@@ -49,8 +49,8 @@ class LoraConfig:
     def modules(self) -> tuple[str, ...]:
         """The target layers, in the order of MODULES; () where targets name none, or name one that is not there."""
         if not isinstance(self.targets, str):
-            are_groups = set(self.targets) <= GROUPS.keys()
-            return tuple(name for group, names in GROUPS.items() if are_groups and group in self.targets for name in names)
+            groups = self.targets if set(self.targets) <= GROUPS.keys() else ()
+            return tuple(name for group, names in GROUPS.items() if group in groups for name in names)
         try:
             pattern = re.compile(self.targets)
         except re.error:
@@ -67,8 +67,8 @@ def product(x: Float[Array, '... inputs'], a: Float[Array, 'inputs rank'], b: Fl
 def drop(x: Float[Array, 'batch ...'], keys, name: str, probability: float) -> Float[Array, 'batch ...']:
     """x with each entry 0 with this probability, else divided by 1 - probability; the mask of row i is a function of (keys[i], name)."""
     keys = fold(keys, zlib.crc32(name.encode()))
-    kept = jax.vmap(lambda key: jax.random.bernoulli(key, 1 - probability, x.shape[1:]))(keys)
-    return jnp.where(kept, x / jnp.asarray(1 - probability, x.dtype), jnp.zeros((), x.dtype))
+    mask = jax.vmap(lambda key: jax.random.bernoulli(key, 1 - probability, x.shape[1:]))(keys)
+    return jnp.where(mask, x / jnp.asarray(1 - probability, x.dtype), jnp.zeros((), x.dtype))
 
 
 def fold(keys, number):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from loras import CONFIG, LAYOUTS, NAMES, ONE, ZERO, assert_same, in_layout, published
 
-from tqd_jax.models.io.lora import is_effective, matched, read_lora
+from tqd_jax.models.io.lora import is_effective, read_lora, summary
 from tqd_jax.models.io.lora_alpha import unify
 
 
@@ -40,7 +40,7 @@ def test_blocks_without_a_module_are_zero_and_counted():
     lora = read_lora(in_layout('kohya', pairs, dict.fromkeys(pairs, 4)), CONFIG)
     assert_same(lora, pairs)
     assert not lora.tree['blocks']['up']['lora_a'][1].any()
-    assert matched(lora) == '2 modules of 2 blocks, 1 absent and zero, rank 4, alpha 4, kind C'
+    assert summary(lora) == '2 modules of 2 blocks, 1 absent and zero, rank 4, alpha 4, kind C'
 
 
 def test_other_dtypes_are_read_by_value():
@@ -63,7 +63,7 @@ def test_alpha_is_read_wherever_it_is(form):
     lora = read_lora(tensors, CONFIG, **given)
     assert_same(lora, pairs, 0.5)
     assert (lora.rank, lora.alpha) == (4, 2.0)
-    assert matched(lora) == '30 modules of 3 blocks, rank 4, alpha 2, kind A'
+    assert summary(lora) == '30 modules of 3 blocks, rank 4, alpha 2, kind A'
 
 
 def test_metadata_without_the_model_prefix_is_read():  # as save_lora_adapter writes it
@@ -73,7 +73,7 @@ def test_metadata_without_the_model_prefix_is_read():  # as save_lora_adapter wr
 
 
 def test_without_any_alpha_the_line_says_what_is_assumed():
-    assert matched(read_lora(in_layout('peft', published()), CONFIG)).endswith('rank 4, alpha 4 (none given: scale 1), kind E')
+    assert summary(read_lora(in_layout('peft', published()), CONFIG)).endswith('rank 4, alpha 4 (none given: scale 1), kind E')
 
 
 def test_tensors_come_before_settings():

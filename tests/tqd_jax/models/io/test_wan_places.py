@@ -74,7 +74,7 @@ def test_a_folder_of_diffusers(diffusers):
     parts = find_parts(diffusers)
     assert parts.experts == {'model': diffusers / 'transformer'} and parts.layout == 'diffusers'
     assert parts.boundary is None  # a boundary without a second transformer is none
-    assert parts.described['num_layers'] == 3 and parts.vae == diffusers / 'vae/diffusion_pytorch_model.safetensors'
+    assert parts.settings['num_layers'] == 3 and parts.vae == diffusers / 'vae/diffusion_pytorch_model.safetensors'
     assert (parts.text_encoder, parts.tokenizer) == (diffusers / 'text_encoder', diffusers / 'tokenizer')
     assert find_parts(diffusers / 'transformer').experts == {'model': diffusers / 'transformer'}
     assert find_parts(diffusers / 'transformer').vae is None
@@ -83,7 +83,7 @@ def test_a_folder_of_diffusers(diffusers):
 def test_a_folder_of_the_original(original):
     parts = find_parts(original)
     assert parts.experts == {'model': original} and parts.layout == 'original'
-    assert parts.described == DESCRIBED and parts.vae == original / 'Wan2.1_VAE.safetensors'
+    assert parts.settings == DESCRIBED and parts.vae == original / 'Wan2.1_VAE.safetensors'
     assert (parts.text_encoder, parts.tokenizer) == (original / 'models_t5.safetensors', original / 'google/umt5-xxl')
 
 
@@ -93,7 +93,7 @@ def test_one_file(params, tmp_path):
     save(tmp_path / 'v/v.safetensors', VAE['original'])
     (tmp_path / 'config.json').write_text('{"_class_name": "Other"}')  # not the transformer's
     parts = find_parts(str(path), vae=tmp_path / 'v/v.safetensors', tokenizer=tmp_path)
-    assert parts.experts == {'model': path} and parts.layout == 'original' and parts.described is None
+    assert parts.experts == {'model': path} and parts.layout == 'original' and parts.settings is None
     assert (parts.vae, parts.text_encoder, parts.tokenizer) == (tmp_path / 'v/v.safetensors', None, tmp_path)
 
 

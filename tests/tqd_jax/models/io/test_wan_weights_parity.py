@@ -65,7 +65,7 @@ def test_what_diffusers_saves_is_read_bit_for_bit(module, folder):
     parts = find_parts(folder)
     tensors = open_tensors(parts.experts['model'])
     assert len({tensor.path for tensor in tensors.values()}) > 3 and same_state(module.state_dict(), tensors)
-    assert parts.described['_class_name'] == 'WanTransformer3DModel' and read_config(tensors, parts.described) == CONFIG
+    assert parts.settings['_class_name'] == 'WanTransformer3DModel' and read_config(tensors, parts.settings) == CONFIG
     params = load(folder)
     np.testing.assert_array_equal(params['blocks']['down']['kernel'][2], module.blocks[2].ffn.net[2].weight.detach().numpy().T)
 

@@ -21,7 +21,7 @@ from absl import flags
 
 from tqd_jax.config import Config, check_whole
 from tqd_jax.foundations.wan import published
-from tqd_jax.training.workdir import prepare_once
+from tqd_jax.training.workdir import Stopped, prepare_once
 from transfer_jax.runtime.app import define_flags, run_app
 from transfer_jax.runtime.errors import UserError
 from transfer_jax.runtime.job import print_stop, unwritable
@@ -40,10 +40,14 @@ def main(config, output):
     foundation.check(folder, fresh=False)
     with unwritable(folder):
         folder.mkdir(parents=True, exist_ok=True)
-        prepare_once(config, folder)
-        if foundation.prepare(folder):
-            print_stop()
-            return
+        try:
+            prepare_once(config, folder)
+            stopped = foundation.prepare(folder)
+        except Stopped:
+            stopped = True
+    if stopped:
+        print_stop()
+        return
     print(f'encoded: {folder}\nto train on it: --config.data.cache={folder}')
 
 

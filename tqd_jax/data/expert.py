@@ -9,12 +9,12 @@ from transfer_jax.runtime.errors import UserError
 LEAST_MASS = 1e-4  # of a law; less is near float32's accuracy, and a stream of such clips would need thousands of epochs for one draw
 
 
-def for_expert(library, expert, t_range):
+def for_expert(library, expert, t_range, training=None):
     """The Library of the expert named `expert`, which is trained at t in t_range: a clip is drawn as often as its own t lies there.
 
     acceptance becomes acceptance x mass, the mass of the clip's law in t_range, divided by the largest; the rate of a source is
-    multiplied by the mean mass of what is accepted of it. So how often a clip is drawn, times the density of its t in t_range, is what a
-    model of all t is trained on, restricted to t_range.
+    multiplied by the mean mass of what is accepted of it among the rows `training` (None: all). So how often a clip is drawn, times the
+    density of its t in t_range, is what a model of all t is trained on, restricted to t_range.
 
     Prints how many clips have less than LEAST_MASS there: they are never drawn. Raises UserError where none is left.
     """
@@ -22,7 +22,9 @@ def for_expert(library, expert, t_range):
     mass = np.where(mass < LEAST_MASS, 0.0, mass)
     acceptance = library.acceptance * mass
     _report(expert, t_range, mass, acceptance)
-    before, after = (np.bincount(library.source, weights, minlength=len(library.rates)) for weights in (library.acceptance, acceptance))
+    rows = np.arange(len(library)) if training is None else training
+    before, after = (np.bincount(library.source[rows], weights[rows], minlength=len(library.rates))
+                     for weights in (library.acceptance, acceptance))
     return dataclasses.replace(library, acceptance=acceptance / acceptance.max(),
                                rates=library.rates * after / np.where(before > 0, before, 1.0))
 

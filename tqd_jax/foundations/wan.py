@@ -75,7 +75,11 @@ class PublishedWan:
         library = load_library(self.config.data, workdir, NoTokens(), law, has)
         library = dataclasses.replace(library, tokens=self._texts(workdir, library.captions)[1])
         library = with_shifts(library, self.config.law, self.codec, self.model)
-        return library if self.expert is None else for_expert(library, self.expert, self.t_range)
+        if self.expert is None:
+            return library
+        data = self.config.data
+        training, _ = library.held_out(data.held_out_fraction, data.held_out_clips, self.config.seed)
+        return for_expert(library, self.expert, self.t_range, training)
 
     def loader(self, library, workdir):
         """Of latents and features."""

@@ -5,6 +5,7 @@ import itertools
 import multiprocessing
 import os
 import resource
+import signal
 import sys
 import threading
 import types
@@ -75,12 +76,12 @@ def in_this_process(paths, settings, store, measure=measured_row):
             yield path, measure(path, settings, database.has)
 
 
-def in_processes(paths, settings, store, *, workers, timeout=300.0, memory=4 * 2**30, measure=measured_row):
+def in_processes(paths, settings, store, *, workers, timeout=300.0, memory=4 * 2**30, measure=measured_row, signalled=True):
     """(path, row) of every path as they come, from `workers` processes; a row says so where a clip took longer than `timeout` s.
 
     A clip may take `memory` bytes; one that asks for more, hangs or crashes ends as a reason, and its process is replaced.
     """
-    with isolated(settings, store, workers=workers, timeout=timeout, memory=memory, measure=measure) as schedule:
+    with isolated(settings, store, workers=workers, timeout=timeout, memory=memory, measure=measure, signalled=signalled) as schedule:
         pending, paths = {}, iter(paths)
         while True:
             pending |= {schedule(path): path for path in itertools.islice(paths, AHEAD * workers - len(pending))}
@@ -91,12 +92,13 @@ def in_processes(paths, settings, store, *, workers, timeout=300.0, memory=4 * 2
 
 
 @contextlib.contextmanager
-def isolated(settings, store, *, workers, timeout, memory, measure):
+def isolated(settings, store, *, workers, timeout, memory, measure, signalled=True):
     """A context that gives a function: path -> future of its row, for row_of, from one of `workers` processes as in_processes has them.
 
-    store: None where the processes cannot reach it; then a content that is known already is measured again.
+    store: None where the processes cannot reach it; then a content that is known already is measured again. signalled: a signal to the
+    whole group, as of Ctrl-C, ends the processes too; False where it is a request to stop, and no fault of the clips that they measure.
     """
-    begin = functools.partial(_begin, store, settings, memory)
+    begin = functools.partial(_begin, store, settings, memory, signalled)
     with pebble.ProcessPool(max_workers=workers, context=_LightContext(), initializer=begin) as pool:
         try:
             yield lambda path: pool.schedule(_measure, args=[path, settings, measure], timeout=timeout)
@@ -115,9 +117,12 @@ def row_of(future, timeout):
         return {'reason': f'its decoding process died (exit code {error.exitcode})'}
 
 
-def _begin(store, settings, memory):
-    """In a new process: one thread for OpenCV, `memory` for its data, and its own access to the store, if there is one."""
+def _begin(store, settings, memory, signalled):
+    """In a new process: one thread for OpenCV, `memory` for its data, its own access to the store, if there is one, and signals or none."""
     cv2.setNumThreads(1)
+    if not signalled:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_DATA, (memory, resource.getrlimit(resource.RLIMIT_DATA)[1]))
     _measure.has_row = RowStore(store, settings.version).has if store else lambda key: False
 

@@ -99,17 +99,17 @@ def _measure(config, paths, stop=None):
         with RowStore(store, settings.version) as database:
             database.forget_unread()
     with progress_bar('score', 'clip') as progress:
-        engine.score_clips(paths, store, settings, measure=_executor(config), progress=progress, stop=stop)
+        engine.score_clips(paths, store, settings, measure=_executor(config, signalled=stop is None), progress=progress, stop=stop)
 
 
-def _executor(config):
+def _executor(config, signalled):
     """What measures, as engine.score_clips wants it: None for this process, else functools.partial of in_beam or in_processes."""
     common = {'settings': config.settings, 'store': config.store_path, 'timeout': config.timeout, 'memory': int(config.memory_gb * 2**30)}
     if config.beam:
         from tqd_jax.scoring.beam import in_beam
         scratch = config.scratch or f'{config.output}.scratch'
         return functools.partial(in_beam, options=config.beam, scratch=scratch, **common)
-    return functools.partial(engine.in_processes, workers=config.workers, **common) if config.workers else None
+    return functools.partial(engine.in_processes, workers=config.workers, signalled=signalled, **common) if config.workers else None
 
 
 @contextlib.contextmanager

@@ -84,6 +84,8 @@ def merge_shares(path):
     with contextlib.closing(sqlite3.connect(path, timeout=PATIENCE, isolation_level=None)) as base:
         base.executescript(SCHEMA)
         for share in shares:
+            with contextlib.closing(sqlite3.connect(share)) as other:
+                other.executescript(SCHEMA)  # a kill may have come before
             base.execute('ATTACH ? AS share', (str(share),))
             for table in ('rows', 'files'):
                 base.execute(f'INSERT OR REPLACE INTO {table} SELECT * FROM share.{table}')

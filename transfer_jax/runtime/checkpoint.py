@@ -22,16 +22,14 @@ class Checkpoints:
     """The checkpoints of one run: one folder a step, named by its number.
 
     A folder gets its name by a rename after its last byte, so a process killed at any moment leaves only whole checkpoints. Leaves are
-    stored bit for bit by name (their path in the tree): other devices can restore them, and a different tree is an error.
+    stored bit for bit by name (their path in the tree): other devices can restore them, and a different tree is an error. Of several
+    processes each calls every method, and writes what its devices have.
     """
 
-    def __init__(self, directory: str | pathlib.Path, keep: int = 2, *, shared: bool = True):
-        """Keeps the last `keep` (>= 1) checkpoints in the directory; the first save makes it.
-
-        shared: every process of the job calls every method, and each writes what its devices have; else this process alone does.
-        """
+    def __init__(self, directory: str | pathlib.Path, keep: int = 2):
+        """Keeps the last `keep` (>= 1) checkpoints in the directory; the first save makes it."""
         self.directory = pathlib.Path(directory).absolute()
-        self.keep, self.shared = keep, shared
+        self.keep = keep
         logging.getLogger('absl').addFilter(_not_from_orbax)
 
     def steps(self) -> list[int]:
@@ -59,8 +57,7 @@ class Checkpoints:
             return
         try:
             self._prepare()
-            with self._context():
-                ocp.save(self.directory / str(step), named_leaves(state), custom_metadata=extras)
+            self._write(self.directory / str(step), named_leaves(state), extras)
         except (OSError, ValueError) as error:
             reason = _system_reason(error)
             if reason is None:
@@ -91,33 +88,37 @@ class Checkpoints:
     def _leaves(self, step, abstract, prefix):
         """The tree `abstract` of the leaves whose names begin with the prefix."""
         expected = {prefix + name: leaf for name, leaf in named_leaves(abstract).items()}
-        stored = {name: leaf for name, leaf in self._metadata(step).metadata.items() if name.startswith(prefix)}
+        stored = {name: leaf for name, leaf in self._described(step)[0].items() if name.startswith(prefix)}
         check_same(stored, expected, f'the checkpoint {self.directory / str(step)}')
-        with self._readable(step), self._context(pytree_options=PARTIAL):
-            leaves = ocp.load(self.directory / str(step), expected)
+        with self._readable(step):
+            leaves = self._read(self.directory / str(step), expected)
         return jax.tree.unflatten(jax.tree.structure(abstract), [leaves[name] for name in expected])
 
     def extras(self, step: int) -> dict[str, Any]:
         """The extras saved with a step."""
-        return self._metadata(step).custom_metadata
+        return self._described(step)[1]
 
-    def _metadata(self, step):
-        with self._readable(step), self._context():
-            metadata = ocp.metadata(self.directory / str(step))
-            if metadata.metadata is None:  # orbax logs the reason and raises nothing
-                raise ValueError('its index is damaged')
-            return metadata
+    def _described(self, step):
+        """({name: shape and dtype of a leaf}, extras) of a checkpoint."""
+        with self._readable(step):
+            return self._describe(self.directory / str(step))
+
+    def _write(self, path, leaves, extras):
+        ocp.save(path, leaves, custom_metadata=extras)
+
+    def _read(self, path, expected):
+        with ocp.Context(pytree_options=PARTIAL):
+            return ocp.load(path, expected)
+
+    def _describe(self, path):
+        metadata = ocp.metadata(path)
+        if metadata.metadata is None:  # orbax logs the reason and raises nothing
+            raise ValueError('its index is damaged')
+        return metadata.metadata, metadata.custom_metadata
 
     def _is_first(self):
-        return not self.shared or jax.process_index() == 0
-
-    def _context(self, **options):
-        """orbax's context with these options, and with this process alone where the checkpoints are its own."""
-        this = jax.process_index()
-        if not self.shared and jax.process_count() > 1:
-            options['multiprocessing_options'] = ocp.options.MultiprocessingOptions(
-                primary_host=this, active_processes={this}, barrier_sync_key_prefix=f'process{this}')
-        return ocp.Context(**options)
+        """Whether this process removes what is too old."""
+        return jax.process_index() == 0
 
     @contextlib.contextmanager
     def _readable(self, step):

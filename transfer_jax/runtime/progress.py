@@ -80,13 +80,19 @@ class StopRequest:
     SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
     def __init__(self):
-        self._requested = False
+        self._requested, self._signalled = False, False
         self._outer = None
 
     @property
     def requested(self):
         """Whether a signal came."""
         return self._requested if self._outer is None else self._outer.requested
+
+    def request(self):
+        """Requests a stop, as a signal does; of signals, the first that comes to this process is still the first."""
+        if not self._requested:
+            os.write(2, STOP_MESSAGE)  # not print, within which a signal may come
+        self._requested = True
 
     def __enter__(self):
         self._outer = getattr(signal.getsignal(signal.SIGTERM), '__self__', None)
@@ -104,8 +110,8 @@ class StopRequest:
             signal.signal(number, handler)
 
     def _handle(self, number, frame):
-        if self._requested:
+        if self._signalled:
             self._restore()
             os.kill(os.getpid(), number)
-        self._requested = True
-        os.write(2, STOP_MESSAGE)  # not print, within which the signal may have come
+        self._signalled = True
+        self.request()

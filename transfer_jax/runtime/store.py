@@ -4,9 +4,9 @@ import pathlib
 import shutil
 from typing import Any
 
-from transfer_jax.runtime.checkpoint import Checkpoints
 from transfer_jax.runtime.errors import UserError
 from transfer_jax.runtime.files import write_atomically
+from transfer_jax.runtime.local_checkpoint import LocalCheckpoints
 from transfer_jax.runtime.tensors import load_weights, save_weights
 
 
@@ -39,6 +39,6 @@ class Store:
         write_atomically(path, json.dumps(record).encode())
         shutil.rmtree(self.checkpoints(name).directory, ignore_errors=True)
 
-    def checkpoints(self, name: str) -> Checkpoints:
-        """The Checkpoints of a result that is not finished."""
-        return Checkpoints(self.directory / f'{name}.unfinished', keep=1, shared=False)
+    def checkpoints(self, name: str) -> LocalCheckpoints:
+        """The LocalCheckpoints of a result that is not finished."""
+        return LocalCheckpoints(self.directory / f'{name}.unfinished', keep=1)

@@ -8,7 +8,7 @@ from transfer_jax.runtime.errors import UserError
 from transfer_jax.runtime.parallel import join as module
 from transfer_jax.runtime.parallel.join import FLAGS, cluster, is_one_of_several, join
 
-SLURM = {'SLURM_NTASKS': '2', 'SLURM_STEP_NODELIST': 'a[1-2]'}
+SLURM = {'SLURM_NTASKS': '2', 'SLURM_STEP_NODELIST': 'a[1-2]', 'SLURM_JOB_ID': '7', 'SLURM_PROCID': '0', 'SLURM_LOCALID': '0'}
 MPI = {'OMPI_COMM_WORLD_SIZE': '2', 'OMPI_MCA_orte_hnp_uri': '1.0;tcp://10.0.0.1:1'}
 
 
@@ -36,7 +36,8 @@ def calls(monkeypatch):
 
 
 @pytest.mark.parametrize('environment, name', [
-    ({}, None), (SLURM, 'SLURM'), (SLURM | {'SLURM_NTASKS': '1'}, None), (MPI, 'Open MPI'), (MPI | {'OMPI_COMM_WORLD_SIZE': '1'}, None),
+    ({}, None), (SLURM, 'SLURM'), (SLURM | {'SLURM_NTASKS': '1'}, None), ({'SLURM_NTASKS': '2', 'SLURM_STEP_NODELIST': 'a'}, None),
+    (MPI, 'Open MPI'), (MPI | {'OMPI_COMM_WORLD_SIZE': '1'}, None),
     ({'TPU_WORKER_HOSTNAMES': 'a,b'}, None)])
 def test_clusters_without_chips(environment, name):
     assert cluster(environment) == name
@@ -52,6 +53,10 @@ def test_clusters_with_chips(chips, environment, name):
 
 def test_flags_and_their_variables(calls, monkeypatch):
     assert not is_one_of_several() and not is_one_of_several(processes=1)
+    with monkeypatch.context() as patch:
+        for name, value in SLURM.items():
+            patch.setenv(name, value)
+        assert is_one_of_several() and not is_one_of_several(processes=1)
     monkeypatch.setenv('JAX_COORDINATOR_ADDRESS', 'host:1')
     monkeypatch.setenv('JAX_NUM_PROCESSES', '4')
     assert is_one_of_several()

@@ -1,5 +1,7 @@
 """What several processes tell each other on the host: lists as one, and an error of one that ends all."""
+import functools
 import json
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -11,6 +13,7 @@ from orbax.checkpoint import multihost
 from transfer_jax.runtime.errors import UserError
 
 LONG = 7 * 86400  # s
+POLL = 0.5  # s
 
 
 def wait_for_all(place: str, seconds: float = LONG) -> None:
@@ -19,7 +22,24 @@ def wait_for_all(place: str, seconds: float = LONG) -> None:
     Raises:
       jax.errors.JaxRuntimeError: a process ended before, or was not there in so many seconds.
     """
-    multihost.get_barrier_sync_fn()(key=place, timeout_ms=int(1000 * seconds))
+    wait_for(functools.partial(multihost.get_barrier_sync_fn(), key=place, timeout_ms=int(1000 * seconds)))
+
+
+def wait_for(function: Callable[[], Any]) -> None:
+    """Calls function() in another thread and waits for its end: a signal is answered meanwhile, which a call into C++ would put off."""
+    errors, ended = [], threading.Event()
+
+    def call():
+        try:
+            function()
+        except Exception as error:
+            errors.append(error)
+        ended.set()
+    threading.Thread(target=call, daemon=True).start()
+    while not ended.wait(POLL):
+        pass
+    if errors:
+        raise errors[0]
 
 
 def gathered(items: list[Any]) -> list[Any]:
@@ -39,16 +59,20 @@ def together(function: Callable[..., Any], *arguments: Any) -> Any:
     function: every process calls it with arguments of its own; it waits for no other process, since one that fails would not come.
 
     Raises:
-      UserError: function raised one, in this process or in another; where several failed, the message is that of the first.
+      UserError: function raised one, or another error in another process; where several failed, the message is that of the first.
+      Exception: function raised it in this process.
     """
     if jax.process_count() == 1:
         return function(*arguments)
     value, own = None, None
     try:
         value = function(*arguments)
-    except UserError as error:
+    except Exception as error:
         own = error
-    messages = gathered([] if own is None else [f'process {jax.process_index()}: {own}'])
+    what = '' if own is None or isinstance(own, UserError) else f'{type(own).__name__}: '
+    messages = gathered([] if own is None else [f'process {jax.process_index()}: {what}{own}'])
+    if own is not None and not isinstance(own, UserError):
+        raise own
     if messages:
         raise UserError(messages[0]) from own
     return value

@@ -1,4 +1,5 @@
 """Joining the other processes of a job: by flags, or as the environment of a cluster describes them."""
+import functools
 import glob
 import importlib.util
 import os
@@ -7,17 +8,19 @@ from collections.abc import Mapping
 import jax
 
 from transfer_jax.runtime.errors import UserError
+from transfer_jax.runtime.parallel.gather import wait_for
 
 FLAGS = {'coordinator': 'JAX_COORDINATOR_ADDRESS', 'processes': 'JAX_NUM_PROCESSES', 'process': 'JAX_PROCESS_ID'}  # flag -> variable
 HEARTBEAT = 60  # s without a sign of life after which a process counts as dead, and the others end
+SLURM = 'SLURM_JOB_ID', 'SLURM_STEP_NODELIST', 'SLURM_PROCID', 'SLURM_LOCALID'  # of a step that srun starts
 GOOGLE = 'Google Cloud TPU'
 TPU_DEVICES = '/dev/accel[0-9]*', '/dev/vfio/[0-9]*'
 
 
 def is_one_of_several(**flags: str | int | None) -> bool:
-    """Whether the flags of join, their variables or a cluster's environment name several processes."""
-    known = _given(os.environ, **(dict.fromkeys(FLAGS) | flags))
-    return cluster(os.environ) is not None or (bool(known) and known.get('processes') != 1)
+    """Whether the flags of join, their variables or a cluster's environment name several processes; --processes=1 says no."""
+    values = _values(os.environ, **(dict.fromkeys(FLAGS) | flags))
+    return values.get('processes') != 1 and (bool(values) or cluster(os.environ) is not None)
 
 
 def join(coordinator: str | None = None, processes: int | None = None, process: int | None = None) -> None:
@@ -29,21 +32,21 @@ def join(coordinator: str | None = None, processes: int | None = None, process: 
     Raises:
       UserError: something is missing, or the others cannot be reached.
     """
-    known = _given(os.environ, coordinator=coordinator, processes=processes, process=process)
-    found = cluster(os.environ)
-    missing = [f'--{name}' for name in FLAGS if name not in known]
-    if found is None and missing:
-        raise UserError(f'{", ".join(f"--{name}={value}" for name, value in known.items())} names a job of several processes: '
+    values = _values(os.environ, coordinator=coordinator, processes=processes, process=process)
+    name = cluster(os.environ)
+    missing = [f'--{flag}' for flag in FLAGS if flag not in values]
+    if name is None and missing:
+        raise UserError(f'{", ".join(f"--{flag}={value}" for flag, value in values.items())} names a job of several processes: '
                         f'{" and ".join(missing)} {"is" if len(missing) == 1 else "are"} missing')
     jax.config.update('jax_enable_preemption_service', False)  # it would take SIGTERM; a StopRequest answers it
     try:
-        jax.distributed.initialize(known.get('coordinator'), known.get('processes'), known.get('process'),
-                                   cluster_detection_method=None if found else 'deactivate', heartbeat_timeout_seconds=HEARTBEAT)
+        wait_for(functools.partial(jax.distributed.initialize, *map(values.get, FLAGS), heartbeat_timeout_seconds=HEARTBEAT,
+                                   cluster_detection_method=None if name else 'deactivate'))
     except (OSError, RuntimeError, ValueError) as error:
-        if found == GOOGLE and not known and not isinstance(error, RuntimeError):  # JAX knows of no slice here
+        if name == GOOGLE and not values and not isinstance(error, RuntimeError):  # JAX knows of no slice here
             print(f'no metadata of a TPU slice ({_first_line(error)}): this host runs alone', flush=True)
             return
-        where = f'the cluster of {found}' if found else f'--coordinator={known["coordinator"]}'
+        where = f'the cluster of {name}' if name else f'--coordinator={values["coordinator"]}'
         raise UserError(f'this process cannot join the others by {where} ({_first_line(error)}): start every process of the job, each with '
                         'its own number, and let all reach the coordinator\'s port') from error
 
@@ -53,7 +56,7 @@ def cluster(environment: Mapping[str, str]) -> str | None:
 
     On a machine with TPU chips Google's metadata tells, which JAX asks, unless TPU_SKIP_MDS_QUERY is set.
     """
-    if int(environment.get('SLURM_NTASKS', 1)) > 1 and 'SLURM_STEP_NODELIST' in environment:
+    if int(environment.get('SLURM_NTASKS', 1)) > 1 and all(name in environment for name in SLURM):
         return 'SLURM'
     if int(environment.get('OMPI_COMM_WORLD_SIZE', 1)) > 1 and 'OMPI_MCA_orte_hnp_uri' in environment:
         return 'Open MPI'
@@ -70,7 +73,7 @@ def has_tpu(environment: Mapping[str, str]) -> bool:
     return 'tpu' in platforms and any(map(glob.glob, TPU_DEVICES)) and importlib.util.find_spec('libtpu') is not None
 
 
-def _given(environment, **flags):
+def _values(environment, **flags):
     """{name: value} of the flags, or of their variables; those that neither gives are left out."""
     read = {name: value if value is not None else environment.get(FLAGS[name]) for name, value in flags.items()}
     try:

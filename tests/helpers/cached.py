@@ -16,6 +16,7 @@ import numpy as np
 from tqd_jax.cache.keys import LatentSettings, TextSettings, describe
 from tqd_jax.cache.latents import encode_latents
 from tqd_jax.cache.records import Limits, Writer
+from tqd_jax.clips.content import content_id, content_number
 from tqd_jax.clips.strings import Strings
 from tqd_jax.clips.write import write_clip
 from tqd_jax.data.buckets import Bucket
@@ -47,11 +48,17 @@ def library(folder):
     wide = np.arange(N) >= 4
     return Library(
         paths=Strings.of(str(folder / f'{number}.mp4') for number in range(N)),
-        ids=np.arange(N, dtype=np.uint64) * np.uint64(7919) + np.uint64(5),
+        ids=_ids(folder),
         source=np.zeros(N, int), source_names=('web',), rates=np.ones(1), bucket=wide.astype(int), buckets=BUCKETS,
         acceptance=np.ones(N), weight=np.ones(N, np.float32), captions=Strings.of(['a cat', 'two dogs', '', 'a cat', 'one', 'long ' * 9]),
         tokens=np.zeros((N, 2), np.int32), law=LawConfig(), group=np.zeros(N, int), mq=np.linspace(0, 1, N), vq=np.linspace(1, 0, N),
         width=np.where(wide, 48, 32), height=np.full(N, 32), duration=np.full(N, 2.0))
+
+
+def _ids(folder):
+    """Of the clips' contents; any, where the clips are not written."""
+    clips = [folder / f'{number}.mp4' for number in range(N)]
+    return np.array([content_number(content_id(clip)) if clip.exists() else number for number, clip in enumerate(clips)], np.uint64)
 
 
 def frames(rows):

@@ -4,6 +4,9 @@ import json
 import os
 import pathlib
 
+from tqd_jax.clips.content import content_id, content_number
+from tqd_jax.clips.places import as_local
+
 FAILED = 'failed.jsonl'
 
 
@@ -31,6 +34,14 @@ def add_failed(cache: os.PathLike | str, key: bytes, *, clip: str, window: int, 
         os.makedirs(cache, exist_ok=True)
         with open(pathlib.Path(cache, FAILED), 'a+b') as file:
             file.write((b'' if _ends_whole(file) else b'\n') + line + b'\n')
+
+
+def is_scored_content(clip: str, content: int) -> bool:
+    """Whether a file has the content, uint64, that its row was made of: a fault of another, such as a copy under way, is not remembered."""
+    try:
+        return content_number(content_id(as_local(clip))) == int(content)
+    except OSError:
+        return False
 
 
 def _ends_whole(file):

@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from tqd_jax.cache.failed import add_failed, read_failed
+from tqd_jax.cache.failed import add_failed, is_scored_content, read_failed
 from tqd_jax.cache.keys import LatentSettings, latent_keys
 from tqd_jax.cache.reader import Reader, as_bytes
 from tqd_jax.cache.records import Limits, Writer
@@ -118,7 +118,7 @@ class _Out:
     def refuse(self, one):
         path, reason, key = self.rows.paths[one['clip']], one['reason'], self.keys[one['clip'], one['window']]
         self.failed[path, reason] = {'clip': path, 'reason': reason}
-        if one['lasts']:
+        if one['lasts'] and is_scored_content(path, self.rows.ids[one['clip']]):
             add_failed(self.cache, key.tobytes(), clip=path, window=one['window'], reason=reason)
         self._count()
 

@@ -4,6 +4,7 @@ import os
 import numpy as np
 import pyarrow as pa
 
+from tqd_jax.clips.content import content_number
 from tqd_jax.clips.places import join
 from tqd_jax.clips.strings import Builder
 from tqd_jax.data.buckets import assign_bucket
@@ -27,7 +28,7 @@ def read_columns(path, text, buckets, fps):
         numbers = {name: batch[name].to_numpy(zero_copy_only=False).astype(kind) for name, kind in NUMBERS.items()}
         clips = zip(*(numbers[name].tolist() for name in ('width', 'height', 'duration')), strict=True)
         values = numbers | {
-            'ids': np.array([int(key[:16], 16) for key in batch['id'].to_pylist()], np.uint64),
+            'ids': np.array([content_number(key) for key in batch['id'].to_pylist()], np.uint64),
             'bucket': np.array([assign_bucket(*clip, buckets, fps) for clip in clips]),
             'source': np.array([sources.setdefault(name, len(sources)) for name in batch['source'].to_pylist()]),
             'tokens': text.prepare(batch['caption'].to_pylist())}

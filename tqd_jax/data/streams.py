@@ -5,7 +5,6 @@ full. Streams never end, so a small bucket or source loses nothing: what does no
 """
 import bisect
 import functools
-import sys
 import threading
 
 import numpy as np
@@ -14,6 +13,7 @@ from tqd_jax.data.shared import map_arrays, share
 
 PIECE = 2**16  # ids that are hashed at a time
 CACHED = 2  # epochs: batches that are loaded side by side may lie on both sides of the end of one
+LENGTH = 2**48  # stands for endless; grain computes lengths of batches and mixtures in float64, where sys.maxsize becomes too large
 ARRAYS = ('clips', 'ids', 'acceptance')
 
 
@@ -55,7 +55,7 @@ class Stream:
         self._orders = {}  # {epoch: its clips} of the last CACHED epochs in use
 
     def __len__(self):
-        return sys.maxsize
+        return LENGTH
 
     def __getitem__(self, index):
         with self._lock:

@@ -2,13 +2,13 @@
 import contextlib
 import dataclasses
 import functools
-import hashlib
 import os
 
 import cv2
 import numpy as np
 
 from tqd_jax.clips.container import Limits, is_of_content
+from tqd_jax.clips.content import content_id
 from tqd_jax.clips.display import probe
 from tqd_jax.clips.places import BadClip, local_copy
 from tqd_jax.clips.read import read_views
@@ -100,12 +100,6 @@ def _first_pass(file, settings):
 @functools.cache
 def _model(path):
     return niqe_model.load(path or niqe_model.SHIPPED)
-
-
-def content_id(path):
-    """Hex hash of a local file's bytes: one id for all copies of a clip."""
-    with open(path, 'rb') as file:
-        return hashlib.file_digest(file, 'sha256').hexdigest()[:32]
 
 
 def measured_row(path, settings=Settings(), has_row=lambda key: False):

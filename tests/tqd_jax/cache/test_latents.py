@@ -22,6 +22,7 @@ from tqd_jax.cache.reader import Reader
 from tqd_jax.cache.records import Limits, Writer
 from tqd_jax.cache.windows import places
 from tqd_jax.cache.work import Waiting
+from tqd_jax.clips.content import content_id, content_number
 from tqd_jax.latents.pixels import PixelCodec
 from transfer_jax.runtime.errors import UserError
 from transfer_jax.runtime.parallel.mesh import make_mesh
@@ -153,6 +154,12 @@ class Dark:
         return np.full((4, 16, bucket.width, 3), 0 if clip == 3 else 9, np.uint8)
 
 
+def test_a_fault_of_other_bytes_than_those_scored_is_not_remembered(rows, tmp_path, monkeypatch):
+    monkeypatch.setattr(cached, 'frames', lambda rows: Dark())
+    changed = dataclasses.replace(rows, ids=rows.ids + np.uint64(1))
+    assert len(encode(changed, tmp_path, Relative(), GAIN).failed) == 1 and read_failed(tmp_path) == {}
+
+
 def test_latents_that_are_not_finite_are_listed_and_not_stored_nor_tried_again(rows, tmp_path, monkeypatch):
     monkeypatch.setattr(cached, 'frames', lambda rows: Dark())
     found = encode(rows, tmp_path, Relative(), GAIN)
@@ -192,11 +199,12 @@ def test_a_clip_that_cannot_be_read_is_listed(rows, tmp_path, workers):
     paths = list(rows.paths)
     paths[1], paths[5] = str(tmp_path / 'none.mp4'), str(tmp_path / 'text.mp4')
     (tmp_path / 'text.mp4').write_text('no video')
-    broken = dataclasses.replace(rows, paths=type(rows.paths).of(paths))
+    ids = np.where(np.arange(N) == 5, np.uint64(content_number(content_id(tmp_path / 'text.mp4'))), rows.ids)
+    broken = dataclasses.replace(rows, paths=type(rows.paths).of(paths), ids=ids)
     found = encode(broken, tmp_path / 'cache', workers=workers)
     assert found.encoded == 2 * (N - 2) and [one['clip'] for one in found.failed] == [paths[1], paths[5]]
     assert all(one['reason'] for one in found.failed)
-    lost = {key.tobytes() for key in latent_keys(SETTINGS, rows)[5]}
+    lost = {key.tobytes() for key in latent_keys(SETTINGS, broken)[5]}
     assert set(read_failed(tmp_path / 'cache')) == lost, 'a file that is not there may come back'
 
 

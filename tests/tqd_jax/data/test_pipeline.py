@@ -129,6 +129,12 @@ def test_several_threads_load_the_same_batches_as_none(clips, tmp_path, monkeypa
     assert len(names) > 1
 
 
+def test_batches_of_one_clip(clips):
+    lib = library(clips)
+    found = [batch.clip for batch in iterate(make_batches(lib, loader(lib, batch=1), np.arange(N)), 0, 3, workers=0, prefetch=1)]
+    assert [rows.shape for rows in found] == [(1,)] * 3
+
+
 def test_hosts_share_one_batch(clips):
     lib = library(clips)
     whole = batches(lib)[3]

@@ -12,12 +12,13 @@ import small
 
 from tqd_jax.clips import display
 from tqd_jax.clips.container import Limits
+from tqd_jax.clips.content import content_id
 from tqd_jax.clips.places import BadClip
 from tqd_jax.clips.write import write_clip
 from tqd_jax.scoring import row
 from tqd_jax.scoring.measures import MEASURES, VERSION, motion_score, visual_score
 from tqd_jax.scoring.motion.codec import codec_motion
-from tqd_jax.scoring.row import Settings, content_id, measured_row, score_clip
+from tqd_jax.scoring.row import Settings, measured_row, score_clip
 from tqd_jax.scoring.visual import niqe_model
 
 SIZE = 64

@@ -12,12 +12,13 @@ import pytest
 import scipy.stats as st
 from score_job import measured_paths
 
+from tqd_jax.clips.content import content_id
 from tqd_jax.clips.write import write_clip
 from tqd_jax.scoring import engine as score
 from tqd_jax.scoring import row
 from tqd_jax.scoring.measures import VERSION
 from tqd_jax.scoring.normaliser import KINDS, Normaliser
-from tqd_jax.scoring.row import Settings, content_id, measured_row
+from tqd_jax.scoring.row import Settings, measured_row
 from tqd_jax.scoring.store import RowStore
 
 MEMORY = 2**30

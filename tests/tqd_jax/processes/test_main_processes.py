@@ -13,7 +13,7 @@ from transfer_jax.runtime.metrics import read_metrics
 
 CHANGES = {'mesh.fsdp': 2, 'train.steps': 28, 'checkpoint.every': 20, 'eval.every': 14, 'log_every': 1, 'sample.clips': 1,
            'sample.steps': 1}
-PHASES = str(ROOT / 'tests/helpers/phases.py')
+PHASES = str(ROOT / 'tests/helpers/joined/phases.py')
 
 
 def job(library, workdir, **changes):

@@ -1,6 +1,6 @@
 """python -m MODULE, but that the program sends itself a signal in a phase of its training: a stop or a kill at an exact place.
 
-    python tests/helpers/phases.py SIGNAL PHASE COUNT MODULE [flags]
+    python tests/helpers/joined/phases.py SIGNAL PHASE COUNT MODULE [flags]
 
 PHASE: one of PLACES; COUNT: which time it is entered.
 """

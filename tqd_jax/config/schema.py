@@ -36,8 +36,8 @@ class Model:
     dtype: str = key('float32', choice(*CHOICES['dtype']), 'of matrix products; bfloat16 is for accelerators')
     remat: str = key('none', choice(*CHOICES['remat']), 'what is computed again in the backward pass: '
                      'nothing, all but matrix products, all')
-    attention: str = key('auto', choice(*CHOICES['attention']), 'the kernel of attention; auto is by hand '
-                         "on a CPU, else JAX's")
+    attention: str = key('auto', choice(*CHOICES['attention']), 'auto: cuDNN in 16 bits on GPUs of Ampere or newer, '
+                         'splash on a TPU, else chunked for many tokens and XLA for few')
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -1,9 +1,8 @@
-"""What both foundations make alike: the Loader of a run, the flow shift of its buckets, the platform of its programs."""
+"""What both foundations make alike: the Loader of a run, and the flow shift of its buckets."""
 import dataclasses
 import math
 
 from tqd_jax.data.loader import Loader
-from tqd_jax.models.wan.config import CHOICES
 from tqd_jax.timesteps.shift import token_shift
 from transfer_jax.runtime.parallel.mesh import local_rows
 
@@ -21,9 +20,3 @@ def with_shifts(library, law, codec, model):
     shape = lambda bucket: codec.latent_shape(bucket.frames, bucket.height, bucket.width)
     tokens = [math.prod(model.grid(*shape(bucket)[:3])) for bucket in library.buckets]
     return dataclasses.replace(library, shifts=tuple(token_shift(count, *law.shift_by_tokens) for count in tokens))
-
-
-def platform_of(mesh):
-    """What programs are compiled for: 'cpu', 'gpu' or 'tpu'; None for another platform, where JAX decides."""
-    platform = mesh.devices.flat[0].platform
-    return platform if platform in CHOICES['platform'] else None

@@ -7,7 +7,7 @@ from tqd_jax.data.frames import FrameStore, cache_bytes
 from tqd_jax.data.library import load_library
 from tqd_jax.diffusion.sampler import Sampling
 from tqd_jax.foundations.adapters import lora_of
-from tqd_jax.foundations.common import loader_of, platform_of, with_shifts
+from tqd_jax.foundations.common import loader_of, with_shifts
 from tqd_jax.latents.pixels import PixelCodec
 from tqd_jax.models.partition import select
 from tqd_jax.models.publish import ASSETS
@@ -112,7 +112,7 @@ def model_config(config, mesh):
     section = config.model
     return dataclasses.replace(wan.PRESETS[section.preset], vocab=section.vocab, text_len=section.text_len, dtype=section.dtype,
                                remat=section.remat, attention=section.attention, in_channels=3, out_channels=3,
-                               lora=lora_of(config), platform=platform_of(mesh), mesh=mesh)
+                               lora=lora_of(config), mesh=mesh)
 
 
 def frame_store(data, library, workdir, quiet=False):

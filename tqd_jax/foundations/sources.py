@@ -6,7 +6,6 @@ from jax.sharding import Mesh
 from tqd_jax.config import Config, check_shapes
 from tqd_jax.diffusion.defaults import Defaults
 from tqd_jax.foundations.adapters import lora_of
-from tqd_jax.foundations.common import platform_of
 from tqd_jax.foundations.official import defaults_of
 from tqd_jax.latents.wan_vae.codec import WanCodec, read_codec
 from tqd_jax.latents.wan_vae.tiling import Tiles
@@ -121,4 +120,4 @@ def tiles(side):
 def executed(config, model, mesh):
     """The WanConfig with the run's dtype, recomputation, attention, storage and adapters."""
     return dataclasses.replace(model, dtype=config.model.dtype, remat=config.model.remat, attention=config.model.attention,
-                               lora=lora_of(config), platform=platform_of(mesh), mesh=mesh)
+                               lora=lora_of(config), mesh=mesh)

@@ -40,7 +40,7 @@ def value_and_gradients(q, k, v, **settings):
 ])
 def test_splash_attention_and_its_gradients_are_those_of_xla(queries, keys, dtype, tolerance):
     q, k, v = random(queries, keys, dtype=dtype)
-    ours, theirs = (value_and_gradients(q, k, v, kind=kind, platform='cpu') for kind in ('splash', 'xla'))
+    ours, theirs = (value_and_gradients(q, k, v, kind=kind, target='cpu') for kind in ('splash', 'xla'))
     for one, other in zip(ours, theirs, strict=True):
         assert one.dtype == dtype and one.shape == other.shape and relative(one, other) < tolerance
 
@@ -49,7 +49,7 @@ def test_every_device_attends_for_its_part_of_the_batch():
     mesh = make_mesh(2, 2, jax.devices()[:4])
     for batch in (4, 3):  # 3 does not divide: every device does all
         q, k, v = random(20, 20, batch=batch)
-        ours = jax.jit(functools.partial(attend, kind='splash', platform='cpu', mesh=mesh))(q, k, v)
+        ours = jax.jit(functools.partial(attend, kind='splash', target='cpu', mesh=mesh))(q, k, v)
         np.testing.assert_allclose(ours, attend(q, k, v, 'xla'), atol=1e-5)
 
 
@@ -60,7 +60,7 @@ def test_blocks_pad_little():
 
 def test_the_platform_chooses_the_implementation():
     """What is lowered for a TPU holds the kernel where it pays, and never elsewhere."""
-    kinds = lambda platform, **sizes: jax.jit(functools.partial(attend, kind='auto', platform=platform)).trace(
+    kinds = lambda platform, **sizes: jax.jit(functools.partial(attend, kind='auto', target=platform)).trace(
         *jax.eval_shape(lambda: random(**sizes))).lower(lowering_platforms=(platform,)).as_text()
     large, narrow, short = dict(queries=1024, keys=512, width=128), dict(queries=1024, keys=512, width=64), dict(queries=256, keys=256,
                                                                                                                 width=128)

@@ -206,7 +206,8 @@ def test_tokens_are_rows_of_the_table(params, inputs):
     np.testing.assert_allclose(looked_up, compiled(CONFIG)(params, x, t, table[tokens]), atol=1e-6)
 
 
-@pytest.mark.parametrize('change', [{'unroll': 2}, {'remat': 'dots'}, {'remat': 'full'}, {'attention': 'xla'}])
+@pytest.mark.parametrize('change', [{'unroll': 2}, {'remat': 'dots'}, {'remat': 'full'}, {'attention': 'xla'},
+                                    {'attention': 'chunked', 'remat': 'dots'}])
 def test_execution_changes_no_gradient(params, inputs, change):
     other = gradients(dataclasses.replace(CONFIG, **change), params, inputs)
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-6), other, gradients(CONFIG, params, inputs))

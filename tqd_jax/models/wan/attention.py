@@ -1,32 +1,44 @@
-"""Scaled dot-product attention: which implementation, by the platform that a program is compiled for."""
+"""Scaled dot-product attention: which implementation, by what a program is compiled for and by the sizes."""
 import jax
 import jax.numpy as jnp
 
-from tqd_jax.models.wan.splash import splash, suits
+from tqd_jax.models.wan import chunked, splash
+from tqd_jax.models.wan.target import target_of
 
 
-def attend(q, k, v, kind, platform=None, mesh=None):
+def attend(q, k, v, kind, target=None, mesh=None):
     """softmax(q k^T / sqrt(H)) v of q [B, S, N, H] and k, v [B, T, N, H] -> [B, S, N, H] in q's dtype.
 
     kind: an implementation of jax.nn.dot_product_attention, 'xla' or 'cudnn'; 'splash', the kernel for TPUs, which is interpreted on a CPU;
-    or 'auto': ours on a CPU, cuDNN for bfloat16 on a GPU, splash on a TPU where the sizes suit it, XLA's elsewhere. platform: what the
-    program is compiled for, JAX's default backend by default. mesh: of the batch; splash alone needs it. Raises ValueError for splash on
-    a GPU.
+    'chunked', which has no S x T array and runs everywhere; or 'auto', the choice of `choice`. target: what the program is compiled for,
+    the mesh's devices by default (target_of). mesh: of the batch. Raises ValueError for splash on a GPU.
     """
-    platform = platform or jax.default_backend()
-    if kind == 'auto' and platform == 'cpu':
+    target = target or target_of(mesh)
+    kind = choice(q, k, target) if kind == 'auto' else kind
+    if kind == 'heads_first':
         return _heads_first(q, k, v)
-    kind = _choice(q, k, platform) if kind == 'auto' else kind
+    if kind == 'chunked':
+        return chunked.chunked(q, k, v)
     with jax.numpy_dtype_promotion('standard'):  # inside, bfloat16 logits meet float32
         if kind == 'splash':
-            return splash(q, k, v, platform, mesh)
+            return splash.splash(q, k, v, target, mesh)
         return jax.nn.dot_product_attention(q, k, v, implementation=kind)
 
 
-def _choice(q, k, platform):
-    if platform == 'tpu':
-        return 'splash' if suits(q, k) else 'xla'
-    return 'cudnn' if q.dtype == jnp.bfloat16 else 'xla'
+def choice(q, k, target):
+    """The implementation that 'auto' is: a kernel where there is one, else no S x T array where it would be large, else XLA's or ours."""
+    if target == 'tpu' and splash.suits(q, k):
+        return 'splash'
+    if target == 'gpu_sm80' and _cudnn_suits(q):
+        return 'cudnn'
+    if chunked.suits(q, k):
+        return 'chunked'
+    return 'heads_first' if target == 'cpu' else 'xla'
+
+
+def _cudnn_suits(q):
+    """cuDNN has fused attention in 16 bits, of heads of whole groups of 8, at most 128 wide before Hopper."""
+    return q.dtype in (jnp.bfloat16, jnp.float16) and q.shape[-1] % 8 == 0 and q.shape[-1] <= 128
 
 
 def _heads_first(q, k, v):

@@ -5,9 +5,10 @@ import math
 import jax
 
 from tqd_jax.models.wan.lora import LoraConfig
+from tqd_jax.models.wan.target import TARGETS, target_of
 
-CHOICES = {'dtype': ('float32', 'bfloat16'), 'remat': ('none', 'dots', 'full'), 'attention': ('auto', 'xla', 'cudnn', 'splash'),
-           'platform': (None, 'cpu', 'gpu', 'tpu')}
+CHOICES = {'dtype': ('float32', 'bfloat16'), 'remat': ('none', 'dots', 'full'), 'attention': ('auto', 'xla', 'chunked', 'cudnn', 'splash'),
+           'platform': (None, *TARGETS)}
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -25,11 +26,13 @@ class WanConfig:
     eps: added to the variance in every norm.
     dtype: what matrix products are computed in. Parameters, norms, modulation and rotation are always float32.
     remat: what the backward pass recomputes: 'none' nothing, 'dots' all but the products with weights, 'full' whole blocks.
-    attention: 'xla', 'cudnn' (GPU), 'splash' (TPU), or 'auto', which picks by platform (tqd_jax/models/wan/attention.py).
+    attention: 'xla', 'chunked', 'cudnn' (GPU), 'splash' (TPU), or 'auto', by target and sizes (tqd_jax/models/wan/attention.py).
     unroll: how many blocks are laid out in one iteration of the scan over depth.
     lora: the LoRA of the blocks' dense layers; None for none.
-    platform: 'cpu', 'gpu' or 'tpu', what the program is compiled for; None is JAX's default backend.
-    mesh: the mesh over which the batch is spread; None for one device. Splash attention alone needs it: XLA spreads all else itself.
+    platform: what the program is compiled for where that is not the mesh's devices: 'cpu', 'gpu', 'gpu_sm80' (a GPU of Ampere or newer) or
+      'tpu'; None for the mesh's devices.
+    mesh: the mesh over which the batch is spread; None for one device, JAX's default. It says what the program is compiled for, and splash
+      attention is spread by it: XLA spreads all else itself.
 
     Raises ValueError, quoting the value, where a size is not positive, a width is odd that must be even, or a choice is unknown.
     """
@@ -77,8 +80,8 @@ class WanConfig:
 
     @property
     def target(self):
-        """The platform that the program is compiled for: 'cpu', 'gpu' or 'tpu'."""
-        return self.platform or jax.default_backend()
+        """What the program is compiled for: 'cpu', 'gpu', 'gpu_sm80' (a GPU of Ampere or newer), 'tpu', or another platform of JAX."""
+        return self.platform or target_of(self.mesh)
 
     def grid(self, frames, height, width):
         """Tokens along (frames, rows, columns) of a video; ValueError if the patch doesn't divide it."""

@@ -27,15 +27,15 @@ def suits(q: Queries, k: Keys) -> bool:
     return q.shape[-1] % LANES == 0 and q.shape[1] >= MIN_QUERIES and k.shape[1] >= LANES
 
 
-def splash(q: Queries, k: Keys, v: Keys, platform: str, mesh=None) -> Queries:
+def splash(q: Queries, k: Keys, v: Keys, target: str, mesh=None) -> Queries:
     """softmax(q k^T / sqrt(H)) v in q's dtype, on every device of the mesh for its part of the batch.
 
-    platform: 'tpu', or 'cpu', where the kernel is interpreted: slow, for tests. A batch that does not divide over the mesh is computed
-    whole on every device. Raises ValueError on another platform.
+    target: 'tpu', or 'cpu', where the kernel is interpreted: slow, for tests. A batch that does not divide over the mesh is computed
+    whole on every device. Raises ValueError on another target.
     """
-    if platform not in ('tpu', 'cpu'):
-        raise ValueError(f'splash attention is for a TPU (or a CPU, interpreted), got {platform!r}')
-    local = functools.partial(_local, interpret=platform == 'cpu')
+    if target not in ('tpu', 'cpu'):
+        raise ValueError(f'splash attention is for a TPU (or a CPU, interpreted), got {target!r}')
+    local = functools.partial(_local, interpret=target == 'cpu')
     if mesh is None or mesh.size == 1:
         return local(q, k, v)
     spec = batch_sharding(mesh).spec if len(q) % mesh.size == 0 else PartitionSpec()

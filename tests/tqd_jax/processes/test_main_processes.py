@@ -1,6 +1,5 @@
 """The main job as two processes with two devices each: the run of one process with four, whatever signal comes to whom and when."""
 import json
-import pathlib
 import signal
 
 import numpy as np
@@ -81,8 +80,3 @@ def test_signals_in_every_phase_stop_both_at_one_step_and_the_run_goes_on(librar
     assert code == 0, err
     same_run(tmp_path, alone)
 
-
-def test_an_error_of_the_first_process_is_everybodys(tmp_path):
-    results = ends(start(job(str(tmp_path / 'absent'), pathlib.Path(tmp_path, 'run'))))
-    assert [code for code, _, _ in results] == [2, 2], results
-    assert all('absent' in err and 'Traceback' not in err for _, _, err in results), results

@@ -21,15 +21,15 @@ flags.FLAGS.mark_as_parsed()  # grain reads absl flags, and pytest is no absl ap
 
 TESTS = pathlib.Path(__file__).parent
 CLIPS = TESTS / '../../shared/data/clips'
-JOBS = TESTS / 'tqd_jax/jobs'
-QUICK = {JOBS, *(TESTS / place for place in ('tqd_jax/models/test_chunked.py', 'tqd_jax/models/test_lora_model.py',
+JOBS = TESTS / 'tqd_jax/processes', TESTS / 'tqd_jax/jobs'
+QUICK = {*JOBS, *(TESTS / place for place in ('tqd_jax/models/test_chunked.py', 'tqd_jax/models/test_lora_model.py',
                                             'tqd_jax/models/test_wan.py', 'tqd_jax/scoring', 'tqd_jax/text/test_umt5.py',
                                             'tqd_jax/training', 'transfer_jax/experiment', 'benchmarks'))}
 
 
 def pytest_collection_modifyitems(items):
     """Jobs come first: their modules have few tests and take longest, and one that began last would leave the other workers idle."""
-    items.sort(key=lambda item: JOBS not in item.path.parents)
+    items.sort(key=lambda item: not any(folder in item.path.parents for folder in JOBS))
 
 
 def pytest_collection_finish():

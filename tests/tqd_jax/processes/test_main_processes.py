@@ -62,6 +62,7 @@ def test_two_processes_train_as_one(library, alone, tmp_path):
     assert 'report:' in first and not said  # one of them speaks
 
 
+@pytest.mark.timeout(1500)  # seven starts of two processes
 def test_signals_in_every_phase_stop_both_at_one_step_and_the_run_goes_on(library, alone, tmp_path):
     term, kill = signal.SIGTERM, signal.SIGKILL
     stops = [{0: sent(term, 'score')}, {1: sent(term, 'compile')}, {0: sent(term, 'step', 3)},

@@ -29,7 +29,8 @@ def make_mesh(data: int = -1, fsdp: int = 1, devices: Sequence[jax.Device] | Non
     shape = tuple(free if size == -1 else size for size in sizes.values())
     if not fixed or min(shape) < 1 or shape[0] * shape[1] != len(devices):
         raise UserError(f'mesh data={data} x fsdp={fsdp} does not fit {len(devices)} devices; '
-                        'the product must be their number, and one of the two may be -1 (all the rest): --config.mesh.data, --config.mesh.fsdp')
+                        'the product must be their number, and one of the two may be -1 (all the rest); the keys are config.mesh.data and '
+                        'config.mesh.fsdp')
     return Mesh(np.asarray(devices).reshape(shape), AXES, axis_types=(AxisType.Auto,) * 2)
 
 

@@ -26,7 +26,8 @@ def command_line(workdir, **changes):
 
 def run(workdir, devices=1, **changes):
     """The job as its command line asks for it, in this process and on so many devices; returns its results."""
-    mesh = mock.patch('transfer_jax.experiment.job.make_mesh', lambda data, fsdp, **_: make_mesh(data, fsdp, devices=jax.devices()[:devices]))
+    small_mesh = lambda data, fsdp, **_: make_mesh(data, fsdp, devices=jax.devices()[:devices])
+    mesh = mock.patch('transfer_jax.experiment.job.make_mesh', small_mesh)
     with flagsaver.flagsaver(), mesh, warnings.catch_warnings():
         warnings.filterwarnings('ignore', 'the load_module', DeprecationWarning)  # how ml_collections reads a config file
         main.main(parse(['main', *command_line(workdir, **changes)], schema_of), workdir)

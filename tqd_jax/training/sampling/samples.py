@@ -1,4 +1,5 @@
 """Clips from a trained model: mp4 files, a contact sheet, and their motion and visual quality beside the data's."""
+import dataclasses
 import json
 
 import cv2
@@ -75,7 +76,8 @@ def _real_clips(run):
     count = max(8, run.config.sample.clips)
     if run.foundation.latents:  # a clip at a time: the batch may be small, and the files of the clips elsewhere
         return [run.loader.whole(rows[i:i + 1]).video[0] for i in range(min(count, len(rows)))]
-    return run.loader(0, np.resize(rows, run.loader.batch)).video[:count]
+    all_rows = dataclasses.replace(run.loader, part=None)  # of every process
+    return all_rows(0, np.resize(rows, run.loader.batch)).video[:count]
 
 
 def _enlarged(clip):

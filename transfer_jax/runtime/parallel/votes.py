@@ -20,14 +20,14 @@ class Votes:
 
     def __init__(self, mesh: Mesh):
         """For the processes whose devices a mesh has."""
-        self._sharding = batch_sharding(mesh)
-        self._any = jax.jit(lambda votes: votes.max(), out_shardings=replicated(mesh))
-        self._cast = collections.deque()
+        self._mesh, self._cast = mesh, collections.deque()
+        self._any = jax.jit(lambda votes: votes.max(), out_shardings=replicated(mesh) if jax.process_count() > 1 else None)
 
     def __call__(self, asked: bool) -> bool:
         """Casts this process's vote of a step; whether any process asked LAG steps before."""
         if jax.process_count() == 1:
             return asked
-        votes = np.full(len(self._sharding.addressable_devices), asked, np.int32)
-        self._cast.append(self._any(jax.make_array_from_process_local_data(self._sharding, votes)))
+        sharding = batch_sharding(self._mesh)
+        votes = np.full(len(sharding.addressable_devices), asked, np.int32)
+        self._cast.append(self._any(jax.make_array_from_process_local_data(sharding, votes)))
         return len(self._cast) > LAG and bool(self._cast.popleft())

@@ -53,6 +53,7 @@ def losses(lines):
     return np.array([np.ravel(line['loss']).astype(float) for line in lines if 'loss' in line], float)
 
 
+@pytest.mark.processes
 @pytest.mark.timeout(1500)  # six starts of two processes
 def test_signals_stop_both_at_one_step_and_the_run_ends_as_that_of_one_process(library, alone, tmp_path):
     term, kill = signal.SIGTERM, signal.SIGKILL

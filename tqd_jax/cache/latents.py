@@ -38,10 +38,10 @@ class Share:
 
 def share_of(rows: Rows, cache: os.PathLike | str, settings: LatentSettings, process: int, processes: int) -> Share:
     """The Share of the rows whose number is `process` modulo `processes`. Raises UserError where the cache is damaged."""
-    keys, known = latent_keys(settings, rows), read_failed(cache)
+    keys, reasons = latent_keys(settings, rows), read_failed(cache)
     there = Reader.open(folder_of(cache, 'latents')).find(keys) >= 0
-    lost = ~there & np.isin(as_bytes(keys.reshape(-1, 16)), np.array([*known], 'S16')).reshape(there.shape)
-    told = [(rows.paths[clip], known[keys[clip, window].tobytes()]) for clip, window in _chosen(rows, lost, process, processes)]
+    lost = ~there & np.isin(as_bytes(keys.reshape(-1, 16)), np.array([*reasons], 'S16')).reshape(there.shape)
+    told = [(rows.paths[clip], reasons[keys[clip, window].tobytes()]) for clip, window in _chosen(rows, lost, process, processes)]
     return Share(keys=keys, todo=_chosen(rows, ~there & ~lost, process, processes), found=int(there[process::processes].sum()),
                  failed={(clip, reason): {'clip': clip, 'reason': reason} for clip, reason in told})
 

@@ -20,6 +20,7 @@ from tqd_jax.text.umt5.layerwise import encode_layers
 from tqd_jax.timesteps.quality import LawConfig
 from transfer_jax.runtime.errors import UserError
 from transfer_jax.runtime.parallel.gather import gathered, together
+from transfer_jax.runtime.parallel.hosts import first_host
 from transfer_jax.runtime.parallel.mesh import make_mesh, replicated
 from transfer_jax.runtime.progress import StopRequest
 
@@ -51,14 +52,18 @@ def encode_library(config, sources, workdir, cache):
     own = together(_encode, config, sources, workdir, cache)
     stopped = any(gathered([own.stopped]))
     failed, cut = gathered(own.failed), gathered(own.cut)
-    if jax.process_index() == 0:
-        add_lines(workdir / SKIPPED, failed)
-        add_lines(workdir / 'cut_captions.jsonl', [{'caption': caption} for caption in cut])
-        if sources.parts.text_encoder is not None and not stopped:
-            remember(own.texts, cache)
+    first_host(_record, sources, workdir, cache, failed, cut, None if stopped else own.texts)
     if not stopped:
         _check_failed(failed, own.usable, config.data.max_skipped_fraction, workdir, cache)
     return stopped
+
+
+def _record(sources, workdir, cache, failed, cut, texts):
+    """Writes what could not be encoded or was cut, and, where the encoding came to its end, what the text features depend on."""
+    add_lines(workdir / SKIPPED, failed)
+    add_lines(workdir / 'cut_captions.jsonl', [{'caption': caption} for caption in cut])
+    if sources.parts.text_encoder is not None and texts is not None:
+        remember(texts, cache)
 
 
 def _encode(config, sources, workdir, cache):

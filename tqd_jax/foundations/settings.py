@@ -57,15 +57,15 @@ def remembered(cache, dtype):
     """The newest TextSettings of a cache's features of this dtype. Raises UserError where there are none."""
     memory = cache / MEMORY
     try:
-        known = _read(memory)
+        memories = _read(memory)
     except (ValueError, TypeError) as error:
         raise UserError(f'{memory} is damaged ({error}): delete it, and {ENCODER}') from error
-    if not known:
+    if not memories:
         raise UserError(f'config.wan.path has no text encoder, and {cache} has no text features: {ENCODER}')
-    fitting = [settings for settings in known if settings.stored == dtype]
+    fitting = [settings for settings in memories if settings.stored == dtype]
     if not fitting:
-        there = ' and '.join(sorted({settings.stored for settings in known}))
-        raise UserError(f'the text features in {cache} are {there}: set --config.wan.text_dtype={known[-1].stored}')
+        there = ' and '.join(sorted({settings.stored for settings in memories}))
+        raise UserError(f'the text features in {cache} are {there}: set --config.wan.text_dtype={memories[-1].stored}')
     return fitting[-1]
 
 

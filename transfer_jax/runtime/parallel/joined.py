@@ -15,6 +15,9 @@ from transfer_jax.runtime.parallel.tell import tell_all
 from transfer_jax.runtime.progress import StopRequest
 
 GRACE = 10.0  # s that a process with an error waits for others that may have the same one
+SIGNS_OF_LOSS = 'heartbeat timeout', 'Connection closed by peer', 'Gloo', 'coordination service', 'UNAVAILABLE', 'Connection reset'
+LOST = 'another process of this job ended or cannot be reached; its own message says why. Start the same command on all hosts again: it ' \
+       'goes on from the last save'
 
 
 def run_joined(program: Callable[[], Any], **flags: Any) -> None:
@@ -44,11 +47,6 @@ def _run(program, stop):
     with tell_all(stop):
         program()
     wait_for_all('end')
-
-
-SIGNS_OF_LOSS = 'heartbeat timeout', 'Connection closed by peer', 'Gloo', 'coordination service', 'UNAVAILABLE', 'Connection reset'
-LOST = 'another process of this job ended or cannot be reached; its own message says why. Start the same command on all hosts again: it ' \
-       'goes on from the last save'
 
 
 def _is_loss(error):

@@ -21,7 +21,7 @@ class Data:
                             'None renders the embedded library')
     rendered_clips: int = key(240, integer(at_least=8), 'clips of the embedded library, without wan.path')
     fps: float = key(8, number(above=0, at_most=240), 'frames a second that the model sees')
-    buckets: tuple = key(((32, 32, 8),), sequence(sequence(integer(at_least=1), length=3)),
+    buckets: tuple = key(((32, 32, 8),), sequence(sequence(integer(at_least=1), length=3), example='((64, 48, 9),)'),
                          'shapes of a batch, (width, height, frames) in pixels; a clip takes the nearest')
     crop: str = key('random', choice('random', 'center'), 'where a frame is cropped to its bucket')
     normaliser: str = key('rank', choice('rank', 'minmax', 'zscore'), 'how raw scores become mq and vq in '

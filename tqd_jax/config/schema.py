@@ -122,7 +122,8 @@ class Sample:
     batch: int | None = key(None, optional(integer(at_least=1)), 'samples that are drawn at once; None: all')
     every: int | None = key(None, optional(integer(at_least=1)), 'steps between samples during training, from the '
                             'same noise; None: only at the end')
-    shapes: tuple | None = key(None, optional(sequence(sequence(integer(at_least=1), length=3))), '(width, height, '
+    shapes: tuple | None = key(None, optional(sequence(sequence(integer(at_least=1), length=3), example='((64, 48, 9),)')),
+                               '(width, height, '
                                'frames) of samples, in turn; None: the bucket that most clips are of')
     steps: int | None = key(24, optional(integer(at_least=1)), 'of the solver')
     solver: str = key('heun', choice(*solvers.SOLVERS), 'of the ordinary differential equation')

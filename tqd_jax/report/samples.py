@@ -13,7 +13,9 @@ def samples(page, run):
         page.text('No samples have been drawn yet.')
         return
     _videos(page, run)
-    for name, caption in (('sheet', 'Samples: a row each, frames from left to right.'), ('data', 'Clips of the data, to compare.')):
+    published = (run.config or {}).get('wan', {}).get('path') is not None
+    data = f'Clips of the data{", as the VAE gives them back" if published else ""}, to compare.'
+    for name, caption in (('sheet', 'Samples: a row each, frames from left to right.'), ('data', data)):
         path = run.folder / 'samples' / f'{name}.png'
         if path.exists():
             page.image(path, caption, alt=caption)

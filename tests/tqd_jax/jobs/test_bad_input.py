@@ -123,7 +123,7 @@ FAULTS = {
     '--config.train.learning_rate=-1': ['config.train.learning_rate = -1', 'above 0'],
     '--config.train.ema=1': ['config.train.ema = 1', 'below 1'],
     '--config.data.dropout=some': ["config.data.dropout = 'some'", 'one of sampler, weight, none'],
-    '--config.data.buckets=(32,32,8)': ['config.data.buckets = (32, 32, 8)', 'a tuple of one or more'],
+    '--config.data.buckets=(32,32,8)': ['config.data.buckets = (32, 32, 8)', 'a tuple of one or more', 'as in ((64, 48, 9),)'],
     '--config.data.buckets=((30,30,7),)': ['config.data.buckets', '(30, 30, 7)', 'height 30 (take 28 or 32)'],
     '--config.data.mix={"a":{"rate":-1,"weight":1}}': ['config.data.mix.a.rate = -1', 'a number, above 0'],
     '--config.data.mix={"a":{"rate":3}}': ['config.data.mix.a.weight is missing', 'a number, at least 0'],

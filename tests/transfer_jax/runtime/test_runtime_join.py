@@ -73,7 +73,8 @@ def test_a_cluster_gives_what_flags_do_not(calls, chips):
 
 @pytest.mark.parametrize('flags, message', [
     ({'coordinator': 'host:1'}, '--coordinator=host:1 names a job of several processes: --processes and --process are missing'),
-    ({'coordinator': 'host:1', 'processes': 2}, '--process is missing')])
+    ({'coordinator': 'host:1', 'processes': 2}, '--process is missing'),
+    ({'coordinator': 'host', 'processes': 2, 'process': 0}, '--coordinator=host has no port: write HOST:PORT')])
 def test_what_is_missing_is_named(calls, flags, message):
     with pytest.raises(UserError, match=message):
         join(**flags)

@@ -69,14 +69,17 @@ def optional(rule):
                                accepts=lambda value: value is None or rule.accepts(value))
 
 
-def sequence(rule, *, length=None, empty=False):
-    """A tuple or list of what the rule allows: of exactly `length` entries, or of one or more, or with `empty` of any number."""
+def sequence(rule, *, length=None, empty=False, example=None):
+    """A tuple or list of what the rule allows: of exactly `length` entries, or of one or more, or with `empty` of any number.
+
+    example: how such a value is written, where that is easily mistaken.
+    """
     size = f'{length}' if length else 'zero or more' if empty else 'one or more'
 
     def accepts(value):
         fits = isinstance(value, tuple | list) and (len(value) == length if length else empty or len(value) > 0)
         return fits and all(map(rule.accepts, value))
-    return Rule(allowed=f'a tuple of {size} of: {rule.allowed}', accepts=accepts)
+    return Rule(allowed=f'a tuple of {size} of: {rule.allowed}' + (f', as in {example}' if example else ''), accepts=accepts)
 
 
 def mapping(name, rule):

@@ -38,6 +38,8 @@ def join(coordinator: str | None = None, processes: int | None = None, process: 
     if name is None and missing:
         raise UserError(f'{", ".join(f"--{flag}={value}" for flag, value in values.items())} names a job of several processes: '
                         f'{" and ".join(missing)} {"is" if len(missing) == 1 else "are"} missing')
+    if not values.get('coordinator', 'host:1').rpartition(':')[2].isdecimal():
+        raise UserError(f'--coordinator={values["coordinator"]} has no port: write HOST:PORT, a free port of the first process')
     jax.config.update('jax_enable_preemption_service', False)  # it would take SIGTERM; a StopRequest answers it
     try:
         wait_for(functools.partial(jax.distributed.initialize, *map(values.get, FLAGS), heartbeat_timeout_seconds=HEARTBEAT,

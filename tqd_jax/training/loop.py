@@ -6,12 +6,12 @@ from tqd_jax.training.evaluation import validation_batches
 from tqd_jax.training.log import Evaluations, TrainingLog, save_timesteps
 from tqd_jax.training.programs import compile_eval, compile_train
 from tqd_jax.training.resume import extras_of, start_of
-from tqd_jax.training.sampling.samples import draw_during_training
+from tqd_jax.training.sampling.samples import draw_during_training, samples_folder
 from transfer_jax.runtime.checkpoint import Checkpoints
 from transfer_jax.runtime.metrics import Metrics
 from transfer_jax.runtime.parallel.mesh import to_global
 from transfer_jax.runtime.parallel.votes import Votes
-from transfer_jax.runtime.progress import Progress, StopRequest
+from transfer_jax.runtime.progress import Progress, Stopped, StopRequest
 
 
 def train(run):
@@ -34,29 +34,25 @@ def train(run):
 def _loop(run, start, checkpoints, metrics):
     config, state, frozen = run.config, start.state, start.frozen
     programs, evaluations = compile_train(run), _evaluations(run, start.step, metrics)
-    if start.step == 0:
-        evaluations.add(0, (state.average, frozen))
-        if _samples_at(run, 0):  # the model as it was
-            draw_during_training(run, 0, state.average, frozen)
     log = TrainingLog(library=run.library, schedule=run.schedule, batch=config.train.batch, metrics=metrics,
                       histogram=start.histogram, start=time.perf_counter())
     votes = Votes(run.mesh)
     with StopRequest() as stop, Progress(config.train.steps, start=start.step, label='train') as progress:
+        with log.paused():
+            stopped = not _measured(run, evaluations, start.step, state, frozen, again=start.step > 0)  # at step 0 the model as it was
+        if stopped:
+            return state, log.histogram
         for step, (batch, wait) in enumerate(_timed(_batches(run, start.step)), start.step + 1):
             bucket = int(run.library.bucket[batch.clip[0]])
             state, outputs = programs[bucket](state, frozen, to_global(batch, run.mesh))
             log.add(step, bucket, outputs, wait)
-            done = step == config.train.steps
-            last = votes(stop.requested) or done
+            last = votes(stop.requested) or step == config.train.steps
             saves = last or step % config.checkpoint.every == 0
             progress.update(1, **(log.flush() if saves or step % config.log_every == 0 else log.summary))
-            if done or step % config.eval.every == 0:
-                with log.paused():
-                    evaluations.add(step, (state.average, frozen))
-            if _samples_at(run, step):
-                with log.paused():
-                    draw_during_training(run, step, state.average, frozen)
-            if saves:
+            with log.paused():
+                last = not _measured(run, evaluations, step, state, frozen) or last
+            if last or saves:
+                log.flush()
                 with log.paused():
                     metrics.flush()
                     checkpoints.save(step, state, extras_of(run, step, log.histogram))
@@ -65,9 +61,21 @@ def _loop(run, start, checkpoints, metrics):
     return state, log.histogram
 
 
-def _samples_at(run, step):
-    """Whether config.sample.every asks for samples at this step."""
-    return run.config.sample.every is not None and step % run.config.sample.every == 0
+def _measured(run, evaluations, step, state, frozen, again=False):
+    """Evaluates and draws what is due after a step; False where a request stopped it: the next start of the run makes up for it.
+
+    again: the run goes on from this step, and what an earlier start did is there.
+    """
+    config = run.config
+    try:
+        if (step % config.eval.every == 0 or step == config.train.steps) and not (again and step in evaluations.steps):
+            evaluations.add(step, (state.average, frozen))
+        every = config.sample.every
+        if every is not None and step % every == 0 and not (again and samples_folder(run.workdir, step).exists()):
+            draw_during_training(run, step, state.average, frozen)
+    except Stopped:
+        return False
+    return True
 
 
 def _evaluations(run, step, metrics):

@@ -134,7 +134,7 @@ def test_sample_mode_draws_anew_from_the_checkpoint(finished, tmp_path):
     assert len(record['captions']) == len(record['samples']['motion']) == 1
 
 
-@pytest.mark.parametrize('mode, phase', [('sample', 'sample'), ('eval', 'evaluate')])
+@pytest.mark.parametrize('mode, phase', [('sample', 'sample'), ('eval', 'eval')])
 def test_a_stop_of_a_mode_that_saves_nothing_ends_it_and_leaves_the_run(finished, capsys, mode, phase):
     left = {path: path.stat().st_mtime_ns for path in finished[0].rglob('*') if path.is_file()}
     with phases.signalled(signal.SIGTERM, phase, 1):

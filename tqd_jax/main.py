@@ -5,6 +5,7 @@
 MODE: train (the default), score, sample, eval, align, learn.
 """
 import json
+import pathlib
 
 import jax
 import numpy as np
@@ -31,6 +32,7 @@ from transfer_jax.runtime.files import write_atomically
 from transfer_jax.runtime.job import machine, print_stop, run_mode
 from transfer_jax.runtime.parallel.hosts import fetch, first_host
 from transfer_jax.runtime.progress import Stopped, StopRequest
+from transfer_jax.runtime.speed.kept import compiled_programs_kept
 from transfer_jax.runtime.tensors import save_weights
 
 
@@ -38,7 +40,8 @@ def main(config, workdir, mode):
     """Runs a mode on the checked config, in its folder."""
     check_whole(config)
     try:
-        run_mode(MODES, mode, config, workdir)
+        with compiled_programs_kept(pathlib.Path(workdir, 'compiled')):
+            run_mode(MODES, mode, config, workdir)
     except Stopped:
         print_stop(saved=mode not in ('sample', 'eval'))
 

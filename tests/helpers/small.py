@@ -121,6 +121,13 @@ def saved(workdir, **changes):
     return step, {name: np.asarray(leaf) for name, leaf in named_leaves(state).items()}
 
 
+def scalars(workdir):
+    """The records of metrics.jsonl, without what the clock says."""
+    timed = 'examples_per_second', 'wait_share', 'step_seconds', 'tflops_per_device', 'mfu', 'goodput'
+    return [{name: value for name, value in line.items() if name not in timed and not name.startswith('time/')}
+            for line in lines(pathlib.Path(workdir) / 'metrics.jsonl')]
+
+
 def lines(path):
     """The records of a .jsonl."""
     return [json.loads(line) for line in path.read_text().splitlines()]

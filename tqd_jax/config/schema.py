@@ -147,6 +147,13 @@ class Checkpoint:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
+class Profile:
+    """Traces of jax.profiler."""
+    steps: tuple | None = key(None, optional(sequence(integer(at_least=1), length=2)), 'the first and the last step that '
+                              'are traced into profile/ of the work directory; None: no trace')
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class Config:
     """The main job."""
     seed: int = key(0, integer(at_least=0, at_most=2**31 - 1), 'of all that is random')
@@ -165,3 +172,4 @@ class Config:
     learn: Learn = section(Learn, free=True)
     sample: Sample = section(Sample, free=True)
     checkpoint: Checkpoint = section(Checkpoint, free=True)
+    profile: Profile = section(Profile, free=True)

@@ -1,4 +1,5 @@
 """Checkpoints of a run, over orbax: a checkpoint is whole or absent."""
+import concurrent.futures
 import contextlib
 import logging
 import pathlib
@@ -10,11 +11,12 @@ from typing import Any
 import jax
 from orbax.checkpoint import v1 as ocp
 
-from transfer_jax.runtime.errors import UserError
+from transfer_jax.runtime.errors import UserError, system_reason
 from transfer_jax.runtime.tensors import check_same, named_leaves
 
 TEMPORARY = '.orbax-checkpoint-tmp'
 DELETED = '.deleted'
+UNCOMPRESSED = ocp.options.ArrayOptions(saving=ocp.options.ArrayOptions.Saving(use_compression=False))
 PARTIAL = ocp.options.PyTreeOptions(loading=ocp.options.PyTreeOptions.Loading(partial_load=True))
 
 
@@ -23,13 +25,18 @@ class Checkpoints:
 
     A folder gets its name by a rename after its last byte, so a process killed at any moment leaves only whole checkpoints. Leaves are
     stored bit for bit by name (their path in the tree): other devices can restore them, and a different tree is an error. Of several
-    processes each calls every method, and writes what its devices have.
+    processes each calls every method, and writes what its devices have. As a context manager it ends when all is on disk:
+
+        with checkpoints:
+            ...
+            checkpoints.begin(step, state, extras)  # written while the next steps run
     """
 
     def __init__(self, directory: str | pathlib.Path, keep: int = 2):
         """Keeps the last `keep` (>= 1) checkpoints in the directory; the first save makes it."""
         self.directory = pathlib.Path(directory).absolute()
         self.keep = keep
+        self._step, self._pending = None, None  # what is being written
         logging.getLogger('absl').addFilter(_not_from_orbax)
 
     def steps(self) -> list[int]:
@@ -43,7 +50,15 @@ class Checkpoints:
         return max(self.steps(), default=None)
 
     def save(self, step: int, state: Any, extras: dict[str, Any]) -> None:
-        """Writes a checkpoint and drops the oldest beyond `keep`; blocks until it is on disk. A step that has one keeps it.
+        """Writes a checkpoint as `begin` does, and returns when it is on disk. Raises UserError as `finish` does."""
+        self.begin(step, state, extras)
+        self.finish()
+
+    def begin(self, step: int, state: Any, extras: dict[str, Any]) -> None:
+        """Begins to write a checkpoint; returns when its arrays are copied to the host, so that the next step may take their memory.
+
+        The rest happens in threads, which use no device: one checkpoint at a time, so this waits for the one before. When the new one is
+        whole, the oldest beyond `keep` are dropped. A step that has a checkpoint keeps it.
 
         Args:
           step: the number of steps so far.
@@ -51,22 +66,34 @@ class Checkpoints:
           extras: JSON-able dict (iterator, normaliser, config, ...).
 
         Raises:
-          UserError: the folder cannot be written or its disk is full; earlier checkpoints are untouched.
+          UserError: the folder cannot be written or its disk is full, of this checkpoint or of the one before; whole ones are untouched.
         """
+        self.finish()
         if step in self.steps():
             return
-        try:
+        with self._explained(step):
             self._prepare()
-            self._write(self.directory / str(step), named_leaves(state), extras)
-        except (OSError, ValueError) as error:
-            reason = _system_reason(error)
-            if reason is None:
-                raise
-            self._remove_leftovers()
-            before = f'the checkpoint of step {self.latest()} is intact' if self.steps() else 'there is no earlier checkpoint'
-            raise UserError(f'cannot write the checkpoint of step {step} to {self.directory}: {reason}; free space there or make it '
-                            f'writable and start again: {before}') from error
-        self._drop(self.steps()[:-self.keep])
+            wait = self._write(self.directory / str(step), named_leaves(state), extras)
+        thread = concurrent.futures.ThreadPoolExecutor(1, 'checkpoint')
+        self._step, self._pending = step, thread.submit(self._complete, wait)
+        thread.shutdown(wait=False)
+
+    def finish(self) -> None:
+        """Returns when what `begin` began is on disk. Raises UserError: it could not be written; earlier checkpoints are untouched."""
+        if self._pending is not None:
+            pending, self._pending = self._pending, None
+            with self._explained(self._step):
+                pending.result()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, kind, error, trace):
+        if error is None:
+            self.finish()
+        elif isinstance(error, Exception):  # which is what the user should read; a second Ctrl-C waits for nothing
+            with contextlib.suppress(Exception):
+                self.finish()
 
     def restore(self, step: int, abstract: Any) -> Any:
         """The state saved at a step.
@@ -104,7 +131,13 @@ class Checkpoints:
             return self._describe(self.directory / str(step))
 
     def _write(self, path, leaves, extras):
-        ocp.save(path, leaves, custom_metadata=extras)
+        """Begins to write the leaves; returns the function that waits for the end."""
+        with ocp.Context(array_options=UNCOMPRESSED):
+            return ocp.save_async(path, leaves, custom_metadata=extras).result
+
+    def _complete(self, wait):
+        wait()
+        self._drop(self.steps()[:-self.keep])
 
     def _read(self, path, expected):
         with ocp.Context(pytree_options=PARTIAL):
@@ -119,6 +152,20 @@ class Checkpoints:
     def _is_first(self):
         """Whether this process removes what is too old."""
         return jax.process_index() == 0
+
+    @contextlib.contextmanager
+    def _explained(self, step):
+        """A context in which an error of the operating system becomes a UserError about the checkpoint of a step."""
+        try:
+            yield
+        except (OSError, ValueError) as error:
+            reason = system_reason(error)
+            if reason is None:
+                raise
+            self._remove_leftovers()
+            before = f'the checkpoint of step {self.latest()} is intact' if self.steps() else 'there is no earlier checkpoint'
+            raise UserError(f'cannot write the checkpoint of step {step} to {self.directory}: {reason}; free space there or make it '
+                            f'writable and start again: {before}') from error
 
     @contextlib.contextmanager
     def _readable(self, step):
@@ -149,14 +196,6 @@ class Checkpoints:
             for path in self.directory.iterdir():
                 if path.name.endswith((TEMPORARY, DELETED)):
                     shutil.rmtree(path, ignore_errors=True)
-
-
-def _system_reason(error):
-    """The operating system's reason, or None for an error of another kind; tensorstore wraps it in a ValueError."""
-    if isinstance(error, OSError):
-        return error.strerror
-    match = re.search(r': ([^:]*?) \[os_error_code', str(error))
-    return match and match[1]
 
 
 def _not_from_orbax(record):

@@ -26,7 +26,8 @@ from tqd_jax.training.sampling.samples import draw_samples
 from tqd_jax.training.weights import averaged_weights
 from tqd_jax.training.workdir import Stopped, prepare_once, prepare_run, probe_state, restore_run
 from transfer_jax.runtime.app import define_flags, run_app
-from transfer_jax.runtime.checkpoint import Checkpoints
+from transfer_jax.runtime.checkpoint import Checkpoints, is_copied
+from transfer_jax.runtime.errors import UserError
 from transfer_jax.runtime.files import write_atomically
 from transfer_jax.runtime.job import machine, print_stop, run_mode
 from transfer_jax.runtime.parallel.hosts import fetch, first_host
@@ -44,6 +45,8 @@ def main(config, workdir, mode):
 
 def train_mode(config, workdir):
     """Prepares the clips, trains to config.train.steps, draws samples, writes the report and the weights."""
+    if is_copied(workdir) and jax.process_count() > 1:
+        raise UserError(f'{workdir}: several processes save their checkpoints to gs:// or to a disk that all see; to s3:// one process can')
     latest = _latest_step(config, workdir)
     if latest is not None and latest >= config.train.steps and report_step(workdir) == latest:
         constant = config.train.schedule == 'constant'

@@ -1,9 +1,9 @@
 """Checkpoints of a run, over orbax: a checkpoint is whole or absent."""
 import contextlib
 import logging
+import os
 import pathlib
 import re
-import shutil
 import tempfile
 from typing import Any
 
@@ -11,32 +11,35 @@ import jax
 from orbax.checkpoint import v1 as ocp
 
 from transfer_jax.runtime.errors import UserError
+from transfer_jax.runtime.files import local_folder, upload_folder, write_atomically
+from transfer_jax.runtime.paths import AnyPath, is_remote, make_folder, path_of, remove_folder, summary
 from transfer_jax.runtime.tensors import check_same, named_leaves
 
 TEMPORARY = '.orbax-checkpoint-tmp'
 DELETED = '.deleted'
+COMMITTED = 'commit_success.txt'  # of orbax: the last file of a checkpoint in an object store
 PARTIAL = ocp.options.PyTreeOptions(loading=ocp.options.PyTreeOptions.Loading(partial_load=True))
 
 
 class Checkpoints:
     """The checkpoints of one run: one folder a step, named by its number.
 
-    A folder gets its name by a rename after its last byte, so a process killed at any moment leaves only whole checkpoints. Leaves are
+    A folder gets its name by a rename after its last byte, and in an object store its last file after all others, so a process killed at
+    any moment leaves only whole checkpoints. Leaves are
     stored bit for bit by name (their path in the tree): other devices can restore them, and a different tree is an error. Of several
     processes each calls every method, and writes what its devices have.
     """
+    last_file = COMMITTED
 
-    def __init__(self, directory: str | pathlib.Path, keep: int = 2):
+    def __init__(self, directory: str | AnyPath, keep: int = 2):
         """Keeps the last `keep` (>= 1) checkpoints in the directory; the first save makes it."""
-        self.directory = pathlib.Path(directory).absolute()
+        self.directory = path_of(directory) if is_remote(directory) else pathlib.Path(directory).absolute()
         self.keep = keep
         logging.getLogger('absl').addFilter(_not_from_orbax)
 
     def steps(self) -> list[int]:
         """The steps that have a checkpoint, ascending."""
-        if not self.directory.is_dir():
-            return []
-        return sorted(int(path.name) for path in self.directory.iterdir() if path.name.isdecimal())
+        return sorted(int(path.name) for path in self._folders() if path.name.isdecimal() and self._is_whole(path))
 
     def latest(self) -> int | None:
         """The last step that has a checkpoint, or None."""
@@ -59,7 +62,7 @@ class Checkpoints:
             self._prepare()
             self._write(self.directory / str(step), named_leaves(state), extras)
         except (OSError, ValueError) as error:
-            reason = _system_reason(error)
+            reason = summary(error) if is_remote(self.directory) else _system_reason(error)
             if reason is None:
                 raise
             self._remove_leftovers()
@@ -104,17 +107,35 @@ class Checkpoints:
             return self._describe(self.directory / str(step))
 
     def _write(self, path, leaves, extras):
-        ocp.save(path, leaves, custom_metadata=extras)
+        if not is_copied(path):
+            ocp.save(path, leaves, custom_metadata=extras)
+            return
+        with tempfile.TemporaryDirectory(prefix='tqd-') as folder:
+            ocp.save(pathlib.Path(folder, 'state'), leaves, custom_metadata=extras)
+            upload_folder(pathlib.Path(folder, 'state'), path)
+        write_atomically(path / self.last_file, b'')
 
     def _read(self, path, expected):
-        with ocp.Context(pytree_options=PARTIAL):
-            return ocp.load(path, expected)
+        with _folder_of(path) as folder, ocp.Context(pytree_options=PARTIAL):
+            return ocp.load(folder, expected)
 
     def _describe(self, path):
-        metadata = ocp.metadata(path)
+        with _folder_of(path) as folder:
+            metadata = ocp.metadata(folder)
         if metadata.metadata is None:  # orbax logs the reason and raises nothing
             raise ValueError('its index is damaged')
         return metadata.metadata, metadata.custom_metadata
+
+    def _folders(self):
+        """What is in the directory; nothing where it is not there."""
+        try:
+            return list(self.directory.iterdir())
+        except FileNotFoundError:
+            return []
+
+    def _is_whole(self, path):
+        """Whether a folder named by a number is a checkpoint; in an object store its last file says so, elsewhere its name."""
+        return not is_remote(path) or (path / self.last_file).exists()
 
     def _is_first(self):
         """Whether this process removes what is too old."""
@@ -133,22 +154,36 @@ class Checkpoints:
 
     def _prepare(self):
         """Raises OSError here where the folder cannot be written: within orbax, threads would wait for it until they time out."""
-        self.directory.mkdir(parents=True, exist_ok=True)
-        tempfile.TemporaryFile(dir=self.directory).close()
+        make_folder(self.directory)
+        if not is_remote(self.directory):
+            tempfile.TemporaryFile(dir=self.directory).close()
         self._remove_leftovers()
 
     def _drop(self, steps):
-        """Renames first: a folder half deleted must not pass for a checkpoint."""
+        """A folder half deleted must not pass for a checkpoint, so its name, or the file that says it is one, goes first."""
         if self._is_first():
             for step in steps:
-                (self.directory / str(step)).rename(self.directory / f'{step}{DELETED}')
+                if is_remote(self.directory):
+                    (self.directory / str(step) / self.last_file).unlink()
+                else:
+                    (self.directory / str(step)).rename(self.directory / f'{step}{DELETED}')
             self._remove_leftovers()
 
     def _remove_leftovers(self):
-        if self._is_first() and self.directory.is_dir():
-            for path in self.directory.iterdir():
-                if path.name.endswith((TEMPORARY, DELETED)):
-                    shutil.rmtree(path, ignore_errors=True)
+        if self._is_first():
+            for path in self._folders():
+                if path.name.endswith((TEMPORARY, DELETED)) or (path.name.isdecimal() and not self._is_whole(path)):
+                    remove_folder(path)
+
+
+def is_copied(path: str | AnyPath) -> bool:
+    """Whether orbax cannot write to a path, so that checkpoints are made on the local disk and copied, by one process alone."""
+    return is_remote(path) and not os.fspath(path).startswith('gs://')
+
+
+def _folder_of(path):
+    """A context that gives the folder of a checkpoint as orbax reads it."""
+    return local_folder(path) if is_copied(path) else contextlib.nullcontext(path)
 
 
 def _system_reason(error):

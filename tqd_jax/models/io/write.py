@@ -14,6 +14,7 @@ from tqd_jax.models.io.names import to_diffusers
 from tqd_jax.models.wan.storage import dequantise
 from transfer_jax.runtime.errors import UserError
 from transfer_jax.runtime.files import replace_atomically
+from transfer_jax.runtime.paths import make_folder, path_of
 
 STEM = 'diffusion_pytorch_model'
 
@@ -51,10 +52,10 @@ def save_original(path: str | pathlib.Path, config: Any, params: Any, *, dtype: 
 
     params, dtype and errors are as save_diffusers has them; a file at the path is replaced.
     """
-    path = pathlib.Path(path)
+    path = path_of(path)
     tensors = list(outputs(config, params, dtype, lambda name: prefix + name))
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(path.parent)
         replace_atomically(path, lambda part: write_tensors(part, tensors))
     except OSError as error:
         raise _unwritable(path, error) from error

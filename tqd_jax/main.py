@@ -4,6 +4,7 @@
 
 MODE: train (the default), score, sample, eval, align, learn.
 """
+import functools
 import json
 
 import jax
@@ -31,6 +32,7 @@ from transfer_jax.runtime.errors import UserError
 from transfer_jax.runtime.files import write_atomically
 from transfer_jax.runtime.job import machine, print_stop, run_mode
 from transfer_jax.runtime.parallel.hosts import fetch, first_host
+from transfer_jax.runtime.speed.kept import compiled_programs_kept
 from transfer_jax.runtime.tensors import save_weights
 
 
@@ -38,9 +40,15 @@ def main(config, workdir, mode):
     """Runs a mode on the checked config, in its folder."""
     check_whole(config)
     try:
-        run_mode(MODES, mode, config, workdir)
+        run_mode({mode: functools.partial(_kept, MODES[mode])}, mode, config, workdir)
     except Stopped:
         print_stop()
+
+
+def _kept(run, config, workdir):
+    """Runs a mode, the programs that it compiles kept in its folder."""
+    with compiled_programs_kept(workdir / 'compiled'):
+        run(config, workdir)
 
 
 def train_mode(config, workdir):

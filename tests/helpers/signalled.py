@@ -7,18 +7,23 @@ import pathlib
 import runpy
 import sys
 
+from transfer_jax.runtime.checkpoint import Checkpoints
 from transfer_jax.runtime.metrics import FILE, Metrics
 
 
 def main(number, folder, step):
-    """Metrics.write, and the signal after the line of that step."""
-    write, file = Metrics.write, pathlib.Path(folder) / FILE
+    """Metrics.write, and the signal after the line of that step, when the checkpoints of earlier steps are whole."""
+    write, begin, file = Metrics.write, Checkpoints.begin, pathlib.Path(folder) / FILE
 
     def signalled(metrics, at, scalars):
         write(metrics, at, scalars)
         if at == int(step) and file.exists() and os.path.samefile(metrics._file.fileno(), file):
             os.kill(os.getpid(), int(number))
-    Metrics.write = signalled
+
+    def whole(checkpoints, *arguments):
+        begin(checkpoints, *arguments)
+        checkpoints.finish()
+    Metrics.write, Checkpoints.begin = signalled, whole
 
 
 if __name__ == '__main__':

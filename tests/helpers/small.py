@@ -46,7 +46,7 @@ def config(**changes):
 
 def one_device():
     """A context where a run takes one of the eight virtual devices: on two cores, their collectives would starve each other."""
-    return mock.patch('tqd_jax.training.run.make_mesh', lambda data, fsdp: make_mesh(data, fsdp, devices=jax.devices()[:1]))
+    return mock.patch('tqd_jax.training.run.make_mesh', lambda *sizes: make_mesh(*sizes, devices=jax.devices()[:1]))
 
 
 def run(workdir, mode='train', **changes):
@@ -120,6 +120,13 @@ def saved(workdir, **changes):
     step = checkpoints.latest()
     state = checkpoints.restore(step, built(workdir, **changes).abstract_state)
     return step, {name: np.asarray(leaf) for name, leaf in named_leaves(state).items()}
+
+
+def scalars(workdir):
+    """The records of metrics.jsonl, without what the clock says."""
+    timed = 'examples_per_second', 'wait_share', 'step_seconds', 'tflops_per_device', 'mfu', 'goodput'
+    return [{name: value for name, value in line.items() if name not in timed and not name.startswith('time/')}
+            for line in lines(pathlib.Path(workdir) / 'metrics.jsonl')]
 
 
 def lines(path):

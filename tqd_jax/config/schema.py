@@ -75,8 +75,10 @@ class Train:
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Mesh:
     """Devices."""
-    data: int = key(-1, integer(at_least=-1), 'devices along the batch; -1: all that fsdp leaves')
-    fsdp: int = key(1, integer(at_least=1), 'devices over which parameters are split too')
+    data: int = key(-1, integer(at_least=-1), 'devices along the batch; -1: all that fsdp and context leave')
+    fsdp: int = key(1, integer(at_least=1), 'devices over which batch and parameters are split')
+    context: int = key(1, integer(at_least=1), 'devices that share the same clips: the tokens of a clip, its heads in '
+                       'attention, and the parameters are split over them')
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -143,6 +145,13 @@ class Checkpoint:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
+class Profile:
+    """Traces of jax.profiler."""
+    steps: tuple | None = key(None, optional(sequence(integer(at_least=1), length=2)), 'the first and the last step that '
+                              'are traced into profile/ of the work directory; None: no trace')
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class Config:
     """The main job."""
     seed: int = key(0, integer(at_least=0, at_most=2**31 - 1), 'of all that is random')
@@ -161,3 +170,4 @@ class Config:
     learn: Learn = section(Learn, free=True)
     sample: Sample = section(Sample, free=True)
     checkpoint: Checkpoint = section(Checkpoint, free=True)
+    profile: Profile = section(Profile, free=True)

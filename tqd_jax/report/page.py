@@ -9,6 +9,7 @@ from tqd_jax.report import plots
 from tqd_jax.report.gradients import alignment, learned_law
 from tqd_jax.report.results import LISTED, read_results
 from tqd_jax.report.samples import samples
+from tqd_jax.report.speed import speed, time_spent
 from tqd_jax.timesteps.quadrants import LABELS, QUADRANTS
 from transfer_jax.runtime.page import Page
 
@@ -48,9 +49,7 @@ def _glance(page, run):
     facts |= weights(run.config)
     if run.evaluations:
         facts[f'{_loss_name(run)}, first and last'] = f'{run.evaluations[0].mean:.3g}, {run.evaluations[-1].mean:.3g}'
-    speed = run.series('examples_per_second')[1]
-    if speed.size:
-        facts['clips a second in training'] = f'{np.median(speed):.3g}'
+    facts |= speed(run)
     if facts:
         page.facts(facts)
 
@@ -178,6 +177,7 @@ def _training(page, run):
         at, values = run.series(name)
         if at.size:
             page.figure(plots.curve(at, values, label), caption, f'{label} by step')
+    time_spent(page, run)
 
 
 def _skipped(page, run):

@@ -4,7 +4,6 @@ import dataclasses
 import io
 import json
 import math
-import time
 from collections.abc import Callable
 
 import jax
@@ -17,6 +16,8 @@ from tqd_jax.training.evaluation import loss_record, loss_scalars, loss_table
 from transfer_jax.runtime.errors import UserError
 from transfer_jax.runtime.files import write_atomically
 from transfer_jax.runtime.metrics import Metrics, read_metrics
+from transfer_jax.runtime.speed.clock import Clock
+from transfer_jax.runtime.speed.rates import rates
 
 HISTOGRAM_BINS = 40
 
@@ -25,28 +26,34 @@ HISTOGRAM_BINS = 40
 class TrainingLog:
     """Metrics and the histogram of drawn timesteps; the only mutable thing of a run.
 
-    schedule: step -> learning rate. batch: examples of a step. histogram: int64 [4, HISTOGRAM_BINS] of t by quadrant. start: s, of
-    time.perf_counter(), when the steps that are not written yet began. summary: what the progress bar shows. queue: (step, bucket,
-    outputs) of these steps. wait: s, which they spent waiting for batches.
+    schedule: step -> learning rate. batch: examples of a step. histogram: int64 [4, HISTOGRAM_BINS] of t by quadrant. clock: of the run.
+    flops: {bucket: FLOPs of a step}. devices, peak: how many, and FLOP/s of one, where that is known. summary: what the progress bar
+    shows. queue: (step, bucket, outputs) of the steps that are not written yet. counted: the clock's seconds when these began.
     """
     library: Library
     schedule: Callable
     batch: int
     metrics: Metrics
     histogram: np.ndarray
-    start: float
+    clock: Clock
+    flops: dict
+    devices: int = 1
+    peak: float | None = None
     summary: dict = dataclasses.field(default_factory=dict)
     queue: list = dataclasses.field(default_factory=list)
-    wait: float = 0.0
+    counted: dict = dataclasses.field(default_factory=dict)
 
-    def add(self, step, bucket, outputs, wait):
+    def __post_init__(self):
+        self.clock.scalars()
+        self.counted = dict(self.clock.seconds)
+
+    def add(self, step, bucket, outputs):
         """Notes the outputs of one step; nothing is fetched from the devices yet.
 
         One step may run ahead of the one that is done: more would make the progress bar's rate a fiction, and a request to stop slow.
         """
         self._finish_step()
         self.queue.append((step, bucket, outputs))
-        self.wait += wait
 
     def flush(self):
         """Fetches, checks and writes the queue; returns the summary.
@@ -57,22 +64,23 @@ class TrainingLog:
         for step, bucket, outputs in rows:
             require_finite(self.library, step, bucket, outputs)
             self._count(outputs)
-        now, last = time.perf_counter(), rows[-1][0]
+        last, times = rows[-1][0], self.clock.scalars()
+        step, wait = (self.clock.seconds[kind] - self.counted[kind] for kind in ('step', 'wait'))
         scalars = {name: float(np.mean([outputs[name] for _, _, outputs in rows])) for name in ('loss', 'grad_norm')}
-        scalars |= {'learning_rate': float(self.schedule(last - 1)),
-                    **throughput(len(rows) * self.batch, now - self.start, self.wait)}
+        scalars |= {'learning_rate': float(self.schedule(last - 1)), 'step_seconds': (step + wait) / len(rows),
+                    **throughput(len(rows) * self.batch, step + wait, wait),
+                    **rates(sum(self.flops[bucket] for _, bucket, _ in rows), step + wait, self.devices, self.peak), **times}
         self.metrics.write(last, scalars)
-        self.queue, self.wait, self.start = [], 0.0, now
-        self.summary = {'loss': f'{scalars["loss"]:.4f}'}
+        self.queue, self.counted = [], dict(self.clock.seconds)
+        self.summary = summary(scalars)
         return self.summary
 
     @contextlib.contextmanager
-    def paused(self):
-        """While entered, time does not count as the steps': for evaluation and saving. The step under way is finished before."""
+    def paused(self, kind):
+        """While entered, time counts as `kind` of the clock and not as the steps'. The step under way is finished before."""
         self._finish_step()
-        start = time.perf_counter()
-        yield
-        self.start += time.perf_counter() - start
+        with self.clock.spent(kind):
+            yield
 
     def _finish_step(self):
         if self.queue:
@@ -95,6 +103,14 @@ def require_finite(library, step, bucket, outputs):
     where = f'in noise bins {", ".join(bins)}, first clips {", ".join(clips)}' if bad.any() else 'in the gradient alone'
     raise UserError(f'the loss is not finite at step {step} (bucket {shape.width}x{shape.height}x{shape.frames}, {where}); '
                     'the last good checkpoint is kept: start again with a lower config.train.learning_rate in another --workdir')
+
+
+def summary(scalars):
+    """What the progress bar shows of a line of metrics."""
+    shown = {'loss': f'{scalars["loss"]:.4f}', 'TFLOP/s': f'{scalars["tflops_per_device"]:.3g}'}
+    if 'mfu' in scalars:
+        shown['of peak'] = f'{scalars["mfu"]:.0%}'
+    return shown | {'in steps': f'{scalars["goodput"]:.0%}'}
 
 
 def throughput(examples, seconds, wait):

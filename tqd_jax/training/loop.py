@@ -1,17 +1,20 @@
 """The training loop: next batch, step, evaluate, save, until done or asked to stop; resumes where it was, bit for bit."""
-import time
+import jax
 
 from tqd_jax.data.loader import iterate, make_batches
 from tqd_jax.training.evaluation import validation_batches
 from tqd_jax.training.log import Evaluations, TrainingLog, save_timesteps
-from tqd_jax.training.programs import compile_eval, compile_train
+from tqd_jax.training.programs import compile_eval, compile_train, flops_of_steps
 from tqd_jax.training.resume import extras_of, start_of
 from tqd_jax.training.sampling.samples import draw_during_training
 from transfer_jax.runtime.checkpoint import Checkpoints
-from transfer_jax.runtime.metrics import Metrics
+from transfer_jax.runtime.metrics import FILE, Metrics, read_metrics
 from transfer_jax.runtime.parallel.mesh import to_global
 from transfer_jax.runtime.parallel.votes import Votes
 from transfer_jax.runtime.progress import Progress, StopRequest
+from transfer_jax.runtime.speed.clock import Clock
+from transfer_jax.runtime.speed.rates import peak
+from transfer_jax.runtime.speed.trace import Trace
 
 
 def train(run):
@@ -21,48 +24,55 @@ def train(run):
     differs from the checkpoint's, and on a loss that is not finite.
     """
     checkpoints = Checkpoints(run.workdir / 'checkpoints', keep=run.config.checkpoint.keep)
-    start = start_of(run, checkpoints)
-    metrics = Metrics(run.workdir, start_step=start.step and start.step + 1)  # a start from nothing writes step 0 again
-    try:
-        state, histogram = _loop(run, start, checkpoints, metrics)
-    finally:
-        metrics.close()
+    clock = Clock(read_metrics(run.workdir / FILE), checkpoints.latest() or 0)
+    with clock.spent('begin'):
+        start = start_of(run, checkpoints)
+    with Metrics(run.workdir, start_step=start.step and start.step + 1) as metrics, checkpoints:  # from nothing: step 0 again
+        state, histogram = _loop(run, start, checkpoints, metrics, clock)
     save_timesteps(run.workdir, run.library, run.training, histogram, run.objective.t_range)
     return state, start.frozen, int(state.step) < run.config.train.steps
 
 
-def _loop(run, start, checkpoints, metrics):
+def _loop(run, start, checkpoints, metrics, clock):
     config, state, frozen = run.config, start.state, start.frozen
-    programs, evaluations = compile_train(run), _evaluations(run, start.step, metrics)
+    with clock.spent('begin'):
+        programs, evaluations = compile_train(run), _evaluations(run, start.step, metrics)
     if start.step == 0:
-        evaluations.add(0, (state.average, frozen))
-        if _samples_at(run, 0):  # the model as it was
-            draw_during_training(run, 0, state.average, frozen)
-    log = TrainingLog(library=run.library, schedule=run.schedule, batch=config.train.batch, metrics=metrics,
-                      histogram=start.histogram, start=time.perf_counter())
-    votes = Votes(run.mesh)
+        with clock.spent('evaluate'):
+            _examine(run, 0, state, frozen, evaluations, evaluates=True)  # the model as it was
+    log = _log(run, start, metrics, clock)
+    votes, trace = Votes(run.mesh), Trace(run.workdir / 'profile', config.profile.steps)
     with StopRequest() as stop, Progress(config.train.steps, start=start.step, label='train') as progress:
-        for step, (batch, wait) in enumerate(_timed(_batches(run, start.step)), start.step + 1):
+        for step, batch in enumerate(_timed(_batches(run, start.step), clock), start.step + 1):
+            trace.before(step, state)
             bucket = int(run.library.bucket[batch.clip[0]])
-            state, outputs = programs[bucket](state, frozen, to_global(batch, run.mesh))
-            log.add(step, bucket, outputs, wait)
+            with jax.transfer_guard('disallow'), jax.profiler.StepTraceAnnotation('train', step_num=step):
+                state, outputs = programs[bucket](state, frozen, to_global(batch, run.mesh))
+                log.add(step, bucket, outputs)
             done = step == config.train.steps
             last = votes(stop.requested) or done
             saves = last or step % config.checkpoint.every == 0
             progress.update(1, **(log.flush() if saves or step % config.log_every == 0 else log.summary))
-            if done or step % config.eval.every == 0:
-                with log.paused():
-                    evaluations.add(step, (state.average, frozen))
-            if _samples_at(run, step):
-                with log.paused():
-                    draw_during_training(run, step, state.average, frozen)
+            evaluates = done or step % config.eval.every == 0
+            if evaluates or _samples_at(run, step):
+                with log.paused('evaluate'):
+                    _examine(run, step, state, frozen, evaluations, evaluates)
             if saves:
-                with log.paused():
+                with log.paused('save'):
                     metrics.flush()
-                    checkpoints.save(step, state, extras_of(run, step, log.histogram))
+                    checkpoints.begin(step, state, extras_of(run, step, log.histogram))
             if last:
+                trace.after(step, state)
                 break
     return state, log.histogram
+
+
+def _examine(run, step, state, frozen, evaluations, evaluates):
+    """Evaluates where it should, and draws samples where config.sample.every asks for some."""
+    if evaluates:
+        evaluations.add(step, (state.average, frozen))
+    if _samples_at(run, step):
+        draw_during_training(run, step, state.average, frozen)
 
 
 def _samples_at(run, step):
@@ -75,6 +85,12 @@ def _evaluations(run, step, metrics):
     return Evaluations(run.workdir, compile_eval(run), batches, metrics, step, run.objective.t_range)
 
 
+def _log(run, start, metrics, clock):
+    return TrainingLog(library=run.library, schedule=run.schedule, batch=run.config.train.batch, metrics=metrics,
+                       histogram=start.histogram, clock=clock, flops=flops_of_steps(run), devices=run.mesh.size,
+                       peak=peak(run.mesh.devices.flat[0]))
+
+
 def _batches(run, step):
     """The Batches after so many steps to the last one."""
     data = run.config.data
@@ -82,12 +98,11 @@ def _batches(run, step):
                    prefetch=data.prefetch)
 
 
-def _timed(batches):
-    """Pairs of a batch and the seconds that the loop waited for it."""
+def _timed(batches, clock):
+    """The batches; the clock counts the waiting for them."""
     while True:
-        start = time.perf_counter()
-        try:
-            batch = next(batches)
-        except StopIteration:
+        with clock.spent('wait'):
+            batch = next(batches, None)
+        if batch is None:
             return
-        yield batch, time.perf_counter() - start
+        yield batch

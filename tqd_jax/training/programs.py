@@ -7,9 +7,12 @@ import jax.numpy as jnp
 import numpy as np
 
 from tqd_jax.data.batch import batch_spec
+from tqd_jax.models.partition import LORA
+from tqd_jax.models.wan.config import training_flops_per_example
 from tqd_jax.training.state import shardings_of
 from tqd_jax.training.step import eval_step, train_step
 from transfer_jax.runtime.parallel.mesh import batch_sharding, check_batch, replicated, to_global
+from transfer_jax.runtime.speed.rates import memory as memory_of
 
 
 def compile_train(run):
@@ -28,9 +31,25 @@ def _compiled(jitted, run, bucket):
     program = jitted.lower(run.abstract_state, run.abstract_frozen, _spec(run, bucket)).compile()
     memory = program.memory_analysis()
     need = memory.argument_size_in_bytes + memory.temp_size_in_bytes + memory.output_size_in_bytes - memory.alias_size_in_bytes
+    there = memory_of(run.mesh.devices.flat[0])
+    of = '' if there is None else f' of {there / 2**20:.0f}'
     print(f'compiled {bucket.width}x{bucket.height}x{bucket.frames} in {time.perf_counter() - start:.1f} s: '
-          f'needs {need / 2**20:.0f} MiB a device', flush=True)
+          f'needs {need / 2**20:.0f}{of} MiB a device', flush=True)
     return program
+
+
+def flops_of_steps(run):
+    """{number of the bucket: model FLOPs of a training step}: of the transformer, without what rematerialisation computes again."""
+    trained, frozen = (_weights(tree) for tree in (run.abstract_state.trained, run.abstract_frozen['model']))
+    share = trained / max(1, trained + frozen)
+    shape = lambda bucket: run.objective.codec.latent_shape(bucket.frames, bucket.height, bucket.width)
+    return {number: run.config.train.batch * training_flops_per_example(run.model, shape(run.library.buckets[number]), share)
+            for number in np.unique(run.library.bucket)}
+
+
+def _weights(tree):
+    """How many numbers are in a tree's matrices, adapters left out."""
+    return sum(leaf.size for path, leaf in jax.tree.leaves_with_path(tree) if leaf.ndim > 1 and path[-1].key not in LORA)
 
 
 def _spec(run, bucket):

@@ -1,5 +1,7 @@
 """Checkpoints of a run, over orbax: a checkpoint is whole or absent."""
+import concurrent.futures
 import contextlib
+import functools
 import logging
 import os
 import pathlib
@@ -10,7 +12,7 @@ from typing import Any
 import jax
 from orbax.checkpoint import v1 as ocp
 
-from transfer_jax.runtime.errors import UserError
+from transfer_jax.runtime.errors import UserError, system_reason
 from transfer_jax.runtime.files import local_folder, upload_folder, write_atomically
 from transfer_jax.runtime.paths import AnyPath, is_remote, make_folder, path_of, remove_folder, summary
 from transfer_jax.runtime.tensors import check_same, named_leaves
@@ -18,6 +20,7 @@ from transfer_jax.runtime.tensors import check_same, named_leaves
 TEMPORARY = '.orbax-checkpoint-tmp'
 DELETED = '.deleted'
 COMMITTED = 'commit_success.txt'  # of orbax: the last file of a checkpoint in an object store
+UNCOMPRESSED = ocp.options.ArrayOptions(saving=ocp.options.ArrayOptions.Saving(use_compression=False))
 PARTIAL = ocp.options.PyTreeOptions(loading=ocp.options.PyTreeOptions.Loading(partial_load=True))
 
 
@@ -27,7 +30,11 @@ class Checkpoints:
     A folder gets its name by a rename after its last byte, and in an object store its last file after all others, so a process killed at
     any moment leaves only whole checkpoints. Leaves are
     stored bit for bit by name (their path in the tree): other devices can restore them, and a different tree is an error. Of several
-    processes each calls every method, and writes what its devices have.
+    processes each calls every method, and writes what its devices have. As a context manager it ends when all is on disk:
+
+        with checkpoints:
+            ...
+            checkpoints.begin(step, state, extras)  # written while the next steps run
     """
     last_file = COMMITTED
 
@@ -35,6 +42,7 @@ class Checkpoints:
         """Keeps the last `keep` (>= 1) checkpoints in the directory; the first save makes it."""
         self.directory = path_of(directory) if is_remote(directory) else pathlib.Path(directory).absolute()
         self.keep = keep
+        self._step, self._pending = None, None  # what is being written
         logging.getLogger('absl').addFilter(_not_from_orbax)
 
     def steps(self) -> list[int]:
@@ -46,7 +54,15 @@ class Checkpoints:
         return max(self.steps(), default=None)
 
     def save(self, step: int, state: Any, extras: dict[str, Any]) -> None:
-        """Writes a checkpoint and drops the oldest beyond `keep`; blocks until it is on disk. A step that has one keeps it.
+        """Writes a checkpoint as `begin` does, and returns when it is on disk. Raises UserError as `finish` does."""
+        self.begin(step, state, extras)
+        self.finish()
+
+    def begin(self, step: int, state: Any, extras: dict[str, Any]) -> None:
+        """Begins to write a checkpoint; returns when its arrays are copied to the host, so that the next step may take their memory.
+
+        The rest happens in threads, which use no device: one checkpoint at a time, so this waits for the one before. When the new one is
+        whole, the oldest beyond `keep` are dropped. A step that has a checkpoint keeps it.
 
         Args:
           step: the number of steps so far.
@@ -54,22 +70,34 @@ class Checkpoints:
           extras: JSON-able dict (iterator, normaliser, config, ...).
 
         Raises:
-          UserError: the folder cannot be written or its disk is full; earlier checkpoints are untouched.
+          UserError: the folder cannot be written or its disk is full, of this checkpoint or of the one before; whole ones are untouched.
         """
+        self.finish()
         if step in self.steps():
             return
-        try:
+        with self._explained(step):
             self._prepare()
-            self._write(self.directory / str(step), named_leaves(state), extras)
-        except (OSError, ValueError) as error:
-            reason = summary(error) if is_remote(self.directory) else _system_reason(error)
-            if reason is None:
-                raise
-            self._remove_leftovers()
-            before = f'the checkpoint of step {self.latest()} is intact' if self.steps() else 'there is no earlier checkpoint'
-            raise UserError(f'cannot write the checkpoint of step {step} to {self.directory}: {reason}; free space there or make it '
-                            f'writable and start again: {before}') from error
-        self._drop(self.steps()[:-self.keep])
+            wait = self._write(self.directory / str(step), named_leaves(state), extras)
+        thread = concurrent.futures.ThreadPoolExecutor(1, 'checkpoint')
+        self._step, self._pending = step, thread.submit(self._complete, wait)
+        thread.shutdown(wait=False)
+
+    def finish(self) -> None:
+        """Returns when what `begin` began is on disk. Raises UserError: it could not be written; earlier checkpoints are untouched."""
+        if self._pending is not None:
+            pending, self._pending = self._pending, None
+            with self._explained(self._step):
+                pending.result()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, kind, error, trace):
+        if error is None:
+            self.finish()
+        elif isinstance(error, Exception):  # which is what the user should read; a second Ctrl-C waits for nothing
+            with contextlib.suppress(Exception):
+                self.finish()
 
     def restore(self, step: int, abstract: Any) -> Any:
         """The state saved at a step.
@@ -107,13 +135,23 @@ class Checkpoints:
             return self._describe(self.directory / str(step))
 
     def _write(self, path, leaves, extras):
-        if not is_copied(path):
-            ocp.save(path, leaves, custom_metadata=extras)
-            return
-        with tempfile.TemporaryDirectory(prefix='tqd-') as folder:
-            ocp.save(pathlib.Path(folder, 'state'), leaves, custom_metadata=extras)
+        """Begins to write the leaves; returns the function that waits for the end."""
+        copied = is_copied(path)
+        temporary = tempfile.TemporaryDirectory(prefix='tqd-') if copied else None
+        with ocp.Context(array_options=UNCOMPRESSED):
+            wait = ocp.save_async(pathlib.Path(temporary.name, 'state') if copied else path, leaves, custom_metadata=extras).result
+        return functools.partial(self._copy, wait, temporary, path) if copied else wait
+
+    def _copy(self, wait, temporary, path):
+        """Brings a checkpoint of the local disk to an object store, once it is whole."""
+        with temporary as folder:
+            wait()
             upload_folder(pathlib.Path(folder, 'state'), path)
         write_atomically(path / self.last_file, b'')
+
+    def _complete(self, wait):
+        wait()
+        self._drop(self.steps()[:-self.keep])
 
     def _read(self, path, expected):
         with _folder_of(path) as folder, ocp.Context(pytree_options=PARTIAL):
@@ -140,6 +178,20 @@ class Checkpoints:
     def _is_first(self):
         """Whether this process removes what is too old."""
         return jax.process_index() == 0
+
+    @contextlib.contextmanager
+    def _explained(self, step):
+        """A context in which an error of the operating system becomes a UserError about the checkpoint of a step."""
+        try:
+            yield
+        except (OSError, ValueError) as error:
+            reason = summary(error) if is_remote(self.directory) else system_reason(error)
+            if reason is None:
+                raise
+            self._remove_leftovers()
+            before = f'the checkpoint of step {self.latest()} is intact' if self.steps() else 'there is no earlier checkpoint'
+            raise UserError(f'cannot write the checkpoint of step {step} to {self.directory}: {reason}; free space there or make it '
+                            f'writable and start again: {before}') from error
 
     @contextlib.contextmanager
     def _readable(self, step):
@@ -172,7 +224,7 @@ class Checkpoints:
     def _remove_leftovers(self):
         if self._is_first():
             for path in self._folders():
-                if path.name.endswith((TEMPORARY, DELETED)) or (path.name.isdecimal() and not self._is_whole(path)):
+                if path.name.endswith((TEMPORARY, DELETED)) or (is_remote(path) and path.name.isdecimal() and not self._is_whole(path)):
                     remove_folder(path)
 
 
@@ -184,14 +236,6 @@ def is_copied(path: str | AnyPath) -> bool:
 def _folder_of(path):
     """A context that gives the folder of a checkpoint as orbax reads it."""
     return local_folder(path) if is_copied(path) else contextlib.nullcontext(path)
-
-
-def _system_reason(error):
-    """The operating system's reason, or None for an error of another kind; tensorstore wraps it in a ValueError."""
-    if isinstance(error, OSError):
-        return error.strerror
-    match = re.search(r': ([^:]*?) \[os_error_code', str(error))
-    return match and match[1]
 
 
 def _not_from_orbax(record):

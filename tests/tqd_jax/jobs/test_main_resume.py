@@ -11,10 +11,8 @@ import small
 
 from transfer_jax.runtime.checkpoint import Checkpoints
 from transfer_jax.runtime.errors import UserError
-from transfer_jax.runtime.metrics import read_metrics
 
 STEPS = 24
-SAMPLED = ('examples_per_second', 'wait_share')  # of the clock, not of the run
 
 
 def changes(library, **more):
@@ -40,11 +38,6 @@ def same_end(workdir, straight, library):
     assert any(found[name].any() for name in found if name.startswith('optimizer/'))
 
 
-def scalars(workdir):
-    """The lines of metrics.jsonl, without what the clock says."""
-    return [{name: value for name, value in line.items() if name not in SAMPLED} for line in read_metrics(workdir / 'metrics.jsonl')]
-
-
 def test_killed_twice_it_ends_bit_for_bit_as_if_it_had_not_been(program, library, straight, tmp_path):
     for step, saved in (2, None), (10, 8):  # before the first checkpoint, and in the middle
         code, _, err = program(tmp_path, signalled=(signal.SIGKILL, tmp_path, step), **changes(library))
@@ -57,7 +50,7 @@ def test_killed_twice_it_ends_bit_for_bit_as_if_it_had_not_been(program, library
     assert code == 0, err
     assert 'resuming from step 8' in out
     same_end(tmp_path, straight, library)
-    assert scalars(tmp_path) == scalars(straight)
+    assert small.scalars(tmp_path) == small.scalars(straight)
     assert (tmp_path / 'evaluation.jsonl').read_text() == (straight / 'evaluation.jsonl').read_text()
     drawn = [np.load(path / 'drawn.npz')['counts'] for path in (tmp_path, straight)]
     np.testing.assert_array_equal(*drawn)

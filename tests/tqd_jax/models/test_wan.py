@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 from flax import nnx
 
+from tqd_jax.models.partition import merge, partition, selects
 from tqd_jax.models.wan.attention import attend
-from tqd_jax.models.wan.config import PRESETS, WanConfig, flops_per_example
+from tqd_jax.models.wan.config import PRESETS, WanConfig, flops_per_example, training_flops_per_example
 from tqd_jax.models.wan.model import Wan, abstract_params, apply, init_params, patchify, time_features, unpatchify
 from tqd_jax.models.wan.rope import axis_dims, half_from_interleaved, rotary_angles, rotate
 
@@ -243,11 +244,21 @@ def test_one_compilation_serves_every_t_and_text(params, inputs):
     assert predict._cache_size() == programs
 
 
+FLOPS = dataclasses.replace(CONFIG, layers=1, head_dim=64, ffn_dim=512, text_dim=128, freq_dim=128, text_len=32)
+CLIP = jnp.zeros((1, 8, 16, 16, 3)), jnp.zeros((1,)), jnp.zeros((1, 32, 128))
+
+
 def test_flops_are_those_the_compiler_counts():
-    config = dataclasses.replace(CONFIG, layers=1, head_dim=64, ffn_dim=512, text_dim=128, freq_dim=128, text_len=32)
-    x, t, text = jnp.zeros((1, 8, 16, 16, 3)), jnp.zeros((1,)), jnp.zeros((1, 32, 128))
-    cost = jax.jit(whole(config)).lower(abstract_params(config), x, t, text).cost_analysis()
-    assert flops_per_example(config, (8, 16, 16)) == pytest.approx(cost['flops'], rel=0.1)  # it counts norms and softmax too
+    cost = jax.jit(whole(FLOPS)).lower(abstract_params(FLOPS), *CLIP).cost_analysis()
+    assert flops_per_example(FLOPS, (8, 16, 16)) == pytest.approx(cost['flops'], rel=0.1)  # it counts norms and softmax too
+
+
+@pytest.mark.parametrize('trained', ['full', 'patch_in/bias'])
+def test_flops_of_training_are_those_the_compiler_counts(trained):
+    grad = jax.grad(lambda part, rest, *inputs: jnp.sum(whole(FLOPS)(merge(part, rest), *inputs)))
+    cost = jax.jit(grad).lower(*partition(abstract_params(FLOPS), selects(trained)), *CLIP).cost_analysis()
+    expected = training_flops_per_example(FLOPS, (8, 16, 16), trained=float(trained == 'full'))
+    assert expected == pytest.approx(cost['flops'], rel=0.15)
 
 
 @pytest.mark.parametrize(('change', 'message'), [

@@ -57,7 +57,9 @@ def write_training(folder, rng):
     write_lines(folder / 'evaluation.jsonl', evaluations)
     write_lines(folder / 'metrics.jsonl', [
         {'step': step, 'loss': 0.2 + 0.3 * np.exp(-step / 100) + rng.normal(0, 0.01), 'learning_rate': 3e-4 * min(1, step / 50),
-         'examples_per_second': 50 + rng.normal(), 'wait_share': abs(rng.normal(0.02, 0.01))} for step in range(20, 401, 20)])
+         'examples_per_second': 50 + rng.normal(), 'wait_share': abs(rng.normal(0.02, 0.01)),
+         'step_seconds': 0.16, 'tflops_per_device': 412.0, 'mfu': 0.4166, 'time/at': 1e9 + step, 'time/step': 0.9 * step,
+         'time/repeated': 0.1 * step} for step in range(20, 401, 20)])
 
 
 def write_samples(folder, rng):
@@ -109,6 +111,7 @@ def test_the_page_says_what_was_put_in(made_up, page):
     assert page.count('<video') == 5 and 'after: a square' not in page
     assert 'before: a &lt;disc&gt;' in page and 'after: a &lt;disc&gt;' in page
     assert '1.3 B, of which 11.8 M are trained' in page and 'Wan2.1-T2V-1.3B, expert high' in page and 'LoRA of rank 32' in page
+    assert '41.7%' in page and re.search(r'steps that a kill undid</td>.*?>40\.0<.*?>10\.0%<', page)
     assert page.count('<svg') == 2 + 4 + 2 + 4 + 1
     assert all(page.count(plots.COLOURS[name]) >= 5 for name in QUADRANTS)
 

@@ -1,10 +1,12 @@
 """Checkpoints come back bit for bit, on other devices too; kills, full disks and other models leave the last good one standing."""
+import errno
 import os
 import pathlib
 import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 
 import jax
@@ -77,6 +79,39 @@ def test_the_last_checkpoints_stay_and_a_step_is_saved_once(tmp_path):
     assert checkpoints.extras(10) == {'step': 10}
 
 
+def test_steps_go_on_while_a_checkpoint_is_written(tmp_path, monkeypatch):
+    write, lasts = Checkpoints._write, threading.Event()
+
+    def slow(*arguments):
+        wait = write(*arguments)
+        return lambda: (wait(), lasts.wait(30))
+    monkeypatch.setattr(Checkpoints, '_write', slow)
+    state = make_state(make_mesh(2, 4))
+    copy = jax.device_get(state)
+    with Checkpoints(tmp_path, keep=1) as checkpoints:
+        checkpoints.begin(1, state, {})
+        later = jax.jit(lambda tree: jax.tree.map(lambda x: x * jnp.array(3, x.dtype), tree), donate_argnums=0)(state)
+        assert all(leaf.is_deleted() for leaf in jax.tree.leaves(state)), 'the step took their memory'
+        lasts.set()
+        checkpoints.begin(2, later, {})
+        assert_same_bits(checkpoints.restore(1, abstract_of(later, make_mesh())), copy)
+    assert os.listdir(tmp_path) == ['2']
+
+
+def test_an_error_while_a_checkpoint_is_written_comes_at_the_next_and_never_hides_another(tmp_path, monkeypatch):
+    def full():
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    monkeypatch.setattr(Checkpoints, '_write', lambda *arguments: full)
+    checkpoints = Checkpoints(tmp_path)
+    for later in (lambda: checkpoints.begin(2, {}, {}), checkpoints.finish):
+        checkpoints.begin(1, {}, {})
+        with pytest.raises(UserError, match=r'step 1 to .*: No space left on device; .*no earlier checkpoint'):
+            later()
+    with pytest.raises(ZeroDivisionError), checkpoints:
+        checkpoints.begin(1, {}, {})
+        1 / 0  # noqa: B018
+
+
 @pytest.mark.parametrize('change, words', [
     (lambda state: make_state(make_mesh(), width=48), r'params/w: float32\[32, 64\] there, float32\[32, 48\] here; use'),
     (lambda state: {'params': state['params']}, 'and 5 more; use the config that it was made with'),
@@ -130,14 +165,17 @@ except UserError as error:
     print(error)
 """
 ENDLESS = START + """
+taken = jax.jit(lambda state: jax.tree.map(lambda x: x + 1, state), donate_argnums=0)
 for step in range(1, 10**6):
-    checkpoints.save(step, state(step), {'step': step})
+    saved = state(step)
+    getattr(checkpoints, sys.argv[2])(step, saved, {'step': step})
+    taken(saved)
 """
 
 
-def python(program, folder, **options):
+def python(program, *words, **options):
     environment = {**os.environ, 'PYTHONPATH': str(pathlib.Path(__file__).parents[3])}
-    return subprocess.Popen([sys.executable, '-c', program, folder], env=environment, text=True, **options)
+    return subprocess.Popen([sys.executable, '-c', program, *words], env=environment, text=True, **options)
 
 
 def assert_whole(folder, step):
@@ -157,9 +195,9 @@ def test_a_full_disk_is_one_line_and_leaves_the_last_checkpoint(tmp_path):
     assert_whole(tmp_path, 1)
 
 
-@pytest.mark.parametrize('delay', [0.0, 0.03, 0.08])
-def test_killed_in_the_middle_of_a_save(tmp_path, delay):
-    process = python(ENDLESS, tmp_path)
+@pytest.mark.parametrize(('how', 'delay'), [('save', 0.0), ('begin', 0.03), ('begin', 0.08)])
+def test_killed_in_the_middle_of_a_save(tmp_path, how, delay):
+    process = python(ENDLESS, tmp_path, how)
     while not ((tmp_path / '3').exists() and any(path.name.endswith('tmp') for path in tmp_path.iterdir())):
         assert process.poll() is None
         time.sleep(0.001)

@@ -112,3 +112,15 @@ def flops_per_example(config: WanConfig, shape: tuple[int, ...]) -> int:
     block = n * (6 * d * d + 2 * d * config.ffn_dim) + 2 * m * d * d + 2 * n * (n + m) * d
     conditions = m * (config.text_dim * d + d * d) + config.freq_dim * d + 7 * d * d
     return 2 * (config.layers * block + n * d * patch + conditions)
+
+
+def training_flops_per_example(config: WanConfig, shape: tuple[int, ...], trained: float = 1.0) -> float:
+    """FLOPs of the matrix products of a training step on one example, without what rematerialisation computes again.
+
+    trained: share of the transformer's weights that training changes. Forward and the gradient with respect to activations are once
+    flops_per_example each, attention's products of activations once more, and the gradient with respect to weights is of the trained
+    ones alone. Adapters (LoRA) add little and are not counted.
+    """
+    n, forward = math.prod(config.grid(*shape[:3])), flops_per_example(config, shape)
+    attention = 4 * config.layers * n * (n + config.text_len) * config.dim
+    return 2 * forward + attention + trained * (forward - attention)

@@ -41,8 +41,8 @@ class Files:
     max_skipped_fraction: float = key(0.1, number(at_least=0, at_most=1), 'the run does not start where '
                                       'more images of a domain than this cannot be read')
     workers: int = key(0, integer(at_least=0), 'processes that decode images; 0: threads', free=True)
-    cache: str | None = key(None, optional(text()), 'the folder of decoded images; None: cache/ in the '
-                            'workdir', free=True)
+    cache: str | None = key(None, optional(text()), 'the local folder of decoded images; None: cache/ in '
+                            'the workdir, or a folder below TMPDIR where that is a URL', free=True)
 
 
 def load_domains(section: Files, workdir: str | AnyPath) -> Domains:

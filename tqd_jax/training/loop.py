@@ -45,9 +45,9 @@ def _loop(run, start, checkpoints, metrics, clock):
     with StopRequest() as stop, Progress(config.train.steps, start=start.step, label='train') as progress:
         for step, batch in enumerate(_timed(_batches(run, start.step), clock), start.step + 1):
             trace.before(step, state)
-            bucket = int(run.library.bucket[batch.clip[0]])
+            bucket, batch = int(run.library.bucket[batch.clip[0]]), to_global(batch, run.mesh)
             with jax.transfer_guard('disallow'), jax.profiler.StepTraceAnnotation('train', step_num=step):
-                state, outputs = programs[bucket](state, frozen, to_global(batch, run.mesh))
+                state, outputs = programs[bucket](state, frozen, batch)
                 log.add(step, bucket, outputs)
             done = step == config.train.steps
             last = votes(stop.requested) or done

@@ -53,7 +53,7 @@ def finished(tmp_path_factory, compiled):
     """(work directory, names compiled) of a whole run on the embedded library."""
     workdir = tmp_path_factory.mktemp('runs') / 'video'
     with Compilations() as seen:
-        small.run(workdir)
+        small.run(workdir, **{'profile.steps': (3, 4)})
     return workdir, seen.names
 
 
@@ -62,7 +62,7 @@ def test_a_run_leaves_what_was_promised(finished):
     assert '<html' in (workdir / 'report.html').read_text()
     table = pyarrow.parquet.read_table(workdir / 'scores.parquet')
     assert table.num_rows == 16 and {'clip', 'motion', 'visual', 'mq', 'vq'} <= set(table.column_names)
-    assert (workdir / 'skipped.jsonl').read_text() == ''
+    assert (workdir / 'skipped.jsonl').read_text() == '' and any((workdir / 'profile').rglob('*.xplane.pb'))
     assert sorted(int(path.name) for path in (workdir / 'checkpoints').iterdir()) == [4, 8]
     assert {path.name for path in (workdir / 'samples').iterdir()} == {'00.mp4', '01.mp4', 'sheet.png', 'data.png'}
     for name in ('00.mp4', '01.mp4'):

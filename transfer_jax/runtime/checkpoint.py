@@ -168,7 +168,7 @@ class Checkpoints:
         """What is in the directory; nothing where it is not there."""
         try:
             return list(self.directory.iterdir())
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return []
 
     def _is_whole(self, path):

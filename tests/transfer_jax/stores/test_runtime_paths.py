@@ -85,7 +85,7 @@ def test_metrics_of_a_resumed_run_follow_those_of_its_last_flush(folder):
     with Metrics(folder, start_step=1) as metrics:
         metrics.write(1, {'loss': 0.5})
     assert read_metrics(folder / 'metrics.jsonl') == [{'step': 0, 'loss': 2.0}, {'step': 1, 'loss': 0.5}]
-    assert [path.name[:6] for path in (folder / 'tensorboard').iterdir()] == ['events'] * 2
+    assert {path.name[:6] for path in (folder / 'tensorboard').iterdir()} == {'events'}
 
 
 def test_a_missing_bucket_or_package_is_told_in_one_line_before_anything_else(monkeypatch):

@@ -24,6 +24,7 @@ setup(
         'scikit-learn>=1.5',
         'pyarrow>=17',
         'fsspec>=2024.6',
+        'etils[epath]>=1.9',
         'matplotlib>=3.9',
         'jinja2>=3.1',
         'tqdm>=4.66',
@@ -39,7 +40,8 @@ setup(
     ],
     extras_require={
         'test': ['pytest>=8', 'pytest-timeout>=2', 'ruff>=0.8', 'nbclient>=0.10', 'ipykernel>=6', 'hypothesis>=6', 'clarabel>=0.9',
-                 'pytest-xdist>=3', 'beartype>=0.20', 'setuptools>=70.1'],
+                 'pytest-xdist>=3', 'beartype>=0.20', 'setuptools>=70.1', 'gcsfs>=2024.6', 's3fs>=2024.6', 'moto[s3]>=5',
+                 'flask>=3', 'flask-cors>=4'],
         'bench': ['daqp>=0.7', 'quadprog>=0.1.13', 'osqp>=1', 'cvxpy>=1.5', 'qpax>=0.1'],
         'parity': ['torch==2.13.0', 'diffusers==0.42.1', 'transformers==5.23.0', 'peft==0.21.2'],
         'beam': ['apache-beam>=2.60'],

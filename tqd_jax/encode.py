@@ -15,7 +15,6 @@ hosts share the clips. CACHE gets
     config.json         the config of the last command
     scores.store        measured clips, and hashes.json hashes of weights, so that neither is computed again
 """
-import pathlib
 
 from absl import flags
 
@@ -26,6 +25,7 @@ from transfer_jax.runtime.app import define_flags, run_app
 from transfer_jax.runtime.errors import UserError
 from transfer_jax.runtime.job import print_stop, unwritable
 from transfer_jax.runtime.parallel.mesh import make_mesh
+from transfer_jax.runtime.paths import check_store, make_folder, path_of
 from transfer_jax.runtime.progress import Stopped
 
 
@@ -34,13 +34,14 @@ def main(config, output):
     if config.wan.path is None:
         raise UserError('there is nothing to encode with: name published weights by --config.wan.path')
     check_whole(config)
-    folder = pathlib.Path(output)
-    if config.data.cache is not None and pathlib.Path(config.data.cache) != folder:
+    folder = path_of(output)
+    if config.data.cache is not None and path_of(config.data.cache) != folder:
         raise UserError(f'config.data.cache = {config.data.cache!r}, and --output={output}: --output alone says where the cache is written')
     foundation = published(config, make_mesh(), cache=folder)  # no parameter is sharded here, so config.mesh need not fit this machine
+    check_store(folder)
     foundation.check(folder, fresh=False)
     with unwritable(folder):
-        folder.mkdir(parents=True, exist_ok=True)
+        make_folder(folder)
         try:
             prepare_once(config, folder)
             stopped = foundation.prepare(folder)

@@ -32,6 +32,7 @@ from transfer_jax.runtime.config import instance
 from transfer_jax.runtime.errors import UserError
 from transfer_jax.runtime.job import unwritable
 from transfer_jax.runtime.parallel.mesh import make_mesh
+from transfer_jax.runtime.paths import path_of
 
 FORMATS = ('comfyui', 'diffusers', 'kohya', 'original')
 DTYPES = ('bfloat16', 'float32')
@@ -81,8 +82,8 @@ def export(run, *, format, output, merge=False, dtype=None, wan=None):
 
 def stored_config(run, weights):
     """The Config of a run's folder, its published weights at `weights` where that is not None. Raises UserError."""
-    path = pathlib.Path(run, 'config.json')
-    if not path.is_file():
+    path = path_of(run) / 'config.json'
+    if not path.exists():
         raise UserError(f'{run} is no folder of a run: it has no config.json')
     config = instance(Config, json.loads(path.read_text()))
     if config.wan.path is None:
@@ -100,7 +101,7 @@ def check_format(run, trained, format, merge):
 
 def newest(run):
     """(step, extras, Checkpoints) of a run's newest checkpoint. Raises UserError where there is none."""
-    checkpoints = Checkpoints(pathlib.Path(run, 'checkpoints'))
+    checkpoints = Checkpoints(path_of(run) / 'checkpoints')
     step = checkpoints.latest()
     if step is None:
         raise UserError(f'{run} has no checkpoint yet: train first')

@@ -4,8 +4,8 @@
 
 MODE: train (the default), score, sample, eval, align, learn.
 """
+import functools
 import json
-import pathlib
 
 import jax
 import numpy as np
@@ -27,7 +27,8 @@ from tqd_jax.training.sampling.samples import draw_samples
 from tqd_jax.training.weights import averaged_weights
 from tqd_jax.training.workdir import prepare_once, prepare_run, probe_state, restore_run
 from transfer_jax.runtime.app import define_flags, run_app
-from transfer_jax.runtime.checkpoint import Checkpoints
+from transfer_jax.runtime.checkpoint import Checkpoints, is_copied
+from transfer_jax.runtime.errors import UserError
 from transfer_jax.runtime.files import write_atomically
 from transfer_jax.runtime.job import machine, print_stop, run_mode
 from transfer_jax.runtime.parallel.hosts import fetch, first_host
@@ -40,14 +41,21 @@ def main(config, workdir, mode):
     """Runs a mode on the checked config, in its folder."""
     check_whole(config)
     try:
-        with compiled_programs_kept(pathlib.Path(workdir, 'compiled')):
-            run_mode(MODES, mode, config, workdir)
+        run_mode({mode: functools.partial(_kept, MODES[mode])}, mode, config, workdir)
     except Stopped:
         print_stop(saved=mode not in ('sample', 'eval'))
 
 
+def _kept(run, config, workdir):
+    """Runs a mode, the programs that it compiles kept in its folder."""
+    with compiled_programs_kept(workdir / 'compiled'):
+        run(config, workdir)
+
+
 def train_mode(config, workdir):
     """Prepares the clips, trains to config.train.steps, draws samples, writes the report and the weights."""
+    if is_copied(workdir) and jax.process_count() > 1:
+        raise UserError(f'{workdir}: several processes save their checkpoints to gs:// or to a disk that all see; to s3:// one process can')
     latest = _latest_step(config, workdir)
     if latest is not None and latest >= config.train.steps and report_step(workdir) == latest:
         constant = config.train.schedule == 'constant'

@@ -6,13 +6,11 @@ Stopped at any moment, even by SIGKILL, the same command goes on with what is mi
 normaliser.json, and what was measured is kept in scores.parquet.store, by content: moved or renamed, a clip is not measured again.
 """
 import dataclasses
-import pathlib
 import sqlite3
 import sys
 
 from absl import app, flags, logging
 
-from tqd_jax.clips import places
 from tqd_jax.clips.container import Limits
 from tqd_jax.report.quality import write_quality_report
 from tqd_jax.scoring.config import ScoreConfig
@@ -21,6 +19,7 @@ from tqd_jax.scoring.table import save_maps
 from tqd_jax.timesteps import quality as law
 from transfer_jax.runtime.config import about, boolean, choice, integer, key
 from transfer_jax.runtime.errors import UserError
+from transfer_jax.runtime.paths import is_of_store, path_of
 
 FLAGS = flags.FLAGS
 DEFINE = {bool: flags.DEFINE_bool, int: flags.DEFINE_integer, float: flags.DEFINE_float, tuple: flags.DEFINE_list}
@@ -90,7 +89,9 @@ def main(argv):
         run(config)
     except UserError as error:
         fail(error)
-    except (OSError, sqlite3.Error) as error:  # a full disk, a store that is gone
+    except Exception as error:
+        if not isinstance(error, OSError | sqlite3.Error) and not is_of_store(error):  # a full disk, a store that is gone
+            raise
         fail(f'{" ".join(str(error).split())} ({config.output}, or what lies beside it); the same command goes on')
     except KeyboardInterrupt:
         print('stopped; the same command goes on', file=sys.stderr)
@@ -102,15 +103,14 @@ def run(config):
     summary = score_library(config)
     without = summary.clips - summary.scored
     print(f'{summary.scored} of {summary.clips} clips scored: {config.output}' + (f'; {without} have a reason' if without else ''))
-    if not places.is_remote(config.output):
-        write_beside(config, summary)
+    write_beside(config, summary)
 
 
 def write_beside(config, summary):
-    """Writes what lies beside a local table, and prints where it is."""
+    """Writes what lies beside the table, and prints where it is."""
     if again := unread(config.output):
         print(f'{again} could not be read, or not in time: --retry asks again')
-    folder = pathlib.Path(config.output).parent
+    folder = path_of(config.output).parent
     if summary.mapped and summary.maps:  # else mq and vq are of another tool, or there are none
         save_maps(folder / 'normaliser.json', summary.maps)
     if config.report:

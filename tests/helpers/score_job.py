@@ -3,6 +3,7 @@ import pyarrow.parquet
 from absl.testing import flagsaver
 
 from tqd_jax.scoring import row
+from transfer_jax.runtime.paths import local_copy, path_of
 
 NAMES = [f'{number:02d}.mp4' for number in range(24)]  # of clips
 
@@ -15,7 +16,8 @@ def run(output, **values):
     from tqd_jax import score as program
     with flagsaver.flagsaver(**{'workers': 0, 'report': False, 'output': str(output)} | values):
         program.main(['score'])
-    return pyarrow.parquet.read_table(output)
+    with local_copy(path_of(output)) as local:
+        return pyarrow.parquet.read_table(local)
 
 
 def measured_paths(monkeypatch):

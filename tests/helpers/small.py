@@ -20,6 +20,7 @@ from tqd_jax.training.run import build
 from transfer_jax.runtime.checkpoint import Checkpoints
 from transfer_jax.runtime.config import instance, override
 from transfer_jax.runtime.parallel.mesh import make_mesh
+from transfer_jax.runtime.paths import path_of
 from transfer_jax.runtime.store import Store
 from transfer_jax.runtime.tensors import named_leaves
 
@@ -115,7 +116,7 @@ def moving(folder, names, size=(32, 32), seconds=1.0, fps=8):
 
 def saved(workdir, **changes):
     """(step, {name: array}) of the newest checkpoint: parameters, optimizer state, average."""
-    checkpoints = Checkpoints(pathlib.Path(workdir) / 'checkpoints')
+    checkpoints = Checkpoints(path_of(workdir) / 'checkpoints')
     step = checkpoints.latest()
     state = checkpoints.restore(step, built(workdir, **changes).abstract_state)
     return step, {name: np.asarray(leaf) for name, leaf in named_leaves(state).items()}

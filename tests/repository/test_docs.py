@@ -29,6 +29,7 @@ PARSED = (  # what a command has, why it does not run here
     (r'tqd_jax\.(main|encode) .*wan\.path|tqd_jax\.export',
      'it needs published weights; test_wan_notebook and tests/tqd_jax/jobs run it on tiny ones'),
     (r'workdir=DISK', 'it is of several hosts; tests/tqd_jax/processes run two'),
+    (r'workdir=gs://', 'it needs a bucket; tests/tqd_jax/stores run it on a stand-in'),
     (r'tqd_jax\.main .*--mode=(eval|sample|align|learn)', 'it needs a trained run; tests/tqd_jax/jobs run each mode'),
     (r'tqd_jax\.main .*(init_from|law\.kind|law\.base|train\.steps|data\.mix|data\.buckets|clips=web|profile\.steps)',
      'the run above with other values, which tests/tqd_jax/jobs try'),

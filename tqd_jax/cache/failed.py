@@ -2,10 +2,11 @@
 import contextlib
 import json
 import os
-import pathlib
 
 from tqd_jax.clips.content import content_id, content_number
 from tqd_jax.clips.places import as_local
+from transfer_jax.runtime.files import write_atomically
+from transfer_jax.runtime.paths import is_remote, make_folder, path_of
 
 FAILED = 'failed.jsonl'
 
@@ -13,7 +14,7 @@ FAILED = 'failed.jsonl'
 def read_failed(cache: os.PathLike | str) -> dict[bytes, str]:
     """{key: the reason} of the windows that a cache remembers; lines that a killed process left torn are passed over."""
     try:
-        lines = pathlib.Path(cache, FAILED).read_bytes().splitlines()
+        lines = (path_of(cache) / FAILED).read_bytes().splitlines()
     except FileNotFoundError:
         return {}
     failed = {}
@@ -30,9 +31,13 @@ def add_failed(cache: os.PathLike | str, key: bytes, *, clip: str, window: int, 
     Where it cannot be written nothing is: it is only a memory, and the next start tries the window again.
     """
     line = json.dumps({'key': bytes(key).hex(), 'clip': clip, 'window': window, 'reason': reason}).encode()
+    path = path_of(cache) / FAILED
     with contextlib.suppress(OSError):
-        os.makedirs(cache, exist_ok=True)
-        with open(pathlib.Path(cache, FAILED), 'a+b') as file:
+        if is_remote(path):  # nothing can be appended there; of two that do this at once, one is tried again some day
+            write_atomically(path, (path.read_bytes() if path.exists() else b'') + line + b'\n')
+            return
+        make_folder(path.parent)
+        with open(path, 'a+b') as file:
             file.write((b'' if _ends_whole(file) else b'\n') + line + b'\n')
 
 

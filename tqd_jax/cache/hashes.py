@@ -2,11 +2,11 @@
 import hashlib
 import json
 import os
-import pathlib
 from collections.abc import Iterable
 
 from transfer_jax.runtime.errors import UserError
 from transfer_jax.runtime.files import replace_atomically
+from transfer_jax.runtime.paths import make_folder, path_of
 
 FILE = 'hashes.json'
 
@@ -16,7 +16,7 @@ def weights_hash(paths: Iterable[os.PathLike | str], cache: os.PathLike | str) -
 
     cache: the folder whose FILE remembers them, each by path, size and time of change. Raises UserError where a file cannot be read.
     """
-    memory = pathlib.Path(cache, FILE)
+    memory = path_of(cache) / FILE
     before = _read(memory)
     hashes = {}
     for path in paths:
@@ -25,7 +25,7 @@ def weights_hash(paths: Iterable[os.PathLike | str], cache: os.PathLike | str) -
     if not hashes:
         raise ValueError('the hash of no files')
     if any(name not in before for name in hashes):
-        memory.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(memory.parent)
         text = json.dumps(_read(memory) | hashes, indent=1).encode()
         replace_atomically(memory, lambda part: part.write_bytes(text), concurrent=True)
     contents = sorted(hashes.values())

@@ -3,13 +3,16 @@ import contextlib
 import dataclasses
 import os
 import pathlib
+import tempfile
 import time
 
 import numpy as np
 from array_record.python.array_record_module import ArrayRecordReader, ArrayRecordWriter
 
+from tqd_jax.cache.remote import publish
 from tqd_jax.cache.shard import remove_dead_parts, shard_of, start_part, write_index
 from transfer_jax.runtime.errors import UserError
+from transfer_jax.runtime.paths import is_remote, path_of
 
 OPTIONS = 'group_size:1,zstd:1'  # latents in bfloat16 take 78 % of their bytes, and 3 instead of 1 ms for 2.6 MB
 
@@ -29,15 +32,20 @@ class Writer:
     """
 
     def __init__(self, folder, process=0, limits=Limits()):
-        self._folder, self._process, self._limits, self._shard = pathlib.Path(folder), process, limits, None
+        self._folder, self._process, self._limits, self._shard = path_of(folder), process, limits, None
+        self._closing = contextlib.ExitStack()
         self.committed = 0  # records
 
     def __enter__(self):
-        remove_dead_parts(self._folder)
+        if is_remote(self._folder):
+            self._local = pathlib.Path(self._closing.enter_context(tempfile.TemporaryDirectory(prefix='tqd-')))
+        else:
+            self._local = self._folder
+            remove_dead_parts(self._folder)
         return self
 
     def __exit__(self, kind, *exception):
-        with contextlib.suppress(UserError) if kind else contextlib.nullcontext():  # a full disk must not replace the first error
+        with self._closing, contextlib.suppress(UserError) if kind else contextlib.nullcontext():  # must not replace the first error
             self.commit()
 
     def add(self, key, array, **facts):
@@ -47,7 +55,7 @@ class Writer:
         """
         array = np.asarray(array)  # here, since a device's errors are RuntimeErrors as ArrayRecord's are
         with self._discarding():
-            self._shard = self._shard or _Shard(*start_part(self._folder, self._process))
+            self._shard = self._shard or _Shard(*start_part(self._local, self._process))
             self._shard.add(key, array, facts)
         if self._shard.is_full(self._limits):
             self.commit()
@@ -57,7 +65,9 @@ class Writer:
         if self._shard is None:
             return
         with self._discarding():
-            self._shard.commit()
+            shard = self._shard.commit()
+            if is_remote(self._folder):
+                publish(shard, self._folder)
         self.committed += len(self._shard.lines)
         self._shard = None
 
@@ -92,7 +102,7 @@ class _Shard:
         return len(self.lines) >= limits.records or self._bytes >= limits.bytes or seconds >= limits.seconds
 
     def commit(self):
-        """The part becomes a shard, then its index is written, then its lock is free."""
+        """The part becomes a shard, whose path is returned, then its index is written, then its lock is free."""
         self._writer.close()
         count = ArrayRecordReader(str(self._part)).num_records()
         if count != len(self.lines):
@@ -101,6 +111,7 @@ class _Shard:
         os.rename(self._part, shard_of(self._part))
         write_index(shard_of(self._part), self.lines)
         self._file.close()
+        return shard_of(self._part)
 
     def discard(self):
         """Removes what was written."""

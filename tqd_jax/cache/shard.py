@@ -6,16 +6,14 @@ import contextlib
 import fcntl
 import hashlib
 import json
-import os
-import pathlib
 import platform
 import secrets
 
 import numpy as np
 
-from tqd_jax.clips.places import is_remote
 from transfer_jax.runtime.errors import UserError
 from transfer_jax.runtime.files import write_atomically
+from transfer_jax.runtime.paths import path_of
 
 SHARD, INDEX, PART = '.array_record', '.jsonl', '.part'
 FORMAT = 1  # of an index
@@ -23,10 +21,8 @@ HOST = hashlib.blake2b(platform.node().encode(), digest_size=4).hexdigest()  # a
 
 
 def folder_of(cache, kind):
-    """The folder of 'latents' or 'text' in a cache. Raises UserError where the cache is a URL."""
-    if is_remote(os.fspath(cache)):
-        raise UserError(f'{cache}: a cache is a folder of this machine; mount the bucket, or name a folder on a shared disk')
-    return pathlib.Path(cache, kind)
+    """The folder of 'latents' or 'text' in a cache, here or in an object store."""
+    return path_of(cache) / kind
 
 
 def start_part(folder, process):
@@ -86,13 +82,14 @@ def write_index(shard, lines):
     write_atomically(index_of(shard), json.dumps(head).encode() + b'\n' + body)
 
 
-def read_index(shard):
+def read_index(shard, size, place):
     """(keys uint8 [n, 16], positions int32 [n], [(shape, dtype's name)] of n) of a shard.
 
+    size: of the shard, bytes; place: where it is, for messages: here, or in an object store of which this is a copy.
     Raises UserError where the index, or the size of the shard that it tells, is not as it was written.
     """
-    path = index_of(shard)
-    head, _, body = path.read_bytes().partition(b'\n')
+    path = index_of(place)
+    head, _, body = index_of(shard).read_bytes().partition(b'\n')
     try:
         head = json.loads(head)
         if head['format'] != FORMAT:
@@ -102,8 +99,8 @@ def read_index(shard):
         whole = False
     if not whole:
         raise damaged(path, 'it is not as it was written')
-    if shard.stat().st_size != head['bytes']:
-        raise damaged(shard, f'it has {shard.stat().st_size} bytes, and had {head["bytes"]}')
+    if size != head['bytes']:
+        raise damaged(place, f'it has {size} bytes, and had {head["bytes"]}')
     lines = json.loads(b'[' + b','.join(body.splitlines()) + b']')
     keys = np.frombuffer(bytes.fromhex(''.join(line['key'] for line in lines)), np.uint8).reshape(-1, 16)
     return keys, np.array([line['position'] for line in lines], np.int32), [(tuple(line['shape']), line['dtype']) for line in lines]

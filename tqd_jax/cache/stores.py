@@ -35,6 +35,10 @@ class LatentStore:
             raise UserError(f'{self.reader.folder} lacks window {window} of {self.rows.paths[clip]}: {HOW}')
         return self.reader[record].astype(np.float32)
 
+    def fetch(self):
+        """Copies what it reads from an object store to the local disk. Raises UserError where that has no room."""
+        self.reader.fetch(self.records)
+
     def missing(self) -> Int[np.ndarray, ' m']:
         """The rows of which the cache lacks a window: not encoded yet, or they cannot be."""
         return np.flatnonzero((self.records < 0).any(axis=1))
@@ -65,6 +69,10 @@ class TextStore:
         for row, one in zip(out, features, strict=True):
             row[:len(one)] = one
         return out
+
+    def fetch(self):
+        """Copies what it reads from an object store to the local disk. Raises UserError where that has no room."""
+        self.reader.fetch(self.records)
 
     def spec(self):
         """(shape, dtype) of one row of `rows`. Raises UserError where the cache lacks the empty caption, which every encoding adds."""

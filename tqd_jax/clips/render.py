@@ -1,8 +1,6 @@
 """The embedded clip library: rendered scenes, degraded by a known amount and written as real video files with a manifest of the truth."""
 import io
 import json
-import pathlib
-import shutil
 
 import cv2
 import numpy as np
@@ -14,6 +12,7 @@ from tqd_jax.clips.read import read_clip
 from tqd_jax.clips.write import write_clip
 from transfer_jax.runtime.errors import UserError
 from transfer_jax.runtime.files import write_atomically
+from transfer_jax.runtime.paths import AnyPath, make_folder, path_of, remove_folder
 
 VERSION = 4  # of the files and the manifest: raise it, and old folders are rendered anew
 DEGRADATIONS = ('blur', 'noise', 'bitrate', 'resolution')
@@ -21,7 +20,7 @@ SEVERITY = {True: (0.0, 0.2), False: (0.4, 1.0)}  # of good visual quality, of p
 FINE = 12  # x264's constant rate factor where the bit rate is not what degrades
 
 
-def render_library(folder, *, clips: int = 240, seed: int = 0, size: int = 64, fps: int = 12, seconds: float = 2.0) -> pathlib.Path:
+def render_library(folder, *, clips: int = 240, seed: int = 0, size: int = 64, fps: int = 12, seconds: float = 2.0) -> AnyPath:
     """Writes `clips` mp4 files and returns the path of their manifest.parquet, a row a clip, paths relative to the folder.
 
     Columns: clip, caption, kind, degradation, severity in [0, 1], true_motion (frame diagonals a second), true_visual (mean SSIM of the
@@ -32,7 +31,7 @@ def render_library(folder, *, clips: int = 240, seed: int = 0, size: int = 64, f
     settings = {'version': VERSION, 'clips': clips, 'seed': seed, 'size': size, 'fps': fps, 'seconds': seconds}
     if clips < 1 or size < 16 or size % 2 or round(seconds * fps) < 2 or seed < 0:
         raise ValueError(f'no library has {settings}: at least 1 clip, an even size from 16, 2 frames and a seed from 0')
-    folder = pathlib.Path(folder)
+    folder = path_of(folder)
     manifest = folder / 'manifest.parquet'
     if not (_claim(folder, settings) and manifest.exists()):
         rows = [_clip(folder, index, settings) for index in range(clips)]
@@ -49,12 +48,12 @@ def _claim(folder, settings):
     if not started:
         if path.exists():
             (folder / 'manifest.parquet').unlink(missing_ok=True)
-            shutil.rmtree(clips, ignore_errors=True)
+            remove_folder(clips)
         elif folder.exists() and any(not old.name.startswith('.') for old in folder.iterdir()):
             raise UserError(f'{folder} holds something, but no rendered library; name another folder for the clips')
-        folder.mkdir(parents=True, exist_ok=True)
+        make_folder(folder)
         write_atomically(path, json.dumps(settings).encode())
-    clips.mkdir(exist_ok=True)
+    make_folder(clips)
     return started
 
 
@@ -68,7 +67,7 @@ def _clip(folder, index, settings):
     if not path.exists():
         frames, crf = degrade(pristine, degradation, severity, np.random.default_rng([seed, 3, index]))
         write_clip(path, frames, settings['fps'], crf=crf)
-    decoded = read_clip(path, rate=settings['fps']).frames
+    decoded = read_clip(str(path), rate=settings['fps']).frames
     return {'clip': f'clips/{path.name}', 'caption': scene.caption, 'kind': scene.kind, 'degradation': degradation, 'severity': severity,
             'true_motion': scene.motion, 'true_visual': ssim(pristine, decoded)}
 

@@ -1,13 +1,13 @@
 """Writes frames to a video file, whole or not at all."""
 import fractions
 import io
-import pathlib
 
 import av
 import numpy as np
 from jaxtyping import UInt8
 
 from transfer_jax.runtime.files import write_atomically
+from transfer_jax.runtime.paths import path_of
 
 
 def write_clip(path, frames: UInt8[np.ndarray, 'frames height width 3'], fps: float, *, crf: int = 12, pix_fmt: str = 'yuv420p',
@@ -22,7 +22,7 @@ def write_clip(path, frames: UInt8[np.ndarray, 'frames height width 3'], fps: fl
         raise ValueError(f'frames must be uint8 [F, H, W, 3], not {frames.dtype} {list(frames.shape)}')
     if pix_fmt == 'yuv420p' and (frames.shape[1] % 2 or frames.shape[2] % 2):
         raise ValueError(f'yuv420p needs an even width and height, not {frames.shape[2]}x{frames.shape[1]}')
-    write_atomically(pathlib.Path(path), _encode(frames, fps, pix_fmt, crf, preset))
+    write_atomically(path_of(path), _encode(frames, fps, pix_fmt, crf, preset))
 
 
 def _encode(frames, fps, pix_fmt, crf, preset):

@@ -38,8 +38,8 @@ class Data:
                             'that tqd_jax.encode wrote; None: the folder `cache` of the workdir', free=True)
     windows: int = key(1, integer(at_least=1), 'with wan.path: windows of a clip that are encoded, evenly spread '
                        'over its time')
-    cache_gb: float = key(4.0, number(at_least=0), 'without wan.path: decoded clips are cached in the workdir where the '
-                          'library takes no more; 0: never', free=True)
+    cache_gb: float = key(4.0, number(at_least=0), 'without wan.path: decoded clips are cached in the workdir, or below '
+                          'TMPDIR where that is a URL, if the library takes no more; 0: never', free=True)
     scoring_workers: int = key(2, integer(at_least=0), 'processes that score; 0 scores in the main process',
                                free=True)
     workers: int = key(0, integer(at_least=0), 'processes that load; 0 loads in threads', free=True)

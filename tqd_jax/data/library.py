@@ -1,6 +1,5 @@
 """The scored clips of a run in memory: `scores.parquet` on disk becomes arrays, held against the config."""
 import dataclasses
-import pathlib
 
 import numpy as np
 
@@ -13,6 +12,7 @@ from tqd_jax.timesteps.acceptance import acceptance_probability
 from tqd_jax.timesteps.learned import LearnedLaw, groups_of
 from tqd_jax.timesteps.quadrants import quadrant
 from transfer_jax.runtime.errors import UserError
+from transfer_jax.runtime.paths import path_of
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -60,7 +60,7 @@ def load_library(data, workdir, text, law, usable=None):
     Raises UserError where config.data.mix names a source that no clip has, or leaves one out, and where a learned law has no weights for
     a group of its clips.
     """
-    buckets, path = buckets_of(data), pathlib.Path(workdir, 'scores.parquet')
+    buckets, path = buckets_of(data), path_of(workdir) / 'scores.parquet'
     columns = read_columns(path, text, buckets, data.fps)
     if usable is not None:
         columns = taken(columns, usable(columns, buckets))

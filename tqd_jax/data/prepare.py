@@ -2,7 +2,6 @@
 import functools
 import io
 import json
-import pathlib
 
 from tqd_jax.clips.render import render_library
 from tqd_jax.data.buckets import assign_bucket
@@ -17,6 +16,7 @@ from tqd_jax.scoring.store import merge_shares
 from tqd_jax.scoring.table import save_maps
 from transfer_jax.runtime.errors import UserError
 from transfer_jax.runtime.files import write_atomically
+from transfer_jax.runtime.paths import path_of
 
 STORE = 'scores.store'  # of a run's folder: measured rows
 LISTED = ('clip', 'reason')  # of a line in skipped.jsonl
@@ -29,7 +29,7 @@ def prepare(data, workdir, seed):
     as it is where all its rows are of one version of this scorer. Raises UserError where more than data.max_skipped_fraction of the clips
     are unusable, or none is usable, and, before any is measured, where data.mix does not name their sources.
     """
-    workdir = pathlib.Path(workdir)
+    workdir = path_of(workdir)
     config = score_config(data, workdir, data.clips or str(render_library(workdir / 'library', clips=data.rendered_clips, seed=seed)))
     merge_shares(config.store)
     refuse = functools.partial(too_short, buckets=buckets_of(data), fps=data.fps)
@@ -55,7 +55,7 @@ def score_share(data, workdir, process, processes, stop):
 
     stop: its `requested` is read before every clip.
     """
-    config = score_config(data, pathlib.Path(workdir), data.clips)
+    config = score_config(data, path_of(workdir), data.clips)
     table = clips_table(config.clips, config.scores, config.tool, 'config.data.clips')
     check_mix(data.mix, table['source'].unique().to_pylist())
     measure_share(config, table, process, processes, stop)

@@ -1,10 +1,10 @@
 """What a run does not use, or not whole: lists as JSON lines (skipped.jsonl of clips, cut_captions.jsonl), and the share that may be."""
 import json
-import pathlib
 
 from tqd_jax.scoring.scores import read_scores
 from transfer_jax.runtime.errors import UserError
 from transfer_jax.runtime.files import write_atomically
+from transfer_jax.runtime.paths import path_of
 
 SKIPPED = 'skipped.jsonl'
 
@@ -21,11 +21,11 @@ def add_lines(path, items):
 
 def clips_of_table(workdir):
     """The number of clips in a prepared folder's scores.parquet, those without scores too."""
-    return read_scores(pathlib.Path(workdir, 'scores.parquet')).clips
+    return read_scores(path_of(workdir) / 'scores.parquet').clips
 
 
 def check_share(skipped, clips, allowed, why, workdir):
     """Raises UserError where more of the clips are skipped than config.data.max_skipped_fraction, `allowed`. why: a part of the message."""
     if skipped / max(1, clips) > allowed:
         raise UserError(f'{skipped} of {clips} clips cannot be used, more than config.data.max_skipped_fraction={allowed:g}; {why}; '
-                        f'all are listed in {pathlib.Path(workdir, SKIPPED)}')
+                        f'all are listed in {path_of(workdir) / SKIPPED}')

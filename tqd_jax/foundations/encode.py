@@ -142,7 +142,7 @@ def _check_failed(failed, usable, allowed, workdir, cache):
         return
     clips, lost = clips_of_table(workdir), len({one['clip'] for one in failed})
     first = f'the first is {failed[0]["clip"]} ({failed[0]["reason"]})'
-    again = f'; to try again, delete {cache / FAILED}' if (cache / FAILED).is_file() else ''
+    again = f'; to try again, delete {cache / FAILED}' if (cache / FAILED).exists() else ''
     both = f'{clips - usable} have no scores, and {lost} cannot be encoded; {first}{again}'
     check_share(clips - usable + lost, clips, allowed, both, workdir)
     print(f'{lost} of {clips} clips cannot be encoded and are skipped, see {workdir / SKIPPED}; {first}{again}', flush=True)

@@ -1,7 +1,6 @@
 """A run on pixels: a model of this package, hashed words, and weights from a file of this package or from the seed."""
 import dataclasses
 import json
-import pathlib
 
 from tqd_jax.data.frames import FrameStore, cache_bytes
 from tqd_jax.data.library import load_library
@@ -15,6 +14,7 @@ from tqd_jax.models.wan import model as wan
 from tqd_jax.text.words import HashedWords
 from transfer_jax.runtime.config import to_json
 from transfer_jax.runtime.errors import UserError
+from transfer_jax.runtime.paths import path_of, scratch_of
 from transfer_jax.runtime.tensors import load_weights
 
 
@@ -117,18 +117,18 @@ def model_config(config, mesh):
 
 def frame_store(data, library, workdir, quiet=False):
     """The cache of decoded clips where it fits into data.cache_gb, else straight decoding; prints which."""
-    need = cache_bytes(library, library.buckets, data.fps) / 1e9
+    need, folder = cache_bytes(library, library.buckets, data.fps) / 1e9, scratch_of(path_of(workdir) / 'frames')
     cached = need <= data.cache_gb
     if not quiet:
-        print(f'frames: {"cached in the workdir" if cached else "decoded from the files each time"}; a cache takes about {need:.2g} GB, '
+        print(f'frames: {f"cached in {folder}" if cached else "decoded from the files each time"}; a cache takes about {need:.2g} GB, '
               f'config.data.cache_gb = {data.cache_gb:g}', flush=True)
-    return FrameStore(rows=library, fps=data.fps, folder=str(pathlib.Path(workdir, 'frames').resolve()) if cached else None)
+    return FrameStore(rows=library, fps=data.fps, folder=str(folder.resolve()) if cached else None)
 
 
 def weights_path(name):
     """The file that config.init_from names. Raises UserError where there is none."""
-    path = ASSETS / name.removeprefix('asset:') if name.startswith('asset:') else pathlib.Path(name).expanduser()
-    if not path.is_file():
+    path = ASSETS / name.removeprefix('asset:') if name.startswith('asset:') else path_of(name).expanduser()
+    if not path.exists() or path.is_dir():
         raise UserError(f'config.init_from = {name!r}: there is no such file; None starts from scratch')
     return path
 

@@ -1,5 +1,4 @@
 """What a run stands on: the protocol of every foundation."""
-import pathlib
 from typing import Any, Protocol
 
 from tqd_jax.data.library import Library
@@ -10,6 +9,7 @@ from tqd_jax.models.wan.config import WanConfig
 from tqd_jax.text.encoder import TextEncoder
 from tqd_jax.timesteps.learned import LearnedLaw
 from tqd_jax.timesteps.quality import LawConfig
+from transfer_jax.runtime.paths import AnyPath
 
 
 class Foundation(Protocol):
@@ -27,25 +27,25 @@ class Foundation(Protocol):
     latents: bool
     storage: str
 
-    def check(self, workdir: pathlib.Path, *, fresh: bool) -> None:
+    def check(self, workdir: AnyPath, *, fresh: bool) -> None:
         """Raises UserError for what files alone can tell, before any clip is scored; fresh: nothing was trained in the folder yet."""
 
-    def prepare(self, workdir: pathlib.Path) -> bool:
+    def prepare(self, workdir: AnyPath) -> bool:
         """Makes what loaders read beside `scores.parquet`, on all processes; what is there stays. Returns whether a request stopped it."""
 
-    def library(self, workdir: pathlib.Path, law: LawConfig | LearnedLaw) -> Library:
+    def library(self, workdir: AnyPath, law: LawConfig | LearnedLaw) -> Library:
         """The clips that the run can use."""
 
-    def loader(self, library: Library, workdir: pathlib.Path) -> Loader:
+    def loader(self, library: Library, workdir: AnyPath) -> Loader:
         """The Loader of training batches."""
 
-    def frames_loader(self, library: Library, workdir: pathlib.Path) -> Loader:
+    def frames_loader(self, library: Library, workdir: AnyPath) -> Loader:
         """The Loader whose batches hold uint8 frames: for pictures, and for gradients of degraded copies."""
 
     def encode(self, video: Any) -> Any:
         """uint8 frames [B, F, H, W, 3] as Batch.video holds them."""
 
-    def features(self, captions: list, workdir: pathlib.Path) -> Any:
+    def features(self, captions: list, workdir: AnyPath) -> Any:
         """What Batch.text holds of captions that no clip has: [N, ...]."""
 
     def parameters(self, abstract: Any) -> Any | None:
@@ -57,7 +57,7 @@ class Foundation(Protocol):
     def adapters(self, abstract: Any) -> Any | None:
         """The adapters to go on from, or None where they are drawn."""
 
-    def conditions(self, workdir: pathlib.Path) -> dict:
+    def conditions(self, workdir: AnyPath) -> dict:
         """{'codec': ..., 'text': ...}: what encoders need within a step; {} where batches are encoded beforehand."""
 
     def sampling(self) -> Sampling:
@@ -75,7 +75,7 @@ class Foundation(Protocol):
     def decoder(self) -> Any:
         """The codec's parameters, with which latents are decoded."""
 
-    def inputs(self, workdir: pathlib.Path) -> str:
+    def inputs(self, workdir: AnyPath) -> str:
         """What batches depend on beside clips, scores and config; '' where there is nothing."""
 
     @property

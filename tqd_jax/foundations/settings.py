@@ -71,7 +71,7 @@ def remembered(cache, dtype):
 
 def _read(memory):
     """The TextSettings of a file, the newest last, [] without one; earlier versions wrote one object and no list."""
-    found = json.loads(memory.read_text()) if memory.is_file() else []
+    found = json.loads(memory.read_text()) if memory.exists() else []
     return [TextSettings(**one) for one in ([found] if isinstance(found, dict) else found)]
 
 

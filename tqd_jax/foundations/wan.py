@@ -1,7 +1,6 @@
 """A run on published weights of Wan: latents and text features of a cache, the transformer from the user's files."""
 import dataclasses
 import functools
-import pathlib
 
 import jax
 import jax.numpy as jnp
@@ -25,6 +24,7 @@ from tqd_jax.models.partition import is_adapter, merge, partition
 from tqd_jax.models.wan.frozen import stored
 from tqd_jax.text.features import Features
 from tqd_jax.text.umt5.clean import clean
+from transfer_jax.runtime.paths import AnyPath, path_of
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -36,7 +36,7 @@ class PublishedWan:
     config: object
     sources: Sources
     identity: str
-    cache: pathlib.Path | None = None
+    cache: AnyPath | None = None
     latents: bool = True
 
     model = property(lambda self: self.sources.model)
@@ -56,7 +56,7 @@ class PublishedWan:
 
     def folder(self, workdir):
         """The cache's folder."""
-        return self.cache or pathlib.Path(self.config.data.cache or pathlib.Path(workdir, 'cache'))
+        return self.cache or path_of(self.config.data.cache or path_of(workdir) / 'cache')
 
     def check(self, workdir, *, fresh):
         """Raises UserError where there are neither a text encoder nor text features, or the file config.lora.init_from does not fit."""
@@ -85,6 +85,7 @@ class PublishedWan:
         """Of latents and features."""
         settings = latent_settings(self.config, self.sources, self.folder(workdir))
         store = open_latents(self.folder(workdir), library, settings)
+        store.fetch()
         return loader_of(self.config, self.model.mesh, library, store, texts=self._texts(workdir, library.captions)[0])
 
     def frames_loader(self, library, workdir):
@@ -148,7 +149,9 @@ class PublishedWan:
         """(workdir, captions) -> (TextStore, numbers), after prepare: opened once for a set of captions, a tuple or the library's own."""
         def store_of(workdir, captions):
             folder = self.folder(workdir)
-            return open_texts(folder, captions, text_settings(self.config, self.sources, folder), clean)
+            store, numbers = open_texts(folder, captions, text_settings(self.config, self.sources, folder), clean)
+            store.fetch()
+            return store, numbers
         return functools.lru_cache(maxsize=3)(store_of)  # captions of the library, those of samples, the empty one
 
 

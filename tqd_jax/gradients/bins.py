@@ -2,14 +2,13 @@
 import contextlib
 import hashlib
 import json
-import pathlib
-import shutil
 
 import jax
 import jax.numpy as jnp
 
 from transfer_jax.runtime.config import to_json
 from transfer_jax.runtime.parallel.stops import check_stop
+from transfer_jax.runtime.paths import path_of, remove_folder
 from transfer_jax.runtime.progress import Progress
 from transfer_jax.runtime.store import Store
 
@@ -52,7 +51,7 @@ def _checksums(weights):
 
 def remove_store(workdir, mode):
     """Removes the noise bins of a mode, once its result is written; those of a mode that was stopped stay."""
-    folder = pathlib.Path(workdir) / FOLDER
-    shutil.rmtree(folder / mode, ignore_errors=True)
-    with contextlib.suppress(OSError):  # another mode's are there, or there were none
+    folder = path_of(workdir) / FOLDER
+    remove_folder(folder / mode)
+    with contextlib.suppress(OSError, ValueError):  # another mode's are there, or there were none
         folder.rmdir()

@@ -16,6 +16,7 @@ from tqd_jax.timesteps.density import mean_density
 from tqd_jax.timesteps.quadrants import LABELS, QUADRANTS
 from tqd_jax.timesteps.quality import LawConfig, law_from_quality
 from transfer_jax.runtime.page import Mark, Page, Picture
+from transfer_jax.runtime.paths import path_of
 
 POINTS = 400  # clips in the scatters
 ROWS, FRAMES = 8, 6  # clips of a contact sheet, and frames of each
@@ -32,7 +33,8 @@ def write_quality_report(scores_path, output_html, *, law=LawConfig(), seed=0, w
     Reads a column at a time: memory grows by about 1 kB a clip. Raises OSError with the path where a file cannot be read or written.
     """
     table = read_score_table(scores_path, seed)
-    page = Page(f'Clip quality: {pathlib.Path(scores_path).resolve().parent.name}', f'{table.file.path.name} · law: {law.kind}')
+    folder = path_of(scores_path).parent
+    page = Page(f'Clip quality: {folder.name or folder.resolve().name}', f'{table.file.path.name} · law: {law.kind}')
     _glance(page, table)
     if len(table.rows):
         _scatters(page, table, workers)

@@ -2,13 +2,13 @@
 import dataclasses
 import itertools
 import json
-import pathlib
 
 import numpy as np
 
 from tqd_jax.scoring.scores import read_scores
 from tqd_jax.timesteps.quadrants import quadrant
 from transfer_jax.runtime.metrics import read_metrics
+from transfer_jax.runtime.paths import AnyPath, local_copy, path_of
 
 LISTED = 50  # skipped clips that a page lists
 NUMBERS = ('motion', 'visual', 'mq', 'vq', 'true_motion', 'true_visual')
@@ -24,7 +24,7 @@ class Results:
     videos: their files. alignment, learned: the records of --mode=align and learn, or the law that the run is trained by. summary,
     config: dicts.
     """
-    folder: pathlib.Path
+    folder: AnyPath
     scores: dict
     skipped: int
     listed: list
@@ -59,7 +59,7 @@ class Evaluation:
 
 def read_results(workdir):
     """The Results of a work directory."""
-    folder = pathlib.Path(workdir)
+    folder = path_of(workdir)
     evaluations = [Evaluation(step=line['step'], loss=np.array(line['loss'], float), count=np.array(line['count'], float))
                    for line in read_metrics(folder / 'evaluation.jsonl')]
     skipped, listed = _skipped(folder / 'skipped.jsonl')
@@ -83,7 +83,7 @@ def _skipped(path):
     """(number of lines, the first LISTED of them) of a skipped.jsonl."""
     if not path.exists():
         return 0, []
-    with open(path, encoding='utf-8') as lines:
+    with local_copy(path) as local, open(local, encoding='utf-8') as lines:
         listed = [json.loads(line) for line in itertools.islice(lines, LISTED)]
         return len(listed) + sum(1 for _ in lines), listed
 
@@ -91,7 +91,7 @@ def _skipped(path):
 def _arrays(path):
     if not path.exists():
         return {}
-    with np.load(path) as file:
+    with local_copy(path) as local, np.load(local) as file:
         return dict(file)
 
 

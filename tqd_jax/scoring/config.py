@@ -18,7 +18,7 @@ class ScoreConfig:
     clips: str | None = key(None, optional(text()), 'a folder, manifest (.parquet, .csv, .jsonl), list (.txt) or video; or '
                             'name=path,name=path')
     output: str = key('scores.parquet', text(), 'the table to write; its page and files lie beside it')
-    store: str | None = key(None, optional(text()), 'where measured rows are kept, on a local disk; OUTPUT.store by default')
+    store: str | None = key(None, optional(text()), 'where measured rows are kept; OUTPUT.store by default')
     workers: int = key(cores(), integer(at_least=0), 'processes; 0 measures in this one, which no limit of time or memory protects')
     scores: tuple = key((), TEXTS, 'files of scores that other tools have given, instead of or beside measuring (docs/importing.md)')
     tool: str | None = key(None, optional(text()), 'the tool that --scores are of, where their columns do not tell')

@@ -2,22 +2,21 @@
 import dataclasses
 import itertools
 import os
-import pathlib
 import sqlite3
 import tempfile
 
-from tqd_jax.clips import places
 from tqd_jax.scoring.importers.clips import clips_table
 from tqd_jax.scoring.measure import library_rows, progress_bar
 from tqd_jax.scoring.normaliser import KINDS
 from tqd_jax.scoring.plugins.columns import score_learned, with_learned
 from tqd_jax.scoring.plugins.scorers import load_scorers
 from tqd_jax.scoring.scores import read_scores
-from tqd_jax.scoring.store import RowStore
+from tqd_jax.scoring.store import RowStore, local_store
 from tqd_jax.scoring.table import SCHEMA, load_maps, write_scores
 from tqd_jax.scoring.versions import is_ours
 from tqd_jax.scoring.visual import niqe_model
 from transfer_jax.runtime.errors import UserError
+from transfer_jax.runtime.paths import check_store, is_remote, make_folder, path_of
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -46,6 +45,12 @@ def score_library(config, *, flag='--clips', for_training=False, check=lambda ta
     own = [] if is_ours(table) else table.column_names
     scorers = load_scorers(config.scorers, taken=(*SCHEMA.names, *own))
     check_places(config)
+    with local_store(config.store_path) as store:
+        return _written(dataclasses.replace(config, store=store), table, scorers, normaliser, for_training=for_training, refuse=refuse)
+
+
+def _written(config, table, scorers, normaliser, *, for_training, refuse):
+    """score_library, its config checked and its store a local file."""
     table, rows = library_rows(config, table, for_training=for_training)
     usable = lambda: (_refuse(row, refuse) for row in rows())
     for scorer in scorers:
@@ -68,28 +73,26 @@ def normaliser_of(name):
 
 def check_places(config):
     """Makes the folders of the store and the output. Raises UserError where one of the two cannot be written, or `scratch` is of no use."""
-    store, output = config.store_path, config.output
+    store, output = path_of(config.store_path), path_of(config.output)
     if config.scratch and not config.beam:
         raise UserError(f'--scratch={config.scratch} is a folder of --beam, which is missing')
-    if places.is_remote(store):
-        raise UserError(f'--store: {store} is a URL; measured rows are kept on a local disk, so name a file there')
-    if places.is_remote(output):
-        places.check_protocols([output])
     if os.path.isdir(output):
         raise UserError(f'--output={output} is a folder; name a file, such as {os.path.join(output, "scores.parquet")}')
     try:
-        for path in [store] if places.is_remote(output) else [store, output]:
-            pathlib.Path(path).parent.mkdir(parents=True, exist_ok=True)
-            with tempfile.TemporaryFile(dir=pathlib.Path(path).parent):
-                pass  # hours before the table is written
-        with RowStore(store, config.settings.version):
-            pass
+        for path in (store, output):
+            check_store(path.parent)  # hours before the table is written
+            make_folder(path.parent)
+            if not is_remote(path):
+                tempfile.TemporaryFile(dir=path.parent).close()
+        if not is_remote(store):
+            with RowStore(store, config.settings.version):
+                pass
     except (OSError, sqlite3.Error) as error:
         raise UserError(f'measured rows cannot be kept in {store}, or {output} not be written ({error})') from error
 
 
 def unread(output):
-    """How many clips of a local scores.parquet could not be read, or not in time."""
+    """How many clips of a scores.parquet could not be read, or not in time."""
     return sum(batch['id'].null_count for batch in read_scores(output).batches(['id'], 'reason'))
 
 

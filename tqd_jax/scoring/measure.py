@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 from tqd_jax.clips import places
 from tqd_jax.clips.strings import Strings
 from tqd_jax.scoring import engine
-from tqd_jax.scoring.store import RowStore, are_there, share_of
+from tqd_jax.scoring.store import RowStore, are_there, local_store, share_of
 from tqd_jax.scoring.table import SCHEMA, rows_of
 from tqd_jax.scoring.versions import GIVEN, imported_axes, is_foreign, is_scored, marked, version_for, versions_of
 from transfer_jax.runtime.errors import UserError
@@ -53,9 +53,10 @@ def measure_share(config, table, process, processes, stop):
     """
     _, foreign = lacking(config, table, for_training=True)
     paths = list(Strings.from_arrow(table['clip'].filter(foreign).chunks))[process::processes]
-    found = are_there(config.store_path, config.settings.version, ((path, engine.stamp(path)) for path in paths))
-    share = dataclasses.replace(config, store=share_of(config.store_path, process))
-    _measure(share, [path for path, there in zip(paths, found, strict=True) if not there], stop)
+    with local_store(config.store_path) as store, local_store(share_of(config.store_path, process)) as share:
+        found = are_there(store, config.settings.version, ((path, engine.stamp(path)) for path in paths))
+        missing = [path for path, there in zip(paths, found, strict=True) if not there]
+        _measure(dataclasses.replace(config, store=share), missing, stop)
 
 
 def unmeasured(table, axes, *, keep_ranks):

@@ -3,6 +3,11 @@ import contextlib
 import json
 import pathlib
 import sqlite3
+import tempfile
+import threading
+
+from transfer_jax.runtime.files import replace_atomically
+from transfer_jax.runtime.paths import fetch, is_remote, path_of
 
 SCHEMA = '''
 CREATE TABLE IF NOT EXISTS rows (id TEXT, version TEXT, row TEXT, PRIMARY KEY (id, version)) WITHOUT ROWID;
@@ -10,6 +15,7 @@ CREATE TABLE IF NOT EXISTS files (path TEXT, version TEXT, stamp TEXT, id TEXT, 
 '''
 SHARES = '.share-'  # in the names of the stores that several processes fill for one
 PATIENCE = 60.0  # s that one process waits for another's write
+SECONDS = 120.0  # between two copies to an object store
 
 
 class RowStore:
@@ -79,8 +85,21 @@ def share_of(path, process):
 
 def merge_shares(path):
     """Adds the rows of every share of a store to it, and removes the shares; killed between two, it goes on where it is called again."""
-    path = pathlib.Path(path)
+    path = path_of(path)
     shares = [share for share in path.parent.glob(f'{path.name}{SHARES}*') if share.name.rpartition(SHARES)[2].isdecimal()]
+    if not is_remote(path):
+        _merge(path, shares)
+    elif shares:
+        with local_store(path) as local:
+            local = pathlib.Path(local)
+            for share in shares:
+                fetch(share, local.with_name(share.name))
+            _merge(local, [local.with_name(share.name) for share in shares])
+        for share in shares:
+            share.unlink()
+
+
+def _merge(path, shares):
     with contextlib.closing(sqlite3.connect(path, timeout=PATIENCE, isolation_level=None)) as base:
         base.executescript(SCHEMA)
         for share in shares:
@@ -92,6 +111,60 @@ def merge_shares(path):
             base.execute('DETACH share')
             for file in (share, *path.parent.glob(f'{share.name}-*')):
                 file.unlink()
+
+
+@contextlib.contextmanager
+def local_store(path):
+    """A context that gives the path of a local file for a store, text: the store itself, or of one in an object store a copy.
+
+    What is new in a copy is written back every SECONDS and at the end, also that of an error: a SIGKILL loses that much.
+    """
+    if not is_remote(path):
+        yield path
+        return
+    with tempfile.TemporaryDirectory(prefix='tqd-') as folder:
+        local, ended = pathlib.Path(folder, path_of(path).name), threading.Event()
+        if path_of(path).exists():
+            fetch(path_of(path), local)
+        with contextlib.closing(sqlite3.connect(local, timeout=PATIENCE, isolation_level=None, check_same_thread=False)) as base:
+            base.executescript(SCHEMA)
+            copy = _Copy(base, path_of(path))
+            keeper = threading.Thread(target=copy.keep, args=(ended,))
+            keeper.start()
+            try:
+                yield str(local)
+            finally:
+                ended.set()
+                keeper.join()
+                copy.write()
+
+
+class _Copy:
+    """What an object store has of an open database, which others write."""
+
+    def __init__(self, base, path):
+        self._base, self._path = base, path
+        self._written = self._version()
+
+    def write(self):
+        """Copies the database where it has changed since."""
+        version = self._version()
+        if version != self._written:
+            replace_atomically(self._path, self._snapshot)
+            self._written = version
+
+    def keep(self, ended):
+        """Writes every SECONDS until the Event; what fails is written the next time."""
+        while not ended.wait(SECONDS):
+            with contextlib.suppress(Exception):  # every backend has exceptions of its own
+                self.write()
+
+    def _version(self):
+        return self._base.execute('PRAGMA data_version').fetchone()  # changes with what other connections write
+
+    def _snapshot(self, part):
+        with contextlib.closing(sqlite3.connect(part)) as copy:
+            self._base.backup(copy)
 
 
 def are_there(path, version, files):

@@ -4,8 +4,8 @@ import itertools
 import json
 import os
 import pathlib
+import tempfile
 
-import fsspec
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet
@@ -15,7 +15,8 @@ from tqd_jax.scoring.measures import MEASURES
 from tqd_jax.scoring.normaliser import Normaliser
 from tqd_jax.scoring.versions import is_ours
 from transfer_jax.runtime.errors import UserError
-from transfer_jax.runtime.files import write_atomically
+from transfer_jax.runtime.files import upload, write_atomically
+from transfer_jax.runtime.paths import is_remote, path_of
 
 SCORES = ('motion', 'visual', 'mq', 'vq')
 SCHEMA = pa.schema([
@@ -66,13 +67,13 @@ def _others(table, names):
 
 def save_maps(path, maps):
     """Writes fitted normalisers {'motion', 'visual'} as JSON."""
-    write_atomically(pathlib.Path(path), json.dumps({name: value.to_dict() for name, value in maps.items()}).encode())
+    write_atomically(path_of(path), json.dumps({name: value.to_dict() for name, value in maps.items()}).encode())
 
 
 def load_maps(path):
     """The normalisers of a file that save_maps wrote. Raises OSError, or ValueError where it is something else."""
     try:
-        return {name: Normaliser.from_dict(json.loads(pathlib.Path(path).read_text())[name]) for name in ('motion', 'visual')}
+        return {name: Normaliser.from_dict(json.loads(path_of(path).read_text())[name]) for name in ('motion', 'visual')}
     except (KeyError, TypeError, AttributeError) as error:
         raise ValueError(f'{path} has no fitted {error}') from error
 
@@ -127,10 +128,13 @@ def _batch(chunk, schema, scores, fit, folder):
 
 @contextlib.contextmanager
 def _replacing(output):
-    """A file to write that takes the place of `output` when all is written; where `output` is a URL, it does as its place does."""
-    if places.is_remote(output):
-        with fsspec.open(output, 'wb') as file:
-            yield file
+    """A file to write that takes the place of `output` when all is written."""
+    if is_remote(output):
+        with tempfile.TemporaryDirectory(prefix='tqd-') as folder:
+            part = pathlib.Path(folder, 'scores')
+            with open(part, 'wb') as file:
+                yield file
+            upload(part, path_of(output))
         return
     part = pathlib.Path(output).with_name(f'.{pathlib.Path(output).name}.{os.getpid()}.part')  # two runs on one output: the last stands
     try:

@@ -1,6 +1,5 @@
 """The law of a run from a file: law.json of --mode=learn, and the copy in the run's folder."""
 import json
-import pathlib
 
 import numpy as np
 
@@ -9,19 +8,20 @@ from tqd_jax.timesteps.learned import LearnedLaw
 from transfer_jax.runtime.checkpoint import Checkpoints
 from transfer_jax.runtime.errors import UserError
 from transfer_jax.runtime.files import write_atomically
+from transfer_jax.runtime.paths import path_of
 
 LAW = 'learned_law.json'  # a run's own copy of config.law.file
 
 
 def law_of(config, workdir):
     """The LawConfig of config.law, or the LearnedLaw of which the work directory has a copy."""
-    return read_law(pathlib.Path(workdir, LAW)) if config.law.kind == LEARNED else law_config(config.law)
+    return read_law(path_of(workdir) / LAW) if config.law.kind == LEARNED else law_config(config.law)
 
 
 def read_law(path):
     """The LearnedLaw of a file. Raises UserError where it has none."""
     try:
-        record = json.loads(pathlib.Path(path).expanduser().read_text(encoding='utf-8'))
+        record = json.loads(path_of(path).expanduser().read_text(encoding='utf-8'))
         if 'kinds' in record and 'groups' not in record:
             raise UserError(f'config.law.file: {path} was written by an earlier version of tqd_jax: '
                             'rename its key "kinds" to "groups", or learn it again (--mode=learn)')
@@ -36,7 +36,7 @@ def copy_law(file, workdir):
 
     Raises UserError where the file by then has another law.
     """
-    file, copy = pathlib.Path(file).expanduser(), workdir / LAW
+    file, copy = path_of(file).expanduser(), workdir / LAW
     if Checkpoints(workdir / 'checkpoints').latest() is None:
         read_law(file)
         write_atomically(copy, file.read_bytes())

@@ -149,16 +149,20 @@ class Evaluations:
         self._evaluate, self._batches, self._metrics, self._t_range = evaluate, batches, metrics, t_range
         self._path = workdir / 'evaluation.jsonl'
         self._writes = jax.process_index() == 0
-        records = [record for record in read_metrics(self._path) if start and record['step'] <= start]
-        self.steps = {record['step'] for record in records}  # that have a line
+        self._records = [record for record in read_metrics(self._path) if start and record['step'] <= start]
+        self.steps = {record['step'] for record in self._records}  # that have a line
         if self._writes:
-            write_atomically(self._path, ''.join(json.dumps(record) + '\n' for record in records).encode())
+            self._write()
 
     def add(self, step, weights):
         """Evaluates (trained, frozen) parameters and writes one line, a loss_record."""
         loss, count = loss_table(self._evaluate, weights, self._batches, self._t_range)
         if self._writes:
-            with open(self._path, 'a') as file:
-                file.write(json.dumps(loss_record(step, loss, count)) + '\n')
+            self._records.append(loss_record(step, loss, count))
+            self._write()
         self.steps.add(step)
         self._metrics.write(step, loss_scalars(loss, count))
+
+    def _write(self):
+        """Writes the file anew: nothing can be appended to one in an object store."""
+        write_atomically(self._path, ''.join(json.dumps(record) + '\n' for record in self._records).encode())

@@ -3,7 +3,6 @@ import dataclasses
 import functools
 import hashlib
 import math
-import pathlib
 from collections.abc import Callable
 
 import jax
@@ -27,6 +26,7 @@ from tqd_jax.training.optimizer import make_optimizer
 from tqd_jax.training.state import init_state
 from transfer_jax.runtime.errors import UserError
 from transfer_jax.runtime.parallel.mesh import check_batch, make_mesh, row_parts, shard_tree
+from transfer_jax.runtime.paths import AnyPath, path_of
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -38,7 +38,7 @@ class Run:
     abstract_frozen: the TrainState and the tree {'model', 'codec', 'text'} of frozen parameters as jax.ShapeDtypeStruct with shardings.
     """
     config: object
-    workdir: pathlib.Path
+    workdir: AnyPath
     mesh: jax.sharding.Mesh
     foundation: Foundation
     library: Library
@@ -138,7 +138,7 @@ def build(config, workdir, foundation=None):
 
     foundation: of check_start, where it was called before.
     """
-    mesh, workdir = make_mesh(config.mesh.data, config.mesh.fsdp, config.mesh.context), pathlib.Path(workdir)
+    mesh, workdir = make_mesh(config.mesh.data, config.mesh.fsdp, config.mesh.context), path_of(workdir)
     foundation = foundation or foundation_of(config, mesh)
     objective, (optimizer, schedule) = make_objective(config, foundation), make_optimizer(config.train)
     library = foundation.library(workdir, law_of(config, workdir))

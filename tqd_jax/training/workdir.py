@@ -1,7 +1,6 @@
 """Builds a Run from its work directory: prepared from its clips, or restored from its newest checkpoint."""
 import dataclasses
 import json
-import pathlib
 
 import jax
 
@@ -19,6 +18,7 @@ from transfer_jax.runtime.files import write_atomically
 from transfer_jax.runtime.parallel.gather import gathered, together
 from transfer_jax.runtime.parallel.hosts import first_host
 from transfer_jax.runtime.parallel.mesh import make_mesh
+from transfer_jax.runtime.paths import path_of
 from transfer_jax.runtime.progress import Stopped, StopRequest
 
 
@@ -80,8 +80,8 @@ def clips_of(config):
     data = config.data
     if config.wan.path is None or data.clips is not None:
         return data
-    table = pathlib.Path(data.cache or '', 'scores.parquet')
-    if data.cache is None or not table.is_file():
+    table = path_of(data.cache or '') / 'scores.parquet'
+    if data.cache is None or not table.exists():
         where = 'it names none' if data.cache is None else f'{data.cache} has no scores.parquet'
         raise UserError(f'there are no clips: name them by --config.data.clips=FOLDER, or by --config.data.cache the folder that '
                         f'python -m tqd_jax.encode wrote ({where})')

@@ -2,7 +2,6 @@
 import dataclasses
 import functools
 import json
-import pathlib
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -27,6 +26,7 @@ from transfer_jax.runtime.job import require_same_config
 from transfer_jax.runtime.keys import stream_key
 from transfer_jax.runtime.parallel.hosts import first_host
 from transfer_jax.runtime.parallel.mesh import check_batch, make_mesh
+from transfer_jax.runtime.paths import AnyPath
 from transfer_jax.runtime.store import Store
 
 
@@ -34,7 +34,7 @@ from transfer_jax.runtime.store import Store
 class Job:
     """A run: its config and folder, its data, the splits {target's name: one a seed}, and numbers of targets and sources."""
     config: TransferConfig
-    workdir: pathlib.Path
+    workdir: AnyPath
     domains: Domains
     trainer: Trainer
     targets: tuple[int, ...]
@@ -54,7 +54,7 @@ class Job:
                    trunk_trained=config.model.trainable != 'head' and config.model.kind != 'linear', patience=config.checkpoint.seconds)
 
 
-def prepare(config: TransferConfig, workdir: pathlib.Path) -> Job:
+def prepare(config: TransferConfig, workdir: AnyPath) -> Job:
     """The Job of a config in its folder. Raises UserError for a fault of the config, of the data, or of the files in the folder."""
     checks.check_whole(config)
     mesh = make_mesh(config.mesh.data, 1, devices=jax.local_devices())
@@ -75,7 +75,7 @@ def prepare(config: TransferConfig, workdir: pathlib.Path) -> Job:
                notes=(*model.notes, *trunk))
 
 
-def record_config(config: TransferConfig | MultitaskConfig, workdir: pathlib.Path) -> None:
+def record_config(config: TransferConfig | MultitaskConfig, workdir: AnyPath) -> None:
     """Writes config.json; raises UserError where the folder holds a run of another config, or of one with old names of keys."""
     path = workdir / 'config.json'
     if path.exists() and any((workdir / folder).exists() for folder in ('targets', 'multitask')):
@@ -83,7 +83,7 @@ def record_config(config: TransferConfig | MultitaskConfig, workdir: pathlib.Pat
     write_atomically(path, json.dumps(to_json(config), indent=1).encode())
 
 
-def make_splits(config: TransferConfig, domains: Domains, targets: Sequence[int], workdir: pathlib.Path) -> dict[str, list[Split]]:
+def make_splits(config: TransferConfig, domains: Domains, targets: Sequence[int], workdir: AnyPath) -> dict[str, list[Split]]:
     """{name of a target: [Split of each seed]}, saved. Raises UserError where the folder's fits were made with others."""
     path = workdir / 'splits.json'
     splits = load_splits(path) if path.exists() and (workdir / 'targets').exists() else {}

@@ -1,6 +1,5 @@
 """report.html of a transfer run, from its results.json alone, and the table that ends a run."""
 import json
-import pathlib
 from collections.abc import Mapping
 from typing import Any
 
@@ -9,11 +8,12 @@ import numpy as np
 from transfer_jax.experiment import plots
 from transfer_jax.experiment.results import FRACTIONS, SCORE_PART
 from transfer_jax.runtime.page import Page
+from transfer_jax.runtime.paths import AnyPath
 
 OURS = ('uowq', 'uowq_static', 'uowq_budget')
 
 
-def read_results(workdir: pathlib.Path) -> dict[str, Any]:
+def read_results(workdir: AnyPath) -> dict[str, Any]:
     """The content of results.json."""
     return json.loads((workdir / 'results.json').read_text())
 
@@ -36,14 +36,14 @@ def rows(results: Mapping[str, Any], measure: str = 'accuracy') -> tuple[list[st
     return header, out
 
 
-def table(workdir: pathlib.Path) -> str:
+def table(workdir: AnyPath) -> str:
     """The accuracy table as text."""
     header, lines = rows(read_results(workdir))
     widths = [max(len(line[i]) for line in [header, *lines]) for i in range(len(header))]
     return '\n'.join('  '.join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in [header, *lines])
 
 
-def write_report(workdir: pathlib.Path) -> None:
+def write_report(workdir: AnyPath) -> None:
     """Writes report.html beside results.json."""
     results = read_results(workdir)
     config = results['config']

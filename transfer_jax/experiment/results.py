@@ -1,6 +1,5 @@
 """Scores of a method on one target, and their summary: means and standard errors over seeds, negative transfer, samples, time."""
 import json
-import pathlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -10,6 +9,7 @@ from transfer_jax.experiment.lab.lab import Lab
 from transfer_jax.experiment.lab.measure import Measurement
 from transfer_jax.experiment.methods.protocol import Outcome
 from transfer_jax.runtime.files import write_atomically
+from transfer_jax.runtime.paths import AnyPath
 
 CHOICE_PART, SCORE_PART = 'validation', 'test'
 FRACTIONS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)  # of the source samples' cost, in the budget's curve
@@ -88,6 +88,6 @@ def _row(name, targets):
             **{key: total(key) for key in ('drawn', 'seconds', 'shared_seconds', 'control_seconds')}}
 
 
-def write_results(path: pathlib.Path, targets: Mapping[str, Mapping[str, Any]], facts: Mapping[str, Any]) -> None:
+def write_results(path: AnyPath, targets: Mapping[str, Mapping[str, Any]], facts: Mapping[str, Any]) -> None:
     """Writes results.json, all or nothing: facts, the summary, and every record."""
     write_atomically(path, json.dumps({**facts, 'summary': summary(targets), 'targets': targets}, indent=1).encode())

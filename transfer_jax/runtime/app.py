@@ -26,7 +26,7 @@ def define_flags(workdir=None, modes=()):
     if FLAG not in flags.FLAGS:
         config_flags.DEFINE_config_file(FLAG, None, 'the config file, as in configs/')
     if workdir is not None and 'workdir' not in flags.FLAGS:
-        flags.DEFINE_string('workdir', workdir, 'where the run lives: what it makes, its checkpoints, metrics and report')
+        flags.DEFINE_string('workdir', workdir, 'where the run lives, with its checkpoints, metrics and report: a folder, or a URL gs:// or s3://')
     if modes and 'mode' not in flags.FLAGS:
         flags.DEFINE_enum('mode', modes[0], modes, 'what to do')
     define_join_flags()

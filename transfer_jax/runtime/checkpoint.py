@@ -1,10 +1,11 @@
 """Checkpoints of a run, over orbax: a checkpoint is whole or absent."""
 import concurrent.futures
 import contextlib
+import functools
 import logging
+import os
 import pathlib
 import re
-import shutil
 import tempfile
 from typing import Any
 
@@ -12,10 +13,13 @@ import jax
 from orbax.checkpoint import v1 as ocp
 
 from transfer_jax.runtime.errors import UserError, system_reason
+from transfer_jax.runtime.files import local_folder, upload_folder, write_atomically
+from transfer_jax.runtime.paths import AnyPath, is_remote, make_folder, path_of, remove_folder, summary
 from transfer_jax.runtime.tensors import check_same, named_leaves
 
 TEMPORARY = '.orbax-checkpoint-tmp'
 DELETED = '.deleted'
+COMMITTED = 'commit_success.txt'  # of orbax: the last file of a checkpoint in an object store
 UNCOMPRESSED = ocp.options.ArrayOptions(saving=ocp.options.ArrayOptions.Saving(use_compression=False))
 PARTIAL = ocp.options.PyTreeOptions(loading=ocp.options.PyTreeOptions.Loading(partial_load=True))
 
@@ -23,7 +27,8 @@ PARTIAL = ocp.options.PyTreeOptions(loading=ocp.options.PyTreeOptions.Loading(pa
 class Checkpoints:
     """The checkpoints of one run: one folder a step, named by its number.
 
-    A folder gets its name by a rename after its last byte, so a process killed at any moment leaves only whole checkpoints. Leaves are
+    A folder gets its name by a rename after its last byte, and in an object store its last file after all others, so a process killed at
+    any moment leaves only whole checkpoints. Leaves are
     stored bit for bit by name (their path in the tree): other devices can restore them, and a different tree is an error. Of several
     processes each calls every method, and writes what its devices have. As a context manager it ends when all is on disk:
 
@@ -31,19 +36,18 @@ class Checkpoints:
             ...
             checkpoints.begin(step, state, extras)  # written while the next steps run
     """
+    last_file = COMMITTED
 
-    def __init__(self, directory: str | pathlib.Path, keep: int = 2):
+    def __init__(self, directory: str | AnyPath, keep: int = 2):
         """Keeps the last `keep` (>= 1) checkpoints in the directory; the first save makes it."""
-        self.directory = pathlib.Path(directory).absolute()
+        self.directory = path_of(directory) if is_remote(directory) else pathlib.Path(directory).absolute()
         self.keep = keep
         self._step, self._pending = None, None  # what is being written
         logging.getLogger('absl').addFilter(_not_from_orbax)
 
     def steps(self) -> list[int]:
         """The steps that have a checkpoint, ascending."""
-        if not self.directory.is_dir():
-            return []
-        return sorted(int(path.name) for path in self.directory.iterdir() if path.name.isdecimal())
+        return sorted(int(path.name) for path in self._folders() if path.name.isdecimal() and self._is_whole(path))
 
     def latest(self) -> int | None:
         """The last step that has a checkpoint, or None."""
@@ -132,22 +136,44 @@ class Checkpoints:
 
     def _write(self, path, leaves, extras):
         """Begins to write the leaves; returns the function that waits for the end."""
+        copied = is_copied(path)
+        temporary = tempfile.TemporaryDirectory(prefix='tqd-') if copied else None
         with ocp.Context(array_options=UNCOMPRESSED):
-            return ocp.save_async(path, leaves, custom_metadata=extras).result
+            wait = ocp.save_async(pathlib.Path(temporary.name, 'state') if copied else path, leaves, custom_metadata=extras).result
+        return functools.partial(self._copy, wait, temporary, path) if copied else wait
+
+    def _copy(self, wait, temporary, path):
+        """Brings a checkpoint of the local disk to an object store, once it is whole."""
+        with temporary as folder:
+            wait()
+            upload_folder(pathlib.Path(folder, 'state'), path)
+        write_atomically(path / self.last_file, b'')
 
     def _complete(self, wait):
         wait()
         self._drop(self.steps()[:-self.keep])
 
     def _read(self, path, expected):
-        with ocp.Context(pytree_options=PARTIAL):
-            return ocp.load(path, expected)
+        with _folder_of(path) as folder, ocp.Context(pytree_options=PARTIAL):
+            return ocp.load(folder, expected)
 
     def _describe(self, path):
-        metadata = ocp.metadata(path)
+        with _folder_of(path) as folder:
+            metadata = ocp.metadata(folder)
         if metadata.metadata is None:  # orbax logs the reason and raises nothing
             raise ValueError('its index is damaged')
         return metadata.metadata, metadata.custom_metadata
+
+    def _folders(self):
+        """What is in the directory; nothing where it is not there."""
+        try:
+            return list(self.directory.iterdir())
+        except (FileNotFoundError, NotADirectoryError):
+            return []
+
+    def _is_whole(self, path):
+        """Whether a folder named by a number is a checkpoint; in an object store its last file says so, elsewhere its name."""
+        return not is_remote(path) or (path / self.last_file).exists()
 
     def _is_first(self):
         """Whether this process removes what is too old."""
@@ -159,7 +185,7 @@ class Checkpoints:
         try:
             yield
         except (OSError, ValueError) as error:
-            reason = system_reason(error)
+            reason = summary(error) if is_remote(self.directory) else system_reason(error)
             if reason is None:
                 raise
             self._remove_leftovers()
@@ -180,22 +206,36 @@ class Checkpoints:
 
     def _prepare(self):
         """Raises OSError here where the folder cannot be written: within orbax, threads would wait for it until they time out."""
-        self.directory.mkdir(parents=True, exist_ok=True)
-        tempfile.TemporaryFile(dir=self.directory).close()
+        make_folder(self.directory)
+        if not is_remote(self.directory):
+            tempfile.TemporaryFile(dir=self.directory).close()
         self._remove_leftovers()
 
     def _drop(self, steps):
-        """Renames first: a folder half deleted must not pass for a checkpoint."""
+        """A folder half deleted must not pass for a checkpoint, so its name, or the file that says it is one, goes first."""
         if self._is_first():
             for step in steps:
-                (self.directory / str(step)).rename(self.directory / f'{step}{DELETED}')
+                if is_remote(self.directory):
+                    (self.directory / str(step) / self.last_file).unlink()
+                else:
+                    (self.directory / str(step)).rename(self.directory / f'{step}{DELETED}')
             self._remove_leftovers()
 
     def _remove_leftovers(self):
-        if self._is_first() and self.directory.is_dir():
-            for path in self.directory.iterdir():
-                if path.name.endswith((TEMPORARY, DELETED)):
-                    shutil.rmtree(path, ignore_errors=True)
+        if self._is_first():
+            for path in self._folders():
+                if path.name.endswith((TEMPORARY, DELETED)) or (is_remote(path) and path.name.isdecimal() and not self._is_whole(path)):
+                    remove_folder(path)
+
+
+def is_copied(path: str | AnyPath) -> bool:
+    """Whether orbax cannot write to a path, so that checkpoints are made on the local disk and copied, by one process alone."""
+    return is_remote(path) and not os.fspath(path).startswith('gs://')
+
+
+def _folder_of(path):
+    """A context that gives the folder of a checkpoint as orbax reads it."""
+    return local_folder(path) if is_copied(path) else contextlib.nullcontext(path)
 
 
 def _not_from_orbax(record):

@@ -1,7 +1,6 @@
 """What the jobs of both packages share: the mode, full disks, the config that a folder holds a run of, facts of the machine."""
 import contextlib
 import errno
-import pathlib
 import platform
 import shlex
 
@@ -10,6 +9,7 @@ import jax
 from transfer_jax.runtime.config import differences, flatten, free_keys, old_names, renamed, rules
 from transfer_jax.runtime.errors import UserError
 from transfer_jax.runtime.parallel.cores import cores
+from transfer_jax.runtime.paths import check_store, is_of_store, make_folder, path_of, summary
 
 UNWRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EACCES, errno.EROFS, errno.ENOTDIR, errno.EEXIST)
 
@@ -20,23 +20,28 @@ def run_mode(modes, mode, config, workdir):
     Args:
       modes: {name: function of (config, folder)}.
       config: the checked instance of the job's schema.
-      workdir: the folder of the job, text or a path.
+      workdir: the folder of the job, text or a path; of an object store a URL.
 
     Raises:
-      UserError: the folder cannot be written (`unwritable`), or whatever the mode says.
+      UserError: the folder cannot be written (`check_store`, `unwritable`), or whatever the mode says.
     """
-    folder = pathlib.Path(workdir)
+    folder = path_of(workdir)
+    check_store(folder)
     with unwritable(folder):
-        folder.mkdir(parents=True, exist_ok=True)
+        make_folder(folder)
         modes[mode](config, folder)
 
 
 @contextlib.contextmanager
 def unwritable(folder):
-    """A context in which an OSError of a full or read-only disk becomes a UserError that names the file."""
+    """A context in which an OSError of a full or read-only disk, and any error of an object store, becomes a UserError that names it."""
     try:
         yield
-    except OSError as error:
+    except Exception as error:
+        if is_of_store(error):
+            raise UserError(f'{folder} cannot be reached ({summary(error)}); the same command goes on where it was') from error
+        if not isinstance(error, OSError):
+            raise
         if error.errno not in UNWRITABLE:
             raise
         raise UserError(f'{error.filename or folder} cannot be written: {error.strerror}; free space or name another '

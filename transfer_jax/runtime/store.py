@@ -1,20 +1,19 @@
 """Store: named results of a run, each whole or absent, so that a program that starts again computes only those that are missing."""
 import json
-import pathlib
-import shutil
 from typing import Any
 
 from transfer_jax.runtime.errors import UserError
 from transfer_jax.runtime.files import write_atomically
 from transfer_jax.runtime.local_checkpoint import LocalCheckpoints
+from transfer_jax.runtime.paths import AnyPath, make_folder, path_of, remove_folder
 from transfer_jax.runtime.tensors import load_weights, save_weights
 
 
 class Store:
     """A folder of results, of one process; each is a tree of arrays (NAME.npz) and a record of plain values (NAME.json, written last)."""
 
-    def __init__(self, directory: str | pathlib.Path):
-        self.directory = pathlib.Path(directory)
+    def __init__(self, directory: str | AnyPath):
+        self.directory = path_of(directory)
 
     def record(self, name: str) -> Any:
         """The record of a finished result, or None."""
@@ -33,11 +32,11 @@ class Store:
     def save(self, name: str, tree: Any, record: Any) -> None:
         """Saves a result and deletes its checkpoints. Arrays are written first, so a record implies complete arrays."""
         path = self.directory / f'{name}.json'
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(path.parent)
         if tree is not None:
             save_weights(self.directory / f'{name}.npz', tree)
         write_atomically(path, json.dumps(record).encode())
-        shutil.rmtree(self.checkpoints(name).directory, ignore_errors=True)
+        remove_folder(self.checkpoints(name).directory)
 
     def checkpoints(self, name: str) -> LocalCheckpoints:
         """The LocalCheckpoints of a result that is not finished."""

@@ -12,6 +12,7 @@ import safetensors.numpy
 
 from transfer_jax.runtime.errors import UserError
 from transfer_jax.runtime.files import replace_atomically
+from transfer_jax.runtime.paths import AnyPath, local_copy, path_of
 
 DAMAGED = (OSError, ValueError, TypeError, EOFError, zipfile.BadZipFile, zlib.error)  # of a file that is no whole .npz
 
@@ -32,7 +33,7 @@ def check_same(stored: Mapping[str, Any], expected: Mapping[str, Any], what: str
                         'use the config that it was made with, or another folder')
 
 
-def save_weights(path: str | pathlib.Path, params: Any, dtype: Any = None) -> None:
+def save_weights(path: str | AnyPath, params: Any, dtype: Any = None) -> None:
     """Writes the leaves to one .npz by name, atomically; floating ones as dtype unless it is None (np.float16 halves the file).
 
     They are not compressed: zlib takes a few per cent from weights, and ten times as long as writing them.
@@ -44,17 +45,17 @@ def save_weights(path: str | pathlib.Path, params: Any, dtype: Any = None) -> No
     def write(part):
         with open(part, 'wb') as file:
             np.savez(file, **arrays)
-    replace_atomically(pathlib.Path(path), write)
+    replace_atomically(path_of(path), write)
 
 
-def load_weights(path: str | pathlib.Path, abstract: Any) -> Any:
+def load_weights(path: str | AnyPath, abstract: Any) -> Any:
     """The tree that save_weights wrote, in the dtypes of `abstract` (tree of arrays or jax.ShapeDtypeStruct), as numpy arrays.
 
     Raises UserError where the file is missing or damaged, or its names or shapes are not those of the tree.
     """
     expected = named_leaves(abstract)
     try:
-        with open(path, 'rb') as file:
+        with local_copy(path_of(path)) as local, open(local, 'rb') as file:
             arrays = dict(np.load(file, allow_pickle=False))
     except DAMAGED as error:
         raise UserError(f'the weights {path} cannot be read: {error}; get or make the file again') from error

@@ -13,6 +13,7 @@ from transfer_jax import main
 from transfer_jax.experiment.config import schema_of
 from transfer_jax.runtime.app import parse
 from transfer_jax.runtime.parallel.mesh import make_mesh
+from transfer_jax.runtime.paths import path_of
 
 SMALL = {'seeds': 2, 'data.shots': 2, 'data.validation': 2, 'train.batch': 8, 'train.min_steps': 8, 'train.epochs': 0.5,
          'train.segment': 4, 'train.learning_rate': 0.05, 'transfer.decisions': 2, 'transfer.folds': 2}
@@ -36,7 +37,7 @@ def run(workdir, devices=1, **changes):
 
 def results(workdir):
     """results.json."""
-    return json.loads((workdir / 'results.json').read_text())
+    return json.loads((path_of(workdir) / 'results.json').read_text())
 
 
 class Program(small.Program):

@@ -1,6 +1,5 @@
 """Jobs on a tiny Wan in this process, on one device; clips for them; and what they leave, as arrays and bytes."""
 import contextlib
-import pathlib
 from unittest import mock
 
 import jax
@@ -17,6 +16,7 @@ from tqd_jax.training.run import build, check_start
 from tqd_jax.training.workdir import prepare_run
 from transfer_jax.runtime.checkpoint import Checkpoints
 from transfer_jax.runtime.parallel.mesh import make_mesh
+from transfer_jax.runtime.paths import path_of
 from transfer_jax.runtime.tensors import named_leaves
 
 CAPTIONS = ('a red disc', 'two dogs', 'one')
@@ -76,7 +76,7 @@ def built(workdir, **changes):
 
 def saved(workdir, **changes):
     """(step, {name: array}) of the newest checkpoint: parameters, optimizer state, average."""
-    checkpoints = Checkpoints(pathlib.Path(workdir) / 'checkpoints')
+    checkpoints = Checkpoints(path_of(workdir) / 'checkpoints')
     step = checkpoints.latest()
     return step, arrays(checkpoints.restore(step, built(workdir, **changes).abstract_state))
 
@@ -94,7 +94,9 @@ def different(one, other):
 
 def records(cache):
     """{kind: {key: bytes}} of every record of a cache."""
-    readers = {kind: Reader.open(pathlib.Path(cache, kind)) for kind in ('latents', 'text')}
+    readers = {kind: Reader.open(path_of(cache) / kind) for kind in ('latents', 'text')}
+    for reader in readers.values():
+        reader.fetch(np.arange(len(reader)))
     return {kind: {bytes(reader.keys[i]): reader[i].tobytes() for i in range(len(reader))} for kind, reader in readers.items()}
 
 

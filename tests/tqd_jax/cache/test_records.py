@@ -74,11 +74,11 @@ def test_other_dtypes_come_back(tmp_path):
         assert found.dtype == jnp.dtype(dtype) and found.tobytes() == array(number, dtype).tobytes()
 
 
-def test_an_absent_folder_is_an_empty_cache_and_a_url_is_none(tmp_path):
+def test_an_absent_folder_is_an_empty_cache_and_a_url_of_no_store_is_none(tmp_path):
     reader = Reader.open(tmp_path / 'none')
     assert len(reader) == 0 and reader.find(np.zeros((3, 2, 16), np.uint8)).tolist() == [[-1, -1]] * 3
-    with pytest.raises(UserError, match='a cache is a folder of this machine'):
-        folder_of('gs://bucket/cache', 'text')
+    with pytest.raises(UserError, match='is in a local folder or at gs:// or s3://'):
+        folder_of('https://host/cache', 'text')
 
 
 @pytest.mark.parametrize('limits', [Limits(records=1), Limits(bytes=1), Limits(seconds=0.0)])

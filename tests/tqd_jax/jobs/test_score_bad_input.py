@@ -22,7 +22,7 @@ ERRORS = {
     'half a normaliser': ({'normaliser': '{folder}/half.json'}, 'no fitted'),
     'no NIQE model': ({'niqe': '{folder}/half.json'}, 'holds no NIQE model'),
     'no scorer': ({'scorers': ['nothing:at_all']}, 'nothing cannot be imported'),
-    'a store elsewhere': ({'store': 'memory://rows'}, '--store: memory://rows is a URL'),
+    'a store elsewhere': ({'store': 'memory://rows'}, 'memory://rows: a run, or its cache, is in a local folder or at gs:// or s3://'),
     'a store that is none': ({'store': '{folder}/half.json'}, 'file is not a database'),
     'an output of no known kind': ({'output': 'nope://b/s.parquet', 'store': '{folder}/rows'}, 'nope://b/s.parquet cannot be opened'),
     'a folder as output': ({'output': '{folder}'}, 'is a folder'),

@@ -7,6 +7,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet
 import pytest
+import stores
 
 from tqd_jax.clips.manifest import read_clips
 from tqd_jax.scoring import table
@@ -15,6 +16,7 @@ from tqd_jax.scoring.normaliser import KINDS, Normaliser
 from tqd_jax.scoring.table import SCHEMA, UNKNOWN, load_maps, rows_of, save_maps, write_scores
 from tqd_jax.scoring.versions import is_scored
 from transfer_jax.runtime.errors import UserError
+from transfer_jax.runtime.paths import local_copy, path_of
 
 COUNT = 9
 
@@ -146,8 +148,10 @@ def test_it_is_whole_or_as_it_was(rows, tmp_path):
 
 def test_a_url_is_written_as_a_file_is(rows, tmp_path):
     written(tmp_path, rows)
-    write_scores(f'local://{tmp_path}/remote.parquet', listed(rows), lambda: iter(rows))
-    assert (tmp_path / 'remote.parquet').read_bytes() == (tmp_path / 'scores.parquet').read_bytes()
+    url = f'{stores.gs_folder()}/scores.parquet'
+    write_scores(url, listed(rows), lambda: iter(rows))
+    with local_copy(path_of(url)) as copy:
+        assert copy.read_bytes() == (tmp_path / 'scores.parquet').read_bytes()
 
 
 def test_the_table_comes_back_as_rows(rows, tmp_path):

@@ -14,6 +14,7 @@ from tqd_jax.models.io.lora_names import TARGETS, name_stem
 from tqd_jax.models.wan.config import WanConfig
 from transfer_jax.runtime.errors import UserError
 from transfer_jax.runtime.files import write_atomically
+from transfer_jax.runtime.paths import make_folder, path_of
 
 KINDS = {'comfyui': ('B', 'lora_A', 'lora_B'), 'diffusers': ('A', 'lora_A', 'lora_B'), 'kohya': ('C', 'lora_down', 'lora_up')}
 DIFFUSERS_FILE = 'pytorch_lora_weights.safetensors'
@@ -38,9 +39,9 @@ def write_lora(path: str | pathlib.Path, tree: Mapping[str, Any], *, rank: int, 
         raise ValueError(f'dtype must be float32 or bfloat16, got {dtype}')
     modules = lora_modules(tree)
     _check(modules, rank, alpha, config, kind)
-    path = _file(pathlib.Path(path), kind)
+    path = _file(path_of(path), kind)
     tensors, metadata = _tensors(modules, alpha, config, kind, dtype), _metadata(modules, rank, alpha, kind)
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(path.parent)
     write_atomically(path, safetensors.numpy.save(tensors, metadata))
     return path
 

@@ -3,6 +3,7 @@ import json
 import os
 import pathlib
 import shutil
+import tempfile
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -13,7 +14,8 @@ from tqd_jax.models.io.layout import entries, to_file
 from tqd_jax.models.io.names import to_diffusers
 from tqd_jax.models.wan.storage import dequantise
 from transfer_jax.runtime.errors import UserError
-from transfer_jax.runtime.files import replace_atomically
+from transfer_jax.runtime.files import replace_atomically, upload_folder
+from transfer_jax.runtime.paths import is_remote, make_folder, path_of
 
 STEM = 'diffusion_pytorch_model'
 
@@ -29,9 +31,14 @@ def save_diffusers(folder: str | pathlib.Path, config: Any, params: Any, *, max_
     Raises UserError where the folder has files or cannot be written, also for a full disk; then nothing is left behind. ValueError where
     params are not the published parameters of config (LoRA has to be merged first).
     """
-    folder = pathlib.Path(folder)
+    folder = path_of(folder)
     if folder.is_dir() and any(folder.iterdir()):
         raise UserError(f'{folder} has files already; give another folder, or empty it')
+    if is_remote(folder):
+        with tempfile.TemporaryDirectory(prefix='tqd-') as local:
+            save_diffusers(pathlib.Path(local, folder.name), config, params, max_shard_bytes=max_shard_bytes, dtype=dtype)
+            upload_folder(pathlib.Path(local, folder.name), folder)
+        return
     shards = pack(list(outputs(config, params, dtype, to_diffusers)), max_shard_bytes)
     part = folder.with_name(f'.{folder.name}.part')
     try:
@@ -51,10 +58,10 @@ def save_original(path: str | pathlib.Path, config: Any, params: Any, *, dtype: 
 
     params, dtype and errors are as save_diffusers has them; a file at the path is replaced.
     """
-    path = pathlib.Path(path)
+    path = path_of(path)
     tensors = list(outputs(config, params, dtype, lambda name: prefix + name))
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(path.parent)
         replace_atomically(path, lambda part: write_tensors(part, tensors))
     except OSError as error:
         raise _unwritable(path, error) from error

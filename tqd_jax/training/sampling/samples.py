@@ -10,6 +10,7 @@ from tqd_jax.clips.write import write_clip
 from tqd_jax.training.evaluation import motion_and_visual
 from tqd_jax.training.sampling.generate import decode, generate, generate_latents, main_bucket
 from transfer_jax.runtime.files import write_atomically
+from transfer_jax.runtime.paths import make_folder
 
 VISIBLE = 160  # pixels: smaller clips are enlarged in the files that people look at
 
@@ -46,7 +47,7 @@ def samples_folder(workdir, step):
 
 def write_videos(folder, clips, fps):
     """Writes NN.mp4 of every clip, and removes those of an earlier, larger set."""
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     paths = [folder / f'{number:02d}.mp4' for number in range(len(clips))]
     for path, clip in zip(paths, clips, strict=True):
         write_clip(path, _enlarged(clip), fps, pix_fmt='yuv420p')

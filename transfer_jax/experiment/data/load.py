@@ -12,6 +12,7 @@ from transfer_jax.experiment.data.sources import find_parts
 from transfer_jax.experiment.data.splits import host_rng, stratified_rows
 from transfer_jax.runtime.config import Rule, choice, integer, key, number, optional, text
 from transfer_jax.runtime.errors import UserError
+from transfer_jax.runtime.paths import AnyPath, is_remote, path_of, scratch_of
 
 CLASSES = choice(*labels.RULES)
 CHANNELS = Rule(allowed='1 or 3, or None', accepts=lambda value: value in (None, 1, 3))
@@ -40,11 +41,11 @@ class Files:
     max_skipped_fraction: float = key(0.1, number(at_least=0, at_most=1), 'the run does not start where '
                                       'more images of a domain than this cannot be read')
     workers: int = key(0, integer(at_least=0), 'processes that decode images; 0: threads', free=True)
-    cache: str | None = key(None, optional(text()), 'the folder of decoded images; None: cache/ in the '
-                            'workdir', free=True)
+    cache: str | None = key(None, optional(text()), 'the local folder of decoded images; None: cache/ in '
+                            'the workdir, or a folder below TMPDIR where that is a URL', free=True)
 
 
-def load_domains(section: Files, workdir: str | pathlib.Path) -> Domains:
+def load_domains(section: Files, workdir: str | AnyPath) -> Domains:
     """The Domains of a run.
 
     Args:
@@ -91,8 +92,7 @@ def _draw_subset(section, name, values, classes, notes):
 def _domain(section, workdir, part, rows, values, notes):
     """The Domain of a part's rows; files that cannot be read are added to the notes."""
     if part.paths is not None:
-        cache = pathlib.Path(workdir, 'cache') if section.cache is None else pathlib.Path(section.cache)
-        how = Decoding(size=section.image_size, channels=section.channels, cache=cache, workers=section.workers,
+        how = Decoding(size=section.image_size, channels=section.channels, cache=_cache(section, workdir), workers=section.workers,
                        max_skipped=section.max_skipped_fraction)
         inputs, readable, skipped = decode_files(part.name, [part.paths[row] for row in rows], how)
         notes += skipped
@@ -103,6 +103,15 @@ def _domain(section, workdir, part, rows, values, notes):
     else:
         _refuse_image_keys(section, part.name)
     return Domain(name=part.name, inputs=inputs, labels=values)
+
+
+def _cache(section, workdir):
+    """The local folder of decoded images. Raises UserError where config.data.cache is a URL."""
+    if section.cache is None:
+        return scratch_of(path_of(workdir) / 'cache')
+    if is_remote(section.cache):
+        raise UserError(f'config.data.cache = {section.cache!r}: decoded images are mapped into memory, so name a local folder')
+    return pathlib.Path(section.cache)
 
 
 def _refuse_image_keys(section, domain):

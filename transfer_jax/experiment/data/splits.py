@@ -1,7 +1,6 @@
 """K-shot splits of a target into rows that train, validate and test: seeded, stratified, disjoint, saved with the run."""
 import dataclasses
 import json
-import pathlib
 from collections.abc import Mapping, Sequence
 
 import jax
@@ -10,6 +9,7 @@ import numpy as np
 from transfer_jax.runtime.errors import UserError
 from transfer_jax.runtime.files import write_atomically
 from transfer_jax.runtime.keys import stream_key
+from transfer_jax.runtime.paths import AnyPath, path_of
 
 PARTS = ('train', 'validation', 'test')
 
@@ -74,16 +74,16 @@ def same_splits(ours: Sequence[Split], theirs: Sequence[Split]) -> bool:
     return len(ours) == len(theirs) and all(map(np.array_equal, parts(ours), parts(theirs)))
 
 
-def save_splits(path: str | pathlib.Path, splits: Mapping[str, Sequence[Split]]) -> None:
+def save_splits(path: str | AnyPath, splits: Mapping[str, Sequence[Split]]) -> None:
     """Writes {target: [Split of each seed]} as JSON, all or nothing."""
     plain = {target: [{part: getattr(split, part).tolist() for part in PARTS} for split in of_seed] for target, of_seed in splits.items()}
-    write_atomically(pathlib.Path(path), json.dumps(plain).encode())
+    write_atomically(path_of(path), json.dumps(plain).encode())
 
 
-def load_splits(path: str | pathlib.Path) -> dict[str, list[Split]]:
+def load_splits(path: str | AnyPath) -> dict[str, list[Split]]:
     """The splits that save_splits wrote. Raises UserError where the file is absent or is not of splits."""
     try:
-        stored = json.loads(pathlib.Path(path).read_text(encoding='utf-8'))
+        stored = json.loads(path_of(path).read_text(encoding='utf-8'))
         return {target: [Split(**{part: np.array(split[part], np.int64) for part in PARTS}) for split in of_seed]
                 for target, of_seed in stored.items()}
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:

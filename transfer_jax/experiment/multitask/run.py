@@ -1,7 +1,6 @@
 """A multi-task run: every method once, with its results in a store; results.json, report.html and the table."""
 import dataclasses
 import json
-import pathlib
 from collections.abc import Mapping
 from typing import Any
 
@@ -14,13 +13,14 @@ from transfer_jax.experiment.multitask.synthetic import clustered
 from transfer_jax.runtime.files import write_atomically
 from transfer_jax.runtime.job import print_stop
 from transfer_jax.runtime.page import Page
+from transfer_jax.runtime.paths import AnyPath
 from transfer_jax.runtime.progress import Progress, StopRequest
 from transfer_jax.runtime.store import Store
 
 MAX_LABELS = 40  # more tasks than this have no names beside the picture of W
 
 
-def run(config: Any, workdir: pathlib.Path, facts: Mapping[str, Any]) -> None:
+def run(config: Any, workdir: AnyPath, facts: Mapping[str, Any]) -> None:
     """Trains every method of config.multitask on the tasks of config.data (each domain a task; the embedded ones without a path)."""
     domains = clustered() if config.data.path is None else load_domains(config.data, workdir)
     store, records = Store(workdir / 'multitask'), {}
@@ -56,7 +56,7 @@ def _format(values):
     return f'{np.mean(values):.4f}{error}'
 
 
-def write_report(workdir: pathlib.Path, results: Mapping[str, Any]) -> None:
+def write_report(workdir: AnyPath, results: Mapping[str, Any]) -> None:
     """report.html: the table, and W where a method has one."""
     page = Page('Multi-task learning', f'{len(results["names"])} tasks, {len(results["seeds"])} splits')
     page.section('Scores')

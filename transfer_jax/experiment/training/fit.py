@@ -54,6 +54,7 @@ def fit(trainer: Trainer, store: Store, name: str, *, replicas: Replicas, start:
         while record['step'] < max(record['steps']):
             state, policy, record = work.go_on(state, policy, record, metrics)
             if stop.requested or time.monotonic() - save_time > patience:
+                metrics.flush()
                 work.checkpoint(state, policy, record)
                 save_time = time.monotonic()
             if stop.requested:

@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 
 from transfer_jax.runtime.files import write_atomically
 from transfer_jax.runtime.page.svg import INSIDE, Mark, add_marks, to_svg
+from transfer_jax.runtime.paths import AnyPath, path_of
 
 TEMPLATE = 'page.html.j2'
 
@@ -67,11 +68,11 @@ class Page:
         self._add('pictures', title=title, strips=strips, pictures=[
             {'source': _jpeg_uri(one.jpeg), 'name': one.name, 'value': one.value} for one in pictures])
 
-    def image(self, path: str | pathlib.Path, caption: str, alt: str) -> None:
+    def image(self, path: str | AnyPath, caption: str, alt: str) -> None:
         """A picture file, in a row of its own."""
         self._add('image', source=_data_uri(path), caption=caption, alt=alt)
 
-    def video(self, path: str | pathlib.Path, caption: str) -> None:
+    def video(self, path: str | AnyPath, caption: str) -> None:
         """A video file that plays silently in a loop; videos that follow each other share a row."""
         clip = {'source': _data_uri(path), 'caption': caption}
         if self._parts and self._parts[-1]['kind'] == 'videos':
@@ -94,9 +95,9 @@ class Page:
                                          lstrip_blocks=True)
         return environment.get_template(TEMPLATE).render(page=self, inside=INSIDE)
 
-    def write(self, path: str | pathlib.Path) -> None:
+    def write(self, path: str | AnyPath) -> None:
         """Writes the page, all or nothing."""
-        write_atomically(pathlib.Path(path), self.render().encode())
+        write_atomically(path_of(path), self.render().encode())
 
     def _share(self, jpeg):
         """The id of a picture that figures refer to, and that the page holds once."""
@@ -116,7 +117,7 @@ def _jpeg_uri(data):
 
 def _data_uri(path):
     kind = mimetypes.guess_type(path)[0]
-    return f'data:{kind};base64,{base64.b64encode(pathlib.Path(path).read_bytes()).decode()}'
+    return f'data:{kind};base64,{base64.b64encode(path_of(path).read_bytes()).decode()}'
 
 
 def _cell(value):

@@ -9,11 +9,13 @@ import jax
 from jax._src.compilation_cache import decompress_executable  # the only test of whether an entry is whole
 from jax.experimental.compilation_cache.compilation_cache import reset_cache
 
+from transfer_jax.runtime.paths import AnyPath, is_remote
+
 SETTING = 'jax_compilation_cache_dir'
 
 
 @contextlib.contextmanager
-def compiled_programs_kept(folder: pathlib.Path) -> Iterator[None]:
+def compiled_programs_kept(folder: AnyPath) -> Iterator[None]:
     """A context in which JAX keeps programs that take a second or more to compile in the folder, and loads them from there.
 
     JAX tells them apart by program, versions, options and devices; of several processes the first writes. A processor with other
@@ -24,7 +26,7 @@ def compiled_programs_kept(folder: pathlib.Path) -> Iterator[None]:
         yield
         return
     place = folder / processor()
-    if jax.process_index() == 0:
+    if jax.process_index() == 0 and not is_remote(place):  # there, files are whole
         remove_damaged(place)
     jax.config.update(SETTING, str(place))
     try:

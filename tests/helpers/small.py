@@ -45,7 +45,7 @@ def config(**changes):
 
 def one_device():
     """A context where a run takes one of the eight virtual devices: on two cores, their collectives would starve each other."""
-    return mock.patch('tqd_jax.training.run.make_mesh', lambda data, fsdp: make_mesh(data, fsdp, devices=jax.devices()[:1]))
+    return mock.patch('tqd_jax.training.run.make_mesh', lambda *sizes: make_mesh(*sizes, devices=jax.devices()[:1]))
 
 
 def run(workdir, mode='train', **changes):

@@ -75,8 +75,10 @@ class Train:
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Mesh:
     """Devices."""
-    data: int = key(-1, integer(at_least=-1), 'devices along the batch; -1: all that fsdp leaves')
-    fsdp: int = key(1, integer(at_least=1), 'devices over which parameters are split too')
+    data: int = key(-1, integer(at_least=-1), 'devices along the batch; -1: all that fsdp and context leave')
+    fsdp: int = key(1, integer(at_least=1), 'devices over which batch and parameters are split')
+    context: int = key(1, integer(at_least=1), 'devices that share the same clips: the tokens of a clip, its heads in '
+                       'attention, and the parameters are split over them')
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

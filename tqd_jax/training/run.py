@@ -24,7 +24,7 @@ from tqd_jax.training.law_file import law_of, read_law
 from tqd_jax.training.optimizer import make_optimizer
 from tqd_jax.training.state import init_state
 from transfer_jax.runtime.errors import UserError
-from transfer_jax.runtime.parallel.mesh import check_batch, make_mesh, shard_tree
+from transfer_jax.runtime.parallel.mesh import check_batch, make_mesh, row_parts, shard_tree
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -82,9 +82,9 @@ def check_start(config, workdir, *, fresh):
 
     Raises UserError for what only the machine and the files can tell, before any clip is scored: devices, batch, law, weights.
     """
-    mesh = make_mesh(config.mesh.data, config.mesh.fsdp)
+    mesh = make_mesh(config.mesh.data, config.mesh.fsdp, config.mesh.context)
     check_batch(config.train.batch, mesh)
-    check_accumulation(config.train.batch, config.train.accumulate, mesh.size)
+    check_accumulation(config.train.batch, config.train.accumulate, row_parts(mesh))
     if fresh and config.law.kind == LEARNED:
         read_law(config.law.file)
     foundation = foundation_of(config, mesh)
@@ -122,7 +122,7 @@ def build(config, workdir, foundation=None):
 
     foundation: of check_start, where it was called before.
     """
-    mesh, workdir = make_mesh(config.mesh.data, config.mesh.fsdp), pathlib.Path(workdir)
+    mesh, workdir = make_mesh(config.mesh.data, config.mesh.fsdp, config.mesh.context), pathlib.Path(workdir)
     foundation = foundation or foundation_of(config, mesh)
     objective, (optimizer, schedule) = make_objective(config, foundation), make_optimizer(config.train)
     library = foundation.library(workdir, law_of(config, workdir))

@@ -11,7 +11,7 @@ from jax.experimental.pallas.ops.tpu.splash_attention import splash_attention_ma
 from jax.sharding import PartitionSpec
 from jaxtyping import Array, Float
 
-from transfer_jax.runtime.parallel.mesh import batch_sharding
+from transfer_jax.runtime.parallel.mesh import batch_sharding, row_parts
 
 LANES = 128  # of a TPU's registers: the least block
 BLOCKS = (1024, 512, 256, LANES)
@@ -38,7 +38,7 @@ def splash(q: Queries, k: Keys, v: Keys, target: str, mesh=None) -> Queries:
     local = functools.partial(_local, interpret=target == 'cpu')
     if mesh is None or mesh.size == 1:
         return local(q, k, v)
-    spec = batch_sharding(mesh).spec if len(q) % mesh.size == 0 else PartitionSpec()
+    spec = batch_sharding(mesh).spec if len(q) % row_parts(mesh) == 0 else PartitionSpec()
     return jax.shard_map(local, mesh=mesh, in_specs=(spec,) * 3, out_specs=spec, check_vma=False)(q, k, v)
 
 

@@ -19,7 +19,7 @@ PROGRAMS = ('train', 'sample', 'vae', 'text')
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Beside:
-    """A program beside training, of the bucket with most pixels. fits: a device has room. seconds: of a clip by the rates; None: unknown."""
+    """A program beside training, of the bucket with most pixels. fits: a device has room. seconds: of a clip by the rates, or None."""
     name: str
     memory: Memory
     fits: bool

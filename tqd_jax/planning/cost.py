@@ -6,7 +6,6 @@ from tqd_jax.models.wan.config import WanConfig, flops_per_example
 from tqd_jax.planning.candidates import Candidate
 from tqd_jax.planning.topology import Topology
 
-FORWARD, BACKWARD = 1, 2  # in units of a forward pass
 RECOMPUTED = 4 / 3  # all FLOPs over those without recomputation, where whole blocks are computed again
 HALF, FLOAT = 2, 4  # bytes of bfloat16, float32
 ACTIVATIONS = 40  # reads and writes of a token's width that a block's forward pass makes, beside its products' weights
@@ -47,23 +46,36 @@ class Times:
 
 def work_of(model: WanConfig, latent: tuple[int, ...], candidate: Candidate, trained: int, frozen: int, topology: Topology) -> Work:
     """The Work of a training step. latent: shape of an example. trained, frozen: numbers of parameters."""
-    forward, tokens = flops_per_example(model, latent), math.prod(model.grid(*latent[:3]))
+    tokens = math.prod(model.grid(*latent[:3]))
     local = tokens * candidate.rows / candidate.context  # tokens of a device in a slice
-    passes = (FORWARD + (candidate.remat != 'none') + BACKWARD) * candidate.accumulate
+    passes = (3 + (candidate.remat != 'none')) * candidate.accumulate  # forward, recomputation, twice backward
     chips = topology.chip.devices
     shards = candidate.fsdp * candidate.context
     weights = passes * HALF * (trained + frozen) + FLOAT * trained * (2 * candidate.accumulate + 10) / shards
     activations = passes * model.layers * local * model.dim * HALF * ACTIVATIONS
     links, network = _between(model, candidate, local, trained, frozen, topology)
     host = 2 * HALF * model.layers * local * model.dim * candidate.accumulate if candidate.remat == 'offload' else 0.0
-    return Work(flops=(FORWARD + BACKWARD) * forward * candidate.batch, extra=recomputed(model, latent, candidate.remat) * candidate.batch,
+    flops = training_flops(model, latent, trained / (trained + frozen))
+    return Work(flops=flops * candidate.batch, extra=recomputed(model, latent, candidate.remat) * candidate.batch,
                 memory=chips * (weights + activations), links=chips * links, network=chips * network, host=chips * host)
+
+
+def training_flops(model: WanConfig, latent: tuple[int, ...], trained: float = 1.0) -> float:
+    """FLOPs of one example, forward and backward, nothing recomputed. trained: the share of the parameters that has gradients; products
+    with the others' kernels have a gradient of their input alone."""
+    forward, attention = flops_per_example(model, latent), attention_flops(model, latent)
+    return forward + 2 * attention + (1 + trained) * (forward - attention)
+
+
+def attention_flops(model: WanConfig, latent: tuple[int, ...]) -> float:
+    """FLOPs of the two products of self- and cross-attention of one example, forward."""
+    tokens = math.prod(model.grid(*latent[:3]))
+    return 4 * model.layers * tokens * (tokens + model.text_len) * model.dim
 
 
 def recomputed(model: WanConfig, latent: tuple[int, ...], remat: str) -> float:
     """FLOPs of one example that the backward pass computes again, by the kind of recomputation."""
-    forward, tokens = flops_per_example(model, latent), math.prod(model.grid(*latent[:3]))
-    attention = 4 * model.layers * tokens * (tokens + model.text_len) * model.dim
+    forward, attention = flops_per_example(model, latent), attention_flops(model, latent)
     return {'none': 0.0, 'dots': attention, 'attention': forward - attention}.get(remat, forward)
 
 
@@ -78,7 +90,7 @@ def _between(model, candidate, local, trained, frozen, topology):
     gathered = 2 * HALF * (trained + frozen) * share(shards) * candidate.accumulate
     reduced = FLOAT * trained * share(shards) * candidate.accumulate
     summed = 2 * FLOAT * trained / shards * share(candidate.data)
-    passes = FORWARD + 1 + (candidate.remat not in ('none', 'attention'))
+    passes = 2 + (candidate.remat not in ('none', 'attention'))
     exchanged = passes * candidate.accumulate * 4 * model.layers * local * model.dim * HALF * share(candidate.context)
     between = 2 * FLOAT * trained / shards * share(topology.slices)  # slices exchange gradients alone, over `data`
     return gathered + reduced + summed + exchanged, between

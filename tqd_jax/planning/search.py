@@ -122,8 +122,8 @@ def _compiled(choice, config, model, topology, devices, kept, say):
         memory[bucket] = kept.get(parts, functools.partial(train_program, config, mesh, bucket, stand_in(topology, devices)))
         if not has_room(memory[bucket], topology):
             break
-    return dataclasses.replace(choice, memory=tuple(memory.get(bucket) for bucket in config.data.buckets),
-                               fits=len(memory) == len(set(config.data.buckets)) and all(has_room(one, topology) for one in memory.values()))
+    fits = len(memory) == len(set(config.data.buckets)) and all(has_room(one, topology) for one in memory.values())
+    return dataclasses.replace(choice, memory=tuple(memory.get(bucket) for bucket in config.data.buckets), fits=fits)
 
 
 def has_room(memory: Memory, topology: Topology) -> bool:

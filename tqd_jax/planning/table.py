@@ -7,8 +7,8 @@ from tqd_jax.config import Config
 from tqd_jax.planning.answer import Planning
 
 HEADER = ('topology', 'bucket', 'mesh, remat', 'GiB', 'of', 'step', 'steps/h', 'hours', 'cost')
-UNKNOWN = ('Memory is XLA\'s analysis for CPUs that stand for GPUs. It cannot know a GPU\'s fusions, the workspace of cuDNN and cuBLAS, CUDA\'s '
-           'own memory and what the allocator loses; attention is counted as the online-softmax form, not as cuDNN\'s kernel.')
+UNKNOWN = ("Memory is XLA's analysis for CPUs that stand for GPUs. It cannot know a GPU's fusions, the workspace of cuDNN and cuBLAS, "
+           "CUDA's own memory and what the allocator loses; attention is counted as the online softmax, not as cuDNN's kernel.")
 NAMES = {'sample': 'a sample', 'vae_encode': 'the VAE, encoding', 'vae_decode': 'the VAE, decoding', 'text': 'UMT5, a caption'}
 
 

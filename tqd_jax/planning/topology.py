@@ -122,6 +122,6 @@ def _here(count):
     """GPUs of this machine, else virtual CPU devices in their place."""
     devices = jax.devices()
     if len(devices) < count:
-        raise UserError(f'{count} devices are planned for, and JAX has {len(devices)} of {devices[0].platform} here: JAX_PLATFORMS=cpu plans '
-                        'for more of them than there are')
+        raise UserError(f'{count} devices are planned for, and JAX has {len(devices)} ({devices[0].platform}): JAX_PLATFORMS=cpu plans for '
+                        'more than there are')
     return devices[:count]

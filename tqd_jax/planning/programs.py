@@ -75,6 +75,7 @@ def describe(program: str, config: Config, model: WanConfig, topology: Topology,
     train = {name: getattr(config.train, name) for name in TRAIN}
     sizes = {field.name: getattr(model, field.name) for field in dataclasses.fields(model) if field.name not in ('mesh', 'remat')}
     sizes |= {'lora': None if model.lora is None else dataclasses.asdict(model.lora)}
-    parts = {'program': program, 'bucket': bucket, 'topology': topology.name, 'kind': devices[0].device_kind, 'model': sizes, 'train': train,
-             'mesh': dataclasses.asdict(config.mesh), 'wan': {name: getattr(config.wan, name) for name in WAN}, 'remat': config.model.remat}
+    parts = {'program': program, 'bucket': bucket, 'topology': topology.name, 'kind': devices[0].device_kind, 'model': sizes,
+             'train': train, 'mesh': dataclasses.asdict(config.mesh), 'wan': {name: getattr(config.wan, name) for name in WAN},
+             'remat': config.model.remat}
     return json.loads(json.dumps(parts))

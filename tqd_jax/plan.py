@@ -67,7 +67,7 @@ def define_plan_flags():
         flags.DEFINE_list('topology', None, 'what is planned for: KIND:CHIPS, several with commas between them')
         flags.DEFINE_float('gpu-memory', None, 'GiB of each GPU; alone: of one')
         flags.DEFINE_float('price', None, 'dollars for a chip and hour')
-        flags.DEFINE_float('mfu', None, 'share of the peak that training reaches, by FLOPs without recomputation; by default a published one')
+        flags.DEFINE_float('mfu', None, 'share of the peak that training reaches, without recomputation; by default a published one')
         flags.DEFINE_list('programs', ['train'], f'what is planned, of {", ".join(PROGRAMS)}')
     if 'output' not in flags.FLAGS:  # another program of this process may have it
         flags.DEFINE_string('output', 'runs/plan', 'the folder of what is found')

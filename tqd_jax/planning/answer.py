@@ -63,11 +63,14 @@ def _sample(config, topology, devices, kept, say, choice: Choice | None, mfu):
 
 
 def seconds_a_clip(run: Planned, bucket: tuple, topology: Topology, mfu: float | None = None) -> float:
-    """Of all steps of a sample with guidance, the model twice a step; every device of the mesh is taken to have a share of the work."""
-    settings, (width, height, frames) = run.foundation.sampling(), bucket
+    """Of all steps of a sample with guidance, the model twice a step, by the devices that have a part of it: those of a context, and of
+    the rows of a batch that they divide."""
+    settings, (width, height, frames), shape = run.foundation.sampling(), bucket, run.mesh.shape
     forward = flops_per_example(run.foundation.model, run.foundation.codec.latent_shape(frames, height, width))
     evaluations = settings.steps * (2 if settings.guidance > 1 else 1) * (2 if settings.solver == 'heun' else 1)
-    return forward * evaluations / (topology.chips * topology.chip.flops * (topology.chip.mfu if mfu is None else mfu))
+    sample = run.config.sample
+    devices = shape['context'] * math.gcd(sample.batch or sample.clips, shape['data'] * shape['fsdp'])
+    return forward * evaluations / (devices * topology.chip.flops / topology.chip.devices * (topology.chip.mfu if mfu is None else mfu))
 
 
 def _vae(config, topology, devices, kept, say, choice, mfu):

@@ -35,10 +35,11 @@ class Candidate:
         return f'{mesh}, remat {self.remat}, {self.rows} a slice{slices}' if slices else f'{mesh}, remat {self.remat}'
 
 
-def candidates(devices: int, batch: int, heads: int, tokens: tuple[int, ...]) -> list[Candidate]:
+def candidates(devices: int, batch: int, heads: int, tokens: tuple[int, ...], slices: int = 1) -> list[Candidate]:
     """All Candidates of a global batch: data x fsdp x context is the number of devices, and data x fsdp x accumulate divides the batch.
 
     context divides the heads and the tokens of every bucket, since each device has whole heads in attention and whole tokens elsewhere.
+    slices: of TPU chips, which divide data: between slices gradients alone are exchanged.
     """
     found = []
     for context in divisors(devices):
@@ -46,16 +47,16 @@ def candidates(devices: int, batch: int, heads: int, tokens: tuple[int, ...]) ->
             continue
         for fsdp in divisors(devices // context):
             data = devices // context // fsdp
-            if batch % (data * fsdp):
+            if batch % (data * fsdp) or data % slices:
                 continue
             found += [Candidate(data=data, fsdp=fsdp, context=context, remat=remat, batch=batch, accumulate=accumulate)
                       for accumulate in divisors(batch // (data * fsdp)) for remat in CHOICES['remat']]
     return found
 
 
-def least_batch(devices: int, batch: int, heads: int, tokens: tuple[int, ...]) -> int:
+def least_batch(devices: int, batch: int, heads: int, tokens: tuple[int, ...], slices: int = 1) -> int:
     """The least batch of at least `batch` that has candidates."""
-    while not candidates(devices, batch, heads, tokens):
+    while not candidates(devices, batch, heads, tokens, slices):
         batch += 1
     return batch
 

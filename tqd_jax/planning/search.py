@@ -68,11 +68,10 @@ def search(config: Config, topology: Topology, devices: list, kept: Kept, say: C
     shapes = functools.cache(lambda axes: planned(config, mesh_of(dict(axes), devices), stand_in(topology, devices)))
     base = shapes((('data', topology.devices), ('fsdp', 1), ('context', 1)))
     latents, tokens = sizes_of(base, config.data.buckets)
-    heads = base.foundation.model.heads
-    batch = least_batch(topology.devices, config.train.batch, heads, tokens)
-    choices = []
-    for candidate in candidates(topology.devices, batch, heads, tokens):
-        choices.append(_predicted(candidate, shapes(tuple(candidate.axes.items())), latents, topology, mfu))
+    limits = base.foundation.model.heads, tokens, topology.slices
+    batch = least_batch(topology.devices, config.train.batch, *limits)
+    choices = [_predicted(candidate, shapes(tuple(candidate.axes.items())), latents, topology, mfu)
+               for candidate in candidates(topology.devices, batch, *limits)]
     tried, skipped = _compile(sorted(choices, key=lambda choice: choice.order), config, base.foundation.model, topology, devices, kept, say)
     best = next((choice for choice in tried if choice.fits), None) or min(tried, key=lambda choice: choice.need)
     return Answer(topology=topology, buckets=tuple(config.data.buckets), batch=batch, best=best, tried=tuple(tried), skipped=skipped,
@@ -115,15 +114,16 @@ def _compiled(choice, config, model, topology, devices, kept, say):
     """The Choice with the memory of its buckets, that with most pixels first, up to one that does not fit."""
     config = executed_as(config, choice.candidate)
     mesh, memory = mesh_of(choice.candidate.axes, devices), {}
-    for bucket in sorted(config.data.buckets, key=math.prod, reverse=True):
+    buckets = [tuple(bucket) for bucket in config.data.buckets]
+    for bucket in sorted(buckets, key=math.prod, reverse=True):
         parts = describe('train', config, model, topology, devices, bucket)
         if kept.find(parts) is None:
             say(f'compiling {"x".join(map(str, bucket))} for {topology.name}: {choice.candidate}, estimated {choice.estimated:.1f} GiB')
         memory[bucket] = kept.get(parts, functools.partial(train_program, config, mesh, bucket, stand_in(topology, devices)))
         if not has_room(memory[bucket], topology):
             break
-    fits = len(memory) == len(set(config.data.buckets)) and all(has_room(one, topology) for one in memory.values())
-    return dataclasses.replace(choice, memory=tuple(memory.get(bucket) for bucket in config.data.buckets), fits=fits)
+    fits = len(memory) == len(set(buckets)) and all(has_room(one, topology) for one in memory.values())
+    return dataclasses.replace(choice, memory=tuple(memory.get(bucket) for bucket in buckets), fits=fits)
 
 
 def has_room(memory: Memory, topology: Topology) -> bool:

@@ -82,6 +82,7 @@ def test_a_batch_that_does_not_spread_is_the_least_that_does():
     assert candidates(8, 1, 12, (32760,)) == []
     assert least_batch(8, 1, 12, (32760,)) == 2  # twelve heads divide over four devices, so two groups of them
     assert least_batch(8, 8, 12, (32760,)) == 8
+    assert {one.data for one in candidates(8, 8, 12, (32760,), slices=2)} == {2, 4, 8}
 
 
 @pytest.mark.parametrize(('module', 'name', 'count'), [(wan_full, 'wan_1_3b', 1_418_996_800), (wan_14b, 'wan_14b', 14_288_491_584),

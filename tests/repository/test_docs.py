@@ -44,7 +44,7 @@ ELSEWHERE = {  # pages whose Python another test runs
     'docs/api/': 'test_api runs it, and compares what it prints',
 }
 WITHOUT_FLAGS = ('benchmarks.transfer', 'venv')  # they take folders
-NAMES = ('python -m tqd_jax.encode',)  # in sentences: the program wants a config
+NAMES = ('python -m tqd_jax.encode', 'python -m tqd_jax.plan')  # in sentences: the program wants a config
 
 
 def reason(command):

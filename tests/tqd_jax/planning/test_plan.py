@@ -12,10 +12,11 @@ from configs import video, wan
 from tqd_jax import plan
 from tqd_jax.config import Config
 from tqd_jax.planning import compiled as compiling
+from tqd_jax.planning.beside import sampling_program
 from tqd_jax.planning.candidates import Candidate
 from tqd_jax.planning.chips import CHIPS
 from tqd_jax.planning.compiled import Kept, Memory
-from tqd_jax.planning.programs import executed_as
+from tqd_jax.planning.programs import executed_as, mesh_of
 from tqd_jax.planning.search import search
 from tqd_jax.planning.sizes import checked
 from tqd_jax.planning.topology import devices_of, read_topologies, read_topology
@@ -116,22 +117,29 @@ def test_a_candidate_is_the_config_that_runs_it():
 
 
 def test_the_command_plans_the_tiny_config_and_a_second_time_compiles_nothing(tmp_path, capsys, monkeypatch):
-    """The real step, on two CPU devices in place of GPUs."""
+    """The real step, on a CPU device in place of a GPU."""
     config = config_of(video, **SMALL)
-    arguments = dict(topology=['gpu:2'], gpu_memory=80.0, price=2.0, mfu=0.5, programs=['train', 'sample'], output=str(tmp_path))
+    arguments = dict(topology=None, gpu_memory=80.0, price=2.0, mfu=0.5, programs=['train'], output=str(tmp_path))
     plan.main(config, **arguments)
     first = capsys.readouterr().out
-    assert 'compiling 16x16x4 for gpu:2' in first and 'cannot know' in first and '50.0 % of 989 TFLOP/s' in first
+    assert 'compiling 16x16x4 for gpu:1' in first and 'cannot know' in first and '50.0 % of 989 TFLOP/s' in first
     record = json.loads((tmp_path / 'plan.json').read_text())['topologies'][0]
     training = record['training']['best']
     memory = training['memory'][0]
     assert training['fits'] and memory['whole'] == pytest.approx(memory['arguments'] + memory['temporaries'] + memory['results'], abs=2e-3)
-    assert record['cost'] == pytest.approx(record['hours'] * 2 * 2.0) and record['hours'] == pytest.approx(record['step_seconds'] / 36)
+    assert record['cost'] == pytest.approx(record['hours'] * 2.0) and record['hours'] == pytest.approx(record['step_seconds'] / 36)
     assert all((tmp_path / f'plan.{kind}').stat().st_size for kind in ('png', 'svg', 'html'))
     monkeypatch.setattr(compiling, 'measure', lambda *_: pytest.fail('compiled again'))
     plan.main(config, **arguments)
     again = capsys.readouterr().out
     assert 'compiling' not in again and again.splitlines()[-2:] == first.splitlines()[-2:]
+
+
+def test_a_sample_is_lowered_as_it_is_drawn():
+    """Without the guided step being compiled: a state of the solver comes in and goes out."""
+    config = config_of(video, **SMALL, **{'sample.batch': 3})
+    lowered = sampling_program(config, mesh_of({'data': 1, 'fsdp': 1, 'context': 1}, jax.devices()[:1]), (16, 16, 4))
+    assert lowered.out_info.x.shape == (3, 4, 16, 16, 3)
 
 
 def test_what_was_compiled_before_ctrl_c_is_kept(tmp_path, capsys, monkeypatch):

@@ -28,7 +28,7 @@ RUN = {  # the command, what shrinks it, a file that it leaves
 PARSED = (  # what a command has, why it does not run here
     (r'tqd_jax\.(main|encode) .*wan\.path|tqd_jax\.export',
      'it needs published weights; test_wan_notebook and tests/tqd_jax/jobs run it on tiny ones'),
-    (r'tqd_jax\.plan', 'it compiles for minutes, for TPUs by libtpu; tests/tqd_jax/planning plan the tiny config'),
+    (r'tqd_jax\.plan', 'it compiles for minutes, for TPUs by libtpu; tests/tqd_jax/planning plan a small config'),
     (r'workdir=DISK', 'it is of several hosts; tests/tqd_jax/processes run two'),
     (r'tqd_jax\.main .*--mode=(eval|sample|align|learn)', 'it needs a trained run; tests/tqd_jax/jobs run each mode'),
     (r'tqd_jax\.main .*(init_from|law\.kind|law\.base|train\.steps|data\.mix|data\.buckets|clips=web)',

@@ -1,4 +1,4 @@
-"""A plan: topologies, results that are kept, the search, and the command on the tiny config from end to end."""
+"""A plan: topologies, results that are kept, the search, and the command on a small config from end to end."""
 import dataclasses
 import json
 import re
@@ -23,7 +23,7 @@ from tqd_jax.planning.topology import devices_of, read_topologies, read_topology
 from transfer_jax.runtime.config import instance, override
 from transfer_jax.runtime.errors import UserError
 
-SMALL = {'init_from': None, 'data.buckets': ((16, 16, 4),), 'train.batch': 4, 'train.steps': 100}
+SMALL = {'init_from': None, 'model.preset': 'medium', 'data.buckets': ((16, 16, 4),), 'train.batch': 4, 'train.steps': 100}
 ROOM = Memory(arguments=1.0, temporaries=2.0, results=0.0, whole=3.0, peak=2.5)
 
 
@@ -83,7 +83,7 @@ def test_a_refusal_says_how_much_was_asked_for(message, need):
 
 
 def searched(monkeypatch, tmp_path, measure, topology='gpu:2', **changes):
-    """The Answer for the tiny config where `measure` of a candidate stands for compiling it, and the candidates in their order."""
+    """The Answer for a small config where `measure` of a candidate stands for compiling it, and the candidates in their order."""
     seen = []
 
     def get(self, parts, lower, options=None):
@@ -116,7 +116,7 @@ def test_a_candidate_is_the_config_that_runs_it():
     assert (config.model.remat, config.train.accumulate, config.mesh.fsdp, config.mesh.data) == ('dots', 2, 2, 1)
 
 
-def test_the_command_plans_the_tiny_config_and_a_second_time_compiles_nothing(tmp_path, capsys, monkeypatch):
+def test_the_command_plans_a_small_config_and_a_second_time_compiles_nothing(tmp_path, capsys, monkeypatch):
     """The real step, on a CPU device in place of a GPU."""
     config = config_of(video, **SMALL)
     arguments = dict(topology=None, gpu_memory=80.0, price=2.0, mfu=0.5, programs=['train'], output=str(tmp_path))

@@ -8,6 +8,7 @@ import pytest
 
 from configs import wan22_a14b, wan22_ti2v_5b, wan_14b, wan_full
 from tqd_jax.config import Config
+from tqd_jax.config.pretrained import PUBLISHED
 from tqd_jax.models.wan.config import CHOICES, PRESETS
 from tqd_jax.planning.candidates import Candidate, candidates, least_batch
 from tqd_jax.planning.cost import recomputed, times_of, training_flops, work_of
@@ -95,6 +96,10 @@ def test_the_configs_of_published_models_have_their_published_sizes(module, name
     empty = math.prod(run.foundation.text.spec().shape)
     assert parameters(run.abstract_state.trained) + parameters(run.abstract_frozen) - adapters - empty == count
     assert run.foundation.source == f'the preset {name}' and run.foundation.latents
+
+
+def test_the_published_sizes_are_the_presets_on_latents():
+    assert set(PUBLISHED) == {name for name, preset in PRESETS.items() if preset.vocab is None}
 
 
 def test_a_device_holds_its_part_of_the_parameters():

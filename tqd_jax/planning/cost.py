@@ -83,16 +83,17 @@ def _between(model, candidate, local, trained, frozen, topology):
     """(bytes over links, bytes over the network) that a device sends in a step.
 
     Parameters are split over fsdp and context: they are gathered in the compute dtype for the forward and the backward pass of every slice,
-    and gradients of trained ones reduced in float32; over `data` those are summed. Context: four all-to-all of a token's width a block
+    and gradients of trained ones reduced in the dtype `reduce`; over `data` those are summed. Context: four all-to-all of a token's width a block
     (queries, keys, values, outputs), as many backward, and again where the block is recomputed.
     """
     share, shards = (lambda parts: (parts - 1) / parts), candidate.fsdp * candidate.context
+    gradient = HALF if model.reduce == 'bfloat16' else FLOAT
     gathered = 2 * HALF * (trained + frozen) * share(shards) * candidate.accumulate
-    reduced = FLOAT * trained * share(shards) * candidate.accumulate
-    summed = 2 * FLOAT * trained / shards * share(candidate.data)
+    reduced = gradient * trained * share(shards) * candidate.accumulate
+    summed = 2 * gradient * trained / shards * share(candidate.data)
     passes = 2 + (candidate.remat not in ('none', 'attention'))
     exchanged = passes * candidate.accumulate * 4 * model.layers * local * model.dim * HALF * share(candidate.context)
-    between = 2 * FLOAT * trained / shards * share(topology.slices)  # slices exchange gradients alone, over `data`
+    between = 2 * gradient * trained / shards * share(topology.slices)  # slices exchange gradients alone, over `data`
     return gathered + reduced + summed + exchanged, between
 
 

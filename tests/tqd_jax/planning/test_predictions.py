@@ -40,8 +40,7 @@ def test_a_frozen_kernel_saves_a_third_of_its_products_and_remat_adds_to_them():
     forward = whole / 3
     assert again['none'] == 0 and again['full'] == forward
     assert whole - frozen == pytest.approx(forward - again['dots'])  # 'dots' recomputes attention alone
-    if 'attention' in again:
-        assert again['attention'] + again['dots'] == pytest.approx(forward) and again['offload'] == forward
+    assert again['attention'] + again['dots'] == pytest.approx(forward) and again['offload'] == forward
 
 
 def test_the_published_step_of_14b_is_predicted_from_its_share_of_the_peak():

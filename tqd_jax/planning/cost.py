@@ -83,8 +83,8 @@ def _between(model, candidate, local, trained, frozen, topology):
     """(bytes over links, bytes over the network) that a device sends in a step.
 
     Parameters are split over fsdp and context: they are gathered in the compute dtype for the forward and the backward pass of every slice,
-    and gradients of trained ones reduced in the dtype `reduce`; over `data` those are summed. Context: four all-to-all of a token's width a block
-    (queries, keys, values, outputs), as many backward, and again where the block is recomputed.
+    and gradients of trained ones reduced in the dtype `reduce`; over `data` those are summed. Context: four all-to-all of a token's width a
+    block (queries, keys, values, outputs), as many backward, and again where the block is recomputed.
     """
     share, shards = (lambda parts: (parts - 1) / parts), candidate.fsdp * candidate.context
     gradient = HALF if model.reduce == 'bfloat16' else FLOAT

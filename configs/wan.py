@@ -17,7 +17,7 @@ from tqd_jax.config.wan_defaults import wan_defaults
 
 def get_config():
     """LoRA of rank 32 at 832 x 480 x 81, by TQD's law on top of the model's flow shift."""
-    config = wan_defaults()
+    config = wan_defaults('wan_1_3b')
     config.data.clips = None
     config.data.buckets = ((832, 480, 81),)
     config.law.kind = 'beta'                # fine-tuning: the paper's law

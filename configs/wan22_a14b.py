@@ -16,7 +16,7 @@ from tqd_jax.config.wan_defaults import wan_defaults
 
 def get_config():
     """As configs/wan.py, the expert for noisy t."""
-    config = wan_defaults()
+    config = wan_defaults('wan_a14b')
     config.data.buckets = ((832, 480, 81),)
     config.wan.expert = 'high'
     config.law.shift = 5.0

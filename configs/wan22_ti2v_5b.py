@@ -14,7 +14,7 @@ from tqd_jax.config.wan_defaults import wan_defaults
 
 def get_config():
     """As configs/wan.py, at 1280 x 704 and 24 frames a second."""
-    config = wan_defaults()
+    config = wan_defaults('wan_ti2v_5b')
     config.data.fps = 24
     config.data.buckets = ((1280, 704, 121),)
     config.law.shift = 5.0

@@ -11,7 +11,7 @@ from tqd_jax.config.wan_defaults import wan_defaults
 
 def get_config():
     """As configs/wan.py, sharded over four devices."""
-    config = wan_defaults()
+    config = wan_defaults('wan_14b')
     config.data.buckets = ((832, 480, 81),)
     config.law.shift = 5.0
     config.train.batch = 4

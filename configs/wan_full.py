@@ -12,7 +12,7 @@ from tqd_jax.config.wan_defaults import wan_defaults
 
 def get_config():
     """As configs/wan.py, with every parameter trained."""
-    config = wan_defaults()
+    config = wan_defaults('wan_1_3b')
     config.data.buckets = ((832, 480, 81),)
     config.law.shift = 3.0
     config.train.trained = 'full'

@@ -1,154 +1,126 @@
 """Memory that programs need on a TPU chip, from compiling them ahead of time on a CPU: GiB by program.
 
-    python -m benchmarks.wan.tpu_memory [NAME ...] [--layers 30] [--topology v5e:1x1]
+    python -m benchmarks.wan.tpu_memory [NAME ...]
 
 Needs libtpu (`pip install 'jax[tpu]'`) and no TPU. Whole models take minutes each. Results are kept in results/tpu_memory.json, by
-program, topology and depth, and the page shows all that are there.
+program and topology, and the page shows all that are there. The programs are those of tqd_jax.plan.
 """
 import argparse
 import dataclasses
-import functools
+import importlib
 import importlib.metadata
 import json
-import os
-import time
 
 import jax
-import jax.numpy as jnp
-from jax.experimental import topologies
 
 from benchmarks.timing import RESULTS, write_page
-from benchmarks.wan.tpu_programs import BESIDE
-from tqd_jax.config.schema import Train
-from tqd_jax.data.batch import Batch
-from tqd_jax.diffusion.objective import Objective
-from tqd_jax.diffusion.path import Path
-from tqd_jax.latents.pixels import PixelCodec
-from tqd_jax.models.partition import partition, selects
-from tqd_jax.models.wan import model as wan
-from tqd_jax.models.wan.frozen import stored
-from tqd_jax.models.wan.lora import LoraConfig
-from tqd_jax.timesteps.law import make_law
-from tqd_jax.training.optimizer import make_optimizer
-from tqd_jax.training.state import init_state
-from tqd_jax.training.step import train_step
-from transfer_jax.runtime.parallel.mesh import batch_sharding, make_mesh, replicated, shard_tree
+from tqd_jax.config import Config
+from tqd_jax.planning.beside import text_program, vae_program
+from tqd_jax.planning.candidates import Candidate
+from tqd_jax.planning.compiled import QUICK, measure
+from tqd_jax.planning.programs import executed_as, mesh_of, train_program
+from tqd_jax.planning.sizes import checked, foundation_of
+from tqd_jax.planning.topology import Topology, devices_of, read_topology
+from transfer_jax.runtime.config import instance, override
 
-# libtpu asks for a machine's metadata where the first three are absent, and waits for an answer that does not come; the last lets two
-# processes compile at once
-ENVIRONMENT = {'TPU_SKIP_MDS_QUERY': '1', 'TPU_ACCELERATOR_TYPE': 'v5p-8', 'TPU_WORKER_HOSTNAMES': 'localhost',
-               'ALLOW_MULTIPLE_LIBTPU_LOAD': '1'}
-QUICK = {'exec_time_optimization_effort': -1.0}  # a convolution of the VAE compiles in 2 s of CPU in place of 14, and needs as much memory
-LATENTS = 21, 60, 104, 16  # of 81 frames of 832 x 480
+AT_480, AT_720, AT_704 = (832, 480, 81), (1280, 720, 81), (1280, 704, 121)
 RECORDS = RESULTS / 'tpu_memory.json'
-GIB = 2**30
 
 
-@dataclasses.dataclass(frozen=True)
-class Features:
-    """A TextEncoder of features that a cache holds, bfloat16 [512, 4096]."""
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Case:
+    """A program of the page. what: in words. config: of configs/; changes: {key: value} of it. axes: of the mesh; batch: all clips."""
+    what: str
+    topology: str = 'v5e:1x1'
+    bucket: tuple = AT_480
+    config: str = 'wan'
+    changes: dict = dataclasses.field(default_factory=dict)
+    axes: dict = dataclasses.field(default_factory=dict)
+    batch: int = 1
+    remat: str = 'full'
+    kind: str = 'train'
 
-    def encode(self, params, prepared):
-        """The features themselves."""
-        return prepared
-
-    def empty(self, params=None):
-        """What a dropped caption becomes."""
-        return jnp.zeros((512, 4096), jnp.bfloat16)
-
-
-def train_lora(mesh, layers, *, targets=('attention', 'cross'), storage='bfloat16', **change):
-    """The training step of wan_1_3b with LoRA of rank 32, one example a chip: AdamW, moving average, state donated."""
-    model = dataclasses.replace(wan.PRESETS['wan_1_3b'], lora=LoraConfig(targets=targets), mesh=mesh, platform='tpu', remat='full',
-                                **change)
-    model = dataclasses.replace(model, layers=layers or model.layers)
-    objective = Objective(model=wan.apply(model), codec=PixelCodec(), text=Features(), path=Path(), seed=0)
-    optimizer, _ = make_optimizer(Train())
-    trained, frozen = partition(wan.abstract_params(model), selects('lora'))
-    state = jax.eval_shape(functools.partial(init_state, optimizer=optimizer), trained)
-    frozen = {'model': stored(frozen, storage), 'codec': {}, 'text': {}}
-    shardings = shard_tree(state, mesh)
-    step = jax.jit(functools.partial(train_step, objective, optimizer, 1, 0.99), donate_argnums=0,
-                   out_shardings=(shardings, replicated(mesh)))
-    return step.lower(_placed(state, shardings), _placed(frozen, shard_tree(frozen, mesh)), _batch(mesh))
+    def lowered(self, topology: Topology) -> jax.stages.Lowered:
+        """The program, traced for the topology."""
+        config = checked(override(instance(Config, importlib.import_module(f'configs.{self.config}').get_config()), self.changes))
+        mesh = mesh_of({'data': 1, 'fsdp': 1, 'context': 1} | self.axes, devices_of(topology))
+        if self.kind == 'text':
+            return text_program(mesh)
+        if self.kind != 'train':
+            return vae_program(foundation_of(config, mesh).codec, mesh, self.bucket, encode=self.kind == 'vae_encode')
+        candidate = Candidate(**{'data': 1, 'fsdp': 1, 'context': 1} | self.axes, remat=self.remat, batch=self.batch, accumulate=1)
+        return train_program(executed_as(config, candidate), mesh, self.bucket)
 
 
-def _placed(tree, shardings):
-    return jax.tree.map(lambda leaf, sharding: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding), tree, shardings)
-
-
-def _batch(mesh):
-    leaf = lambda dtype, *shape: jax.ShapeDtypeStruct((mesh.size, *shape), dtype, sharding=batch_sharding(mesh))
-    law = jax.tree.map(lambda x: leaf(x.dtype, *x.shape[1:]), make_law(1))
-    return Batch(video=leaf(jnp.float32, *LATENTS), text=leaf(jnp.bfloat16, 512, 4096), example=leaf(jnp.uint32), clip=leaf(jnp.int32),
-                 weight=leaf(jnp.float32), law=law)
-
-
-# name -> (what it is, function of a mesh and a depth, None for the whole, -> jax.stages.Lowered)
-PROGRAMS = {
-    'lora': ('LoRA rank 32 on attention and cross, base bfloat16', train_lora),
-    'lora_ffn': ('the same, on ffn too', functools.partial(train_lora, targets=('attention', 'cross', 'ffn'))),
-    'lora_int8': ('attention and cross, base int8', functools.partial(train_lora, storage='int8')),
-    'lora_float8': ('attention and cross, base float8_e4m3fn', functools.partial(train_lora, storage='float8_e4m3fn')),
-    'lora_float32': ('attention and cross, base float32', functools.partial(train_lora, storage='float32')),
-    **BESIDE,
+PARTS = {'lora.targets': ('attention', 'cross')}
+FULL = {'train.trained': 'full'}
+CASES = {
+    'lora': Case(what='1.3B, LoRA on attention and cross, base bfloat16', changes=PARTS),
+    'lora_ffn': Case(what='1.3B, LoRA on ffn too'),
+    'lora_int8': Case(what='1.3B, LoRA on attention and cross, base int8', changes=PARTS | {'wan.storage': 'int8'}),
+    'lora_float8': Case(what='the same, base float8_e4m3fn', changes=PARTS | {'wan.storage': 'float8_e4m3fn'}),
+    'full': Case(what='1.3B, all parameters', config='wan_full', topology='v5p:1x1x1'),
+    'full_v6e': Case(what='1.3B, all parameters', config='wan_full', topology='v6e:2x4', axes={'fsdp': 8}, batch=8),
+    '14b_lora': Case(what='14B, LoRA', config='wan_14b', topology='v6e:2x4', axes={'context': 8}),
+    '14b_full': Case(what='14B, all parameters', config='wan_14b', changes=FULL, topology='v5p:2x2x1', bucket=AT_720, axes={'context': 4}),
+    '14b_full_32': Case(what='14B, all parameters', config='wan_14b', changes=FULL, topology='v5p:2x4x4', bucket=AT_720,
+                        axes={'fsdp': 8, 'context': 4}, batch=8),
+    'a14b_lora': Case(what='A14B, LoRA on one expert', config='wan22_a14b', topology='v6e:2x4', axes={'fsdp': 2, 'context': 4}, batch=2),
+    'ti2v_5b_lora': Case(what='TI2V-5B, LoRA', config='wan22_ti2v_5b', topology='v6e:2x4', bucket=AT_704, axes={'fsdp': 8}, batch=8),
+    'ti2v_5b_lora_context': Case(what='TI2V-5B, LoRA', config='wan22_ti2v_5b', topology='v6e:2x4', bucket=AT_704, axes={'context': 8}),
+    'vae_encode': Case(what='VAE of 2.1, encode, float32', kind='vae_encode'),
+    'vae_decode': Case(what='VAE of 2.1, decode, float32', kind='vae_decode'),
+    'vae_decode_bfloat16': Case(what='VAE of 2.1, decode, bfloat16', kind='vae_decode', changes={'wan.vae_dtype': 'bfloat16'}),
+    'umt5': Case(what='UMT5-XXL, one caption of 512 tokens, bfloat16', kind='text'),
 }
 
 
-def chips(name):
-    """The mesh over the chips of a topology, such as v5e:1x1 or v5p:2x2x1, on `fsdp`."""
-    one = {'chips_per_host_bounds': [1, 1, 1]} if name.endswith(':1x1') else {}
-    devices = topologies.get_topology_desc(platform='tpu', topology_name=name, **one).devices
-    return make_mesh(1, -1, devices=devices)
-
-
-def measure(lowered, quick):
-    """GiB a chip of a program: arguments, temporaries as they are summed up, results that take no argument's place, and the peak of all
-    that lives at once; and seconds of compiling. quick: without the compiler's search for the fastest tiles of each convolution."""
-    start = time.perf_counter()
-    memory = lowered.compile(QUICK if quick else None).memory_analysis()
-    parts = {'arguments': memory.argument_size_in_bytes, 'temporaries': memory.temp_size_in_bytes,
-             'results': memory.output_size_in_bytes - memory.alias_size_in_bytes}
-    sizes = parts | {'all': sum(parts.values()), 'peak': memory.peak_memory_in_bytes}
-    return {name: round(size / GIB, 3) for name, size in sizes.items()} | {'seconds': round(time.perf_counter() - start)}
-
-
-def keep(key, record):
-    """Adds a record to the file of results, and returns all of them."""
+def keep(name, record):
+    """Adds a record to the file of results, and returns all of them in the order of CASES."""
     records = json.loads(RECORDS.read_text()) if RECORDS.exists() else {}
-    records[key] = record
-    RECORDS.write_text(json.dumps(dict(sorted(records.items())), indent=1) + '\n')
+    records[name] = record
+    records = {case: records[case] for case in CASES if case in records}
+    RECORDS.write_text(json.dumps(records, indent=1) + '\n')
     return records
+
+
+def row(name, record):
+    """A row of the page: what was compiled, and what it needs or lacks."""
+    case, topology = CASES[name], read_topology(CASES[name].topology)
+    mesh = ' x '.join(f'{axis} {size}' for axis, size in case.axes.items())
+    start = f'| {case.what} | {"x".join(map(str, case.bucket)) if case.kind != "text" else ""} | {case.topology} | {mesh} | ' \
+            f'{case.batch if case.kind == "train" else ""} |'
+    if record.get('refused'):
+        return f'{start} | | | **refused: {record["whole"]:.2f}**, {record["whole"] - topology.hbm:.2f} too many | | {topology.hbm} | ' \
+               f'{record["seconds"]} |'
+    return f'{start} {record["arguments"]:.2f} | {record["temporaries"]:.2f} | {record["results"]:.2f} | **{record["whole"]:.2f}** | ' \
+           f'{record["peak"]:.2f} | {topology.hbm} | {record["seconds"]} |'
 
 
 def page(records):
     """Writes the page of all records."""
-    rows = [f'| {PROGRAMS[r["program"]][0]} | {r["topology"]} | {r["layers"] or "all"} | {r["arguments"]:.2f} | {r["temporaries"]:.2f} | '
-            f'{r["results"]:.2f} | **{r["all"]:.2f}** | {r["peak"]:.2f} | {r["seconds"]} |' for r in records.values()]
     versions = ', '.join(f'{name} {importlib.metadata.version(name)}' for name in ('jax', 'jaxlib', 'libtpu', 'flax', 'optax'))
     write_page('tpu_memory', 'Memory of programs on a TPU chip', [
-        'Compiled ahead of time on a CPU by libtpu for the topology named; nothing ran on a TPU. GiB a chip of the compiler\'s '
-        '`memory_analysis()`; a v5e chip has 15.75. Training steps: `wan_1_3b` on latents 21 x 60 x 104 x 16 (81 frames of 832 x 480, '
-        '32,760 tokens) and text features 512 x 4096, one example a chip, AdamW, moving average, whole blocks recomputed, splash '
-        'attention, state donated. VAE: latent frame by latent frame (chunk 1), compiled without the search for the fastest tiles of '
+        'Compiled ahead of time on a CPU by libtpu for the topology named; nothing ran on a TPU. GiB a device of the compiler\'s '
+        '`memory_analysis()`; "whole" is arguments, temporaries and results together, "there" what libtpu leaves to programs. Whole depth. '
+        'Training steps of the configs in `configs/`, as `tqd_jax.plan` compiles them: latents and text features 512 x 4096 of a cache, '
+        'AdamW, moving average, whole blocks recomputed, splash attention, state donated, LoRA of rank 32 on a base in bfloat16 where '
+        'nothing else is said. VAE: latent frame by latent frame (chunk 1), compiled without the search for the fastest tiles of '
         f'convolutions. {versions}.', '',
-        '| program | topology | layers | arguments | temporaries | results | all | peak | seconds of compiling |',
-        '|---|---|---|---|---|---|---|---|---|', *rows])
+        '| program | clip | topology | mesh | batch | arguments | temporaries | results | whole | peak | there | seconds of compiling |',
+        '|---|---|---|---|---|---|---|---|---|---|---|---|', *(row(name, record) for name, record in records.items())])
 
 
 def main():
     """Compiles the programs named, all by default, and writes the page."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('names', nargs='*', metavar='NAME', help=f'programs, of {", ".join(PROGRAMS)}; all by default')
-    parser.add_argument('--layers', type=int, help='depth, the whole by default')
-    parser.add_argument('--topology', default='v5e:1x1')
+    parser.add_argument('names', nargs='*', metavar='NAME', help=f'programs, of {", ".join(CASES)}; all by default')
     args = parser.parse_args()
-    os.environ |= ENVIRONMENT
     jax.config.update('jax_platforms', 'cpu')
-    for name in args.names or PROGRAMS:
-        record = measure(PROGRAMS[name][1](chips(args.topology), args.layers), quick=name.startswith('vae'))
-        record |= {'program': name, 'topology': args.topology, 'layers': args.layers}
-        page(keep(f'{name}, {args.topology}, {args.layers or "all"} layers', record))
+    for name in args.names or CASES:
+        case = CASES[name]
+        memory = measure(case.lowered(read_topology(case.topology)), QUICK if case.kind.startswith('vae') else None)
+        page(keep(name, dataclasses.asdict(memory)))
 
 
 if __name__ == '__main__':

@@ -22,10 +22,12 @@ TQD = {
     'config': ('timesteps', 'latents', 'models', 'diffusion', 'data'),
     'foundations': ('timesteps', 'latents', 'text', 'models', 'diffusion', 'data', 'cache', 'config'),
     'training': ('clips', 'scoring', 'timesteps', 'models', 'diffusion', 'data', 'config', 'foundations'),
+    'planning': ('latents', 'text', 'models', 'diffusion', 'data', 'config', 'foundations', 'training'),
     'gradients': ('clips', 'timesteps', 'diffusion', 'data'),
     'report': ('clips', 'scoring', 'timesteps'),
     'score': ('clips', 'scoring', 'timesteps', 'report'),
     'encode': ('config', 'foundations', 'training'),
+    'plan': ('config', 'planning'),
     'export': ('config', 'models', 'foundations', 'training'),
     'main': ('timesteps', 'models', 'config', 'training', 'gradients', 'report'),
 }

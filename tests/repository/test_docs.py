@@ -28,6 +28,7 @@ RUN = {  # the command, what shrinks it, a file that it leaves
 PARSED = (  # what a command has, why it does not run here
     (r'tqd_jax\.(main|encode) .*wan\.path|tqd_jax\.export',
      'it needs published weights; test_wan_notebook and tests/tqd_jax/jobs run it on tiny ones'),
+    (r'tqd_jax\.plan', 'it compiles for minutes, for TPUs by libtpu; tests/tqd_jax/planning plan a small config'),
     (r'workdir=DISK', 'it is of several hosts; tests/tqd_jax/processes run two'),
     (r'workdir=gs://', 'it needs a bucket; tests/tqd_jax/stores run it on a stand-in'),
     (r'tqd_jax\.main .*--mode=(eval|sample|align|learn)', 'it needs a trained run; tests/tqd_jax/jobs run each mode'),
@@ -44,7 +45,7 @@ ELSEWHERE = {  # pages whose Python another test runs
     'docs/api/': 'test_api runs it, and compares what it prints',
 }
 WITHOUT_FLAGS = ('benchmarks.transfer', 'venv')  # they take folders
-NAMES = ('python -m tqd_jax.encode',)  # in sentences: the program wants a config
+NAMES = ('python -m tqd_jax.encode', 'python -m tqd_jax.plan')  # in sentences: the program wants a config
 
 
 def reason(command):

@@ -5,6 +5,7 @@ from transfer_jax.runtime.config import Rule, boolean, choice, integer, key, num
 
 STORAGE = ('float32', 'bfloat16', 'int8', 'float8_e4m3fn')  # of parameters that training does not change
 FLOATS = ('float32', 'bfloat16')
+PUBLISHED = ('wan_1_3b', 'wan_14b', 'wan_ti2v_5b', 'wan_a14b')  # of tqd_jax.models.wan.config.PRESETS
 TARGETS = ('attention', 'cross', 'ffn')  # parts of a block
 
 
@@ -26,6 +27,8 @@ class Pretrained:
     text_encoder: str | None = key(None, optional(text()), 'file or folder of UMT5; None: the one in wan.path', free=True)
     tokenizer: str | None = key(None, optional(text()), 'spiece.model or tokenizer.json, or their folder; None: '
                                 'the one in wan.path, or inside the text encoder\'s file', free=True)
+    sizes: str | None = key(None, optional(choice(*PUBLISHED)), 'the published model that the config is for: what '
+                            'tqd_jax.plan takes where wan.path names no files; nothing else reads it', free=True)
     expert: str | None = key(None, optional(choice('high', 'low')), 'of a model with two experts: the one that '
                              'is trained, on its own part of t')
     storage: str = key('bfloat16', choice(*STORAGE), 'of the kernels that training does not change, and of the other expert that samples '

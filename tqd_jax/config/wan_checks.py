@@ -42,7 +42,7 @@ def changed(section, names=None):
 def _check_without_weights(config):
     if config.model.preset is None:
         raise UserError('config.model.preset = None takes the sizes of published weights: name them by config.wan.path')
-    if other := changed(config.wan):
+    if other := changed(config.wan, [field.name for field in dataclasses.fields(config.wan) if field.name != 'sizes']):
         raise UserError(f'config.wan.{other} = {getattr(config.wan, other)!r} wants config.wan.path, the weights that it is about')
     if other := changed(config.data, ('cache', 'windows')):
         raise UserError(f'config.data.{other} = {getattr(config.data, other)!r} is about encoded clips and wants config.wan.path: '

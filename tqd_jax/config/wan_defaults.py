@@ -3,9 +3,13 @@ from tqd_jax.config.schema import Config
 from transfer_jax.runtime.config import defaults
 
 
-def wan_defaults():
-    """The config of LoRA on Wan weights in bfloat16, one clip a step, sampled as the model's authors do; a file in configs/ changes it."""
+def wan_defaults(sizes=None):
+    """The config of LoRA on Wan weights in bfloat16, one clip a step, sampled as the model's authors do; a file in configs/ changes it.
+
+    sizes: config.wan.sizes, the published model that the config is for.
+    """
     config = defaults(Config)
+    config.wan.sizes = sizes
     config.init_from = None
     config.data.fps = 16
     config.model.preset = None              # that of the weights

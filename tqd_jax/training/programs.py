@@ -24,16 +24,23 @@ def compile_train(run):
 
     Compiled ahead of time, so that a second compilation cannot happen and memory is known before step 0.
     """
+    return {number: _compiled(run, run.library.buckets[number]) for number in np.unique(run.library.bucket)}
+
+
+def lower_train(run, bucket):
+    """The training step of a Bucket, traced for the run's mesh and not compiled: a jax.stages.Lowered of (state, frozen, batch).
+
+    run: a Run, or what has its config, mesh, foundation, objective, optimizer, abstract_state and abstract_frozen.
+    """
     step = functools.partial(train_step, run.objective, run.optimizer, run.config.train.accumulate, run.config.train.ema)
     outputs = (shardings_of(run.abstract_state), replicated(run.mesh))
     jitted = jax.jit(step, donate_argnums=0, out_shardings=outputs)
-    return {number: _compiled(jitted, run, run.library.buckets[number]) for number in np.unique(run.library.bucket)}
+    return jitted.lower(run.abstract_state, run.abstract_frozen, _spec(run, bucket))
 
 
-def _compiled(jitted, run, bucket):
+def _compiled(run, bucket):
     start = time.perf_counter()
-    lowered = jitted.lower(run.abstract_state, run.abstract_frozen, _spec(run, bucket))
-    program = compiled(lowered, f'a step on {bucket.width}x{bucket.height}x{bucket.frames}', LESS_MEMORY)
+    program = compiled(lower_train(run, bucket), f'a step on {bucket.width}x{bucket.height}x{bucket.frames}', LESS_MEMORY)
     memory = program.memory_analysis()
     need = memory.argument_size_in_bytes + memory.temp_size_in_bytes + memory.output_size_in_bytes - memory.alias_size_in_bytes
     there = memory_of(run.mesh.local_devices[0])

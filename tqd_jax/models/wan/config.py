@@ -104,6 +104,8 @@ PRESETS = {
     'medium': WanConfig(layers=8, heads=6, head_dim=64, ffn_dim=1536, patch=(2, 4, 4), **_PIXELS),
     'wan_1_3b': WanConfig(layers=30, heads=12, ffn_dim=8960, **_LATENT),
     'wan_14b': WanConfig(layers=40, heads=40, ffn_dim=13824, **_LATENT),
+    'wan_a14b': WanConfig(layers=40, heads=40, ffn_dim=13824, **_LATENT),  # each of the two experts of 2.2
+    'wan_ti2v_5b': WanConfig(layers=30, heads=24, ffn_dim=14336, **{**_LATENT, 'in_channels': 48, 'out_channels': 48}),
 }
 
 

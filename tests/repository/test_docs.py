@@ -23,12 +23,14 @@ SMALL = [f'--config.{key}={value}' for key, value in small.SMALL.items() if key 
 RUN = {  # the command, what shrinks it, a file that it leaves
     MAIN: (SMALL, 'runs/mine/report.html'),
     SCORE: (['--workers=0'], 'quality.html'),
+    'python -m tqd_jax.launch --config=configs/launch.py --output=launch': ([], 'launch/slice.sh'),
     f'{SCORE} --scorers=brightness:Brightness': (['--workers=0', '--report=false'], 'scores.parquet'),
 }
 PARSED = (  # what a command has, why it does not run here
     (r'tqd_jax\.(main|encode) .*wan\.path|tqd_jax\.export',
      'it needs published weights; test_wan_notebook and tests/tqd_jax/jobs run it on tiny ones'),
     (r'tqd_jax\.plan', 'it compiles for minutes, for TPUs by libtpu; tests/tqd_jax/planning plan a small config'),
+    (r'tqd_jax\.launch .*(place|program)=', 'the run above for another place; tests/tqd_jax/launching hold its files'),
     (r'workdir=DISK', 'it is of several hosts; tests/tqd_jax/processes run two'),
     (r'workdir=gs://', 'it needs a bucket; tests/tqd_jax/stores run it on a stand-in'),
     (r'tqd_jax\.main .*--mode=(eval|sample|align|learn)', 'it needs a trained run; tests/tqd_jax/jobs run each mode'),

@@ -70,11 +70,15 @@ def _run(main, arguments, config):
 
 def parse(argv, schema):
     """The instance of the schema that a command line asks for; the other flags go to absl's FLAGS. Raises UserError."""
-    config = _load([word for word in argv if not word.startswith(PREFIX)])
+    return overridden(_load([word for word in argv if not word.startswith(PREFIX)]), argv[1:], schema)
+
+
+def overridden(config, words, schema):
+    """The instance of the schema that a config file's content asks for, with the overrides among the words. Raises UserError."""
     schema = schema if isinstance(schema, type) else schema(config)
     flat = check_keys(config, rules(schema), renamed(schema))
     names = renamed_for(config, rules(schema), renamed(schema))
-    for word in argv[1:]:
+    for word in words:
         if word.startswith(PREFIX):
             _override(config, flat, names, *word.removeprefix(PREFIX).partition('='))
     return instance(schema, config)

@@ -56,10 +56,12 @@ class TrainingLog:
         self.queue.append((step, bucket, outputs))
 
     def flush(self):
-        """Fetches, checks and writes the queue; returns the summary.
+        """Fetches, checks and writes the queue, if there is one; returns the summary.
 
         Raises UserError at the first loss that is not finite.
         """
+        if not self.queue:
+            return self.summary
         rows = jax.device_get(self.queue)
         for step, bucket, outputs in rows:
             require_finite(self.library, step, bucket, outputs)
@@ -148,6 +150,7 @@ class Evaluations:
         self._path = workdir / 'evaluation.jsonl'
         self._writes = jax.process_index() == 0
         records = [record for record in read_metrics(self._path) if start and record['step'] <= start]
+        self.steps = {record['step'] for record in records}  # that have a line
         if self._writes:
             write_atomically(self._path, ''.join(json.dumps(record) + '\n' for record in records).encode())
 
@@ -157,4 +160,5 @@ class Evaluations:
         if self._writes:
             with open(self._path, 'a') as file:
                 file.write(json.dumps(loss_record(step, loss, count)) + '\n')
+        self.steps.add(step)
         self._metrics.write(step, loss_scalars(loss, count))

@@ -36,7 +36,7 @@ def _compiled(jitted, run, bucket):
     program = compiled(lowered, f'a step on {bucket.width}x{bucket.height}x{bucket.frames}', LESS_MEMORY)
     memory = program.memory_analysis()
     need = memory.argument_size_in_bytes + memory.temp_size_in_bytes + memory.output_size_in_bytes - memory.alias_size_in_bytes
-    there = memory_of(run.mesh.devices.flat[0])
+    there = memory_of(run.mesh.local_devices[0])
     of = '' if there is None else f' of {there / 2**20:.0f}'
     print(f'compiled {bucket.width}x{bucket.height}x{bucket.frames} in {time.perf_counter() - start:.1f} s: '
           f'needs {need / 2**20:.0f}{of} MiB a device', flush=True)

@@ -26,8 +26,8 @@ def mesh_of(shape):
 @pytest.fixture
 def train(library, tmp_path, monkeypatch):
     """train(folder, shape of the mesh, steps): (the state after so many steps in all, [(examples, clips, t, losses) of each new step])."""
-    monkeypatch.setitem(PRESETS, 'tiny', dataclasses.replace(PRESETS['tiny'], unroll=1))  # quick to compile
-    monkeypatch.setattr(loop, '_evaluations', lambda *arguments: types.SimpleNamespace(add=lambda *arguments: None))
+    monkeypatch.setitem(PRESETS, 'tiny', dataclasses.replace(PRESETS['tiny'], layers=1, unroll=1))  # quick to compile
+    monkeypatch.setattr(loop, '_evaluations', lambda *arguments: types.SimpleNamespace(add=lambda *arguments: None, steps=()))
     add, seen = loop.TrainingLog.add, []
 
     def noted(log, step, bucket, outputs):

@@ -174,7 +174,7 @@ for step in range(1, 10**6):
 
 
 def python(program, *words, **options):
-    environment = {**os.environ, 'PYTHONPATH': str(pathlib.Path(__file__).parents[3])}
+    environment = {**os.environ, 'PYTHONPATH': str(pathlib.Path(__file__).parents[4])}
     return subprocess.Popen([sys.executable, '-c', program, *words], env=environment, text=True, **options)
 
 

@@ -89,12 +89,13 @@ def row(name, record):
     case, topology = CASES[name], read_topology(CASES[name].topology)
     mesh = ' x '.join(f'{axis} {size}' for axis, size in case.axes.items())
     seconds = f'{record["seconds"]}' + ('*' if record.get('quick', case.kind.startswith('vae')) else '')
-    start = f'| {case.what} | {"x".join(map(str, case.bucket)) if case.kind != "text" else ""} | {case.topology} | {mesh} | ' \
-            f'{case.batch if case.kind == "train" else ""} |'
+    clip, batch = '' if case.kind == 'text' else 'x'.join(map(str, case.bucket)), case.batch if case.kind == 'train' else ''
+    start, end = f'| {case.what} | {clip} | {case.topology} | {mesh} | {batch} |', f'{topology.hbm} | {seconds} |'
     if record.get('refused'):
-        return f'{start} | | | **refused: {record["whole"]:.2f}**, {record["whole"] - topology.hbm:.2f} too many | | {topology.hbm} | {seconds} |'
-    return f'{start} {record["arguments"]:.2f} | {record["temporaries"]:.2f} | {record["results"]:.2f} | **{record["whole"]:.2f}** | ' \
-           f'{record["peak"]:.2f} | {topology.hbm} | {seconds} |'
+        over = record['whole'] - topology.hbm
+        return f'{start} | | | **refused: {record["whole"]:.2f}**, {over:.2f} too many | | {end}'
+    sizes = ' | '.join(f'{record[part]:.2f}' for part in ('arguments', 'temporaries', 'results'))
+    return f'{start} {sizes} | **{record["whole"]:.2f}** | {record["peak"]:.2f} | {end}'
 
 
 def page(records):

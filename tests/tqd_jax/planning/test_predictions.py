@@ -105,7 +105,8 @@ def test_an_estimate_is_near_what_was_compiled():
     """12.53 GiB on a v5e chip, benchmarks/results/tpu_memory.md."""
     config = checked(config_of(wan))
     run = planned(config, mesh_of({'data': 1, 'fsdp': 1, 'context': 1}, jax.devices()[:1]))
-    of = lambda remat: estimate(run.abstract_state, run.abstract_frozen, run.foundation.model, AT_480, dataclasses.replace(ONE, remat=remat))
+    parts = run.abstract_state, run.abstract_frozen, run.foundation.model, AT_480
+    of = lambda remat: estimate(*parts, dataclasses.replace(ONE, remat=remat))
     assert of('full') == pytest.approx(12.53, rel=0.1)
     assert of('offload') < of('full') < of('attention') < of('dots') < of('none')
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from tqd_jax.config import Config
 from tqd_jax.models.wan.config import flops_per_example
 from tqd_jax.planning.beside import sampling_program, text_program, vae_program
-from tqd_jax.planning.compiled import QUICK, Kept, Memory
+from tqd_jax.planning.compiled import Kept, Memory, options_of
 from tqd_jax.planning.programs import Planned, describe, executed_as, mesh_of, planned
 from tqd_jax.planning.search import Answer, Choice, has_room, search
 from tqd_jax.planning.sizes import checked, on_latents
@@ -58,7 +58,7 @@ def _sample(config, topology, devices, kept, say, choice: Choice | None, mfu):
     run = planned(config, mesh, platform)
     parts = describe('sample', config, run.foundation.model, topology, devices, bucket) | {
         'sample': {name: getattr(config.sample, name) for name in ('batch', 'clips', 'solver', 'steps')}, 'mesh': axes}
-    memory = _kept(kept, parts, lambda: sampling_program(config, mesh, bucket, platform), say)
+    memory = _kept(kept, parts, lambda: sampling_program(config, mesh, bucket, platform), topology, say)
     return [Beside(name='sample', memory=memory, fits=has_room(memory, topology), seconds=seconds_a_clip(run, bucket, topology, mfu))]
 
 
@@ -80,7 +80,7 @@ def _vae(config, topology, devices, kept, say, choice, mfu):
     for name, encode in (('vae_encode', True), ('vae_decode', False)):
         parts = describe(name, config, run.foundation.model, topology, devices, bucket) | {'mesh': 1, 'train': None, 'model': None}
         lower = functools.partial(vae_program, run.foundation.codec, mesh, bucket, encode=encode)
-        memory = _kept(kept, parts, lower, say, QUICK if topology.chip.platform == 'tpu' else None)
+        memory = _kept(kept, parts, lower, topology, say)
         found.append(Beside(name=name, memory=memory, fits=has_room(memory, topology)))
     return found
 
@@ -90,17 +90,18 @@ def _text(config, topology, devices, kept, say, choice, mfu):
     model = planned(config, mesh).foundation.model
     parts = {'program': 'text', 'topology': topology.name, 'kind': devices[0].device_kind, 'length': model.text_len,
              'dtype': config.wan.text_dtype}
-    memory = _kept(kept, parts, functools.partial(text_program, mesh, length=model.text_len, dtype=config.wan.text_dtype), say)
+    memory = _kept(kept, parts, functools.partial(text_program, mesh, length=model.text_len, dtype=config.wan.text_dtype), topology,
+                   say)
     return [Beside(name='text', memory=memory, fits=has_room(memory, topology))]
 
 
 BESIDE = {'sample': _sample, 'vae': _vae, 'text': _text}
 
 
-def _kept(kept, parts, lower, say, options=None):
+def _kept(kept, parts, lower, topology, say):
     if kept.find(parts) is None:
         say(f'compiling {parts["program"]} for {parts["topology"]}')
-    return kept.get(parts, lower, options)
+    return kept.get(parts, lower, options_of(topology))
 
 
 def largest(config: Config) -> tuple:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from tqd_jax.config import Config
 from tqd_jax.planning.candidates import Candidate, candidates, least_batch
-from tqd_jax.planning.compiled import Kept, Memory
+from tqd_jax.planning.compiled import Kept, Memory, options_of
 from tqd_jax.planning.cost import Times, times_of, work_of
 from tqd_jax.planning.estimate import estimate, parameters
 from tqd_jax.planning.programs import Planned, describe, executed_as, mesh_of, planned, train_program
@@ -119,7 +119,8 @@ def _compiled(choice, config, model, topology, devices, kept, say):
         parts = describe('train', config, model, topology, devices, bucket)
         if kept.find(parts) is None:
             say(f'compiling {"x".join(map(str, bucket))} for {topology.name}: {choice.candidate}, estimated {choice.estimated:.1f} GiB')
-        memory[bucket] = kept.get(parts, functools.partial(train_program, config, mesh, bucket, stand_in(topology, devices)))
+        lower = functools.partial(train_program, config, mesh, bucket, stand_in(topology, devices))
+        memory[bucket] = kept.get(parts, lower, options_of(topology))
         if not has_room(memory[bucket], topology):
             break
     fits = len(memory) == len(set(buckets)) and all(has_room(one, topology) for one in memory.values())

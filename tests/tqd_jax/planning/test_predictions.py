@@ -6,13 +6,13 @@ import math
 import jax
 import pytest
 
-from configs import wan22_a14b, wan22_ti2v_5b, wan_14b, wan_full
+from configs import wan, wan22_a14b, wan22_ti2v_5b, wan_14b, wan_full
 from tqd_jax.config import Config
 from tqd_jax.config.pretrained import PUBLISHED
 from tqd_jax.models.wan.config import CHOICES, PRESETS
 from tqd_jax.planning.candidates import Candidate, candidates, least_batch
 from tqd_jax.planning.cost import recomputed, times_of, training_flops, work_of
-from tqd_jax.planning.estimate import bytes_of, parameters
+from tqd_jax.planning.estimate import bytes_of, estimate, parameters
 from tqd_jax.planning.programs import mesh_of, planned
 from tqd_jax.planning.sizes import checked
 from tqd_jax.planning.topology import read_topology
@@ -99,6 +99,16 @@ def test_the_configs_of_published_models_have_their_published_sizes(module, name
 
 def test_the_published_sizes_are_the_presets_on_latents():
     assert set(PUBLISHED) == {name for name, preset in PRESETS.items() if preset.vocab is None}
+
+
+def test_an_estimate_is_near_what_was_compiled():
+    """12.53 GiB on a v5e chip, benchmarks/results/tpu_memory.md."""
+    config = checked(config_of(wan))
+    run = planned(config, mesh_of({'data': 1, 'fsdp': 1, 'context': 1}, jax.devices()[:1]))
+    parts = run.abstract_state, run.abstract_frozen, run.foundation.model, AT_480
+    of = lambda remat: estimate(*parts, dataclasses.replace(ONE, remat=remat))
+    assert of('full') == pytest.approx(12.53, rel=0.1)
+    assert of('offload') < of('full') < of('attention') < of('dots') < of('none')
 
 
 def test_a_device_holds_its_part_of_the_parameters():

@@ -20,12 +20,13 @@ from absl import flags
 
 from tqd_jax.config import Config, check_whole
 from tqd_jax.foundations.wan import published
-from tqd_jax.training.workdir import Stopped, prepare_once
+from tqd_jax.training.workdir import prepare_once
 from transfer_jax.runtime.app import define_flags, run_app
 from transfer_jax.runtime.errors import UserError
 from transfer_jax.runtime.job import print_stop, unwritable
 from transfer_jax.runtime.parallel.mesh import make_mesh
 from transfer_jax.runtime.paths import check_store, make_folder, path_of
+from transfer_jax.runtime.progress import Stopped
 
 
 def main(config, output):

@@ -25,13 +25,14 @@ from tqd_jax.training.resume import require_same_config, require_same_weights
 from tqd_jax.training.run import check_start
 from tqd_jax.training.sampling.samples import draw_samples
 from tqd_jax.training.weights import averaged_weights
-from tqd_jax.training.workdir import Stopped, prepare_once, prepare_run, probe_state, restore_run
+from tqd_jax.training.workdir import prepare_once, prepare_run, probe_state, restore_run
 from transfer_jax.runtime.app import define_flags, run_app
 from transfer_jax.runtime.checkpoint import Checkpoints, is_copied
 from transfer_jax.runtime.errors import UserError
 from transfer_jax.runtime.files import write_atomically
 from transfer_jax.runtime.job import machine, print_stop, run_mode
 from transfer_jax.runtime.parallel.hosts import fetch, first_host
+from transfer_jax.runtime.progress import Stopped, StopRequest
 from transfer_jax.runtime.speed.kept import compiled_programs_kept
 from transfer_jax.runtime.tensors import save_weights
 
@@ -42,7 +43,7 @@ def main(config, workdir, mode):
     try:
         run_mode({mode: functools.partial(_kept, MODES[mode])}, mode, config, workdir)
     except Stopped:
-        print_stop()
+        print_stop(saved=mode not in ('sample', 'eval'))
 
 
 def _kept(run, config, workdir):
@@ -66,12 +67,13 @@ def train_mode(config, workdir):
     if latest is not None:
         require_same_weights(workdir, foundation, Checkpoints(workdir / 'checkpoints').extras(latest))
     run = prepare_run(config, workdir, foundation)
-    state, frozen, stopped = train(run)
-    if stopped:
-        print_stop(int(state.step))
-        return
-    record = draw_samples(run, state.average, frozen)
-    first_host(finish, run, state, frozen, record, fetch(result_weights(run, state, frozen)))
+    with StopRequest():
+        state, frozen, stopped = train(run)
+        if stopped:
+            print_stop(int(state.step))
+            return
+        record = draw_samples(run, state.average, frozen)
+        first_host(finish, run, state, frozen, record, fetch(result_weights(run, state, frozen)))
 
 
 def score_mode(config, workdir):
@@ -90,7 +92,8 @@ def _finish_scores(config, workdir):
 def sample_mode(config, workdir):
     """Draws samples from the newest checkpoint."""
     run, state, frozen = restore_run(config, workdir)
-    draw_samples(run, state.average, frozen)
+    with StopRequest():
+        draw_samples(run, state.average, frozen)
     if jax.process_index() == 0:
         print(f'samples of step {int(state.step)}: {workdir / "samples"}')
 
@@ -98,8 +101,9 @@ def sample_mode(config, workdir):
 def eval_mode(config, workdir):
     """Prints and writes (eval.json) the newest checkpoint's loss by noise bin and quality quadrant."""
     run, state, frozen = restore_run(config, workdir)
-    loss, count = loss_table(compile_eval(run), (state.average, frozen), validation_batches(run.library, run.loader, run.validation),
-                             run.objective.t_range)
+    programs, batches = compile_eval(run), validation_batches(run.library, run.loader, run.validation)
+    with StopRequest():
+        loss, count = loss_table(programs, (state.average, frozen), batches, run.objective.t_range)
     if jax.process_index() > 0:
         return
     record = {**loss_record(int(state.step), loss, count), **loss_scalars(loss, count)}
@@ -113,7 +117,8 @@ def eval_mode(config, workdir):
 def align_mode(config, workdir):
     """Compares gradients of golden clips with those of worse copies of them; writes alignment.json and the report."""
     run, state, frozen = probe_state(config, workdir)
-    record = {'step': int(state.step), **align(run, state.average, frozen)}
+    with StopRequest():
+        record = {'step': int(state.step), **align(run, state.average, frozen)}
     if jax.process_index() == 0:
         write_atomically(workdir / 'alignment.json', json.dumps(record, allow_nan=False).encode())
         remove_store(workdir, 'align')
@@ -124,7 +129,8 @@ def align_mode(config, workdir):
 def learn_mode(config, workdir):
     """Learns when and how often each group of clips should teach, from gradients; writes law.json and the report."""
     run, state, frozen = probe_state(config, workdir)
-    record = {'step': int(state.step), **learn(run, state.average, frozen)}
+    with StopRequest():
+        record = {'step': int(state.step), **learn(run, state.average, frozen)}
     if jax.process_index() == 0:
         write_atomically(workdir / 'law.json', json.dumps(record, allow_nan=False).encode())
         remove_store(workdir, 'learn')

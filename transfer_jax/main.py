@@ -13,13 +13,12 @@ from transfer_jax.experiment.methods.registry import METHODS, NEED_GRAM
 from transfer_jax.experiment.multitask.run import run as run_multitask
 from transfer_jax.experiment.report import table, write_report
 from transfer_jax.experiment.results import pareto, record, write_results
-from transfer_jax.experiment.training.fit import Stopped
 from transfer_jax.runtime.app import define_flags, run_app
 from transfer_jax.runtime.config import to_json
 from transfer_jax.runtime.job import machine, print_stop, run_mode
 from transfer_jax.runtime.parallel.gather import gathered
 from transfer_jax.runtime.parallel.hosts import first_host
-from transfer_jax.runtime.progress import Progress, StopRequest
+from transfer_jax.runtime.progress import Progress, Stopped, StopRequest
 
 define_flags('runs/transfer')
 

@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 
 from transfer_jax.runtime.config import to_json
+from transfer_jax.runtime.parallel.stops import check_stop
 from transfer_jax.runtime.paths import path_of, remove_folder
 from transfer_jax.runtime.progress import Progress
 from transfer_jax.runtime.store import Store
@@ -15,11 +16,15 @@ FOLDER = 'gradients'  # of a work directory, while a mode that computes gradient
 
 
 def products_by_bin(products, bins, *, label, store=None):
-    """[products(noise bin)], trees of numpy arrays, for every noise bin; store: the Store that has some of them and gets the others."""
+    """[products(noise bin)], trees of numpy arrays, for every noise bin; store: the Store that has some of them and gets the others.
+
+    Raises Stopped where a stop is requested between two bins.
+    """
     names, results = [f'bin{number}' for number in range(bins)], []
     done = {name for name in names if store is not None and store.record(name) is not None}
     with Progress(bins, start=len(done), label=label, unit='bin') as progress:
         for number, name in enumerate(names):
+            check_stop()
             if name in done:
                 results.append(store.load(name, jax.eval_shape(products, jnp.int32(number))))
                 continue

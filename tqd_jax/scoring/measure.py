@@ -123,7 +123,7 @@ def progress_bar(label, unit):
 
     def progress(done, total, stored=False):
         if not bars:
-            bars.append(Progress(total, label=label, unit=unit, process=0))
+            bars.append(Progress(total, label=label, unit=unit))
         more = done - bars[0].count
         if stored:
             bars[0].skip(more)

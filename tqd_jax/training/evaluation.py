@@ -8,6 +8,7 @@ from tqd_jax.data.streams import hashed_uniform
 from tqd_jax.scoring.motion.motion import motion
 from tqd_jax.scoring.visual.visual import visual
 from tqd_jax.timesteps.quadrants import QUADRANTS, quadrant
+from transfer_jax.runtime.parallel.stops import check_stop
 
 NOISE_BINS = 10
 PLACE_SALT, NOISE_SALT = 2**33, 2**33 + 1  # of the hashes of a clip's content
@@ -46,7 +47,7 @@ def loss_table(evaluate, weights, batches, t_range=(0.0, 1.0)):
     """Mean loss and number of clips, float64 [4, NOISE_BINS] by (quadrant, noise bin); NaN where a quadrant is empty.
 
     evaluate(bucket, weights, batch, t) -> loss [B], batch and t of this process's rows. Every clip counts once in every noise bin that
-    t_range, the model's part of t, meets; the others are empty.
+    t_range, the model's part of t, meets; the others are empty. Raises Stopped where a stop is requested between two evaluations.
     """
     total, count = np.zeros((4, NOISE_BINS)), np.zeros((4, NOISE_BINS))
     for batch in batches:
@@ -54,6 +55,7 @@ def loss_table(evaluate, weights, batches, t_range=(0.0, 1.0)):
             t = times_in_bin(j, batch.place, t_range)
             if t is None:
                 continue
+            check_stop()
             loss = np.asarray(evaluate(batch.bucket, weights, batch.batch, t), np.float64)
             np.add.at(total[:, j], batch.quadrant[batch.real], loss[batch.real])
             np.add.at(count[:, j], batch.quadrant[batch.real], 1)

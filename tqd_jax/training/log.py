@@ -56,10 +56,12 @@ class TrainingLog:
         self.queue.append((step, bucket, outputs))
 
     def flush(self):
-        """Fetches, checks and writes the queue; returns the summary.
+        """Fetches, checks and writes the queue, if there is one; returns the summary.
 
         Raises UserError at the first loss that is not finite.
         """
+        if not self.queue:
+            return self.summary
         rows = jax.device_get(self.queue)
         for step, bucket, outputs in rows:
             require_finite(self.library, step, bucket, outputs)
@@ -148,6 +150,7 @@ class Evaluations:
         self._path = workdir / 'evaluation.jsonl'
         self._writes = jax.process_index() == 0
         self._records = [record for record in read_metrics(self._path) if start and record['step'] <= start]
+        self.steps = {record['step'] for record in self._records}  # that have a line
         if self._writes:
             self._write()
 
@@ -157,6 +160,7 @@ class Evaluations:
         if self._writes:
             self._records.append(loss_record(step, loss, count))
             self._write()
+        self.steps.add(step)
         self._metrics.write(step, loss_scalars(loss, count))
 
     def _write(self):

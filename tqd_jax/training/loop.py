@@ -6,12 +6,12 @@ from tqd_jax.training.evaluation import validation_batches
 from tqd_jax.training.log import Evaluations, TrainingLog, save_timesteps
 from tqd_jax.training.programs import compile_eval, compile_train, flops_of_steps
 from tqd_jax.training.resume import extras_of, start_of
-from tqd_jax.training.sampling.samples import draw_during_training
+from tqd_jax.training.sampling.samples import draw_during_training, samples_folder
 from transfer_jax.runtime.checkpoint import Checkpoints
 from transfer_jax.runtime.metrics import FILE, Metrics, read_metrics
 from transfer_jax.runtime.parallel.mesh import to_global
 from transfer_jax.runtime.parallel.votes import Votes
-from transfer_jax.runtime.progress import Progress, StopRequest
+from transfer_jax.runtime.progress import Progress, Stopped, StopRequest
 from transfer_jax.runtime.speed.clock import Clock
 from transfer_jax.runtime.speed.rates import peak
 from transfer_jax.runtime.speed.trace import Trace
@@ -37,27 +37,27 @@ def _loop(run, start, checkpoints, metrics, clock):
     config, state, frozen = run.config, start.state, start.frozen
     with clock.spent('begin'):
         programs, evaluations = compile_train(run), _evaluations(run, start.step, metrics)
-    if start.step == 0:
-        with clock.spent('evaluate'):
-            _examine(run, 0, state, frozen, evaluations, evaluates=True)  # the model as it was
     log = _log(run, start, metrics, clock)
     votes, trace = Votes(run.mesh), Trace(run.workdir / 'profile', config.profile.steps)
     with StopRequest() as stop, Progress(config.train.steps, start=start.step, label='train') as progress:
+        with clock.spent('evaluate'):
+            stopped = not _measured(run, evaluations, start.step, state, frozen, again=start.step > 0)  # at step 0 the model as it was
+        if stopped:
+            return state, log.histogram
         for step, batch in enumerate(_timed(_batches(run, start.step), clock), start.step + 1):
             trace.before(step, state)
             bucket, batch = int(run.library.bucket[batch.clip[0]]), to_global(batch, run.mesh)
             with jax.transfer_guard('disallow'), jax.profiler.StepTraceAnnotation('train', step_num=step):
                 state, outputs = programs[bucket](state, frozen, batch)
                 log.add(step, bucket, outputs)
-            done = step == config.train.steps
-            last = votes(stop.requested) or done
+            last = votes(stop.requested) or step == config.train.steps
             saves = last or step % config.checkpoint.every == 0
             progress.update(1, **(log.flush() if saves or step % config.log_every == 0 else log.summary))
-            evaluates = done or step % config.eval.every == 0
-            if evaluates or _samples_at(run, step):
+            if _evaluates(run, step) or _samples(run, step):
                 with log.paused('evaluate'):
-                    _examine(run, step, state, frozen, evaluations, evaluates)
-            if saves:
+                    last = not _measured(run, evaluations, step, state, frozen) or last
+            if last or saves:
+                log.flush()
                 with log.paused('save'):
                     metrics.flush()
                     checkpoints.begin(step, state, extras_of(run, step, log.histogram))
@@ -67,17 +67,29 @@ def _loop(run, start, checkpoints, metrics, clock):
     return state, log.histogram
 
 
-def _examine(run, step, state, frozen, evaluations, evaluates):
-    """Evaluates where it should, and draws samples where config.sample.every asks for some."""
-    if evaluates:
-        evaluations.add(step, (state.average, frozen))
-    if _samples_at(run, step):
-        draw_during_training(run, step, state.average, frozen)
+def _evaluates(run, step):
+    """Whether config.eval.every asks for an evaluation at this step, or it is the last."""
+    return step % run.config.eval.every == 0 or step == run.config.train.steps
 
 
-def _samples_at(run, step):
+def _samples(run, step):
     """Whether config.sample.every asks for samples at this step."""
     return run.config.sample.every is not None and step % run.config.sample.every == 0
+
+
+def _measured(run, evaluations, step, state, frozen, again=False):
+    """Evaluates and draws what is due after a step; False where a request stopped it: the next start of the run makes up for it.
+
+    again: the run goes on from this step, and what an earlier start did is there.
+    """
+    try:
+        if _evaluates(run, step) and not (again and step in evaluations.steps):
+            evaluations.add(step, (state.average, frozen))
+        if _samples(run, step) and not (again and samples_folder(run.workdir, step).exists()):
+            draw_during_training(run, step, state.average, frozen)
+    except Stopped:
+        return False
+    return True
 
 
 def _evaluations(run, step, metrics):

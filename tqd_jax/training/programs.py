@@ -11,8 +11,12 @@ from tqd_jax.models.partition import LORA
 from tqd_jax.models.wan.config import training_flops_per_example
 from tqd_jax.training.state import shardings_of
 from tqd_jax.training.step import eval_step, train_step
+from transfer_jax.runtime.parallel.compiled import compiled
 from transfer_jax.runtime.parallel.mesh import batch_sharding, check_batch, replicated, to_global
 from transfer_jax.runtime.speed.rates import memory as memory_of
+
+LESS_MEMORY = ('raise config.mesh.fsdp or config.mesh.context, take config.model.remat = "full", "attention" or "offload", more '
+               'config.train.accumulate, or smaller clips')
 
 
 def compile_train(run):
@@ -28,7 +32,8 @@ def compile_train(run):
 
 def _compiled(jitted, run, bucket):
     start = time.perf_counter()
-    program = jitted.lower(run.abstract_state, run.abstract_frozen, _spec(run, bucket)).compile()
+    lowered = jitted.lower(run.abstract_state, run.abstract_frozen, _spec(run, bucket))
+    program = compiled(lowered, f'a step on {bucket.width}x{bucket.height}x{bucket.frames}', LESS_MEMORY)
     memory = program.memory_analysis()
     need = memory.argument_size_in_bytes + memory.temp_size_in_bytes + memory.output_size_in_bytes - memory.alias_size_in_bytes
     there = memory_of(run.mesh.local_devices[0])

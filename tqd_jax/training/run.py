@@ -2,6 +2,7 @@
 import dataclasses
 import functools
 import hashlib
+import math
 from collections.abc import Callable
 
 import jax
@@ -18,6 +19,7 @@ from tqd_jax.foundations.wan import published
 from tqd_jax.models.partition import check_selects, partition, selects
 from tqd_jax.models.wan import model as wan
 from tqd_jax.models.wan.frozen import stored
+from tqd_jax.models.wan.spread.rules import PARAMETERS
 from tqd_jax.timesteps.learned import LearnedLaw
 from tqd_jax.training.law_file import law_of, read_law
 from tqd_jax.training.optimizer import make_optimizer
@@ -89,6 +91,7 @@ def check_start(config, workdir, *, fresh):
         read_law(config.law.file)
     foundation = foundation_of(config, mesh)
     check_trained(config, foundation.model)
+    check_context(config.data.buckets, foundation)
     foundation.check(workdir, fresh=fresh)
     return foundation
 
@@ -104,6 +107,19 @@ def check_trained(config, model):
         check_selects(wan.abstract_params(model), config.train.trained)
     except ValueError as error:
         raise UserError(f'config.train.trained: {error}') from None
+
+
+def check_context(buckets, foundation):
+    """Raises UserError where the mesh's context does not divide the heads of the foundation's model, or the tokens of one of the buckets
+    (width, height, frames)."""
+    model = foundation.model
+    context = model.mesh.shape['context']
+    for width, height, frames in buckets:
+        tokens = math.prod(model.grid(*foundation.codec.latent_shape(frames, height, width)[:3]))
+        if tokens % context or model.heads % context:
+            fit = ', '.join(str(n) for n in range(1, model.heads + 1) if tokens % n == 0 and model.heads % n == 0)
+            raise UserError(f'config.mesh.context = {context} does not divide the {tokens} tokens of {width}x{height}x{frames} and the '
+                            f'model\'s {model.heads} heads: take one of {fit}')
 
 
 def check_accumulation(batch, accumulate, devices):
@@ -150,9 +166,9 @@ def abstract_frozen(foundation, workdir, mesh, is_trained):
 
 
 def placed(abstract, mesh):
-    """The tree of shapes with the shardings of shard_tree."""
+    """The tree of shapes with the shardings of Wan's rules."""
     place = lambda leaf, sharding: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding)
-    return jax.tree.map(place, abstract, shard_tree(abstract, mesh))
+    return jax.tree.map(place, abstract, shard_tree(abstract, mesh, rules=PARAMETERS))
 
 
 def make_objective(config, foundation):

@@ -19,11 +19,7 @@ from transfer_jax.runtime.parallel.gather import gathered, together
 from transfer_jax.runtime.parallel.hosts import first_host
 from transfer_jax.runtime.parallel.mesh import make_mesh
 from transfer_jax.runtime.paths import path_of
-from transfer_jax.runtime.progress import StopRequest
-
-
-class Stopped(Exception):
-    """A request stopped the preparation of a run; what it made is kept."""
+from transfer_jax.runtime.progress import Stopped, StopRequest
 
 
 def probe_state(config, workdir):

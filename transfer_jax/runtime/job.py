@@ -71,10 +71,10 @@ def require_same_config(workdir, old, config, fixed=()):
                         f'again: {" ".join(again)}')
 
 
-def print_stop(step=None):
-    """Tells the user that the job stopped, after `step` steps where it counts them, and how it goes on."""
+def print_stop(step=None, saved=True):
+    """Tells the user that the job stopped, after `step` steps where it counts them, and how it goes on. saved: it keeps what it has."""
     where = '' if step is None else f' at step {step}'
-    print(f'stopped and saved{where}; the same command goes on from there')
+    print(f'stopped and saved{where}; the same command goes on from there' if saved else 'stopped; the same command begins again')
 
 
 def machine():

@@ -17,8 +17,9 @@ class Progress:
 
     def __init__(self, total: int, start: int = 0, label: str = '', unit: str = 'step', file: TextIO | None = None,
                  process: int | None = None):
-        """Counts from `start` to `total` units, on `file` (None: stderr). process: number of this process (None: JAX's, and JAX starts)."""
-        process = jax.process_index() if process is None else process
+        """Counts from `start` to `total` units, on `file` (None: stderr). process: number of this process (None: its number in its job)."""
+        if process is None:  # JAX need not start for it
+            process = jax.process_index() if jax.distributed.is_initialized() else 0
         self.file = sys.stderr if file is None else file
         self.total, self.count, self.label, self.unit = total, start, label, unit
         self.plain = not self.file.isatty() and process == 0
@@ -68,6 +69,10 @@ def time_left(count: int, rate: float) -> str:
     return tqdm.format_interval(count / rate) if rate > 0 else '?'
 
 
+class Stopped(Exception):
+    """A request stopped the work; what it made is kept."""
+
+
 class StopRequest:
     """While entered, the first SIGTERM or SIGINT only sets `requested`; a second one acts as outside of it. For the main thread.
 
@@ -90,14 +95,16 @@ class StopRequest:
 
     def request(self):
         """Requests a stop, as a signal does; of signals, the first that comes to this process is still the first."""
+        if self._outer is not None:
+            self._outer.request()
+            return
         if not self._requested:
             os.write(2, STOP_MESSAGE)  # not print, within which a signal may come
         self._requested = True
 
     def __enter__(self):
-        self._outer = getattr(signal.getsignal(signal.SIGTERM), '__self__', None)
-        if not isinstance(self._outer, StopRequest):
-            self._outer = None
+        self._outer = _entered()
+        if self._outer is None:
             self._before = {number: signal.signal(number, self._handle) for number in self.SIGNALS}
         return self
 
@@ -115,3 +122,15 @@ class StopRequest:
             os.kill(os.getpid(), number)
         self._signalled = True
         self.request()
+
+
+def stop_is_requested() -> bool:
+    """Whether a stop is requested by the StopRequest that is entered; False where none is."""
+    entered = _entered()
+    return entered is not None and entered.requested
+
+
+def _entered():
+    """The outermost StopRequest that is entered, or None."""
+    handler = getattr(signal.getsignal(signal.SIGTERM), '__self__', None)
+    return handler if isinstance(handler, StopRequest) else None

@@ -11,7 +11,6 @@ from benchmarks.studies.claims import tqd as table
 from benchmarks.studies.claims.evaluation import make_evaluator
 from benchmarks.studies.pages.alignment import write_page
 from benchmarks.studies.training.build import build
-from benchmarks.studies.training.rows import Stopped
 from benchmarks.studies.training.weights import load_weights, saved_step
 from benchmarks.studies.world.clips import golden_indices
 from benchmarks.studies.world.degradations import DEGRADATIONS, DETAIL, degrade_visual
@@ -25,7 +24,7 @@ from tqd_jax.text.words import tokenize
 from transfer_jax.runtime.config import to_json
 from transfer_jax.runtime.errors import UserError
 from transfer_jax.runtime.job import machine_line, print_stop
-from transfer_jax.runtime.progress import StopRequest
+from transfer_jax.runtime.progress import Stopped, StopRequest
 from transfer_jax.runtime.store import Store
 
 VERSION = 2  # of what a stored record holds: with another one it is measured anew. 1 named layers and the summary otherwise

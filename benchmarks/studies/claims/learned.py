@@ -15,7 +15,7 @@ from benchmarks.studies.pages.learned import write_page
 from benchmarks.studies.training.arms import ARMS, plan
 from benchmarks.studies.training.build import build
 from benchmarks.studies.training.groups import clip_groups, learned_plan
-from benchmarks.studies.training.rows import Row, Stopped
+from benchmarks.studies.training.rows import Row
 from benchmarks.studies.training.weights import load_weights, saved_step
 from benchmarks.studies.world.clips import golden_clips
 from benchmarks.studies.world.library import library
@@ -28,7 +28,7 @@ from tqd_jax.timesteps.law import BINS
 from transfer_jax.runtime.config import to_json
 from transfer_jax.runtime.errors import UserError
 from transfer_jax.runtime.job import machine_line, print_stop
-from transfer_jax.runtime.progress import StopRequest
+from transfer_jax.runtime.progress import Stopped, StopRequest
 from transfer_jax.runtime.store import Store
 
 # of how laws are learned and stored; with another one they are learned anew. 2 named groups otherwise, 1 had one set of clips for all seeds

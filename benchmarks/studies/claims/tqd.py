@@ -14,11 +14,11 @@ from benchmarks.studies.pages.tqd import write_page
 from benchmarks.studies.training.arms import ARMS, plan
 from benchmarks.studies.training.build import build, check_size
 from benchmarks.studies.training.jobs import SAVED_SAMPLES, run_all
-from benchmarks.studies.training.rows import Row, Stopped
+from benchmarks.studies.training.rows import Row
 from transfer_jax.runtime.config import to_json
 from transfer_jax.runtime.errors import UserError
 from transfer_jax.runtime.job import machine_line, print_stop
-from transfer_jax.runtime.progress import Progress, StopRequest
+from transfer_jax.runtime.progress import Progress, Stopped, StopRequest
 
 VERSION = 1  # raise it when clips, arms, training or measures change: a folder holds results of one version
 PRETRAIN_ARM = 'A uniform'  # of the pre-training

@@ -10,11 +10,11 @@ import zlib
 import jax
 import numpy as np
 
-from benchmarks.studies.training.rows import Stopped
 from benchmarks.studies.training.weights import load_weights, save_weights
 from tqd_jax.training.state import LAYOUT, require_layout
 from transfer_jax.runtime.errors import UserError
 from transfer_jax.runtime.parallel.cores import cores
+from transfer_jax.runtime.progress import Stopped
 
 SAVE_EVERY = 60.0  # seconds between two checkpoints of a group
 SAVED_SAMPLES = 8  # of every run

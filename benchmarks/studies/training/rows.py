@@ -18,7 +18,3 @@ class Row:
     def name(self):
         """The name of its record in the store."""
         return f'{self.regime}/{self.arm.replace(" ", "_")}/seed{self.seed}'
-
-
-class Stopped(Exception):
-    """The user wants the study to stop; finished work is saved."""

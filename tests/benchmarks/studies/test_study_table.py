@@ -17,9 +17,10 @@ from benchmarks.studies.pages.tqd_values import MEASURES
 from benchmarks.studies.training.arms import plan
 from benchmarks.studies.training.build import build, trainer_of
 from benchmarks.studies.training.jobs import _first, golden_loss
-from benchmarks.studies.training.rows import Row, Stopped
+from benchmarks.studies.training.rows import Row
 from benchmarks.studies.training.weights import load_weights
 from transfer_jax.runtime.errors import UserError
+from transfer_jax.runtime.progress import Stopped
 from transfer_jax.runtime.store import Store
 
 

@@ -3,10 +3,12 @@ import dataclasses
 import json
 import logging
 import shutil
+import signal
 
 import cv2
 import jax
 import numpy as np
+import phases
 import pyarrow.parquet
 import pytest
 import small
@@ -130,6 +132,15 @@ def test_sample_mode_draws_anew_from_the_checkpoint(finished, tmp_path):
     assert sorted(path.name for path in (workdir / 'samples').glob('*.mp4')) == ['00.mp4'], 'clips of an older set are left'
     record = json.loads((workdir / 'samples.json').read_text())
     assert len(record['captions']) == len(record['samples']['motion']) == 1
+
+
+@pytest.mark.parametrize('mode, phase', [('sample', 'sample'), ('eval', 'evaluate')])
+def test_a_stop_of_a_mode_that_saves_nothing_ends_it_and_leaves_the_run(finished, capsys, mode, phase):
+    left = {path: path.stat().st_mtime_ns for path in finished[0].rglob('*') if path.is_file()}
+    with phases.signalled(signal.SIGTERM, phase, 1):
+        small.run(finished[0], mode)
+    assert capsys.readouterr().out.endswith('stopped; the same command begins again\n')
+    assert left.items() <= {path: path.stat().st_mtime_ns for path in finished[0].rglob('*') if path.is_file()}.items()
 
 
 def test_score_mode_needs_no_training_and_training_goes_on_from_it(finished, tmp_path, capsys):

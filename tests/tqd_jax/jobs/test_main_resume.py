@@ -5,6 +5,7 @@ import shutil
 import signal
 
 import numpy as np
+import phases
 import pyarrow.parquet
 import pytest
 import small
@@ -66,6 +67,20 @@ def test_sigterm_saves_says_so_and_the_same_command_goes_on(program, library, st
     assert f'resuming from step {stopped}' in out
     same_end(tmp_path, straight, library)
     assert (tmp_path / 'evaluation.jsonl').read_text() == (straight / 'evaluation.jsonl').read_text()
+
+
+@pytest.mark.parametrize('phase, count, step', [('evaluate', 2, 8), ('evaluate', 4, STEPS), ('sample', 2, 10)])
+def test_a_stop_while_it_evaluates_or_draws_saves_at_once_and_is_made_up_for(library, straight, tmp_path, capsys, phase, count, step):
+    with phases.signalled(signal.SIGTERM, phase, count):
+        small.run(tmp_path, **changes(library, **{'checkpoint.every': 1000, 'sample.every': 10 if phase == 'sample' else None}))
+    assert 'stopped and saved' in capsys.readouterr().out and Checkpoints(tmp_path / 'checkpoints').latest() == step
+    assert step not in [line['step'] for line in small.lines(tmp_path / 'evaluation.jsonl')]
+    assert not (tmp_path / 'samples/step-000010').exists() and not (tmp_path / 'report.html').exists()
+    small.run(tmp_path, **changes(library, **{'sample.every': 10 if phase == 'sample' else None}))
+    same_end(tmp_path, straight, library)
+    assert (tmp_path / 'evaluation.jsonl').read_text() == (straight / 'evaluation.jsonl').read_text()
+    drawn = [path.name for path in sorted((tmp_path / 'samples').glob('step*'))]
+    assert drawn == (['step-000000', 'step-000010', 'step-000020'] if phase == 'sample' else [])
 
 
 def test_a_finished_run_says_how_to_extend_it_and_extended_equals_a_longer_one(program, library, straight, tmp_path, capsys):

@@ -9,8 +9,9 @@ import transfer_small as small
 from transfer_small import QUANTITIES, ROWS, WEIGHTS, policy_of, replicas_of
 
 from transfer_jax.experiment.training import step
-from transfer_jax.experiment.training.fit import Stopped, fit
+from transfer_jax.experiment.training.fit import fit
 from transfer_jax.runtime.errors import UserError
+from transfer_jax.runtime.progress import Stopped
 from transfer_jax.runtime.store import Store
 
 pytestmark = pytest.mark.usefixtures('compiled')  # several trainers have the same programs

@@ -11,7 +11,9 @@ from transfer_jax.runtime.parallel.gather import gathered
 from transfer_jax.runtime.parallel.hosts import fetch, first_host
 from transfer_jax.runtime.parallel.joined import LOST
 from transfer_jax.runtime.parallel.mesh import batch_sharding, local_rows, make_mesh, to_global
+from transfer_jax.runtime.parallel.stops import check_stop
 from transfer_jax.runtime.parallel.votes import LAG, Votes
+from transfer_jax.runtime.progress import Stopped, StopRequest
 
 THIS = ['tests.transfer_jax.runtime.test_runtime_processes']
 
@@ -70,6 +72,17 @@ def right():
         assert 'bad file' in str(error)
     else:
         raise AssertionError('the error of the first process is not this one\'s')
+
+
+    check_stop()
+    with StopRequest() as stop:
+        if rank == 1:
+            stop.request()
+        try:
+            check_stop()
+        except Stopped:
+            return
+    raise AssertionError('the request of process 1 is not this one\'s')
 
 
 def refuse():

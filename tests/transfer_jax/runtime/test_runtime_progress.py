@@ -7,8 +7,11 @@ import subprocess
 import sys
 import time
 
+import pytest
+
 from transfer_jax.runtime import progress
-from transfer_jax.runtime.progress import Progress, StopRequest
+from transfer_jax.runtime.parallel.stops import check_stop
+from transfer_jax.runtime.progress import Progress, Stopped, StopRequest, stop_is_requested
 
 
 class Terminal(io.StringIO):
@@ -91,6 +94,18 @@ def test_the_first_signal_is_a_flag_and_handlers_come_back():
             os.kill(os.getpid(), number)
             assert stop.requested
     assert before == (signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT))
+
+
+def test_a_stop_is_checked_where_a_request_is_listened_for():
+    check_stop()
+    with StopRequest() as outer, StopRequest() as inner:
+        check_stop()
+        inner.request()
+        assert outer.requested and stop_is_requested()
+        with pytest.raises(Stopped):
+            check_stop()
+    assert not stop_is_requested()
+    check_stop()
 
 
 WAITING = """

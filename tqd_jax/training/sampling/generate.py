@@ -9,6 +9,8 @@ from tqd_jax.data.buckets import Bucket
 from tqd_jax.diffusion.sampler import advance_latents, draw_noise, stages, start_latents
 from transfer_jax.runtime.keys import example_keys
 from transfer_jax.runtime.parallel.mesh import replicated
+from transfer_jax.runtime.parallel.stops import check_stop
+from transfer_jax.runtime.progress import Progress
 
 
 def generate(run, trained, frozen):
@@ -58,21 +60,33 @@ def main_bucket(run):
 def draw_latents(run, trained, frozen, captions, parts):
     """Latents [N, f, h, w, C] of each of the `parts`, from noise that depends on the seed and the row alone.
 
-    All parts go through a stage before the next one begins, so that weights of another expert are read once.
+    All parts go through a stage before the next one begins, so that weights of another expert are read once. Raises Stopped where a stop is
+    requested between two steps of the solver.
     """
     settings = run.foundation.sampling()
     features = run.foundation.features([*captions, run.foundation.negative()], run.workdir)
     text = run.objective.text.encode(frozen['text'], jnp.asarray(features))
-    fixed = run.objective, settings, replicated(run.mesh)
     states = [start_latents(noise_of(run, *part), settings) for part in parts]
-    for stage in stages(settings):
-        own = stage.expert in (None, run.foundation.expert)
-        weights = (trained, frozen['model']) if own else run.foundation.other(run.abstract_state.trained, run.abstract_frozen['model'])
-        guidance = stage.guidance if stage.guidance <= 1 else np.float32(stage.guidance)
-        advance = _advance_alone if stage.guidance <= 1 else _advance_guided
-        states = [advance(*fixed, *weights, state, text[rows], text[-1:], np.int32(stage.start), np.int32(stage.stop), guidance)
-                  for (_, rows), state in zip(parts, states, strict=True)]
+    with Progress(settings.steps * len(parts), label='sample') as progress:
+        for stage in stages(settings):
+            own = stage.expert in (None, run.foundation.expert)
+            weights = (trained, frozen['model']) if own else run.foundation.other(run.abstract_state.trained, run.abstract_frozen['model'])
+            states = [_through(run, settings, stage, weights, state, text[rows], text[-1:], progress)
+                      for (_, rows), state in zip(parts, states, strict=True)]
     return [state.x for state in states]
+
+
+def _through(run, settings, stage, weights, state, text, negative, progress):
+    """The state after the steps of a Stage, by one program for all of them."""
+    guidance = stage.guidance if stage.guidance <= 1 else np.float32(stage.guidance)
+    advance = _advance_alone if stage.guidance <= 1 else _advance_guided
+    for step in range(stage.start, stage.stop):
+        check_stop()
+        state = advance(run.objective, settings, replicated(run.mesh), *weights, state, text, negative, np.int32(step), np.int32(step + 1),
+                        guidance)
+        jax.block_until_ready(state)
+        progress.update()
+    return state
 
 
 def noise_of(run, shape, rows):
@@ -82,9 +96,17 @@ def noise_of(run, shape, rows):
 
 
 def decode(run, latents):
-    """uint8 frames [F, H, W, 3] of each of the latents [f, h, w, C], one after the other: a list. The decoder is loaded for it."""
-    params, fixed = run.foundation.decoder(), (run.objective.codec, replicated(run.mesh))
-    return [np.asarray(_decode(*fixed, params, latent[None]))[0] for latent in latents]
+    """uint8 frames [F, H, W, 3] of each of the latents [f, h, w, C], one after the other: a list. The decoder is loaded for it.
+
+    Raises Stopped where a stop is requested between two of them.
+    """
+    params, frames = run.foundation.decoder(), []
+    with Progress(len(latents), label='decode', unit='clip') as progress:
+        for latent in latents:
+            check_stop()
+            frames.append(np.asarray(_decode(run.objective.codec, replicated(run.mesh), params, latent[None]))[0])
+            progress.update()
+    return frames
 
 
 def _advance(objective, settings, sharding, trained, model, state, text, negative, start, stop, guidance):

@@ -37,7 +37,12 @@ def draw_during_training(run, step, trained, frozen):
     """Draws the same clips, from the same noise, at a step of the training: samples/step-NNNNNN/NN.mp4."""
     frames, _ = generate(run, trained, frozen)
     if jax.process_index() == 0:
-        write_videos(run.workdir / 'samples' / f'step-{step:06d}', frames, run.config.data.fps)
+        write_videos(samples_folder(run.workdir, step), frames, run.config.data.fps)
+
+
+def samples_folder(workdir, step):
+    """The folder of the clips that are drawn at a step of the training."""
+    return workdir / 'samples' / f'step-{step:06d}'
 
 
 def write_videos(folder, clips, fps):

@@ -15,14 +15,10 @@ from transfer_jax.experiment.training.prepare import Scaling
 from transfer_jax.experiment.training.trainer import Trainer
 from transfer_jax.runtime.errors import UserError
 from transfer_jax.runtime.metrics import Metrics
-from transfer_jax.runtime.progress import Progress
+from transfer_jax.runtime.progress import Progress, Stopped
 from transfer_jax.runtime.store import Store
 
 QUIET = 10.0  # seconds until the progress bar of a fit appears
-
-
-class Stopped(Exception):
-    """The run stopped on request; its state is saved."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

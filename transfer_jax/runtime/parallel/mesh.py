@@ -63,9 +63,9 @@ def shard_tree(abstract: Any, mesh: Mesh, min_size: int = 2**18, rules: Rules = 
 def parameter_spec(name: str, shape: tuple[int, ...], mesh: Mesh, min_size: int = 2**18, rules: Rules = ()) -> PartitionSpec:
     """The spec of one leaf of shard_tree; name: its path, keys joined by '/'."""
     found = next((spec for expression, spec in rules if re.search(expression, name)), None)
+    if found is not None and 'parameters' not in found:
+        return PartitionSpec()
     if found is not None and len(found) == len(shape):
-        if 'parameters' not in found:
-            return PartitionSpec()
         axis = found.index('parameters')
         if axes := split(shape[axis], mesh):
             return _on(axis, axes)
@@ -77,11 +77,11 @@ def parameter_spec(name: str, shape: tuple[int, ...], mesh: Mesh, min_size: int 
 
 
 def split(size: int, mesh: Mesh) -> tuple[str, ...]:
-    """The axes of the mesh over which an axis of a parameter is split: the first of fsdp and context, fsdp, context that divides its size;
-    () where none does."""
-    options = [PARTS, *((axis,) for axis in PARTS)]
-    options = [tuple(axis for axis in axes if mesh.shape[axis] > 1) for axes in options]
-    return next((axes for axes in options if axes and size % math.prod(mesh.shape[axis] for axis in axes) == 0), ())
+    """The axes of the mesh over which an axis of a parameter is split: of fsdp and context, fsdp, or context those that divide its size
+    into most parts; () where none does."""
+    parts = lambda axes: math.prod(mesh.shape[axis] for axis in axes)
+    axes = max((axes for axes in (PARTS, *((axis,) for axis in PARTS), ()) if size % parts(axes) == 0), key=parts)
+    return tuple(axis for axis in axes if mesh.shape[axis] > 1)
 
 
 def _on(axis, axes):

@@ -53,7 +53,7 @@ def finished(tmp_path_factory, compiled):
     """(work directory, names compiled) of a whole run on the embedded library."""
     workdir = tmp_path_factory.mktemp('runs') / 'video'
     with Compilations() as seen:
-        small.run(workdir)
+        small.run_whole(workdir)
     return workdir, seen.names
 
 

@@ -22,11 +22,10 @@ def changes(library, **more):
 
 
 @pytest.fixture(scope='module')
-def straight(program, library, tmp_path_factory):
+def straight(library, tmp_path_factory, compiled):
     """The work directory of a run that nothing interrupted."""
     workdir = tmp_path_factory.mktemp('straight')
-    code, _, err = program(workdir, **changes(library))
-    assert code == 0, err
+    small.run(workdir, **changes(library))
     return workdir
 
 
@@ -45,7 +44,7 @@ def scalars(workdir):
     return [{name: value for name, value in line.items() if name not in SAMPLED} for line in read_metrics(workdir / 'metrics.jsonl')]
 
 
-def test_killed_twice_it_ends_bit_for_bit_as_if_it_had_not_been(program, library, straight, tmp_path):
+def test_killed_twice_it_ends_bit_for_bit_as_if_it_had_not_been(program, library, straight, tmp_path, capsys):
     for step, saved in (2, None), (10, 8):  # before the first checkpoint, and in the middle
         code, _, err = program(tmp_path, signalled=(signal.SIGKILL, tmp_path, step), **changes(library))
         assert code == -signal.SIGKILL and Checkpoints(tmp_path / 'checkpoints').latest() == saved, err
@@ -53,9 +52,8 @@ def test_killed_twice_it_ends_bit_for_bit_as_if_it_had_not_been(program, library
     for name in ('metrics.jsonl', 'evaluation.jsonl'):  # and in the middle of a line
         with open(tmp_path / name, 'a') as file:
             file.write('{"step": 5, "lo')
-    code, out, err = program(tmp_path, **changes(library))
-    assert code == 0, err
-    assert 'resuming from step 8' in out
+    small.run(tmp_path, **changes(library))
+    assert 'resuming from step 8' in capsys.readouterr().out
     same_end(tmp_path, straight, library)
     assert scalars(tmp_path) == scalars(straight)
     assert (tmp_path / 'evaluation.jsonl').read_text() == (straight / 'evaluation.jsonl').read_text()
@@ -63,29 +61,28 @@ def test_killed_twice_it_ends_bit_for_bit_as_if_it_had_not_been(program, library
     np.testing.assert_array_equal(*drawn)
 
 
-def test_sigterm_saves_says_so_and_the_same_command_goes_on(program, library, straight, tmp_path):
+def test_sigterm_saves_says_so_and_the_same_command_goes_on(program, library, straight, tmp_path, capsys):
     code, out, err = program(tmp_path, signalled=(signal.SIGTERM, tmp_path, 6), **changes(library, **{'checkpoint.every': 1000}))
     assert code == 0 and 'Traceback' not in err, err
     stopped = int(out.split('stopped and saved at step ')[1].split(';')[0])
     assert 2 <= stopped < STEPS and [path.name for path in (tmp_path / 'checkpoints').iterdir()] == [str(stopped)]
-    code, out, err = program(tmp_path, **changes(library))
-    assert code == 0, err
-    assert f'resuming from step {stopped}' in out
+    small.run(tmp_path, **changes(library))
+    assert f'resuming from step {stopped}' in capsys.readouterr().out
     same_end(tmp_path, straight, library)
     assert (tmp_path / 'evaluation.jsonl').read_text() == (straight / 'evaluation.jsonl').read_text()
 
 
-def test_a_finished_run_says_how_to_extend_it_and_extended_equals_a_longer_one(program, library, straight, tmp_path, capsys):
+def test_a_finished_run_says_how_to_extend_it_and_extended_equals_a_longer_one(library, straight, tmp_path, capsys):
     half = changes(library, **{'train.steps': STEPS // 2})
-    code, _, err = program(tmp_path, **half)
-    assert code == 0, err
+    small.run(tmp_path, **half)
     left = {path: path.stat().st_mtime_ns for path in tmp_path.rglob('*') if path.is_file()}
+    capsys.readouterr()
     small.run(tmp_path, **half)
     said = capsys.readouterr().out
     assert f'holds a finished run of {STEPS // 2} steps' in said and f'--config.train.steps={STEPS}' in said
     assert left == {path: path.stat().st_mtime_ns for path in tmp_path.rglob('*') if path.is_file()}
-    code, out, err = program(tmp_path, **changes(library))
-    assert code == 0 and f'resuming from step {STEPS // 2}' in out, err
+    small.run(tmp_path, **changes(library))
+    assert f'resuming from step {STEPS // 2}' in capsys.readouterr().out
     same_end(tmp_path, straight, library)
     assert json.loads((tmp_path / 'summary.json').read_text())['steps'] == STEPS
 

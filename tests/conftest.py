@@ -5,6 +5,7 @@ import os
 import pathlib
 
 import jax
+import once
 import pytest
 import small
 from absl import flags
@@ -22,9 +23,7 @@ flags.FLAGS.mark_as_parsed()  # grain reads absl flags, and pytest is no absl ap
 TESTS = pathlib.Path(__file__).parent
 CLIPS = TESTS / '../../shared/data/clips'
 JOBS = TESTS / 'tqd_jax/processes', TESTS / 'tqd_jax/jobs'
-QUICK = {*JOBS, *(TESTS / place for place in ('tqd_jax/models/test_chunked.py', 'tqd_jax/models/test_lora_model.py',
-                                            'tqd_jax/models/spread', 'tqd_jax/stores', 'tqd_jax/models/test_wan.py', 'tqd_jax/scoring',
-                                            'tqd_jax/text/test_umt5.py', 'tqd_jax/training', 'transfer_jax/experiment', 'benchmarks'))}
+EXACT = {TESTS / place for place in ('tqd_jax/timesteps', 'transfer_jax/solver', 'transfer_jax/runtime')}  # of the last bits
 
 
 def pytest_collection_modifyitems(items):
@@ -39,13 +38,14 @@ def pytest_collection_finish():
 
 @pytest.fixture(scope='module', autouse=True)
 def programs(request):
-    """A module's programs are compiled quickly in the places of QUICK, and as users get them elsewhere; when it is done, they are dropped.
+    """A module's programs are compiled as users get them in the places of EXACT, and quickly elsewhere; when it is done, they are dropped.
 
     Else a worker ends with gigabytes of them.
     """
-    quick = not QUICK.isdisjoint([request.path, *request.path.parents])
+    quick = EXACT.isdisjoint([request.path, *request.path.parents])
     with quick_to_compile() if quick else contextlib.nullcontext():
         yield
+    once.KNOWN.clear()
     jax.clear_caches()
 
 

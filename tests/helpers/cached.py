@@ -12,6 +12,7 @@ import types
 import jax
 import jax.numpy as jnp
 import numpy as np
+from quick import quick_to_compile
 
 from tqd_jax.cache.keys import LatentSettings, TextSettings, describe
 from tqd_jax.cache.latents import encode_latents
@@ -100,4 +101,5 @@ def main(folder, records, process, processes):
 
 
 if __name__ == '__main__':
-    main(pathlib.Path(sys.argv[1]), *map(int, sys.argv[2:]))
+    with quick_to_compile():  # the bits of the tests' process
+        main(pathlib.Path(sys.argv[1]), *map(int, sys.argv[2:]))

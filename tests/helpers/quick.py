@@ -1,9 +1,15 @@
-"""Compiling takes most of the tests' time: jobs of a few steps have no use for fast machine code, and do without in a fifth of that time.
+"""Compiling takes most of the tests' time: a few calls of a program have no use for fast machine code, and do without in a third of it.
 
-JAX has no setting for this but the environment, which holds for a whole process. Tests whose truth is in the last bits share
-their process with jobs and must have the machine code that users get; so the options are given to JAX's compiler itself.
+JAX has no setting for this but the environment, which holds for a whole process. Tests whose truth is in the last bits (EXACT in
+conftest.py) share their process with others and must have the machine code that users get; so the options are given to JAX's compiler.
+
+    python tests/helpers/quick.py MODULE [flags]
+
+is python -m MODULE, compiled so: the same bits, and the same entries of the cache of programs, as a run in the tests' process.
 """
 import contextlib
+import runpy
+import sys
 from unittest import mock
 
 from jax._src import compiler
@@ -22,3 +28,14 @@ def quick_to_compile():
 
     with mock.patch.object(compiler, 'get_compile_options', quick):
         yield
+
+
+def run_module(module, flags):
+    """python -m MODULE flags, in this process."""
+    sys.argv = [module, *flags]
+    with quick_to_compile():
+        runpy.run_module(module, run_name='__main__', alter_sys=True)
+
+
+if __name__ == '__main__':
+    run_module(sys.argv[1], sys.argv[2:])

@@ -2,10 +2,13 @@
 
     python tests/helpers/signalled.py SIGNAL FOLDER STEP MODULE [flags]
 """
+import contextlib
 import os
 import pathlib
-import runpy
 import sys
+
+from alone import one_device
+from quick import run_module
 
 from transfer_jax.runtime.checkpoint import Checkpoints
 from transfer_jax.runtime.metrics import FILE, Metrics
@@ -29,5 +32,5 @@ def main(number, folder, step):
 if __name__ == '__main__':
     number, folder, step, module, *rest = sys.argv[1:]
     main(number, folder, step)
-    sys.argv = [module, *rest]
-    runpy.run_module(module, run_name='__main__', alter_sys=True)
+    with one_device() if module == 'tqd_jax.main' else contextlib.nullcontext():
+        run_module(module, rest)

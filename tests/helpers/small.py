@@ -6,10 +6,11 @@ import subprocess
 import sys
 from unittest import mock
 
-import jax
 import numpy as np
+import once
 import pytest
 import quick
+from alone import ENVIRONMENT, one_device
 
 from configs import video
 from tqd_jax import main
@@ -19,7 +20,6 @@ from tqd_jax.config import Config
 from tqd_jax.training.run import build
 from transfer_jax.runtime.checkpoint import Checkpoints
 from transfer_jax.runtime.config import instance, override
-from transfer_jax.runtime.parallel.mesh import make_mesh
 from transfer_jax.runtime.paths import path_of
 from transfer_jax.runtime.store import Store
 from transfer_jax.runtime.tensors import named_leaves
@@ -44,12 +44,13 @@ def config(**changes):
     return override(instance(Config, video.get_config()), {key: text(value) for key, value in {**SMALL, **changes}.items()})
 
 
-def one_device():
-    """A context where a run takes one of the eight virtual devices: on two cores, their collectives would starve each other."""
-    return mock.patch('tqd_jax.training.run.make_mesh', lambda *sizes: make_mesh(*sizes, devices=jax.devices()[:1]))
-
-
 def run(workdir, mode='train', **changes):
+    """The main job in this process, without the pages' figures; faults are raised."""
+    with once.programs_once(), once.without_figures():
+        run_whole(workdir, mode, **changes)
+
+
+def run_whole(workdir, mode='train', **changes):
     """The main job in this process; faults are raised."""
     with one_device():
         main.main(config(**changes), workdir, mode)
@@ -82,10 +83,10 @@ def built(workdir, **changes):
 class Program:
     """python -m tqd_jax.main as a process of its own, on one device."""
 
-    def __init__(self):
-        path = os.pathsep.join([str(ROOT), os.environ.get('PYTHONPATH', '')])
-        flags = f'{os.environ.get("XLA_FLAGS", "")} {quick.XLA_FLAGS}'
-        self.environment = {**os.environ, 'PYTHONPATH': path, 'XLA_FLAGS': flags}
+    def __init__(self, signalled=ENVIRONMENT):
+        """signalled: more variables of its environment where signalled.py starts it."""
+        path = os.pathsep.join([str(ROOT), str(ROOT / 'tests/helpers'), os.environ.get('PYTHONPATH', '')])
+        self.environment, self.signalled = {**os.environ, 'PYTHONPATH': path}, signalled
 
     def command_line(self, workdir, mode='train', **changes):
         """The module and its flags."""
@@ -93,8 +94,9 @@ class Program:
 
     def __call__(self, workdir, *, signalled=None, **changes):
         """(exit code, stdout, stderr) of a run; signalled: (signal, folder, step), sent when the metrics in that folder have that step."""
-        how = ['-m'] if signalled is None else [str(ROOT / 'tests/helpers/signalled.py'), *map(str, signalled)]
-        done = subprocess.run([sys.executable, *how, *self.command_line(workdir, **changes)], cwd=ROOT, env=self.environment, text=True,
+        how = [quick.__file__] if signalled is None else [str(ROOT / 'tests/helpers/signalled.py'), *map(str, signalled)]
+        environment = {**self.environment, **({} if signalled is None else self.signalled)}
+        done = subprocess.run([sys.executable, *how, *self.command_line(workdir, **changes)], cwd=ROOT, env=environment, text=True,
                               capture_output=True, timeout=500)
         return done.returncode, done.stdout, done.stderr
 

@@ -11,6 +11,7 @@ import subprocess
 import sys
 
 import pytest
+import quick
 import small
 from pages import PAGES, ROOT
 from snippets import commands, parse_flags, python_snippets, words
@@ -73,7 +74,7 @@ def folder(tmp_path_factory):
 
 def run(program, folder, arguments):
     """Runs python ARGUMENTS in the folder; its fault is the test's."""
-    environment = {**program.environment, 'PYTHONPATH': os.pathsep.join([str(ROOT), str(folder)])}
+    environment = {**program.environment, 'PYTHONPATH': os.pathsep.join([str(ROOT), str(folder)]), 'XLA_FLAGS': quick.XLA_FLAGS}
     done = subprocess.run([sys.executable, *arguments], cwd=folder, env=environment, text=True, capture_output=True, timeout=300)
     assert done.returncode == 0, done.stderr
 

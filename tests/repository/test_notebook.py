@@ -1,16 +1,24 @@
-"""The quickstart notebooks run from top to bottom, the video one at few steps, and show their pictures."""
+"""The quickstart notebooks run from top to bottom, the video one shrunk, and show their pictures."""
 import pathlib
 
 import nbclient
 import nbformat
 import pytest
+import quick
+import small
 
 ROOT = pathlib.Path(__file__).parents[2]
 
 
-def executed(name):
-    """The notebook after a run, and how many pictures it shows."""
+SHRUNK = {key: value for key, value in small.SMALL.items() if key not in ('train.steps', 'eval.every')}
+AFTER = f'from transfer_jax.runtime.config import override; config = override(config, {SHRUNK})'  # what make demo runs as it is
+
+
+def executed(name, before='', then=''):
+    """The notebook after a run, and how many pictures it shows; then: code that runs after the cell that contains `before`."""
     notebook = nbformat.read(ROOT / 'colab' / name, as_version=4)
+    for cell in [cell for cell in notebook.cells if then and before in cell.source]:
+        cell.source += f'\n{then}'
     nbclient.NotebookClient(notebook, timeout=400, resources={'metadata': {'path': str(ROOT / 'colab')}}).execute()
     outputs = [out for cell in notebook.cells if cell.cell_type == 'code' for out in cell.outputs]
     return notebook, sum('image/png' in out.get('data', {}) for out in outputs)
@@ -20,15 +28,15 @@ def executed(name):
 def test_the_quickstart_runs(tmp_path, monkeypatch):
     monkeypatch.setenv('TQD_STEPS', '2')
     monkeypatch.setenv('TQD_WORKDIR', str(tmp_path / 'run'))
-    monkeypatch.setenv('XLA_FLAGS', '')
-    assert executed('tqd_quickstart.ipynb')[1] == 4
+    monkeypatch.setenv('XLA_FLAGS', quick.XLA_FLAGS)
+    assert executed('tqd_quickstart.ipynb', 'config = instance(Config, values)', AFTER)[1] == 4
     assert (tmp_path / 'run/samples/sheet.png').exists()
 
 
 @pytest.mark.filterwarnings('ignore::DeprecationWarning')
 def test_the_transfer_quickstart_runs(tmp_path, monkeypatch):
     """And its weights beat the target alone and all sources on held-out data; the job at its end leaves a report."""
-    monkeypatch.setenv('XLA_FLAGS', '')
+    monkeypatch.setenv('XLA_FLAGS', quick.XLA_FLAGS)
     monkeypatch.setenv('TRANSFER_WORKDIR', str(tmp_path / 'run'))
     monkeypatch.setenv('TRANSFER_ARGS', '--config.seeds=2 --config.data.max_per_domain=200 --config.train.min_steps=20 '
                        """"--config.targets=('scan',)" "--config.transfer.methods=('target_only','all_sources','wadn')" """)

@@ -6,9 +6,10 @@ PHASE: one of PLACES; COUNT: which time it is entered.
 """
 import os
 import pkgutil
-import runpy
 import sys
 from unittest import mock
+
+from quick import run_module
 
 PLACES = {'score': 'tqd_jax.scoring.store.RowStore.add', 'compile': 'tqd_jax.training.programs._compiled',
           'step': 'tqd_jax.training.log.TrainingLog.add', 'evaluate': 'tqd_jax.training.log.loss_table', 'eval': 'tqd_jax.main.loss_table',
@@ -31,6 +32,5 @@ def signalled(number, phase, count):
 
 if __name__ == '__main__':
     number, phase, count, module, *rest = sys.argv[1:]
-    sys.argv = [module, *rest]
     with signalled(int(number), phase, int(count)):
-        runpy.run_module(module, run_name='__main__', alter_sys=True)
+        run_module(module, rest)

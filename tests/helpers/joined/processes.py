@@ -11,12 +11,12 @@ ROOT = pathlib.Path(__file__).parents[3]
 
 
 def start(command, *, processes=2, devices=2, wrappers=None):
-    """The Popens of `command`, a module and its flags. wrappers: {number of a process: words before the module, in place of -m}."""
+    """The Popens of `command`, a module and its flags. wrappers: {number of a process: words before the module, in place of quick.py}."""
     port = free_port()
-    environment = {**os.environ, 'JAX_PLATFORMS': 'cpu', 'JAX_NUM_CPU_DEVICES': str(devices), 'XLA_FLAGS': quick.XLA_FLAGS,
+    environment = {**os.environ, 'JAX_PLATFORMS': 'cpu', 'JAX_NUM_CPU_DEVICES': str(devices),
                    'PYTHONPATH': os.pathsep.join([str(ROOT), str(ROOT / 'tests/helpers'), str(ROOT / 'tests/helpers/joined')])}
     join = [f'--coordinator=localhost:{port}', f'--processes={processes}'] if processes > 1 else []
-    return [subprocess.Popen([sys.executable, *(wrappers or {}).get(process, ['-m']), *command, *join,
+    return [subprocess.Popen([sys.executable, *(wrappers or {}).get(process, [quick.__file__]), *command, *join,
                               *([f'--process={process}'] if join else [])],
                              env=environment, cwd=ROOT, text=True, stdout=subprocess.PIPE,
                              stderr=subprocess.PIPE) for process in range(processes)]

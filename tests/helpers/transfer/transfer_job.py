@@ -43,6 +43,9 @@ def results(workdir):
 class Program(small.Program):
     """python -m transfer_jax.main as a process of its own, on one device."""
 
+    def __init__(self):
+        super().__init__(signalled={})
+
     def command_line(self, workdir, **changes):
         """The module and its flags."""
         return ['transfer_jax.main', *command_line(workdir, **changes)]

@@ -1,13 +1,12 @@
 """Jobs on a tiny Wan in this process, on one device; clips for them; and what they leave, as arrays and bytes."""
-import contextlib
-from unittest import mock
 
-import jax
 import numpy as np
+import once
 import pyarrow as pa
 import pyarrow.parquet
 import small
 import wan_small
+from alone import one_device
 
 from tqd_jax import encode, main
 from tqd_jax.cache.reader import Reader
@@ -15,22 +14,10 @@ from tqd_jax.training import loop
 from tqd_jax.training.run import build, check_start
 from tqd_jax.training.workdir import prepare_run
 from transfer_jax.runtime.checkpoint import Checkpoints
-from transfer_jax.runtime.parallel.mesh import make_mesh
 from transfer_jax.runtime.paths import path_of
 from transfer_jax.runtime.tensors import named_leaves
 
 CAPTIONS = ('a red disc', 'two dogs', 'one')
-MESHES = ('tqd_jax.training.run', 'tqd_jax.training.workdir', 'tqd_jax.foundations.encode', 'tqd_jax.encode', 'tqd_jax.export')
-
-
-@contextlib.contextmanager
-def one_device():
-    """Within it jobs take one of the eight virtual devices, as small.one_device does."""
-    one = lambda *sizes, devices=None: make_mesh(*sizes, devices=jax.devices()[:1])
-    with contextlib.ExitStack() as stack:
-        for module in MESHES:
-            stack.enter_context(mock.patch(f'{module}.make_mesh', one))
-        yield
 
 
 def clips(folder, count=12, captions=CAPTIONS, name='manifest.parquet', **options):
@@ -52,8 +39,9 @@ def encoded(cache, **changes):
 
 @one_device()
 def run(workdir, mode='train', **changes):
-    """The main job; faults are raised."""
-    main.main(wan_small.config(**changes), workdir, mode)
+    """The main job, without the pages' figures; faults are raised."""
+    with once.programs_once(), once.without_figures():
+        main.main(wan_small.config(**changes), workdir, mode)
     return workdir
 
 
@@ -63,7 +51,8 @@ def trained(workdir, **changes):
     config = wan_small.config(**changes)
     workdir.mkdir(parents=True, exist_ok=True)
     run = prepare_run(config, workdir, check_start(config, workdir, fresh=True))
-    state, frozen, stopped = loop.train(run)
+    with once.programs_once():
+        state, frozen, stopped = loop.train(run)
     assert not stopped
     return run, state, frozen
 

@@ -5,9 +5,11 @@
 Its shards have two records each, so that a kill finds some committed and one open.
 """
 import os
-import runpy
 import sys
 from unittest import mock
+
+from alone import one_device
+from quick import run_module
 
 from tqd_jax.cache import records
 
@@ -31,6 +33,5 @@ def small_shards():
 
 if __name__ == '__main__':
     number, kind, count, module, *rest = sys.argv[1:]
-    with signalled(int(number), kind, int(count)), small_shards():
-        sys.argv = [module, *rest]
-        runpy.run_module(module, run_name='__main__', alter_sys=True)
+    with one_device(), signalled(int(number), kind, int(count)), small_shards():
+        run_module(module, rest)

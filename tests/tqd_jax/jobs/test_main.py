@@ -55,7 +55,7 @@ def finished(tmp_path_factory, compiled):
     """(work directory, names compiled) of a whole run on the embedded library."""
     workdir = tmp_path_factory.mktemp('runs') / 'video'
     with Compilations() as seen:
-        small.run(workdir, **{'profile.steps': (3, 4)})
+        small.run_whole(workdir, **{'profile.steps': (3, 4)})
     return workdir, seen.names
 
 

@@ -21,11 +21,10 @@ def changes(library, **more):
 
 
 @pytest.fixture(scope='module')
-def straight(program, library, tmp_path_factory):
+def straight(library, tmp_path_factory, compiled):
     """The work directory of a run that nothing interrupted."""
     workdir = tmp_path_factory.mktemp('straight')
-    code, _, err = program(workdir, **changes(library))
-    assert code == 0, err
+    small.run(workdir, **changes(library))
     return workdir
 
 
@@ -39,7 +38,7 @@ def same_end(workdir, straight, library):
     assert any(found[name].any() for name in found if name.startswith('optimizer/'))
 
 
-def test_killed_twice_it_ends_bit_for_bit_as_if_it_had_not_been(program, library, straight, tmp_path):
+def test_killed_twice_it_ends_bit_for_bit_as_if_it_had_not_been(program, library, straight, tmp_path, capsys):
     for step, saved in (2, None), (10, 8):  # before the first checkpoint, and in the middle
         code, _, err = program(tmp_path, signalled=(signal.SIGKILL, tmp_path, step), **changes(library))
         assert code == -signal.SIGKILL and Checkpoints(tmp_path / 'checkpoints').latest() == saved, err
@@ -47,9 +46,8 @@ def test_killed_twice_it_ends_bit_for_bit_as_if_it_had_not_been(program, library
     for name in ('metrics.jsonl', 'evaluation.jsonl'):  # and in the middle of a line
         with open(tmp_path / name, 'a') as file:
             file.write('{"step": 5, "lo')
-    code, out, err = program(tmp_path, **changes(library))
-    assert code == 0, err
-    assert 'resuming from step 8' in out
+    small.run(tmp_path, **changes(library))
+    assert 'resuming from step 8' in capsys.readouterr().out
     same_end(tmp_path, straight, library)
     assert small.scalars(tmp_path) == small.scalars(straight)
     assert (tmp_path / 'evaluation.jsonl').read_text() == (straight / 'evaluation.jsonl').read_text()
@@ -57,51 +55,42 @@ def test_killed_twice_it_ends_bit_for_bit_as_if_it_had_not_been(program, library
     np.testing.assert_array_equal(*drawn)
 
 
-def test_sigterm_saves_says_so_and_the_same_command_goes_on(program, library, straight, tmp_path):
+def test_sigterm_saves_says_so_and_the_same_command_goes_on(program, library, straight, tmp_path, capsys):
     code, out, err = program(tmp_path, signalled=(signal.SIGTERM, tmp_path, 6), **changes(library, **{'checkpoint.every': 1000}))
     assert code == 0 and 'Traceback' not in err, err
     stopped = int(out.split('stopped and saved at step ')[1].split(';')[0])
     assert 2 <= stopped < STEPS and [path.name for path in (tmp_path / 'checkpoints').iterdir()] == [str(stopped)]
-    code, out, err = program(tmp_path, **changes(library))
-    assert code == 0, err
-    assert f'resuming from step {stopped}' in out
+    small.run(tmp_path, **changes(library))
+    assert f'resuming from step {stopped}' in capsys.readouterr().out
     same_end(tmp_path, straight, library)
     assert (tmp_path / 'evaluation.jsonl').read_text() == (straight / 'evaluation.jsonl').read_text()
 
 
-@pytest.fixture(scope='module')
-def here(library, tmp_path_factory):
-    """The work directory of a run of this process, which has other threads and so other last bits than a program of its own."""
-    workdir = tmp_path_factory.mktemp('here')
-    small.run(workdir, **changes(library))
-    return workdir
-
-
 @pytest.mark.parametrize('phase, count, step', [('evaluate', 2, 8), ('evaluate', 4, STEPS), ('sample', 2, 10)])
-def test_a_stop_while_it_evaluates_or_draws_saves_at_once_and_is_made_up_for(library, here, tmp_path, capsys, phase, count, step):
+def test_a_stop_while_it_evaluates_or_draws_saves_at_once_and_is_made_up_for(library, straight, tmp_path, capsys, phase, count, step):
     with phases.signalled(signal.SIGTERM, phase, count):
         small.run(tmp_path, **changes(library, **{'checkpoint.every': 1000, 'sample.every': 10 if phase == 'sample' else None}))
     assert 'stopped and saved' in capsys.readouterr().out and Checkpoints(tmp_path / 'checkpoints').latest() == step
     assert step not in [line['step'] for line in small.lines(tmp_path / 'evaluation.jsonl')]
     assert not (tmp_path / 'samples/step-000010').exists() and not (tmp_path / 'report.html').exists()
     small.run(tmp_path, **changes(library, **{'sample.every': 10 if phase == 'sample' else None}))
-    same_end(tmp_path, here, library)
-    assert (tmp_path / 'evaluation.jsonl').read_text() == (here / 'evaluation.jsonl').read_text()
+    same_end(tmp_path, straight, library)
+    assert (tmp_path / 'evaluation.jsonl').read_text() == (straight / 'evaluation.jsonl').read_text()
     drawn = [path.name for path in sorted((tmp_path / 'samples').glob('step*'))]
     assert drawn == (['step-000000', 'step-000010', 'step-000020'] if phase == 'sample' else [])
 
 
-def test_a_finished_run_says_how_to_extend_it_and_extended_equals_a_longer_one(program, library, straight, tmp_path, capsys):
+def test_a_finished_run_says_how_to_extend_it_and_extended_equals_a_longer_one(library, straight, tmp_path, capsys):
     half = changes(library, **{'train.steps': STEPS // 2})
-    code, _, err = program(tmp_path, **half)
-    assert code == 0, err
+    small.run(tmp_path, **half)
     left = {path: path.stat().st_mtime_ns for path in tmp_path.rglob('*') if path.is_file()}
+    capsys.readouterr()
     small.run(tmp_path, **half)
     said = capsys.readouterr().out
     assert f'holds a finished run of {STEPS // 2} steps' in said and f'--config.train.steps={STEPS}' in said
     assert left == {path: path.stat().st_mtime_ns for path in tmp_path.rglob('*') if path.is_file()}
-    code, out, err = program(tmp_path, **changes(library))
-    assert code == 0 and f'resuming from step {STEPS // 2}' in out, err
+    small.run(tmp_path, **changes(library))
+    assert f'resuming from step {STEPS // 2}' in capsys.readouterr().out
     same_end(tmp_path, straight, library)
     assert json.loads((tmp_path / 'summary.json').read_text())['steps'] == STEPS
 

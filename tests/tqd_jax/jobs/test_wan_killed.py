@@ -7,6 +7,7 @@ import pytest
 import small
 import wan_runs
 import wan_small
+from alone import ENVIRONMENT
 from wan_signalled import signalled, small_shards
 
 from transfer_jax.runtime.checkpoint import Checkpoints
@@ -26,24 +27,22 @@ def given(tmp_path_factory, compiled):
 @pytest.fixture(scope='module')
 def start(program, given):
     """start(workdir, [script and its arguments]): (exit code, stdout, stderr) of the same command, as a process of its own."""
-    def start(workdir, how=('-m',)):
+    def start(workdir, how):
         command = wan_small.command_line('main', f'--workdir={workdir}', **given)
-        done = subprocess.run([sys.executable, *map(str, how), *command], cwd=small.ROOT, env=program.environment, text=True,
-                              capture_output=True, timeout=300)
+        environment = {**program.environment, **ENVIRONMENT}
+        done = subprocess.run([sys.executable, *map(str, how), *command], cwd=small.ROOT, env=environment, text=True, capture_output=True,
+                              timeout=300)
         return done.returncode, done.stdout, done.stderr
     return start
 
 
 @pytest.fixture(scope='module')
-def straight(start, tmp_path_factory):
+def straight(given, tmp_path_factory):
     """The work directory of a run that nothing interrupted."""
-    workdir = tmp_path_factory.mktemp('straight')
-    code, _, err = start(workdir)
-    assert code == 0, err
-    return workdir
+    return wan_runs.run(tmp_path_factory.mktemp('straight'), **given)
 
 
-def test_killed_in_every_phase_it_ends_with_the_same_bits(start, given, straight, tmp_path):
+def test_killed_in_every_phase_it_ends_with_the_same_bits(start, given, straight, tmp_path, capsys):
     encoding, training = (small.ROOT / 'tests/helpers' / name for name in ('wan/wan_signalled.py', 'signalled.py'))
     phases = [([encoding, 9, 'latents', 5], (4, 0), None), ([encoding, 9, 'text', 3], (6, 2), None),
               ([training, 9, tmp_path, 3], (6, 5), 2)]  # what sends itself SIGKILL where, records then, newest checkpoint then
@@ -54,8 +53,9 @@ def test_killed_in_every_phase_it_ends_with_the_same_bits(start, given, straight
         there = wan_runs.records(tmp_path / 'cache')
         assert tuple(map(len, there.values())) == count and all(there[kind].items() <= whole[kind].items() for kind in there)
         assert Checkpoints(tmp_path / 'checkpoints').latest() == step and not (tmp_path / 'report.html').exists()
-    code, out, err = start(tmp_path)
-    assert code == 0 and 'resuming from step 2' in out and 'encoded' not in out, err
+    wan_runs.run(tmp_path, **given)
+    out = capsys.readouterr().out
+    assert 'resuming from step 2' in out and 'encoded' not in out
     assert wan_runs.records(tmp_path / 'cache') == whole
     (step, found), (wanted_step, wanted) = (wan_runs.saved(workdir, **given) for workdir in (tmp_path, straight))
     assert step == wanted_step == STEPS and not wan_runs.different(found, wanted)

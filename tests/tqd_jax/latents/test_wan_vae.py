@@ -7,7 +7,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from quick import quick_to_compile
 from safetensors.numpy import save_file
 
 from tqd_jax.latents.wan_vae.chunks import in_chunks
@@ -34,7 +33,7 @@ def random_tree(version):
     return jax.tree.map(lambda leaf: np.asarray(leaf) + rng.normal(0, 0.1, leaf.shape).astype('f'), params)
 
 
-def clip(frames=13, height=32, width=48, batch=1):
+def clip(frames=13, height=16, width=32, batch=1):
     return np.random.default_rng(0).integers(0, 256, (batch, frames, height, width, 3), np.uint8)
 
 
@@ -43,12 +42,6 @@ def program(version, chunk, dtype='float32', tile=None):
     """(encode, decode) of a codec, jitted."""
     codec = WanCodec(VERSIONS[version], dtype, chunk, tile)
     return jax.jit(codec.encode), jax.jit(codec.decode)
-
-
-@pytest.fixture(scope='module', autouse=True)
-def quick():
-    with quick_to_compile():
-        yield
 
 
 @pytest.mark.parametrize(('version', 'chunk'), [('2.1', 1), ('2.2', 2)])
@@ -60,7 +53,7 @@ def test_chunks_change_nothing(version, chunk):
         encode, decode = jax.jit(encode_mean, static_argnums=(2, 3)), jax.jit(decode_pixels, static_argnums=(2, 3))
         latents = encode(params['encoder'], video, config, None)
         frames = decode(params['decoder'], latents, config, None)
-        assert latents.shape == (1, *WanCodec(config).latent_shape(13, 32, 48)) and frames.shape == video.shape
+        assert latents.shape == (1, *WanCodec(config).latent_shape(13, 16, 32)) and frames.shape == video.shape
         np.testing.assert_allclose(encode(params['encoder'], video, config, chunk), latents, atol=1e-12 * np.abs(latents).max())
         np.testing.assert_allclose(decode(params['decoder'], latents, config, chunk), frames, atol=1e-12 * np.abs(frames).max())
 
@@ -169,7 +162,7 @@ def test_sizes_that_fit():
 
 def test_tiles():
     """Exact where one tile covers all; else near, of the same shapes."""
-    params, video = random_tree('2.1'), clip(5)
+    params, video = random_tree('2.1'), clip(5, 32, 48)
     encode, decode = program('2.1', 1)
     latents = encode(params, video)
     one = WanCodec(SMALL, tile=Tiles(size=48, overlap=16))

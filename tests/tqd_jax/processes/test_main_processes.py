@@ -1,36 +1,41 @@
 """The main job as two processes with two devices each: the run of one process with four, whatever signal comes to whom and when."""
 import json
 import signal
+from unittest import mock
 
+import jax
 import numpy as np
 import pytest
 import small
+from phases import signalled
 from processes import ROOT, ends, start
 
 from transfer_jax.runtime.checkpoint import Checkpoints
 from transfer_jax.runtime.metrics import read_metrics
+from transfer_jax.runtime.parallel.mesh import make_mesh
 
-CHANGES = {'mesh.fsdp': 2, 'train.steps': 28, 'checkpoint.every': 20, 'eval.every': 14, 'log_every': 1, 'sample.clips': 1,
+CHANGES = {'mesh.fsdp': 2, 'train.steps': 24, 'checkpoint.every': 14, 'eval.every': 8, 'log_every': 1, 'sample.clips': 1,
            'sample.steps': 1}
-PHASES = str(ROOT / 'tests/helpers/joined/phases.py')
+STOPS = [{0: 'score'}, {1: 'compile'}, {0: 'step'}, {0: 'evaluate', 1: 'evaluate'}, {1: 'save'}]
 
 
-def job(library, workdir, **changes):
+def job(library, workdir):
     """The command of a run, its module first."""
-    return ['tqd_jax.main', *small.command_line(workdir, **{'data.clips': library, **CHANGES, **changes})]
+    return ['tqd_jax.main', *small.command_line(workdir, **{'data.clips': library, **CHANGES})]
 
 
-def sent(number, phase, count=1):
-    """What stands before the module, so that a process gets a signal in a phase."""
-    return [PHASES, str(int(number)), phase, str(count)]
+def run_alone(library, workdir):
+    """The run in this process, on four of its devices."""
+    four = lambda *sizes: make_mesh(*sizes, devices=jax.devices()[:4])
+    with mock.patch.object(small, 'one_device', lambda: mock.patch('tqd_jax.training.run.make_mesh', four)):
+        small.run(workdir, **{'data.clips': library, **CHANGES})
 
 
 @pytest.fixture(scope='module')
-def alone(library, tmp_path_factory):
+def alone(library, tmp_path_factory, compiled):
     """The work directory of a run of one process with four devices."""
     workdir = tmp_path_factory.mktemp('alone')
-    (code, _, err), = ends(start(job(library, workdir), processes=1, devices=4))
-    assert code == 0, err
+    run_alone(library, workdir)
     return workdir
 
 
@@ -54,21 +59,22 @@ def losses(lines):
 
 
 @pytest.mark.processes
-@pytest.mark.timeout(1500)  # six starts of two processes
-def test_signals_stop_both_at_one_step_and_the_run_ends_as_that_of_one_process(library, alone, tmp_path):
-    term, kill = signal.SIGTERM, signal.SIGKILL
-    stops = [{0: sent(term, 'score')}, {1: sent(term, 'compile')}, {0: sent(term, 'evaluate'), 1: sent(term, 'evaluate')},
-             {1: sent(term, 'save')}]
-    steps = [0]
-    for wrappers in stops:
-        results = ends(start(job(library, tmp_path), wrappers=wrappers))
-        assert [code for code, _, _ in results] == [0, 0] and 'stopped and saved' in results[0][1], results
-        steps.append(Checkpoints(tmp_path / 'checkpoints').latest() or 0)
-    assert steps[1] == 0 and steps == sorted(steps) and len(set(steps[1:])) == len(stops), steps
-    codes = [code for code, _, _ in ends(start(job(library, tmp_path), wrappers={1: sent(kill, 'step', 2)}))]
-    assert codes[1] == -kill and codes[0] != 0 and Checkpoints(tmp_path / 'checkpoints').latest() == steps[-1]
-    (code, out, err), = ends(start(job(library, tmp_path), processes=1, devices=4, wrappers={0: sent(term, 'step')}))
-    assert code == 0 and f'resuming from step {steps[-1]}' in out and 'stopped and saved' in out, err
+def test_signals_stop_both_at_one_step_and_the_run_ends_as_that_of_one_process(library, alone, tmp_path, capsys):
+    helpers, newest = ROOT / 'tests/helpers/joined', lambda: Checkpoints(tmp_path / 'checkpoints').latest()
+    again = [str(helpers / 'stops.py'), json.dumps(STOPS)]
+    results = ends(start(job(library, tmp_path), wrappers={0: again, 1: again}))
+    assert [code for code, _, _ in results] == [0, 0], results
+    saved = [line.removeprefix('saved: ') for line in results[0][1].splitlines() if line.startswith('saved: ')]
+    assert results[0][1].count('stopped and saved') == len(saved) == len(STOPS) and saved[0] == 'None', results
+    steps = [0, *map(int, saved[1:])]
+    assert (np.diff(steps) > 0).all() and steps[-3] < CHANGES['eval.every'] <= steps[-2] < CHANGES['checkpoint.every'] <= steps[-1]
+    kill = [str(helpers / 'phases.py'), str(int(signal.SIGKILL)), 'step', '2']
+    codes = [code for code, _, _ in ends(start(job(library, tmp_path), wrappers={1: kill}))]
+    assert codes[1] == -signal.SIGKILL and codes[0] != 0 and newest() == steps[-1]
+    with signalled(signal.SIGTERM, 'step', 1):
+        run_alone(library, tmp_path)
+    out = capsys.readouterr().out
+    assert f'resuming from step {steps[-1]}' in out and 'stopped and saved' in out and newest() == steps[-1] + 1
     (codes, outs, _) = zip(*ends(start(job(library, tmp_path))), strict=True)
     assert codes == (0, 0) and 'report:' in outs[0]
     assert all(line.startswith('[Gloo]') for line in outs[1].splitlines()), 'one of them speaks'

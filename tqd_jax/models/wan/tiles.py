@@ -1,4 +1,4 @@
-"""Blocks of splash attention by kind of chip and lengths: from published settings, else a rule that pads little."""
+"""Blocks of splash attention by kind of chip and lengths: as a search on a chip found them, else a rule that pads little."""
 import dataclasses
 
 LANES = 128  # of a TPU's registers: the least block
@@ -24,12 +24,9 @@ class Tiles:
         return max(self.forward[1], self.dkv[1], self.dq[1])
 
 
-# the kind of a chip -> Tiles. The numbers are what others published for it (v6e forward: 3024 queries, here a multiple of LANES; v5p
-# backward), with the rule's for the other pass; they compile, and were not measured here. benchmarks/wan/tiles.py searches on a chip.
-TABLE = {
-    'TPU v6 lite': Tiles((3072, 2048, 1024), (1024, 1024, 512), (1024, 1024)),
-    'TPU v5': Tiles((1024, 1024, 512), (1024, 3072, 256), (1024, 3072)),
-}
+# the kind of a chip -> Tiles, as benchmarks/wan/tiles.py finds them on one. It is empty: what others published for v5p (3072 keys for the
+# gradient of queries) takes 19.2 MiB of scoped memory, and a chip has 16 without --xla_tpu_scoped_vmem_limit_kib in LIBTPU_INIT_ARGS.
+TABLE: dict[str, Tiles] = {}
 
 
 def tiles(queries: int, keys: int, chip: str | None = None) -> Tiles:

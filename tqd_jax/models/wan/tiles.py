@@ -1,4 +1,4 @@
-"""Blocks of splash attention by kind of chip and lengths: from published settings, else a rule that pads little."""
+"""Blocks of splash attention by kind of chip and lengths: as a search on a chip found them, else a rule that pads little."""
 import dataclasses
 
 LANES = 128  # of a TPU's registers: the least block

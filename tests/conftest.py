@@ -23,8 +23,8 @@ TESTS = pathlib.Path(__file__).parent
 CLIPS = TESTS / '../../shared/data/clips'
 JOBS = TESTS / 'tqd_jax/processes', TESTS / 'tqd_jax/jobs'
 QUICK = {*JOBS, *(TESTS / place for place in ('tqd_jax/models/test_chunked.py', 'tqd_jax/models/test_lora_model.py',
-                                            'tqd_jax/models/test_wan.py', 'tqd_jax/scoring', 'tqd_jax/text/test_umt5.py',
-                                            'tqd_jax/training', 'transfer_jax/experiment', 'benchmarks'))}
+                                            'tqd_jax/models/spread', 'tqd_jax/models/test_wan.py', 'tqd_jax/scoring',
+                                            'tqd_jax/text/test_umt5.py', 'tqd_jax/training', 'transfer_jax/experiment', 'benchmarks'))}
 
 
 def pytest_collection_modifyitems(items):

@@ -47,7 +47,7 @@ def test_splash_attention_and_its_gradients_are_those_of_xla(queries, keys, dtyp
 
 
 def test_every_device_attends_for_its_part_of_the_batch():
-    mesh = make_mesh(2, 2, jax.devices()[:4])
+    mesh = make_mesh(2, 2, devices=jax.devices()[:4])
     for batch in (4, 3):  # 3 does not divide: every device does all
         q, k, v = random(20, 20, batch=batch)
         ours = jax.jit(functools.partial(attend, kind='splash', target='cpu', mesh=mesh))(q, k, v)

@@ -45,7 +45,7 @@ def test_round_trip_to_another_topology(tmp_path, devices, fsdp):
     extras = {'iterator': 412, 'normaliser': {'motion': [0.1, 1 / 3]}, 'name': 'Übung'}
     checkpoints.save(7, state, extras)
     assert checkpoints.latest() == 7 and checkpoints.extras(7) == extras
-    abstract = abstract_of(state, make_mesh(-1, fsdp, jax.devices()[:devices]))
+    abstract = abstract_of(state, make_mesh(-1, fsdp, devices=jax.devices()[:devices]))
     copy = checkpoints.restore(7, abstract)
     assert_same_bits(copy, state)
     assert [leaf.sharding for leaf in jax.tree.leaves(copy)] == [leaf.sharding for leaf in jax.tree.leaves(abstract)]

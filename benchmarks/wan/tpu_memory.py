@@ -15,7 +15,6 @@ import time
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jax.experimental import topologies
 
 from benchmarks.timing import RESULTS, write_page
@@ -33,7 +32,7 @@ from tqd_jax.timesteps.law import make_law
 from tqd_jax.training.optimizer import make_optimizer
 from tqd_jax.training.state import init_state
 from tqd_jax.training.step import train_step
-from transfer_jax.runtime.parallel.mesh import AXES, batch_sharding, replicated, shard_tree
+from transfer_jax.runtime.parallel.mesh import batch_sharding, make_mesh, replicated, shard_tree
 
 # libtpu asks for a machine's metadata where the first three are absent, and waits for an answer that does not come; the last lets two
 # processes compile at once
@@ -100,7 +99,7 @@ def chips(name):
     """The mesh over the chips of a topology, such as v5e:1x1 or v5p:2x2x1, on `fsdp`."""
     one = {'chips_per_host_bounds': [1, 1, 1]} if name.endswith(':1x1') else {}
     devices = topologies.get_topology_desc(platform='tpu', topology_name=name, **one).devices
-    return jax.sharding.Mesh(np.asarray(devices).reshape(1, -1), AXES, axis_types=(jax.sharding.AxisType.Auto,) * 2)
+    return make_mesh(1, -1, devices=devices)
 
 
 def measure(lowered, quick):

@@ -80,6 +80,8 @@ def check_whole(config):
     if config.train.precondition is not None and config.train.precondition[1] <= 0:
         raise UserError(f'config.train.precondition = {config.train.precondition}: (mean, standard deviation), '
                         'the second positive')
+    if config.mesh.reduce == 'bfloat16' and config.model.dtype != 'bfloat16':
+        raise UserError(f'config.mesh.reduce = "bfloat16" wants config.model.dtype = "bfloat16", and it is {config.model.dtype!r}')
     if config.train.batch % config.train.accumulate:
         raise UserError(f'config.train.batch = {config.train.batch} is not divisible by '
                         f'train.accumulate = {config.train.accumulate}')

@@ -35,7 +35,7 @@ class Model:
     text_len: int = key(8, integer(at_least=1), 'tokens of a caption')
     dtype: str = key('float32', choice(*CHOICES['dtype']), 'of matrix products; bfloat16 is for accelerators')
     remat: str = key('none', choice(*CHOICES['remat']), 'what is computed again in the backward pass: '
-                     'nothing, all but matrix products, all')
+                     'nothing, all but matrix products, all, all but attention, all from inputs kept on the host')
     attention: str = key('auto', choice(*CHOICES['attention']), 'auto: cuDNN in 16 bits on GPUs of Ampere or newer, '
                          'splash on a TPU, else chunked for many tokens and XLA for few')
 
@@ -75,8 +75,12 @@ class Train:
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Mesh:
     """Devices."""
-    data: int = key(-1, integer(at_least=-1), 'devices along the batch; -1: all that fsdp leaves')
-    fsdp: int = key(1, integer(at_least=1), 'devices over which parameters are split too')
+    data: int = key(-1, integer(at_least=-1), 'devices along the batch; -1: all that fsdp and context leave')
+    fsdp: int = key(1, integer(at_least=1), 'devices over which batch and parameters are split')
+    context: int = key(1, integer(at_least=1), 'devices that share the same clips: the tokens of a clip, its heads in '
+                       'attention, and the parameters are split over them')
+    reduce: str = key('float32', choice(*CHOICES['reduce']), 'dtype in which devices add up their gradients; bfloat16 is '
+                      'half the traffic, and for model.dtype bfloat16')
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -112,7 +112,7 @@ def model_config(config, mesh):
     section = config.model
     return dataclasses.replace(wan.PRESETS[section.preset], vocab=section.vocab, text_len=section.text_len, dtype=section.dtype,
                                remat=section.remat, attention=section.attention, in_channels=3, out_channels=3,
-                               lora=lora_of(config), mesh=mesh)
+                               lora=lora_of(config), reduce=config.mesh.reduce, mesh=mesh)
 
 
 def frame_store(data, library, workdir, quiet=False):

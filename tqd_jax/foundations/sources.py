@@ -120,4 +120,4 @@ def tiles(side):
 def executed(config, model, mesh):
     """The WanConfig with the run's dtype, recomputation, attention, storage and adapters."""
     return dataclasses.replace(model, dtype=config.model.dtype, remat=config.model.remat, attention=config.model.attention,
-                               lora=lora_of(config), mesh=mesh)
+                               lora=lora_of(config), reduce=config.mesh.reduce, mesh=mesh)

@@ -9,7 +9,11 @@ import numpy as np
 from tqd_jax.data.batch import batch_spec
 from tqd_jax.training.state import shardings_of
 from tqd_jax.training.step import eval_step, train_step
+from transfer_jax.runtime.parallel.compiled import compiled
 from transfer_jax.runtime.parallel.mesh import batch_sharding, check_batch, replicated, to_global
+
+LESS_MEMORY = ('raise config.mesh.fsdp or config.mesh.context, take config.model.remat = "full", "attention" or "offload", more '
+               'config.train.accumulate, or smaller clips')
 
 
 def compile_train(run):
@@ -25,7 +29,8 @@ def compile_train(run):
 
 def _compiled(jitted, run, bucket):
     start = time.perf_counter()
-    program = jitted.lower(run.abstract_state, run.abstract_frozen, _spec(run, bucket)).compile()
+    lowered = jitted.lower(run.abstract_state, run.abstract_frozen, _spec(run, bucket))
+    program = compiled(lowered, f'a step on {bucket.width}x{bucket.height}x{bucket.frames}', LESS_MEMORY)
     memory = program.memory_analysis()
     need = memory.argument_size_in_bytes + memory.temp_size_in_bytes + memory.output_size_in_bytes - memory.alias_size_in_bytes
     print(f'compiled {bucket.width}x{bucket.height}x{bucket.frames} in {time.perf_counter() - start:.1f} s: '

@@ -2,6 +2,7 @@
 import dataclasses
 import functools
 import hashlib
+import math
 import pathlib
 from collections.abc import Callable
 
@@ -19,12 +20,13 @@ from tqd_jax.foundations.wan import published
 from tqd_jax.models.partition import check_selects, partition, selects
 from tqd_jax.models.wan import model as wan
 from tqd_jax.models.wan.frozen import stored
+from tqd_jax.models.wan.spread.rules import PARAMETERS
 from tqd_jax.timesteps.learned import LearnedLaw
 from tqd_jax.training.law_file import law_of, read_law
 from tqd_jax.training.optimizer import make_optimizer
 from tqd_jax.training.state import init_state
 from transfer_jax.runtime.errors import UserError
-from transfer_jax.runtime.parallel.mesh import check_batch, make_mesh, shard_tree
+from transfer_jax.runtime.parallel.mesh import check_batch, make_mesh, row_parts, shard_tree
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -82,13 +84,14 @@ def check_start(config, workdir, *, fresh):
 
     Raises UserError for what only the machine and the files can tell, before any clip is scored: devices, batch, law, weights.
     """
-    mesh = make_mesh(config.mesh.data, config.mesh.fsdp)
+    mesh = make_mesh(config.mesh.data, config.mesh.fsdp, config.mesh.context)
     check_batch(config.train.batch, mesh)
-    check_accumulation(config.train.batch, config.train.accumulate, mesh.size)
+    check_accumulation(config.train.batch, config.train.accumulate, row_parts(mesh))
     if fresh and config.law.kind == LEARNED:
         read_law(config.law.file)
     foundation = foundation_of(config, mesh)
     check_trained(config, foundation.model)
+    check_context(config.data.buckets, foundation)
     foundation.check(workdir, fresh=fresh)
     return foundation
 
@@ -104,6 +107,19 @@ def check_trained(config, model):
         check_selects(wan.abstract_params(model), config.train.trained)
     except ValueError as error:
         raise UserError(f'config.train.trained: {error}') from None
+
+
+def check_context(buckets, foundation):
+    """Raises UserError where the mesh's context does not divide the heads of the foundation's model, or the tokens of one of the buckets
+    (width, height, frames)."""
+    model = foundation.model
+    context = model.mesh.shape['context']
+    for width, height, frames in buckets:
+        tokens = math.prod(model.grid(*foundation.codec.latent_shape(frames, height, width)[:3]))
+        if tokens % context or model.heads % context:
+            fit = ', '.join(str(n) for n in range(1, model.heads + 1) if tokens % n == 0 and model.heads % n == 0)
+            raise UserError(f'config.mesh.context = {context} does not divide the {tokens} tokens of {width}x{height}x{frames} and the '
+                            f'model\'s {model.heads} heads: take one of {fit}')
 
 
 def check_accumulation(batch, accumulate, devices):
@@ -122,7 +138,7 @@ def build(config, workdir, foundation=None):
 
     foundation: of check_start, where it was called before.
     """
-    mesh, workdir = make_mesh(config.mesh.data, config.mesh.fsdp), pathlib.Path(workdir)
+    mesh, workdir = make_mesh(config.mesh.data, config.mesh.fsdp, config.mesh.context), pathlib.Path(workdir)
     foundation = foundation or foundation_of(config, mesh)
     objective, (optimizer, schedule) = make_objective(config, foundation), make_optimizer(config.train)
     library = foundation.library(workdir, law_of(config, workdir))
@@ -150,9 +166,9 @@ def abstract_frozen(foundation, workdir, mesh, is_trained):
 
 
 def placed(abstract, mesh):
-    """The tree of shapes with the shardings of shard_tree."""
+    """The tree of shapes with the shardings of Wan's rules."""
     place = lambda leaf, sharding: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding)
-    return jax.tree.map(place, abstract, shard_tree(abstract, mesh))
+    return jax.tree.map(place, abstract, shard_tree(abstract, mesh, rules=PARAMETERS))
 
 
 def make_objective(config, foundation):

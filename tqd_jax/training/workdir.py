@@ -113,7 +113,7 @@ def restore_run(config, workdir):
         raise UserError(f'{workdir} has no checkpoint yet: run --mode=train first, or name the --workdir of a run')
     extras = checkpoints.extras(step)
     require_same_config(workdir, config, extras)  # before clips are read
-    foundation = foundation_of(config, make_mesh(config.mesh.data, config.mesh.fsdp))
+    foundation = foundation_of(config, make_mesh(config.mesh.data, config.mesh.fsdp, config.mesh.context))
     foundation.check(workdir, fresh=False)
     require_same_weights(workdir, foundation, extras)
     run = prepared(config, workdir, foundation)

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from tqd_jax.models.wan.attention import attend
-from tqd_jax.models.wan.splash import block, splash, suits
+from tqd_jax.models.wan.splash import splash, suits
+from tqd_jax.models.wan.tiles import TABLE, Tiles, block, tiles
 from transfer_jax.runtime.parallel.mesh import make_mesh
 
 
@@ -56,6 +57,24 @@ def test_every_device_attends_for_its_part_of_the_batch():
 def test_blocks_pad_little():
     assert [block(n) for n in (32760, 75600, 512, 1024, 1100, 200, 1)] == [1024, 1024, 512, 1024, 128, 128, 128]
     assert all(-n % block(n) <= max(n // 16, 127) for n in range(1, 5000))
+
+
+@pytest.mark.parametrize('chip', TABLE)
+def test_a_chips_blocks_are_multiples_of_each_other_and_of_registers(chip):
+    found = TABLE[chip]
+    assert all(found.queries % size == 0 for size in (found.forward[0], found.dkv[0], found.dq[0]))
+    assert all(found.keys % size == 0 for size in (found.forward[1], found.dkv[1], found.dq[1]))
+    assert all(size % 128 == 0 for part in (found.forward, found.dkv, found.dq) for size in part)
+    assert tiles(32760, 32760, chip) == found != tiles(32760, 32760)
+    assert tiles(32760, 512, chip) == tiles(32760, 512)  # the text is short: blocks of the chip would be mostly padding
+
+
+def test_blocks_of_every_pass_give_the_same_numbers():
+    q, k, v = random(130, 70)
+    odd = Tiles((256, 128, 128), (128, 256, 128), (128, 256))
+    loss = lambda attention: jax.jit(jax.value_and_grad(lambda *qkv: jnp.sum(jnp.sin(attention(*qkv))), argnums=(0, 1, 2)))(q, k, v)
+    ours, theirs = loss(functools.partial(splash, target='cpu', blocks=odd)), loss(functools.partial(attend, kind='xla'))
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=1e-4), ours, theirs)
 
 
 def test_the_platform_chooses_the_implementation():

@@ -53,6 +53,13 @@ def right():
         assert rows == tuple(np.flatnonzero(np.array(owner) == rank)), (order, rows)
         batch = to_global({'clip': np.array(rows, np.int32)}, mesh)
         np.testing.assert_array_equal(fetch(batch)['clip'], np.arange(8))
+    for order, places in (([0, 1, 2, 3], [[0], [1]]), ([0, 2, 1, 3], [[0, 1], [0, 1]]), ([3, 0, 2, 1], [[0, 1], [0, 1]])):
+        mesh = make_mesh(2, 1, 2, devices=devices[order])  # pairs of devices that share rows, also of two processes
+        rows = local_rows(4, mesh)
+        assert rows == tuple(row for place in places[rank] for row in (2 * place, 2 * place + 1)), (order, rows)
+        np.testing.assert_array_equal(fetch(to_global({'clip': np.array(rows, np.int32)}, mesh))['clip'], np.arange(4))
+    mesh = make_mesh(1, 1, 4, devices=devices)  # every process has the one row
+    assert local_rows(1, mesh) == (0,) and fetch(to_global(np.ones((1, 2), np.int32), mesh)).shape == (1, 2)
     votes, asked = Votes(mesh), [False, True] if rank else [False]
     decisions = [votes(vote) for vote in [*asked, *[False] * (LAG + 4 - len(asked))]]
     assert decisions == [step == 1 + LAG for step in range(LAG + 4)]

@@ -1,28 +1,42 @@
 """Scaled dot-product attention: which implementation, by what a program is compiled for and by the sizes."""
+import functools
+
 import jax
 import jax.numpy as jnp
 
 from tqd_jax.models.wan import chunked, splash
-from tqd_jax.models.wan.target import target_of
+from tqd_jax.models.wan.spread.heads import on_devices, splits
+from tqd_jax.models.wan.spread.remat import kept
+from tqd_jax.models.wan.spread.rules import several
+from tqd_jax.models.wan.target import chip_of, target_of
+from tqd_jax.models.wan.tiles import tiles
 
 
-def attend(q, k, v, kind, target=None, mesh=None):
+def attend(q, k, v, kind, target=None, mesh=None, *, same=False):
     """softmax(q k^T / sqrt(H)) v of q [B, S, N, H] and k, v [B, T, N, H] -> [B, S, N, H] in q's dtype.
 
     kind: an implementation of jax.nn.dot_product_attention, 'xla' or 'cudnn'; 'splash', the kernel for TPUs, which is interpreted on a CPU;
     'chunked', which has no S x T array and runs everywhere; or 'auto', the choice of `choice`. target: what the program is compiled for,
-    the mesh's devices by default (target_of). mesh: of the batch. Raises ValueError for splash on a GPU.
+    the mesh's devices by default (target_of). mesh: of the batch. same: whether keys and values are of the queries' tokens, which a context
+    splits. Raises ValueError for splash on a GPU.
     """
     target = target or target_of(mesh)
-    kind = choice(q, k, target) if kind == 'auto' else kind
-    if kind == 'heads_first':
-        return _heads_first(q, k, v)
+    local = functools.partial(_local, kind=choice(q, k, target) if kind == 'auto' else kind, target=target, chip=chip_of(mesh))
+    if several(mesh) and (local.keywords['kind'] == 'splash' or splits(q.shape[1], q.shape[2], mesh)):
+        return on_devices(local, q, k, v, mesh, same=same)
+    return local(q, k, v)
+
+
+def _local(q, k, v, kind, target, chip):
+    """The implementation `kind`, on one device of a kind `chip`."""
     if kind == 'chunked':
         return chunked.chunked(q, k, v)
+    if kind == 'heads_first':
+        return kept(_heads_first(q, k, v))
     with jax.numpy_dtype_promotion('standard'):  # inside, bfloat16 logits meet float32
         if kind == 'splash':
-            return splash.splash(q, k, v, target, mesh)
-        return jax.nn.dot_product_attention(q, k, v, implementation=kind)
+            return splash.splash(q, k, v, target, tiles(q.shape[1], k.shape[1], chip))
+        return kept(jax.nn.dot_product_attention(q, k, v, implementation=kind))
 
 
 def choice(q, k, target):

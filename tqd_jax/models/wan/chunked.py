@@ -9,6 +9,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from tqd_jax.models.wan.spread.remat import kept
+
 BLOCK = 512  # queries, and keys, at once
 MAX_LOGITS = 2**24  # of an example and head; up to here XLA's whole matrix takes 64 MiB of float32, and less time
 
@@ -31,7 +33,7 @@ def _forward(q, k, v, block):
     """The output, and what the backward pass needs; the denominators' logarithms stay in blocks."""
     rows = functools.partial(_rows, keys=_key_blocks(k, v, block), length=k.shape[1])
     y, log_sums = jax.lax.map(rows, _blocks(q, block))
-    y = _whole(y, q.shape[1])
+    y, log_sums = kept(_whole(y, q.shape[1])), kept(log_sums)
     return y, (q, k, v, y, log_sums)
 
 

@@ -5,10 +5,12 @@ import math
 import jax
 
 from tqd_jax.models.wan.lora import LoraConfig
+from tqd_jax.models.wan.spread.dense import REDUCE
+from tqd_jax.models.wan.spread.remat import KINDS
 from tqd_jax.models.wan.target import TARGETS, target_of
 
-CHOICES = {'dtype': ('float32', 'bfloat16'), 'remat': ('none', 'dots', 'full'), 'attention': ('auto', 'xla', 'chunked', 'cudnn', 'splash'),
-           'platform': (None, *TARGETS)}
+CHOICES = {'dtype': ('float32', 'bfloat16'), 'remat': KINDS, 'attention': ('auto', 'xla', 'chunked', 'cudnn', 'splash'),
+           'reduce': REDUCE, 'platform': (None, *TARGETS)}
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -25,14 +27,16 @@ class WanConfig:
     patch: frames, rows and columns that make one token.
     eps: added to the variance in every norm.
     dtype: what matrix products are computed in. Parameters, norms, modulation and rotation are always float32.
-    remat: what the backward pass recomputes: 'none' nothing, 'dots' all but the products with weights, 'full' whole blocks.
+    remat: what the backward pass recomputes: 'none' nothing, 'dots' all but the products with weights, 'full' whole blocks, 'attention'
+      all but the outputs of attention, 'offload' whole blocks, whose inputs wait in the host's memory.
     attention: 'xla', 'chunked', 'cudnn' (GPU), 'splash' (TPU), or 'auto', by target and sizes (tqd_jax/models/wan/attention.py).
     unroll: how many blocks are laid out in one iteration of the scan over depth.
     lora: the LoRA of the blocks' dense layers; None for none.
     platform: what the program is compiled for where that is not the mesh's devices: 'cpu', 'gpu', 'gpu_sm80' (a GPU of Ampere or newer) or
       'tpu'; None for the mesh's devices.
-    mesh: the mesh over which the batch is spread; None for one device, JAX's default. It says what the program is compiled for, and splash
-      attention is spread by it: XLA spreads all else itself.
+    reduce: the dtype in which devices add up their gradients of kernels and biases of products in bfloat16; of others it is float32.
+    mesh: the mesh over which batch, tokens and parameters are spread (tqd_jax.models.wan.spread); None for one device, JAX's default. It
+      says what the program is compiled for.
 
     Raises ValueError, quoting the value, where a size is not positive, a width is odd that must be even, or a choice is unknown.
     """
@@ -54,6 +58,7 @@ class WanConfig:
     attention: str = 'auto'
     unroll: int = 1
     lora: LoraConfig | None = None
+    reduce: str = 'float32'
     platform: str | None = None
     mesh: jax.sharding.Mesh | None = None
 

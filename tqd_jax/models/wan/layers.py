@@ -4,8 +4,11 @@ import jax.numpy as jnp
 from flax import nnx
 
 from tqd_jax.models.wan.attention import attend
+from tqd_jax.models.wan.frozen import Scaled
 from tqd_jax.models.wan.lora import drop, product
 from tqd_jax.models.wan.rope import rotate
+from tqd_jax.models.wan.spread.dense import Split, add_bias, dense, everywhere
+from tqd_jax.models.wan.spread.rules import layer_sharding, several
 
 _XAVIER = nnx.initializers.xavier_uniform()
 
@@ -13,10 +16,11 @@ _XAVIER = nnx.initializers.xavier_uniform()
 class Linear(nnx.Linear):
     """A dense layer over the last axis, which computes in the config's dtype or in `dtype`, and adds LoRA where `name` is a target.
 
-    Its parameters are float32; a frozen kernel may come in another dtype or as frozen.Scaled.
+    Its parameters are float32; a frozen kernel may come in another dtype or as frozen.Scaled. On several devices each has a part of the
+    kernel, by its name (spread.rules).
     """
 
-    def __init__(self, config, inputs, outputs, rngs, *, kernel_init=_XAVIER, dtype=None, name=None):
+    def __init__(self, config, inputs, outputs, rngs, name, *, kernel_init=_XAVIER, dtype=None):
         super().__init__(inputs, outputs, kernel_init=kernel_init, dtype=dtype or config.dtype, param_dtype=jnp.float32, rngs=rngs)
         self.config, self.name = config, name
         self.has_lora = config.lora is not None and name in config.lora.modules
@@ -27,15 +31,36 @@ class Linear(nnx.Linear):
 
     def __call__(self, x, dropout=None):
         """x [B, ..., inputs] -> [B, ..., outputs]; dropout: keys [B] of the layer of depth, or None for no dropout."""
-        kernel, bias = self.kernel.get_value().astype(self.dtype), self.bias[...].astype(self.dtype)
-        dense = lambda x: x.astype(self.dtype) @ kernel + _row(bias, x.ndim)
-        y = _flat(dense, x) if self.config.target == 'cpu' else dense(x)
+        x = x.astype(self.dtype)
+        y = self._spread(x) if several(self.config.mesh) else self._alone(x)
         return y + self._lora(x, dropout) if self.has_lora else y
 
+    def _alone(self, x):
+        kernel, bias = self.kernel.get_value().astype(self.dtype), self.bias[...].astype(self.dtype)
+        affine = lambda x: x @ kernel + _row(bias, x.ndim)
+        return _flat(affine, x) if self.config.target == 'cpu' else affine(x)
+
+    def _spread(self, x):
+        kernel = self.kernel.get_value()
+        if isinstance(kernel, Scaled):
+            whole = Scaled(everywhere(kernel.values, self.config.mesh), everywhere(kernel.scale, self.config.mesh))
+            return x @ whole.astype(self.dtype) + _row(self.bias[...].astype(self.dtype), x.ndim)
+        split = self._split('kernel')
+        return add_bias(dense(x, kernel, split), self.bias[...], split)
+
+    def _split(self, leaf):
+        config, shape = self.config, getattr(self, leaf).get_value().shape
+        return Split(part=layer_sharding(self.name, leaf, shape, config.layers, config.mesh), dtype=self.dtype,
+                     reduce=config.reduce if self.dtype == 'bfloat16' else 'float32',
+                     flat=config.target == 'cpu' and config.mesh.shape['context'] == 1)
+
     def _lora(self, x, dropout):
-        lora, x = self.config.lora, x.astype(self.dtype)
+        lora = self.config.lora
         x = x if dropout is None else drop(x, dropout, self.name, lora.dropout)
-        return product(x, self.lora_a[...], self.lora_b[...], lora.scale)
+        if not several(self.config.mesh):
+            return product(x, self.lora_a[...], self.lora_b[...], lora.scale)
+        x = dense(x, self.lora_a[...], self._split('lora_a')) * jnp.asarray(lora.scale, x.dtype)
+        return dense(x, self.lora_b[...], self._split('lora_b'))
 
 
 def _flat(function, x):
@@ -86,7 +111,7 @@ class Attention(nnx.Module):
 
     def __init__(self, config, rngs, name):
         self.config = config
-        self.q, self.k, self.v, self.out = (Linear(config, config.dim, config.dim, rngs, name=f'{name}/{part}')
+        self.q, self.k, self.v, self.out = (Linear(config, config.dim, config.dim, rngs, f'{name}/{part}')
                                             for part in ('q', 'k', 'v', 'out'))
         self.norm_q, self.norm_k = RMSNorm(config.dim, config.eps), RMSNorm(config.dim, config.eps)
 
@@ -96,7 +121,7 @@ class Attention(nnx.Module):
         q, k, v = self._heads(self.norm_q(q)), self._heads(self.norm_k(k)), self._heads(v)
         if rotary is not None:
             q, k = rotate(q, *rotary), rotate(k, *rotary)
-        y = attend(q, k, v, self.config.attention, self.config.target, self.config.mesh)
+        y = attend(q, k, v, self.config.attention, self.config.target, self.config.mesh, same=x is context)
         return self.out(y.reshape(x.shape), dropout)
 
     def _heads(self, x):
@@ -111,8 +136,8 @@ class Block(nnx.Module):
         self.modulation = nnx.Param(jax.random.normal(rngs.params(), (6, config.dim), jnp.float32) * config.dim**-0.5)
         self.attention, self.cross = Attention(config, rngs, 'attention'), Attention(config, rngs, 'cross')
         self.norm = Affine(config.dim, config.eps)
-        self.up = Linear(config, config.dim, config.ffn_dim, rngs, name='up')
-        self.down = Linear(config, config.ffn_dim, config.dim, rngs, name='down')
+        self.up = Linear(config, config.dim, config.ffn_dim, rngs, 'up')
+        self.down = Linear(config, config.ffn_dim, config.dim, rngs, 'down')
 
     def __call__(self, x, time, text, rotary, dropout=None):
         """x [B, S, D] tokens, time float32 [B, 6, D] or [B, S, 6, D], text [B, T, D] -> [B, S, D]; dropout is Linear's."""

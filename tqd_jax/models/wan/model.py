@@ -14,6 +14,8 @@ from tqd_jax.models.wan.frozen import scaled
 from tqd_jax.models.wan.layers import Block, Linear, modulate, time_rows
 from tqd_jax.models.wan.lora import fold
 from tqd_jax.models.wan.rope import rotary_angles
+from tqd_jax.models.wan.spread.remat import recomputed
+from tqd_jax.models.wan.spread.rules import constrained
 
 __all__ = ['PRESETS', 'Wan', 'WanConfig', 'abstract_params', 'apply', 'flops_per_example', 'init_params', 'time_features']
 
@@ -31,16 +33,16 @@ class Wan(nnx.Module):
     def __init__(self, config, *, rngs):
         self.config = config
         dim, patch = config.dim, math.prod(config.patch)
-        self.patch_in = Linear(config, patch * config.in_channels, dim, rngs)
+        self.patch_in = Linear(config, patch * config.in_channels, dim, rngs, 'patch_in')
         self.embed = None if config.vocab is None else nnx.Embed(config.vocab, config.text_dim, embedding_init=_UNIT, rngs=rngs)
-        self.text_in = Linear(config, config.text_dim, dim, rngs, kernel_init=_SMALL)
-        self.text_out = Linear(config, dim, dim, rngs, kernel_init=_SMALL)
-        self.time_in = Linear(config, config.freq_dim, dim, rngs, kernel_init=_SMALL, dtype='float32')
-        self.time_out = Linear(config, dim, dim, rngs, kernel_init=_SMALL, dtype='float32')
-        self.time_rows = Linear(config, dim, 6 * dim, rngs, dtype='float32')
+        self.text_in = Linear(config, config.text_dim, dim, rngs, 'text_in', kernel_init=_SMALL)
+        self.text_out = Linear(config, dim, dim, rngs, 'text_out', kernel_init=_SMALL)
+        self.time_in = Linear(config, config.freq_dim, dim, rngs, 'time_in', kernel_init=_SMALL, dtype='float32')
+        self.time_out = Linear(config, dim, dim, rngs, 'time_out', kernel_init=_SMALL, dtype='float32')
+        self.time_rows = Linear(config, dim, 6 * dim, rngs, 'time_rows', dtype='float32')
         self.blocks = _stacked(config, rngs)
         self.modulation = nnx.Param(jax.random.normal(rngs.params(), (2, dim), jnp.float32) * dim**-0.5)
-        self.patch_out = Linear(config, dim, patch * config.out_channels, rngs, kernel_init=nnx.initializers.zeros)
+        self.patch_out = Linear(config, dim, patch * config.out_channels, rngs, 'patch_out', kernel_init=nnx.initializers.zeros)
 
     def __call__(self, x, t, text, dropout=None):
         """The predicted field float32 [B, F, H, W, out_channels].
@@ -53,11 +55,14 @@ class Wan(nnx.Module):
         self._check(t, dropout, math.prod(grid))
         angles = rotary_angles(grid, self.config.head_dim)[None, :, None, :]
         time, rows = self._time(t)
-        tokens = self.patch_in(patchify(x, self.config.patch))
+        tokens = self.patch_in(self._on_mesh(patchify(x, self.config.patch), 'tokens'))
         tokens = self._blocks(tokens, rows, self._text(text), (jnp.cos(angles), jnp.sin(angles)), dropout)
         shift, scale = time_rows(self.modulation[...], time)
         out = self.patch_out(modulate(tokens, shift, scale, self.config.eps))
-        return unpatchify(out.astype(jnp.float32), grid, self.config.patch)
+        return unpatchify(self._on_mesh(out.astype(jnp.float32), 'field'), grid, self.config.patch)
+
+    def _on_mesh(self, x, kind):
+        return constrained(x, kind, self.config.mesh)
 
     def _check(self, t, dropout, tokens):
         if t.ndim > 2 or t.shape[1:] not in ((), (tokens,)):
@@ -67,12 +72,14 @@ class Wan(nnx.Module):
 
     def _time(self, t):
         """The embedded time, for the head's two rows [B, ..., 2, D], and the blocks' rows [B, ..., 6, D]."""
+        t = t if t.ndim == 1 else self._on_mesh(t, 'times')
         time = self.time_out(jax.nn.silu(self.time_in(time_features(t, self.config.freq_dim))))
-        return time[..., None, :], self.time_rows(jax.nn.silu(time)).reshape(*t.shape, 6, self.config.dim)
+        rows = self.time_rows(jax.nn.silu(time)).reshape(*t.shape, 6, self.config.dim)
+        return time[..., None, :], self._on_mesh(rows, 'time' if t.ndim == 1 else 'token_time')
 
     def _text(self, text):
         features = text if self.embed is None else self.embed(text)
-        return self.text_out(jax.nn.gelu(self.text_in(features), approximate=True))
+        return self._on_mesh(self.text_out(jax.nn.gelu(self.text_in(features), approximate=True)), 'text')
 
     def _blocks(self, tokens, rows, text, rotary, dropout):
         graphdef, stacked = nnx.split(self.blocks)
@@ -80,10 +87,11 @@ class Wan(nnx.Module):
         def block(x, layer):
             params, number = layer
             keys = None if dropout is None else fold(dropout, number)
-            return nnx.merge(graphdef, params)(x, rows, text, rotary, keys), None
+            return self._on_mesh(nnx.merge(graphdef, params)(x, rows, text, rotary, keys), 'tokens'), None
 
         layers = stacked, None if dropout is None else jnp.arange(self.config.layers)
-        return jax.lax.scan(_remat(block, self.config.remat), tokens, layers, unroll=min(self.config.unroll, self.config.layers))[0]
+        block, tokens = recomputed(block, self.config.remat), self._on_mesh(tokens, 'tokens')
+        return jax.lax.scan(block, tokens, layers, unroll=min(self.config.unroll, self.config.layers))[0]
 
 
 def patchify(x, patch):
@@ -149,10 +157,3 @@ def _stacked(config, rngs):
         return Block(config, rngs)
 
     return make(rngs)
-
-
-def _remat(function, kind):
-    if kind == 'none':
-        return function
-    policy = jax.checkpoint_policies.dots_with_no_batch_dims_saveable if kind == 'dots' else None
-    return jax.checkpoint(function, policy=policy, prevent_cse=False)

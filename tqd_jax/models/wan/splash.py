@@ -2,20 +2,15 @@
 
 It takes lengths that are multiples of its blocks: queries, keys and values are padded with zeros, and no query attends to padding.
 """
-import functools
-
 import jax
 import jax.numpy as jnp
 from jax.experimental.pallas.ops.tpu.splash_attention import splash_attention_kernel as kernels
 from jax.experimental.pallas.ops.tpu.splash_attention import splash_attention_mask as masks
-from jax.sharding import PartitionSpec
 from jaxtyping import Array, Float
 
-from transfer_jax.runtime.parallel.mesh import batch_sharding
+from tqd_jax.models.wan.spread.remat import ATTENTION
+from tqd_jax.models.wan.tiles import LANES, Tiles, tiles
 
-LANES = 128  # of a TPU's registers: the least block
-BLOCKS = (1024, 512, 256, LANES)
-COMPUTE = 512  # keys of a block that are held against its queries at once
 MIN_QUERIES = 1024  # below, XLA's logits are small enough
 
 Queries = Float[Array, 'batch queries heads width']
@@ -27,37 +22,31 @@ def suits(q: Queries, k: Keys) -> bool:
     return q.shape[-1] % LANES == 0 and q.shape[1] >= MIN_QUERIES and k.shape[1] >= LANES
 
 
-def splash(q: Queries, k: Keys, v: Keys, target: str, mesh=None) -> Queries:
-    """softmax(q k^T / sqrt(H)) v in q's dtype, on every device of the mesh for its part of the batch.
+def splash(q: Queries, k: Keys, v: Keys, target: str, blocks: Tiles | None = None) -> Queries:
+    """softmax(q k^T / sqrt(H)) v in q's dtype, on one device, or on each within jax.shard_map.
 
-    target: 'tpu', or 'cpu', where the kernel is interpreted: slow, for tests. A batch that does not divide over the mesh is computed
-    whole on every device. Raises ValueError on another target.
+    target: 'tpu', or 'cpu', where the kernel is interpreted: slow, for tests. blocks: of the kernel, tiles(S, T) by default. Raises
+    ValueError on another target.
     """
     if target not in ('tpu', 'cpu'):
         raise ValueError(f'splash attention is for a TPU (or a CPU, interpreted), got {target!r}')
-    local = functools.partial(_local, interpret=target == 'cpu')
-    if mesh is None or mesh.size == 1:
-        return local(q, k, v)
-    spec = batch_sharding(mesh).spec if len(q) % mesh.size == 0 else PartitionSpec()
-    return jax.shard_map(local, mesh=mesh, in_specs=(spec,) * 3, out_specs=spec, check_vma=False)(q, k, v)
-
-
-def _local(q, k, v, *, interpret):
     queries, keys = q.shape[1], k.shape[1]
-    q, k, v = (_padded(x.transpose(0, 2, 1, 3)) for x in (q * jnp.asarray(q.shape[-1] ** -0.5, q.dtype), k, v))
-    kernel = _kernel(q.shape[1], q.shape[2], k.shape[2], interpret)
+    blocks = blocks or tiles(queries, keys)
+    q = _padded(q * jnp.asarray(q.shape[-1] ** -0.5, q.dtype), blocks.queries)
+    k, v = _padded(k, blocks.keys), _padded(v, blocks.keys)
+    kernel = _kernel(q.shape[1], q.shape[2], k.shape[2], blocks, target == 'cpu')
     segments = _segments(q.shape[2], k.shape[2], keys)
     y = jax.vmap(lambda q, k, v: kernel(q, k, v, segment_ids=segments))(q, k, v)
     return y[:, :, :queries].transpose(0, 2, 1, 3)
 
 
-def _kernel(heads, queries, keys, interpret):
-    q, kv = block(queries), block(keys)
-    compute = min(kv, COMPUTE)
-    sizes = kernels.BlockSizes(block_q=q, block_kv=kv, block_kv_compute=compute, block_q_dkv=q, block_kv_dkv=kv,
-                               block_kv_dkv_compute=compute, block_q_dq=q, block_kv_dq=kv)
+def _kernel(heads, queries, keys, blocks, interpret):
+    (q, kv, compute), (q_dkv, kv_dkv, compute_dkv), (q_dq, kv_dq) = blocks.forward, blocks.dkv, blocks.dq
+    sizes = kernels.BlockSizes(block_q=q, block_kv=kv, block_kv_compute=compute, block_q_dkv=q_dkv, block_kv_dkv=kv_dkv,
+                               block_kv_dkv_compute=compute_dkv, block_q_dq=q_dq, block_kv_dq=kv_dq)
     mask = masks.MultiHeadMask([masks.FullMask((queries, keys))] * heads)
-    return kernels.make_splash_mha(mask, block_sizes=sizes, head_shards=1, q_seq_shards=1, interpret=interpret)
+    return kernels.make_splash_mha(mask, block_sizes=sizes, head_shards=1, q_seq_shards=1, interpret=interpret,
+                                   residual_checkpoint_name=ATTENTION)
 
 
 def _segments(queries, padded, keys):
@@ -67,11 +56,6 @@ def _segments(queries, padded, keys):
     return kernels.SegmentIds(q=jnp.ones(queries, jnp.int32), kv=(jnp.arange(padded) < keys).astype(jnp.int32))
 
 
-def _padded(x):
-    """x [B, N, S, H] with zeros behind, up to whole blocks."""
-    return jnp.pad(x, ((0, 0), (0, 0), (0, -x.shape[2] % block(x.shape[2])), (0, 0)))
-
-
-def block(length: int) -> int:
-    """The largest block that pads a length by at most a sixteenth; the least one where none does."""
-    return next((size for size in BLOCKS if -length % size <= length // 16), LANES)
+def _padded(x, size):
+    """x [B, S, N, H] as [B, N, S, H], with zeros behind, up to whole blocks of a size."""
+    return jnp.pad(x.transpose(0, 2, 1, 3), ((0, 0), (0, 0), (0, -x.shape[1] % size), (0, 0)))

@@ -16,6 +16,11 @@ def target_of(mesh):
     return 'gpu_sm80' if platform == 'gpu' and all(_major(device) >= 8 for device in devices) else platform
 
 
+def chip_of(mesh):
+    """The kind of a mesh's devices as JAX names it, such as 'TPU v5' of a v5p; of JAX's default devices where mesh is None."""
+    return (jax.devices() if mesh is None else mesh.devices.flat)[0].device_kind
+
+
 def _major(device):
     """The 7 of a compute capability such as '7.5'; 0 where there is none, as for AMD, which names an architecture."""
     found = re.match(r'(\d+)\.\d', str(getattr(device, 'compute_capability', '')))

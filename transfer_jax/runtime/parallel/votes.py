@@ -3,9 +3,9 @@ import collections
 
 import jax
 import numpy as np
-from jax.sharding import Mesh
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
-from transfer_jax.runtime.parallel.mesh import batch_sharding, replicated
+from transfer_jax.runtime.parallel.mesh import AXES, replicated
 
 LAG = 2  # steps from a vote to the decision: no step waits for it
 
@@ -27,7 +27,7 @@ class Votes:
         """Casts this process's vote of a step; whether any process asked LAG steps before."""
         if jax.process_count() == 1:
             return asked
-        sharding = batch_sharding(self._mesh)
-        votes = np.full(len(sharding.addressable_devices), asked, np.int32)
-        self._cast.append(self._any(jax.make_array_from_process_local_data(sharding, votes)))
+        each = NamedSharding(self._mesh, PartitionSpec(AXES))  # devices that share rows may be of two processes, which vote apart
+        votes = jax.make_array_from_callback((self._mesh.size,), each, lambda _: np.full(1, asked, np.int32))
+        self._cast.append(self._any(votes))
         return len(self._cast) > LAG and bool(self._cast.popleft())

@@ -1,0 +1,29 @@
+"""A program that is too large for a device is a line with what it needs and what is there; any other error stays one."""
+import types
+
+import jax
+import jax.numpy as jnp
+import pytest
+
+from transfer_jax.runtime.errors import UserError
+from transfer_jax.runtime.parallel.compiled import compiled
+
+
+def failing(message):
+    """A lowered program whose compilation fails with a message of XLA's."""
+    def compile(options):
+        raise jax.errors.JaxRuntimeError(message)
+    return types.SimpleNamespace(compile=compile)
+
+
+def test_memory_is_told_in_gib():
+    lowered = failing('RESOURCE_EXHAUSTED: XLA:TPU compile permanent error. Ran out of memory in memory space hbm. '
+                      'Used 1.50T of 15.75G hbm. Exceeded hbm capacity by 1.48T.')
+    with pytest.raises(UserError, match=r'^a step needs 1536\.00 GiB of a device\'s memory, and there are 15\.75: take less$'):
+        compiled(lowered, 'a step', 'take less')
+
+
+def test_another_error_stays_and_a_program_that_fits_is_compiled():
+    with pytest.raises(jax.errors.JaxRuntimeError, match='INTERNAL: no'):
+        compiled(failing('INTERNAL: no'), 'a step', 'take less')
+    assert compiled(jax.jit(jnp.sin).lower(0.5), 'a step', 'take less')(0.5) == pytest.approx(0.479426, abs=1e-6)

@@ -1,0 +1,1 @@
+"""How the transformer is spread over the devices of a mesh."""

@@ -38,7 +38,7 @@ test: lint
 	touch $@
 
 processes: .venv/ready
-	$(PYTEST) -m processes
+	$(BIN)/python -m pytest -n 0 -m processes
 
 parity: .venv/parity
 	$(PYTEST) -m parity

@@ -85,7 +85,8 @@ class Program:
 
     def __init__(self, signalled=ENVIRONMENT):
         """signalled: more variables of its environment where signalled.py starts it."""
-        path = os.pathsep.join([str(ROOT), str(ROOT / 'tests/helpers'), os.environ.get('PYTHONPATH', '')])
+        folders = [ROOT, ROOT / 'tests/helpers', ROOT / 'tests/helpers/joined']
+        path = os.pathsep.join([*map(str, folders), os.environ.get('PYTHONPATH', '')])
         self.environment, self.signalled = {**os.environ, 'PYTHONPATH': path}, signalled
 
     def command_line(self, workdir, mode='train', **changes):

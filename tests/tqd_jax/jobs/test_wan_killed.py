@@ -21,7 +21,7 @@ def given(tmp_path_factory, compiled):
     """The changes of a run of main alone, which encodes by itself: six clips, three captions."""
     folder = tmp_path_factory.mktemp('given')
     return {'wan.path': wan_small.write_folder(folder / 'wan'), 'data.clips': wan_runs.clips(folder / 'clips', 6, CAPTIONS),
-            'data.held_out_fraction': 0.0, 'train.steps': STEPS, 'sample.clips': 1, 'sample.steps': 1}
+            'data.held_out_fraction': 0.0, 'law.shift': 3.0, 'train.steps': STEPS, 'sample.clips': 1, 'sample.steps': 1}
 
 
 @pytest.fixture(scope='module')

@@ -77,5 +77,6 @@ def test_signals_stop_both_at_one_step_and_the_run_ends_as_that_of_one_process(l
     assert f'resuming from step {steps[-1]}' in out and 'stopped and saved' in out and newest() == steps[-1] + 1
     (codes, outs, _) = zip(*ends(start(job(library, tmp_path))), strict=True)
     assert codes == (0, 0) and 'report:' in outs[0]
-    assert all(line.startswith('[Gloo]') for line in outs[1].splitlines()), 'one of them speaks'
+    spoken, other = ({line for line in out.splitlines() if line and 'Gloo' not in line} for out in outs)  # Gloo's threads mix their lines
+    assert spoken and not spoken & other, 'one of them speaks'
     same_run(tmp_path, alone)

@@ -13,10 +13,10 @@ COUNT = itertools.count()
 @functools.cache
 def gcs():
     """The FakeGcs of this process; skips where gcsfs is not installed."""
+    server = FakeGcs()
+    os.environ.update(server.environment)  # gcsfs reads some when it is imported
     pytest.importorskip('gcsfs', reason='needs gcsfs, of the extra [test]')
-    server = FakeGcs().__enter__()
-    os.environ.update(server.environment)
-    return server
+    return server.__enter__()
 
 
 def gs_folder():

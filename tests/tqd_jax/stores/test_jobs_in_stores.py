@@ -16,6 +16,7 @@ from transfer_jax.runtime.errors import UserError
 from transfer_jax.runtime.metrics import Metrics, read_metrics
 from transfer_jax.runtime.paths import path_of
 
+pytestmark = pytest.mark.filterwarnings('ignore:Sending a large body directly:ResourceWarning')  # aiohttp, of a megabyte
 LEFT = {'config.json', 'scores.parquet', 'scores.store', 'normaliser.json', 'skipped.jsonl', 'metrics.jsonl', 'evaluation.jsonl',
         'drawn.npz', 'weights.npz', 'samples.json', 'samples/00.mp4', 'samples/sheet.png', 'summary.json', 'report.html',
         'library/manifest.parquet',

@@ -31,6 +31,7 @@ from transfer_jax.runtime.checkpoint import Checkpoints, is_copied
 from transfer_jax.runtime.errors import UserError
 from transfer_jax.runtime.files import write_atomically
 from transfer_jax.runtime.job import machine, print_stop, run_mode
+from transfer_jax.runtime.parallel.gather import of_first
 from transfer_jax.runtime.parallel.hosts import fetch, first_host
 from transfer_jax.runtime.progress import Stopped, StopRequest
 from transfer_jax.runtime.speed.kept import compiled_programs_kept
@@ -56,8 +57,8 @@ def train_mode(config, workdir):
     """Prepares the clips, trains to config.train.steps, draws samples, writes the report and the weights."""
     if is_copied(workdir) and jax.process_count() > 1:
         raise UserError(f'{workdir}: several processes save their checkpoints to gs:// or to a disk that all see; to s3:// one process can')
-    latest = _latest_step(config, workdir)
-    if latest is not None and latest >= config.train.steps and report_step(workdir) == latest:
+    latest, reported = of_first((_latest_step(config, workdir), report_step(workdir)))
+    if latest is not None and latest >= config.train.steps and reported == latest:
         constant = config.train.schedule == 'constant'
         further = f'to train on, ask for more: --config.train.steps={2 * latest}' if constant else 'its cosine schedule has come to its end'
         print(f'{workdir} holds a finished run of {latest} steps: open {workdir / "report.html"}\n'

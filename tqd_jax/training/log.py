@@ -16,6 +16,7 @@ from tqd_jax.training.evaluation import loss_record, loss_scalars, loss_table
 from transfer_jax.runtime.errors import UserError
 from transfer_jax.runtime.files import write_atomically
 from transfer_jax.runtime.metrics import Metrics, read_metrics
+from transfer_jax.runtime.parallel.gather import of_first
 from transfer_jax.runtime.speed.clock import Clock
 from transfer_jax.runtime.speed.rates import rates
 
@@ -150,7 +151,7 @@ class Evaluations:
         self._path = workdir / 'evaluation.jsonl'
         self._writes = jax.process_index() == 0
         self._records = [record for record in read_metrics(self._path) if start and record['step'] <= start]
-        self.steps = {record['step'] for record in self._records}  # that have a line
+        self.steps = set(of_first([record['step'] for record in self._records]))  # that have a line
         if self._writes:
             self._write()
 

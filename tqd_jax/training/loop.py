@@ -9,6 +9,7 @@ from tqd_jax.training.resume import extras_of, start_of
 from tqd_jax.training.sampling.samples import draw_during_training, samples_folder
 from transfer_jax.runtime.checkpoint import Checkpoints
 from transfer_jax.runtime.metrics import FILE, Metrics, read_metrics
+from transfer_jax.runtime.parallel.gather import of_first
 from transfer_jax.runtime.parallel.mesh import to_global
 from transfer_jax.runtime.parallel.votes import Votes
 from transfer_jax.runtime.progress import Progress, Stopped, StopRequest
@@ -82,7 +83,7 @@ def _examined(run, step, state, frozen, evaluations, again=False):
     try:
         if evaluates and not (again and step in evaluations.steps):
             evaluations.add(step, (state.average, frozen))
-        if draws and not (again and samples_folder(run.workdir, step).exists()):
+        if draws and not (again and of_first(samples_folder(run.workdir, step).exists())):
             draw_during_training(run, step, state.average, frozen)
     except Stopped:
         return False

@@ -12,6 +12,7 @@ from tqd_jax.training.weights import fresh_state, frozen_parameters
 from transfer_jax.runtime import job
 from transfer_jax.runtime.config import to_json
 from transfer_jax.runtime.errors import UserError
+from transfer_jax.runtime.parallel.gather import of_first
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -25,7 +26,7 @@ class Start:
 
 def start_of(run, checkpoints):
     """The Start of a run: its newest checkpoint, or a fresh state. Raises UserError as require_same does."""
-    step = checkpoints.latest()
+    step = of_first(checkpoints.latest())
     if step is None:
         return Start(state=fresh_state(run), frozen=frozen_parameters(run), step=0, histogram=np.zeros((4, HISTOGRAM_BINS), np.int64))
     extras = checkpoints.extras(step)

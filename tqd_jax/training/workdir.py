@@ -15,7 +15,7 @@ from transfer_jax.runtime.checkpoint import Checkpoints
 from transfer_jax.runtime.config import differences, to_json
 from transfer_jax.runtime.errors import UserError
 from transfer_jax.runtime.files import write_atomically
-from transfer_jax.runtime.parallel.gather import gathered, together
+from transfer_jax.runtime.parallel.gather import gathered, of_first, together
 from transfer_jax.runtime.parallel.hosts import first_host
 from transfer_jax.runtime.parallel.mesh import make_mesh
 from transfer_jax.runtime.paths import path_of
@@ -30,7 +30,7 @@ def probe_state(config, workdir):
     if config.wan.expert is not None:
         raise UserError('--mode=align and --mode=learn compare gradients at all t, and an expert has a part of them: config.wan.expert '
                         'must be None')
-    if Checkpoints(workdir / 'checkpoints').latest() is not None:
+    if of_first(Checkpoints(workdir / 'checkpoints').latest()) is not None:
         return restore_run(config, workdir)
     if config.init_from is None and config.wan.path is None:
         raise UserError(f'{workdir} has no checkpoint and config.init_from = None: gradients of untrained weights mean nothing; '
@@ -104,7 +104,7 @@ def restore_run(config, workdir):
     Raises UserError where there is no checkpoint, or one of another config; Stopped as prepared does.
     """
     checkpoints = Checkpoints(workdir / 'checkpoints')
-    step = checkpoints.latest()
+    step = of_first(checkpoints.latest())
     if step is None:
         raise UserError(f'{workdir} has no checkpoint yet: run --mode=train first, or name the --workdir of a run')
     extras = checkpoints.extras(step)

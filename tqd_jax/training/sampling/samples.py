@@ -3,13 +3,13 @@ import dataclasses
 import json
 
 import cv2
-import jax
 import numpy as np
 
 from tqd_jax.clips.write import write_clip
 from tqd_jax.training.evaluation import motion_and_visual
 from tqd_jax.training.sampling.generate import decode, generate, generate_latents, main_bucket
 from transfer_jax.runtime.files import write_atomically
+from transfer_jax.runtime.parallel.hosts import first_host
 from transfer_jax.runtime.paths import make_folder
 
 VISIBLE = 160  # pixels: smaller clips are enlarged in the files that people look at
@@ -24,20 +24,22 @@ def draw_samples(run, trained, frozen):
     frames, real = _decoded(run, latents, _real_clips(run))
     fps = run.config.data.fps
     record = {'captions': captions, 'samples': motion_and_visual(frames, fps), 'data': motion_and_visual(real, fps)}
-    if jax.process_index() == 0:
-        folder = run.workdir / 'samples'
-        write_videos(folder, frames, fps)
-        for name, clips in (('sheet', frames), ('data', real)):  # encoded here: imwrite does not report a full disk
-            write_atomically(folder / f'{name}.png', cv2.imencode('.png', contact_sheet(clips)[..., ::-1])[1].tobytes())
-        write_atomically(run.workdir / 'samples.json', json.dumps(record).encode())
+    first_host(_write, run.workdir, frames, real, fps, record)
     return record
+
+
+def _write(workdir, frames, real, fps, record):
+    folder = workdir / 'samples'
+    write_videos(folder, frames, fps)
+    for name, clips in (('sheet', frames), ('data', real)):  # encoded here: imwrite does not report a full disk
+        write_atomically(folder / f'{name}.png', cv2.imencode('.png', contact_sheet(clips)[..., ::-1])[1].tobytes())
+    write_atomically(workdir / 'samples.json', json.dumps(record).encode())
 
 
 def draw_during_training(run, step, trained, frozen):
     """Draws the same clips, from the same noise, at a step of the training: samples/step-NNNNNN/NN.mp4."""
     frames, _ = generate(run, trained, frozen)
-    if jax.process_index() == 0:
-        write_videos(samples_folder(run.workdir, step), frames, run.config.data.fps)
+    first_host(write_videos, samples_folder(run.workdir, step), frames, run.config.data.fps)
 
 
 def samples_folder(workdir, step):

@@ -53,6 +53,14 @@ def gathered(items: list[Any]) -> list[Any]:
     return [item for row, size in zip(np.asarray(rows), sizes, strict=True) for item in json.loads(row[:size].tobytes())]
 
 
+def of_first(value: Any) -> Any:
+    """The value of process 0, of JSON, in every process: what each finds in a folder that all share may differ for a while.
+
+    Every process calls it and waits. A decision after which processes wait for each other depends on such a value alone.
+    """
+    return gathered([value])[0]
+
+
 def together(function: Callable[..., Any], *arguments: Any) -> Any:
     """What function(*arguments) returns in this process, once it has ended in all of them.
 

@@ -12,6 +12,7 @@ from jax.experimental.compilation_cache.compilation_cache import reset_cache
 from transfer_jax.runtime.paths import AnyPath, is_remote
 
 SETTING = 'jax_compilation_cache_dir'
+XLA_SETTING = 'jax_persistent_cache_enable_xla_caches'  # what XLA writes there itself, to local folders
 
 
 @contextlib.contextmanager
@@ -20,7 +21,8 @@ def compiled_programs_kept(folder: AnyPath) -> Iterator[None]:
 
     JAX tells them apart by program, versions, options and devices; of several processes the first writes. A processor with other
     instructions has a folder of its own below this one, since code for CPUs may not run on another. Where the user has set JAX's own
-    jax_compilation_cache_dir, that holds and nothing is done.
+    jax_compilation_cache_dir, that holds and nothing is done. XLA's own cache for GPUs, which JAX puts into the same folder, is left out
+    where the folder is in an object store: XLA cannot write there, and a compilation would fail.
     """
     if getattr(jax.config, SETTING) is not None:
         yield
@@ -28,11 +30,14 @@ def compiled_programs_kept(folder: AnyPath) -> Iterator[None]:
     place = folder / processor()
     if jax.process_index() == 0 and not is_remote(place):  # there, files are whole
         remove_damaged(place)
+    before = getattr(jax.config, XLA_SETTING)
     jax.config.update(SETTING, str(place))
+    jax.config.update(XLA_SETTING, None if is_remote(place) else before)
     try:
         yield
     finally:
         jax.config.update(SETTING, None)
+        jax.config.update(XLA_SETTING, before)
         reset_cache()
 
 

@@ -7,7 +7,9 @@ import types
 import jax
 import jax.numpy as jnp
 import pytest
+from jax._src import compiler  # where JAX tells XLA its folder
 
+from transfer_jax.runtime.paths import path_of
 from transfer_jax.runtime.speed import clock as module
 from transfer_jax.runtime.speed import kept
 from transfer_jax.runtime.speed.clock import KINDS, Clock, table
@@ -95,6 +97,15 @@ def test_a_trace_that_the_end_cuts_is_whole(tmp_path, capsys):
     assert 'trace of steps 2 to 3' in capsys.readouterr().out and any(tmp_path.rglob('*.trace.json.gz'))
 
 
+def test_processes_of_one_machine_trace_into_folders_of_their_own(monkeypatch):
+    folders = set()
+    monkeypatch.setattr(jax.profiler, 'start_trace', folders.add)
+    for process in (0, 1):
+        monkeypatch.setattr(jax, 'process_index', lambda process=process: process)
+        Trace('gs://bucket/run/profile', (1, 1)).before(1, jnp.zeros(3))
+    assert len(folders) == 2
+
+
 @pytest.fixture
 def no_cache():
     """JAX as a user has it: without a folder for compiled programs, and with no program in memory."""
@@ -131,3 +142,14 @@ def test_a_folder_that_the_user_has_set_holds(tmp_path):
     with kept.compiled_programs_kept(tmp_path):
         assert getattr(jax.config, kept.SETTING) == before is not None
     assert not any(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize('folder, there', [('gs://bucket/run/compiled', False), ('here', True)])
+def test_xla_keeps_its_own_files_in_local_folders_alone(no_cache, tmp_path, folder, there):
+    before = getattr(jax.config, kept.XLA_SETTING)
+    with kept.compiled_programs_kept(path_of(folder if '://' in folder else tmp_path / folder)):
+        options = compiler.get_compile_options(1, 1)  # owns what follows
+        build = options.executable_build_options
+        debug = build.debug_options
+        assert bool(debug.xla_gpu_per_fusion_autotune_cache_dir) == there
+    assert getattr(jax.config, kept.XLA_SETTING) == before

@@ -2,6 +2,7 @@
 import concurrent.futures
 import contextlib
 import functools
+import json
 import logging
 import os
 import pathlib
@@ -119,20 +120,19 @@ class Checkpoints:
     def _leaves(self, step, abstract, prefix):
         """The tree `abstract` of the leaves whose names begin with the prefix."""
         expected = {prefix + name: leaf for name, leaf in named_leaves(abstract).items()}
-        stored = {name: leaf for name, leaf in self._described(step)[0].items() if name.startswith(prefix)}
-        check_same(stored, expected, f'the checkpoint {self.directory / str(step)}')
-        with self._readable(step):
-            leaves = self._read(self.directory / str(step), expected)
+        with self._readable(step), _folder_of(self.directory / str(step)) as folder:
+            stored = {name: leaf for name, leaf in self._describe(folder)[0].items() if name.startswith(prefix)}
+            check_same(stored, expected, f'the checkpoint {self.directory / str(step)}')
+            leaves = self._read(folder, expected)
         return jax.tree.unflatten(jax.tree.structure(abstract), [leaves[name] for name in expected])
 
     def extras(self, step: int) -> dict[str, Any]:
         """The extras saved with a step."""
-        return self._described(step)[1]
-
-    def _described(self, step):
-        """({name: shape and dtype of a leaf}, extras) of a checkpoint."""
+        path = self.directory / str(step)
         with self._readable(step):
-            return self._describe(self.directory / str(step))
+            if is_copied(path):  # its last file has them: nothing else comes over the network
+                return json.loads((path / self.last_file).read_text())
+            return self._describe(path)[1]
 
     def _write(self, path, leaves, extras):
         """Begins to write the leaves; returns the function that waits for the end."""
@@ -140,26 +140,26 @@ class Checkpoints:
         temporary = tempfile.TemporaryDirectory(prefix='tqd-') if copied else None
         with ocp.Context(array_options=UNCOMPRESSED):
             wait = ocp.save_async(pathlib.Path(temporary.name, 'state') if copied else path, leaves, custom_metadata=extras).result
-        return functools.partial(self._copy, wait, temporary, path) if copied else wait
+        return functools.partial(self._copy, wait, temporary, path, extras) if copied else wait
 
-    def _copy(self, wait, temporary, path):
+    def _copy(self, wait, temporary, path, extras):
         """Brings a checkpoint of the local disk to an object store, once it is whole."""
         with temporary as folder:
             wait()
             upload_folder(pathlib.Path(folder, 'state'), path)
-        write_atomically(path / self.last_file, b'')
+        write_atomically(path / self.last_file, json.dumps(extras).encode())
 
     def _complete(self, wait):
         wait()
         self._drop(self.steps()[:-self.keep])
 
     def _read(self, path, expected):
-        with _folder_of(path) as folder, ocp.Context(pytree_options=PARTIAL):
-            return ocp.load(folder, expected)
+        with ocp.Context(pytree_options=PARTIAL):
+            return ocp.load(path, expected)
 
     def _describe(self, path):
-        with _folder_of(path) as folder:
-            metadata = ocp.metadata(folder)
+        """({name: shape and dtype of a leaf}, extras) of a checkpoint."""
+        metadata = ocp.metadata(path)
         if metadata.metadata is None:  # orbax logs the reason and raises nothing
             raise ValueError('its index is damaged')
         return metadata.metadata, metadata.custom_metadata
@@ -200,6 +200,9 @@ class Checkpoints:
         except Exception as error:
             if not isinstance(error, OSError | ValueError | KeyError) and type(error) is not Exception:  # orbax raises the bare class
                 raise
+            if step not in self.steps():
+                raise UserError(f'the checkpoint {self.directory / str(step)} is not there any more: a run that is under way removes old '
+                                'ones; the same command reads its newest') from error
             reason = re.split(r'\. |\n', str(error))[0][:200]
             raise UserError(f'the checkpoint {self.directory / str(step)} cannot be read ({reason}); '
                             'remove that folder to go on from the one before') from error

@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 import stores
 
+from transfer_jax.runtime import checkpoint
 from transfer_jax.runtime.checkpoint import Checkpoints
 from transfer_jax.runtime.errors import UserError
-from transfer_jax.runtime.files import replace_atomically, write_atomically
+from transfer_jax.runtime.files import local_folder, replace_atomically, write_atomically
 from transfer_jax.runtime.job import run_mode
 from transfer_jax.runtime.metrics import Metrics, read_metrics
 from transfer_jax.runtime.paths import check_store, is_remote, local_copy, path_of, remove_folder, scratch_of
@@ -64,6 +65,14 @@ def test_a_checkpoint_is_whole_or_absent(folder, monkeypatch):
     assert again.latest() == 2
     again.save(3, STATE, {'next': 3})
     assert again.steps() == [2, 3] and same(again.restore_part(3, 'a', abstract(STATE['a'])), STATE['a'])
+
+
+def test_a_checkpoint_that_is_copied_is_fetched_once_and_only_to_be_restored(monkeypatch):
+    checkpoints, fetched = Checkpoints(path_of(stores.s3_folder()) / 'once'), []
+    checkpoints.save(1, STATE, {'next': 1})
+    monkeypatch.setattr(checkpoint, 'local_folder', lambda path: fetched.append(path) or local_folder(path))
+    assert checkpoints.extras(1) == {'next': 1} and not fetched
+    assert same(checkpoints.restore(1, abstract(STATE)), STATE) and len(fetched) == 1
 
 
 def test_results_and_what_is_unfinished_are_kept(folder):

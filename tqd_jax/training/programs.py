@@ -72,16 +72,18 @@ def _spec(run, bucket):
 def compile_eval(run):
     """evaluate(bucket, (trained, frozen), batch, t) -> loss [B], compiled ahead of time for every bucket of the validation clips.
 
-    Raises UserError where the batch does not divide over the devices, which may be others than those of the training.
+    Raises UserError where the batch does not divide over the devices, which may be others than those of the training, or where these have
+    too little memory.
     """
     check_batch(run.config.train.batch, run.mesh)
     jitted = jax.jit(functools.partial(eval_step, run.objective), out_shardings=replicated(run.mesh))
     t = jax.ShapeDtypeStruct((run.config.train.batch,), jnp.float32, sharding=batch_sharding(run.mesh))
     weights = run.abstract_state.trained, run.abstract_frozen
-    compiled = {number: jitted.lower(*weights, _spec(run, run.library.buckets[number]), t).compile()
+    programs = {number: compiled(jitted.lower(*weights, _spec(run, bucket := run.library.buckets[number]), t),
+                                 f'an evaluation on {bucket.width}x{bucket.height}x{bucket.frames}', LESS_MEMORY)
                 for number in np.unique(run.library.bucket[run.validation])}
 
     def evaluate(bucket, weights, batch, t):
-        return compiled[bucket](*weights, *to_global((batch, t), run.mesh))
+        return programs[bucket](*weights, *to_global((batch, t), run.mesh))
 
     return evaluate

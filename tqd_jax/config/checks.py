@@ -82,6 +82,10 @@ def check_whole(config):
                         'the second positive')
     if config.mesh.reduce == 'bfloat16' and config.model.dtype != 'bfloat16':
         raise UserError(f'config.mesh.reduce = "bfloat16" wants config.model.dtype = "bfloat16", and it is {config.model.dtype!r}')
+    first, last = config.profile.steps or (1, 1)
+    if first > min(last, config.train.steps):
+        raise UserError(f'config.profile.steps = {config.profile.steps} traces no step: the first is at most the last, and at most '
+                        f'config.train.steps = {config.train.steps}')
     if config.train.batch % config.train.accumulate:
         raise UserError(f'config.train.batch = {config.train.batch} is not divisible by '
                         f'train.accumulate = {config.train.accumulate}')

@@ -141,6 +141,7 @@ FAULTS = {
     '--config.mesh.fsdp=3': ['fsdp=3', '8 devices'],
     '--config.mesh.context=8': ['config.mesh.context = 8 does not divide the 256 tokens of 32x32x8', '4 heads: take one of 1, 2, 4'],
     '--config.mesh.reduce=bfloat16': ['config.mesh.reduce = "bfloat16" wants config.model.dtype = "bfloat16"', "'float32'"],
+    '--config.profile.steps=(9,3)': ['config.profile.steps = (9, 3) traces no step', 'config.train.steps = '],
     '--config.train.batch=12': ['a batch of 12 does not divide over 8 devices; take 8 or 16'],
     '--config.train.accumulate=3': ['config.train.batch = 8', 'train.accumulate = 3'],
     '--config.train.accumulate=8': ['config.train.batch = 8 does not divide into train.accumulate = 8 slices over 8 devices',

@@ -56,7 +56,8 @@ def run_app(main, schema, arguments=('workdir',)):
       schema: the dataclass of a config, or a function of the config file's content that returns it.
       arguments: names of the flags whose values main takes.
     """
-    logging.getLogger('jax').setLevel(logging.WARNING)  # it prints long warnings about accelerators that are absent
+    for package in ('jax', 'fsspec'):  # of accelerators that are absent, and of every file that is opened
+        logging.getLogger(package).setLevel(logging.WARNING)
     try:
         app.run(functools.partial(_run, main, arguments), flags_parser=functools.partial(parse, schema=schema))
     except UserError as error:

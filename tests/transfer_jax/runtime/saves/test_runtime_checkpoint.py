@@ -99,7 +99,7 @@ def test_steps_go_on_while_a_checkpoint_is_written(tmp_path, monkeypatch):
     monkeypatch.setattr(Checkpoints, '_write', slow)
     state = make_state(make_mesh(2, 4))
     copy = jax.tree.map(np.array, state)  # no view of their memory
-    with Checkpoints(tmp_path) as checkpoints:  # keeps both: the second would remove the first while it is read
+    with Checkpoints(tmp_path, keep=2) as checkpoints:
         checkpoints.begin(1, state, {})
         later = jax.jit(lambda tree: jax.tree.map(lambda x: x * jnp.array(3, x.dtype), tree), donate_argnums=0)(state)
         assert state['params']['w'].is_deleted(), 'the step took its memory'

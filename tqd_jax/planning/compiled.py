@@ -15,13 +15,12 @@ import jax
 
 from tqd_jax.planning.topology import Topology
 from transfer_jax.runtime.files import write_atomically
+from transfer_jax.runtime.parallel.compiled import lacking
 
 GIB = 2**30
 # of a TPU's compiler: no search for the fastest code. A step of 1.3B compiles in 47 s in place of 330 and needs as much memory (12.53 GiB,
 # the peak 9.31 in place of 9.38), a convolution of the VAE in 2 s in place of 14
 QUICK = {'exec_time_optimization_effort': -1.0}
-REFUSED = re.compile(r'(?:Used |required for HLO temporaries \()([\d.]+)([KMGT]?)')  # what the compiler asked for
-UNITS = {'': 1 / GIB, 'K': 2**-20, 'M': 2**-10, 'G': 1, 'T': 2**10}  # GiB
 COLLECTIVES = re.compile(r'= \S+ (all-gather|all-reduce|reduce-scatter|all-to-all|collective-permute)(?:-start)?\(')
 SOURCES = ('tqd_jax/models', 'tqd_jax/diffusion', 'tqd_jax/latents', 'tqd_jax/text', 'tqd_jax/timesteps', 'tqd_jax/training',
            'transfer_jax/runtime/parallel')  # what programs are made of
@@ -57,11 +56,10 @@ def measure(lowered: jax.stages.Lowered, options: dict | None = None) -> Memory:
     try:
         program = lowered.compile(options)
     except jax.errors.JaxRuntimeError as error:
-        refused = REFUSED.search(str(error))
+        refused = lacking(str(error))
         if refused is None:
             raise
-        need = float(refused[1]) * UNITS[refused[2]]
-        return Memory(arguments=0.0, temporaries=0.0, results=0.0, whole=round(need, 3), peak=0.0, refused=True,
+        return Memory(arguments=0.0, temporaries=0.0, results=0.0, whole=round(refused[0], 3), peak=0.0, refused=True,
                       seconds=round(time.perf_counter() - start))
     return dataclasses.replace(_memory(program), seconds=round(time.perf_counter() - start))
 

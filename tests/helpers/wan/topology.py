@@ -31,6 +31,7 @@ ENVIRONMENT = {'TPU_SKIP_MDS_QUERY': '1', 'TPU_ACCELERATOR_TYPE': 'v5p-8', 'TPU_
                'ALLOW_MULTIPLE_LIBTPU_LOAD': '1'}
 LATENTS = 21, 60, 104, 16  # of 81 frames of 832 x 480
 TOKENS = 32760
+MODEL = dataclasses.replace(wan.PRESETS['wan_1_3b'], layers=2)
 KINDS = 'all-gather', 'all-reduce', 'reduce-scatter', 'all-to-all', 'collective-permute'
 
 
@@ -45,7 +46,7 @@ def tpu_mesh(name, data=1, fsdp=1, context=1, slices=1):
 
 def lowered(mesh, trains='full', latents=LATENTS, rows=1, **changes):
     """The step on `rows` clips a part of the batch; frozen kernels are bfloat16."""
-    model = dataclasses.replace(wan.PRESETS['wan_1_3b'], **{'layers': 2, 'remat': 'full', 'mesh': mesh} | changes)
+    model = dataclasses.replace(MODEL, **{'remat': 'full', 'mesh': mesh} | changes)
     objective = Objective(model=wan.apply(model), codec=PixelCodec(), text=Features(length=512, width=4096, dtype='bfloat16'), path=Path(),
                           seed=0)
     optimizer, _ = make_optimizer(Train())

@@ -16,14 +16,21 @@ def failing(message):
     return types.SimpleNamespace(compile=compile)
 
 
-def test_memory_is_told_in_gib():
-    lowered = failing('RESOURCE_EXHAUSTED: XLA:TPU compile permanent error. Ran out of memory in memory space hbm. '
-                      'Used 1.50T of 15.75G hbm. Exceeded hbm capacity by 1.48T.')
+@pytest.mark.parametrize('message', [
+    'RESOURCE_EXHAUSTED: XLA:TPU compile permanent error. Ran out of memory in memory space hbm. Used 1.50T of 15.75G hbm. Exceeded hbm '
+    'capacity by 1.48T.',
+    'RESOURCE_EXHAUSTED: Ran out of memory on HBM, the total memory required for HLO temporaries (1.50T) exceeds available HBM (15.75G).'])
+def test_memory_is_told_in_gib(message):
+    lowered = failing(message)
     with pytest.raises(UserError, match=r'^a step needs 1536\.00 GiB of a device\'s memory, and there are 15\.75: take less$'):
         compiled(lowered, 'a step', 'take less')
 
 
-def test_another_error_stays_and_a_program_that_fits_is_compiled():
-    with pytest.raises(jax.errors.JaxRuntimeError, match='INTERNAL: no'):
-        compiled(failing('INTERNAL: no'), 'a step', 'take less')
+@pytest.mark.parametrize('message', ['INTERNAL: no', 'RESOURCE_EXHAUSTED: Ran out of memory in memory space vmem. Used 2.5G of 0.1G vmem'])
+def test_another_error_stays(message):
+    with pytest.raises(jax.errors.JaxRuntimeError, match=message):
+        compiled(failing(message), 'a step', 'take less')
+
+
+def test_a_program_that_fits_is_compiled():
     assert compiled(jax.jit(jnp.sin).lower(0.5), 'a step', 'take less')(0.5) == pytest.approx(0.479426, abs=1e-6)

@@ -6,8 +6,9 @@ import jax
 from transfer_jax.runtime.errors import UserError
 
 UNITS = {'K': 2.0**-20, 'M': 2.0**-10, 'G': 1.0, 'T': 2.0**10}  # GiB
-# XLA's for a TPU: '... Used 95.41G of 15.75G hbm. Exceeded ...'
-MEMORY = re.compile(r'Used ([\d.]+)([KMGT]) of ([\d.]+)([KMGT]) hbm')
+SIZE = r'([\d.]+)([KMGT])'
+# XLA's for a TPU, from before it lays a program out and from after; one of vmem, a kernel's scratch, is about no program's size
+MEMORY = re.compile(rf'required for HLO temporaries \({SIZE}\) exceeds available HBM \({SIZE}\)|Used {SIZE} of {SIZE} hbm')
 
 
 def compiled(lowered: jax.stages.Lowered, what: str, advice: str, options: dict | None = None) -> jax.stages.Compiled:
@@ -24,8 +25,16 @@ def compiled(lowered: jax.stages.Lowered, what: str, advice: str, options: dict 
     try:
         return lowered.compile(options)
     except jax.errors.JaxRuntimeError as error:
-        found = MEMORY.search(str(error))
+        found = lacking(str(error))
         if found is None:
             raise
-        need, there = (float(found[i]) * UNITS[found[i + 1]] for i in (1, 3))
-        raise UserError(f'{what} needs {need:.2f} GiB of a device\'s memory, and there are {there:.2f}: {advice}') from None
+        raise UserError(f'{what} needs {found[0]:.2f} GiB of a device\'s memory, and there are {found[1]:.2f}: {advice}') from None
+
+
+def lacking(message: str) -> tuple[float, float] | None:
+    """GiB of a device's memory that a program needs and that are there, by XLA's message of an error; None of any other error."""
+    found = MEMORY.search(message)
+    if found is None:
+        return None
+    need, need_unit, there, there_unit = (part for part in found.groups() if part is not None)
+    return float(need) * UNITS[need_unit], float(there) * UNITS[there_unit]

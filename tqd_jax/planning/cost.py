@@ -84,14 +84,15 @@ def _between(model, candidate, local, trained, frozen, topology):
 
     Parameters are split over fsdp and context: they are gathered in the compute dtype for the forward and the backward pass of every slice,
     and gradients of trained ones reduced in the dtype `reduce`; over `data` those are summed. Context: four all-to-all of a token's width a
-    block (queries, keys, values, outputs), as many backward, and again where the block is recomputed.
+    block (queries, keys, values, outputs), as many backward, and as many again where anything is recomputed: also where outputs of
+    attention are kept, since its backward pass needs queries, keys and values, and the product after it the exchanged output.
     """
     share, shards = (lambda parts: (parts - 1) / parts), candidate.fsdp * candidate.context
     gradient = HALF if model.reduce == 'bfloat16' else FLOAT
     gathered = 2 * HALF * (trained + frozen) * share(shards) * candidate.accumulate
     reduced = gradient * trained * share(shards) * candidate.accumulate
     summed = 2 * gradient * trained / shards * share(candidate.data)
-    passes = 2 + (candidate.remat not in ('none', 'attention'))
+    passes = 2 + (candidate.remat != 'none')
     exchanged = passes * candidate.accumulate * 4 * model.layers * local * model.dim * HALF * share(candidate.context)
     between = 2 * gradient * trained / shards * share(topology.slices)  # slices exchange gradients alone, over `data`
     return gathered + reduced + summed + exchanged, between
@@ -106,9 +107,12 @@ def times_of(work: Work, topology: Topology, mfu: float | None = None) -> Times:
 
 
 def usable(topology: Topology) -> float:
-    """B/s that a chip sends over the links that the topology has: one along an axis of two chips, two along a longer one."""
+    """B/s that a chip sends over the links that its slice has: along an axis one, for chips at its ends have no more, and two where the
+    axis is a ring: all 16 chips of a side of a v5e or v6e pod; elsewhere all axes, where each is a multiple of 4."""
     chip = topology.chip
     if chip.platform == 'gpu':
         return chip.link if topology.chips <= 8 else chip.network
-    links = sum(min(size - 1, 2) for size in topology.shape)
+    flat = chip.axes == 2
+    rings = [size == 16 if flat else all(side % 4 == 0 for side in topology.shape) for size in topology.shape]
+    links = sum((size > 1) * (1 + ring) for size, ring in zip(topology.shape, rings, strict=True))
     return chip.link * max(links, 1) / (2 * chip.axes)

@@ -11,7 +11,7 @@ from tqd_jax.config import Config
 from tqd_jax.config.pretrained import PUBLISHED
 from tqd_jax.models.wan.config import CHOICES, PRESETS
 from tqd_jax.planning.candidates import Candidate, candidates, least_batch
-from tqd_jax.planning.cost import recomputed, times_of, training_flops, work_of
+from tqd_jax.planning.cost import recomputed, times_of, training_flops, usable, work_of
 from tqd_jax.planning.estimate import bytes_of, estimate, parameters
 from tqd_jax.planning.programs import mesh_of, planned
 from tqd_jax.planning.sizes import checked
@@ -117,3 +117,21 @@ def test_a_device_holds_its_part_of_the_parameters():
     assert bytes_of(alone.abstract_state.trained) == 4 * 1_418_996_800
     assert bytes_of(eight.abstract_state.trained) == pytest.approx(bytes_of(alone.abstract_state.trained) / 8, rel=0.02)
     assert bytes_of(alone.abstract_state) == pytest.approx(16 * 1_418_996_800, rel=1e-4)  # parameters, two moments, average
+
+
+@pytest.mark.parametrize(('name', 'giga'), [('v5e:2x2', 100), ('v6e:2x4', 200), ('v6e:4x16', 300), ('v6e:16x16', 400), ('v5p:2x2x1', 200),
+                                            ('v5p:2x4x4', 300), ('v5p:4x4x4', 600), ('tpu7x:4x4x8', 600), ('h100:8', 450), ('h100:16', 50)])
+def test_a_chip_sends_over_the_links_that_its_slice_has(name, giga):
+    """One link an axis, two around a ring; all links of a v5p or tpu7x send 600 GB/s, published as 1200 GB/s both ways, of a v6e 400."""
+    assert usable(read_topology(name)) == pytest.approx(giga * 1e9)
+
+
+def test_tokens_are_exchanged_again_wherever_anything_is_recomputed():
+    """All-to-alls of a compiled block: 8 where all is kept and 12 else, also where outputs of attention are kept."""
+    sent = {}
+    for remat in CHOICES['remat']:
+        candidate = dataclasses.replace(ONE, context=4, remat=remat)
+        sent[remat] = work_of(PRESETS['wan_1_3b'], AT_480, candidate, trained=0, frozen=1, topology=read_topology('v6e:2x2')).links
+    tokens = 32760 // 4 * 1536 * 2 * 3 / 4
+    assert sent.pop('none') == pytest.approx(8 * 30 * tokens, rel=1e-6)
+    assert list(sent.values()) == pytest.approx([12 * 30 * tokens] * len(sent), rel=1e-6)

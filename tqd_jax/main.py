@@ -105,12 +105,13 @@ def eval_mode(config, workdir):
     programs, batches = compile_eval(run), validation_batches(run.library, run.loader, run.validation)
     with StopRequest():
         loss, count = loss_table(programs, (state.average, frozen), batches, run.objective.t_range)
-    if jax.process_index() > 0:
-        return
-    record = {**loss_record(int(state.step), loss, count), **loss_scalars(loss, count)}
-    write_atomically(workdir / 'eval.json', json.dumps(record).encode())
+    first_host(_finish_eval, run, int(state.step), loss, count)
+
+
+def _finish_eval(run, step, loss, count):
+    write_atomically(run.workdir / 'eval.json', json.dumps({**loss_record(step, loss, count), **loss_scalars(loss, count)}).encode())
     name = LOSS_OF_TRAINING_CLIPS if run.validates_on_training_clips else 'validation loss'
-    print(f'step {int(state.step)}, {name} by noise bin, {len(run.validation)} clips')
+    print(f'step {step}, {name} by noise bin, {len(run.validation)} clips')
     for name, row in zip(QUADRANTS, loss, strict=True):
         print(f'{name:>8} ' + ' '.join(f'{value:.4f}' for value in row))
 
@@ -120,11 +121,14 @@ def align_mode(config, workdir):
     run, state, frozen = probe_state(config, workdir)
     with StopRequest():
         record = {'step': int(state.step), **align(run, state.average, frozen)}
-    if jax.process_index() == 0:
-        write_atomically(workdir / 'alignment.json', json.dumps(record, allow_nan=False).encode())
-        remove_store(workdir, 'align')
-        write_report(workdir)
-        print(f'gradients at step {record["step"]}, {record["clips"]} golden clips: {summary(record)}\nreport: {workdir / "report.html"}')
+    first_host(_finish_align, workdir, record)
+
+
+def _finish_align(workdir, record):
+    write_atomically(workdir / 'alignment.json', json.dumps(record, allow_nan=False).encode())
+    remove_store(workdir, 'align')
+    write_report(workdir)
+    print(f'gradients at step {record["step"]}, {record["clips"]} golden clips: {summary(record)}\nreport: {workdir / "report.html"}')
 
 
 def learn_mode(config, workdir):
@@ -132,13 +136,16 @@ def learn_mode(config, workdir):
     run, state, frozen = probe_state(config, workdir)
     with StopRequest():
         record = {'step': int(state.step), **learn(run, state.average, frozen)}
-    if jax.process_index() == 0:
-        write_atomically(workdir / 'law.json', json.dumps(record, allow_nan=False).encode())
-        remove_store(workdir, 'learn')
-        write_report(workdir)
-        print(f'law for clips like "{record["target"]}", at step {record["step"]}: {workdir / "law.json"}\n'
-              f'report: {workdir / "report.html"}\n'
-              f'to train by it, in another --workdir: --config.law.kind=learned --config.law.file={workdir / "law.json"}')
+    first_host(_finish_learn, workdir, record)
+
+
+def _finish_learn(workdir, record):
+    write_atomically(workdir / 'law.json', json.dumps(record, allow_nan=False).encode())
+    remove_store(workdir, 'learn')
+    write_report(workdir)
+    print(f'law for clips like "{record["target"]}", at step {record["step"]}: {workdir / "law.json"}\n'
+          f'report: {workdir / "report.html"}\n'
+          f'to train by it, in another --workdir: --config.law.kind=learned --config.law.file={workdir / "law.json"}')
 
 
 def finish(run, state, frozen, record, weights):

@@ -73,6 +73,9 @@ def require_same_config(workdir, old, config, fixed=()):
 
 def print_stop(step=None, saved=True):
     """Tells the user that the job stopped, after `step` steps where it counts them, and how it goes on. saved: it keeps what it has."""
+    if step == 0:
+        print('stopped before the first step; the same command begins with it')
+        return
     where = '' if step is None else f' at step {step}'
     print(f'stopped and saved{where}; the same command goes on from there' if saved else 'stopped; the same command begins again')
 

@@ -83,5 +83,9 @@ def test_the_machine_is_described_by_versions_and_devices():
 def test_a_stopped_job_says_how_it_goes_on(capsys):
     print_stop()
     print_stop(7)
+    print_stop(0)
+    print_stop(saved=False)
     assert capsys.readouterr().out == ('stopped and saved; the same command goes on from there\n'
-                                       'stopped and saved at step 7; the same command goes on from there\n')
+                                       'stopped and saved at step 7; the same command goes on from there\n'
+                                       'stopped before the first step; the same command begins with it\n'
+                                       'stopped; the same command begins again\n')

@@ -57,6 +57,7 @@ def run_app(main, schema, arguments=('workdir',)):
       arguments: names of the flags whose values main takes.
     """
     logging.getLogger('jax').setLevel(logging.WARNING)  # it prints long warnings about accelerators that are absent
+    logging.getLogger('gcsfs').setLevel(logging.CRITICAL)  # it prints with a traceback what it then raises, which is one line here
     try:
         app.run(functools.partial(_run, main, arguments), flags_parser=functools.partial(parse, schema=schema))
     except UserError as error:

@@ -3,7 +3,7 @@
     python -m tqd_jax.plan --config=configs/wan.py --topology=v5e:1x1,v6e:2x4,v5p:2x2x1 [--price=1.2] [--output=runs/plan]
     python -m tqd_jax.plan --config=configs/wan.py --gpu-memory=80
 
-No weights, clips or cache are needed, and no TPU: `pip install 'tqd-jax[tpu]'` brings the compiler. The command compiles the config's own
+No weights, clips or cache are needed, and no TPU: `pip install -e '.[tpu]'` brings the compiler. The command compiles the config's own
 training step from the fastest way to lay it over the chips on (mesh, recomputation, slices of the batch), until one fits. A program takes
 minutes to compile and is compiled once: what was found stays in OUTPUT/compiled, also after Ctrl-C. OUTPUT gets
 

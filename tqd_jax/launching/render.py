@@ -32,8 +32,9 @@ def render(config) -> dict[str, str]:
 def values_of(config) -> dict:
     """What templates see: the config, the slice, the environment with its reasons, and the command's words."""
     slice_ = slice_of(config.chip)
-    zone = config.google.zone or ''
-    return {'config': config, 'slice': slice_, 'command': command(config.job), 'images': IMAGES, 'region': zone.rpartition('-')[0],
+    zone, words = config.google.zone or '', command(config.job)
+    places = ' '.join((*words, config.code.source or '', *(where for where, _ in config.code.copies)))  # where the job reads and writes
+    return {'config': config, 'slice': slice_, 'command': words, 'places': places, 'images': IMAGES, 'region': zone.rpartition('-')[0],
             'environment': environment(slice_) if config.flags else {}, 'flags': flags_of(slice_) if config.flags else ()}
 
 

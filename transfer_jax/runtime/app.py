@@ -58,6 +58,7 @@ def run_app(main, schema, arguments=('workdir',)):
     """
     for package in ('jax', 'fsspec'):  # of accelerators that are absent, and of every file that is opened
         logging.getLogger(package).setLevel(logging.WARNING)
+    logging.getLogger('gcsfs').setLevel(logging.CRITICAL)  # it prints with a traceback what it then raises, which is one line here
     try:
         app.run(functools.partial(_run, main, arguments), flags_parser=functools.partial(parse, schema=schema))
     except UserError as error:

@@ -185,3 +185,13 @@ def test_a_notebook_is_one_and_runs_the_command_alone():
             compile(cell, case, 'exec')
         words = ast.literal_eval(re.search(r'^COMMAND = (.*)$', code[-1], re.MULTILINE)[1])
         assert words[-3:] == [*(f'--config.{word}' for word in launched.ODD), '--processes=1']
+
+
+@pytest.mark.parametrize(('changes', 'opened'), [
+    ({'job.workdir': 'gs://b/run'}, ['auth']), ({'job.workdir': '/content/drive/MyDrive/run'}, ['drive']), ({}, []),
+    ({'code.source': '/content/drive/MyDrive/tqd', 'job.overrides': ('data.cache=gs://b/cache',)}, ['auth', 'drive']),
+    ({'job.workdir': '/content/drive/MyDrive/run', 'code.copies': (('gs://b/w', 'w'),)}, ['auth', 'drive'])])
+def test_a_notebook_opens_the_bucket_and_the_drive_that_it_names(changes, opened):
+    text = launched.files(launched.CASES['Colab T4'] | {'job.workdir': '/content/run', 'job.overrides': ()} | changes)['job.ipynb']
+    first = ''.join(next(cell['source'] for cell in json.loads(text)['cells'] if cell['cell_type'] == 'code'))
+    assert re.findall(r'from google.colab import (\w+)', first) == opened

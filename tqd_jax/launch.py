@@ -9,6 +9,7 @@ import pathlib
 from absl import flags
 
 from tqd_jax.launching.checks import check_launch
+from tqd_jax.launching.chips import slice_of
 from tqd_jax.launching.config import Launch
 from tqd_jax.launching.job import check_job
 from tqd_jax.launching.render import render
@@ -22,7 +23,7 @@ FIRST = {'tpu_vm': 'bash slice.sh', 'queued': 'bash slice.sh', 'mig': 'bash grou
 def main(config, output):
     """Writes the files of the checked config's place into a folder."""
     check_launch(config)
-    check_job(config.job)
+    check_job(config.job, slice_of(config.chip).devices * config.slices)
     folder = pathlib.Path(output)
     with unwritable(folder):
         folder.mkdir(parents=True, exist_ok=True)

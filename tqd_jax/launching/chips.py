@@ -36,6 +36,11 @@ class Slice:
     kind: Kind | None
 
     @property
+    def devices(self):
+        """How many devices JAX has there: two a chip on tpu7x."""
+        return self.chips * (2 if self.family == 'tpu7x' else 1)
+
+    @property
     def machine(self):
         """The machine type of a host."""
         return self.kind.machine.format(self.per_host)

@@ -50,11 +50,13 @@ def test_a_value_that_a_file_could_not_hold_is_refused(key, value):
 @pytest.mark.parametrize(('changes', 'said'), [
     ({'job.config': 'configs/none.py'}, 'no such file'), ({'job.overrides': ('train.stpes=5',)}, 'did you mean config.train.steps'),
     ({'job.overrides': ('train.steps=0',)}, 'config.train.steps = 0'), ({'job.overrides': ('train.steps',)}, 'has no value'),
+    ({'job.overrides': ('wan.path=weights', 'train.batch=12')}, 'a batch of 12 does not divide over 8 devices'),
+    ({'job.overrides': ('wan.path=weights', 'mesh.fsdp=3')}, 'does not fit 8 devices'),
     ({'job.program': 'encode', 'job.mode': 'eval'}, 'is a mode of main')])
 def test_a_job_that_would_not_start_is_refused_here(changes, said, monkeypatch):
     monkeypatch.chdir(launched.ROOT)
     with pytest.raises(UserError, match=re.escape(said)):
-        check_job(launched.launch(**changes).job)
+        check_job(launched.launch(**changes).job, 8)
 
 
 @pytest.mark.parametrize('job', [{}, {'mode': 'eval'}, {'program': 'encode'}])
@@ -62,7 +64,7 @@ def test_a_job_that_would_not_start_is_refused_here(changes, said, monkeypatch):
 def test_the_program_takes_the_command(job, monkeypatch):
     monkeypatch.chdir(launched.ROOT)
     config = launched.launch(**{f'job.{name}': value for name, value in job.items()})
-    check_job(config.job)
+    check_job(config.job, 8)
     _, module, *words = command(config.job)
     parse_flags(module, [*words, '--coordinator=a:8482', '--processes=4', '--process=2'])
 

@@ -30,15 +30,21 @@ def make_mesh(data: int = -1, fsdp: int = 1, context: int = 1, devices: Sequence
       UserError: data x fsdp x context is not the number of devices, or cannot be made so.
     """
     devices = jax.devices() if devices is None else devices
+    shape = mesh_shape(len(devices), data, fsdp, context)
+    return Mesh(ordered(devices, shape), AXES, axis_types=(AxisType.Auto,) * len(AXES))
+
+
+def mesh_shape(devices: int, data: int, fsdp: int, context: int) -> tuple[int, int, int]:
+    """The shape of make_mesh's mesh over so many devices. Raises UserError as it does."""
     sizes = data, fsdp, context
     fixed = [size for size in sizes if size != -1]
-    free = len(devices) // max(1, math.prod(fixed))
+    free = devices // max(1, math.prod(fixed))
     shape = tuple(free if size == -1 else size for size in sizes)
-    if len(fixed) < 2 or min(shape) < 1 or math.prod(shape) != len(devices):
-        raise UserError(f'mesh data={data} x fsdp={fsdp} x context={context} does not fit {len(devices)} devices; the product must be '
+    if len(fixed) < 2 or min(shape) < 1 or math.prod(shape) != devices:
+        raise UserError(f'mesh data={data} x fsdp={fsdp} x context={context} does not fit {devices} devices; the product must be '
                         'their number, and one of the three may be -1 (all the rest); the keys are config.mesh.data, config.mesh.fsdp and '
                         'config.mesh.context')
-    return Mesh(ordered(devices, shape), AXES, axis_types=(AxisType.Auto,) * len(AXES))
+    return shape
 
 
 def shard_tree(abstract: Any, mesh: Mesh, min_size: int = 2**18, rules: Rules = ()) -> Any:
@@ -111,11 +117,15 @@ def row_parts(mesh: Mesh) -> int:
 
 def check_batch(size: int, mesh: Mesh) -> None:
     """Raises UserError where a global batch of this size does not divide over data x fsdp of the mesh."""
-    parts = row_parts(mesh)
+    check_parts(size, row_parts(mesh), mesh.size)
+
+
+def check_parts(size: int, parts: int, devices: int) -> None:
+    """Raises UserError where a batch of this size does not divide into the parts of a mesh of so many devices."""
     if size % parts:
         below = size - size % parts
         near = f'{below} or {below + parts}' if below else f'{parts}'
-        where = f'{parts} devices' if parts == mesh.size else f'{parts} groups of {mesh.size // parts} devices'
+        where = f'{parts} devices' if parts == devices else f'{parts} groups of {devices // parts} devices'
         raise UserError(f'a batch of {size} does not divide over {where}; take {near}')
 
 

@@ -65,10 +65,10 @@ def test_signals_stop_both_at_one_step_and_the_run_ends_as_that_of_one_process(l
     results = ends(start(job(library, tmp_path), wrappers={0: again, 1: again}))
     assert [code for code, _, _ in results] == [0, 0], results
     saved = [line.removeprefix('saved: ') for line in results[0][1].splitlines() if line.startswith('saved: ')]
-    assert sum(line.startswith('stopped ') for line in results[0][1].splitlines()) == len(saved) == len(STOPS), results
-    assert saved[:2] == ['None'] * 2, 'before the first step there is nothing to save'
-    steps = [0, *map(int, saved[2:])]
-    assert (np.diff(steps) > 0).all() and steps[-3] < CHANGES['eval.every'] <= steps[-2] < CHANGES['checkpoint.every'] <= steps[-1]
+    said = [line for line in results[0][1].splitlines() if line.startswith('stopped ')]
+    assert len(said) == len(saved) == len(STOPS) and saved[0] == 'None', results
+    steps = [0 if step == 'None' else int(step) for step in saved]  # a stop while compiling may come before the first step
+    assert (np.diff(steps[1:]) > 0).all() and steps[-3] < CHANGES['eval.every'] <= steps[-2] < CHANGES['checkpoint.every'] <= steps[-1]
     kill = [str(helpers / 'phases.py'), str(int(signal.SIGKILL)), 'step', '2']
     codes = [code for code, _, _ in ends(start(job(library, tmp_path), wrappers={1: kill}))]
     assert codes[1] == -signal.SIGKILL and codes[0] != 0 and newest() == steps[-1]

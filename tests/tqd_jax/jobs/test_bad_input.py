@@ -139,7 +139,7 @@ FAULTS = {
     '--config.law.strength=0.9': ["config.law: the law 'beta' does not read strength, which is 0.9"],
     '--config.law.loc=1': ["config.law.base = 'uniform' does not read law.loc = 1", 'logit_normal'],
     '--config.mesh.fsdp=3': ['fsdp=3', '8 devices'],
-    '--config.mesh.context=8': ['config.mesh.context = 8 does not divide the 256 tokens of 32x32x8', '4 heads: take one of 1, 2, 4'],
+    '--config.mesh.context=8': ['config.mesh.context = 8 does not divide the 32 tokens of 16x16x4', '4 heads: take one of 1, 2, 4'],
     '--config.mesh.reduce=bfloat16': ['config.mesh.reduce = "bfloat16" wants config.model.dtype = "bfloat16"', "'float32'"],
     '--config.profile.steps=(9,3)': ['config.profile.steps = (9, 3) traces no step', 'config.train.steps = '],
     '--config.train.batch=12': ['a batch of 12 does not divide over 8 devices; take 8 or 16'],

@@ -9,7 +9,7 @@ from tqd_jax.launching.config import Launch
 from tqd_jax.launching.render import render
 from transfer_jax.runtime.config import instance, override
 
-ROOT = pathlib.Path(__file__).parents[2]
+ROOT = pathlib.Path(__file__).parents[3]
 CLOUD = {'google.cluster': 'mine', 'code.source': None, 'code.image': 'us-docker.pkg.dev/p/r/tqd:1', 'place': 'gke'}
 OWN = {'code.copies': (), 'code.source': '/shared/tqd', 'job.workdir': '/shared/run', 'code.install': "uv pip install '.[gpu]'"}
 CASES = {  # what a user asks for: the keys that say it

@@ -128,5 +128,6 @@ def _compiled(choice, config, model, topology, devices, kept, say):
 
 
 def has_room(memory: Memory, topology: Topology) -> bool:
-    """Whether a program fits a device: the compiler for a TPU refuses what does not, on others its sum decides."""
-    return not memory.refused and (topology.chip.platform == 'tpu' or memory.whole <= topology.hbm)
+    """Whether a program fits a device: the sum decides. A TPU's compiler, asked for no search (QUICK), refuses only temporaries that do not
+    fit by themselves: with arguments beside them it compiled 18.2 GiB for a v5e of 15.75."""
+    return not memory.refused and memory.whole <= topology.hbm

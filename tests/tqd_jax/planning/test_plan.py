@@ -18,7 +18,7 @@ from tqd_jax.planning.candidates import Candidate
 from tqd_jax.planning.chips import CHIPS
 from tqd_jax.planning.compiled import Kept, Memory
 from tqd_jax.planning.programs import executed_as, mesh_of
-from tqd_jax.planning.search import search
+from tqd_jax.planning.search import has_room, search
 from tqd_jax.planning.sizes import checked
 from tqd_jax.planning.topology import devices_of, read_topologies, read_topology
 from transfer_jax.runtime.config import instance, override
@@ -109,6 +109,12 @@ def test_the_fastest_that_fits_is_found_and_slower_ones_are_not_compiled(monkeyp
 def test_where_nothing_fits_it_is_said_by_how_much(monkeypatch, tmp_path):
     answer, _ = searched(monkeypatch, tmp_path, lambda run: dataclasses.replace(ROOM, whole=100.0, refused=True))
     assert not answer.best.fits and answer.over == pytest.approx(100.0 - answer.topology.hbm)
+
+
+def test_the_sum_decides_also_where_a_compiler_refuses_nothing():
+    v5e = read_topology('v5e:1x1')
+    assert has_room(dataclasses.replace(ROOM, whole=15.7), v5e) and not has_room(dataclasses.replace(ROOM, whole=18.2), v5e)
+    assert not has_room(dataclasses.replace(ROOM, refused=True), v5e)
 
 
 def test_a_candidate_is_the_config_that_runs_it():

@@ -71,7 +71,7 @@ def _memory(axes, bars):
     for row, (_, _, there, _) in enumerate(bars):
         axes.plot([there, there], [row - 0.4, row + 0.4], color='black')
     axes.set_xlabel('GiB a device')
-    axes.legend(fontsize='small', loc='upper right')
+    axes.legend(loc='lower center', bbox_to_anchor=(0.5, 1.0), ncols=3, frameon=False)
 
 
 def _time(axes, bars):
@@ -82,4 +82,4 @@ def _time(axes, bars):
             axes.barh([row + (number - 2) * height for row, _ in rows], [seconds for _, seconds in rows], height=height, label=label)
     axes.set_xlabel('seconds of a step')
     if axes.patches:
-        axes.legend(fontsize='small', loc='upper right')
+        axes.legend(loc='lower center', bbox_to_anchor=(0.5, 1.0), ncols=3, frameon=False)

@@ -18,5 +18,5 @@ def time_spent(page, run):
     """A table of what the time since the first start was spent on; nothing where the metrics do not say."""
     rows = table(run.metrics)
     if rows:
-        page.text('Where the time since the first start went, up to the last line of the metrics:')
+        page.text('Where the time since training first began went (the clips were scored before), up to the last line of the metrics:')
         page.table([[what, f'{seconds:.1f}', f'{share:.1%}'] for what, seconds, share in rows], ['what', 'seconds', 'share'])

@@ -22,14 +22,16 @@ def path_of(name: str | os.PathLike) -> AnyPath:
     """The path of a local file or folder, or of one in an object store, whose text is its URL.
 
     Raises:
-      UserError: name is a URL of another kind.
+      UserError: name is a URL of another kind, or names no bucket.
     """
     text = os.fspath(name)
-    scheme, url, _ = text.partition('://')
-    if not url:
+    scheme, mark, place = text.partition('://')
+    if not mark:
         return pathlib.Path(text)
     if scheme not in STORES:
         raise UserError(f'{text}: a run, or its cache, is in a local folder or at {" or ".join(f"{known}://" for known in STORES)}')
+    if not place.partition('/')[0]:
+        raise UserError(f'{text} names no bucket: write {scheme}://BUCKET/PATH')
     for protocol in STORES[scheme].split():  # what another host has written is seen at once
         fsspec.config.conf.setdefault(protocol, {}).setdefault('use_listings_cache', False)
     return epath.Path(text)

@@ -41,6 +41,9 @@ def test_a_url_keeps_its_text_and_other_urls_are_refused():
     assert path_of('runs/a') == scratch_of(pathlib.Path('runs/a')) == pathlib.Path('runs/a') and not is_remote('runs/gs:/a')
     with pytest.raises(UserError, match=r'^https://host/run: a run, or its cache, is in a local folder or at gs:// or s3://$'):
         path_of('https://host/run')
+    for empty in ('gs://', 's3:///run'):
+        with pytest.raises(UserError, match=r'names no bucket: write (gs|s3)://BUCKET/PATH'):
+            path_of(empty)
 
 
 def test_files_are_written_whole_and_read_as_local_ones(folder):

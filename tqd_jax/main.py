@@ -121,13 +121,7 @@ def align_mode(config, workdir):
     run, state, frozen = probe_state(config, workdir)
     with StopRequest():
         record = {'step': int(state.step), **align(run, state.average, frozen)}
-    first_host(_finish_align, workdir, record)
-
-
-def _finish_align(workdir, record):
-    write_atomically(workdir / 'alignment.json', json.dumps(record, allow_nan=False).encode())
-    remove_store(workdir, 'align')
-    write_report(workdir)
+    first_host(_finish_probe, workdir, 'align', 'alignment.json', record)
     print(f'gradients at step {record["step"]}, {record["clips"]} golden clips: {summary(record)}\nreport: {workdir / "report.html"}')
 
 
@@ -136,16 +130,17 @@ def learn_mode(config, workdir):
     run, state, frozen = probe_state(config, workdir)
     with StopRequest():
         record = {'step': int(state.step), **learn(run, state.average, frozen)}
-    first_host(_finish_learn, workdir, record)
-
-
-def _finish_learn(workdir, record):
-    write_atomically(workdir / 'law.json', json.dumps(record, allow_nan=False).encode())
-    remove_store(workdir, 'learn')
-    write_report(workdir)
+    first_host(_finish_probe, workdir, 'learn', 'law.json', record)
     print(f'law for clips like "{record["target"]}", at step {record["step"]}: {workdir / "law.json"}\n'
           f'report: {workdir / "report.html"}\n'
           f'to train by it, in another --workdir: --config.law.kind=learned --config.law.file={workdir / "law.json"}')
+
+
+def _finish_probe(workdir, mode, name, record):
+    """Writes the record of a mode that measures gradients, and the report; what the mode stored on its way is removed."""
+    write_atomically(workdir / name, json.dumps(record, allow_nan=False).encode())
+    remove_store(workdir, mode)
+    write_report(workdir)
 
 
 def finish(run, state, frozen, record, weights):

@@ -2,7 +2,7 @@
 import dataclasses
 import math
 
-from tqd_jax.models.wan.config import WanConfig, flops_per_example
+from tqd_jax.models.wan.config import WanConfig, attention_flops, flops_per_example, training_flops_per_example
 from tqd_jax.planning.candidates import Candidate
 from tqd_jax.planning.topology import Topology
 
@@ -55,22 +55,9 @@ def work_of(model: WanConfig, latent: tuple[int, ...], candidate: Candidate, tra
     activations = passes * model.layers * local * model.dim * HALF * ACTIVATIONS
     links, network = _between(model, candidate, local, trained, frozen, topology)
     host = 2 * HALF * model.layers * local * model.dim * candidate.accumulate if candidate.remat == 'offload' else 0.0
-    flops = training_flops(model, latent, trained / (trained + frozen))
+    flops = training_flops_per_example(model, latent, trained / (trained + frozen))
     return Work(flops=flops * candidate.batch, extra=recomputed(model, latent, candidate.remat) * candidate.batch,
                 memory=chips * (weights + activations), links=chips * links, network=chips * network, host=chips * host)
-
-
-def training_flops(model: WanConfig, latent: tuple[int, ...], trained: float = 1.0) -> float:
-    """FLOPs of one example, forward and backward, nothing recomputed. trained: the share of the parameters that has gradients; products
-    with the others' kernels have a gradient of their input alone."""
-    forward, attention = flops_per_example(model, latent), attention_flops(model, latent)
-    return forward + 2 * attention + (1 + trained) * (forward - attention)
-
-
-def attention_flops(model: WanConfig, latent: tuple[int, ...]) -> float:
-    """FLOPs of the two products of self- and cross-attention of one example, forward."""
-    tokens = math.prod(model.grid(*latent[:3]))
-    return 4 * model.layers * tokens * (tokens + model.text_len) * model.dim
 
 
 def recomputed(model: WanConfig, latent: tuple[int, ...], remat: str) -> float:

@@ -128,6 +128,6 @@ def _compiled(choice, config, model, topology, devices, kept, say):
 
 
 def has_room(memory: Memory, topology: Topology) -> bool:
-    """Whether a program fits a device: the sum decides. A TPU's compiler, asked for no search (QUICK), refuses only temporaries that do not
-    fit by themselves: with arguments beside them it compiled 18.2 GiB for a v5e of 15.75."""
+    """Whether a program fits a device: the sum decides. A TPU's compiler, asked for no search (QUICK), does not refuse all that is above
+    the chip's memory: it compiled a sum of 18.2 GiB for a v5e of 15.75."""
     return not memory.refused and memory.whole <= topology.hbm

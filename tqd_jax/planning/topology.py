@@ -1,6 +1,7 @@
 """Devices to compile for: those of a TPU topology that is not here, or this machine's in place of GPUs."""
 import contextlib
 import dataclasses
+import math
 import os
 import re
 
@@ -29,10 +30,7 @@ class Topology:
     @property
     def chips(self) -> int:
         """Chips in all."""
-        count = self.slices
-        for size in self.shape:
-            count *= size
-        return count
+        return self.slices * math.prod(self.shape)
 
     @property
     def devices(self) -> int:

@@ -9,9 +9,9 @@ import pytest
 from configs import wan, wan22_a14b, wan22_ti2v_5b, wan_14b, wan_full
 from tqd_jax.config import Config
 from tqd_jax.config.pretrained import PUBLISHED
-from tqd_jax.models.wan.config import CHOICES, PRESETS
+from tqd_jax.models.wan.config import CHOICES, PRESETS, training_flops_per_example
 from tqd_jax.planning.candidates import Candidate, candidates, least_batch
-from tqd_jax.planning.cost import recomputed, times_of, training_flops, usable, work_of
+from tqd_jax.planning.cost import recomputed, times_of, usable, work_of
 from tqd_jax.planning.estimate import bytes_of, estimate, parameters
 from tqd_jax.planning.programs import mesh_of, planned
 from tqd_jax.planning.sizes import checked
@@ -30,12 +30,12 @@ def config_of(module):
                                                       ('wan_14b', AT_720, 19570)])
 def test_flops_of_a_training_example_are_those_counted_elsewhere(name, latent, tera):
     """Three forward passes; 19,573 TFLOP is maxdiffusion's own count of the last."""
-    assert training_flops(PRESETS[name], latent) / 1e12 == pytest.approx(tera, rel=2e-3)
+    assert training_flops_per_example(PRESETS[name], latent) / 1e12 == pytest.approx(tera, rel=2e-3)
 
 
 def test_a_frozen_kernel_saves_a_third_of_its_products_and_remat_adds_to_them():
     model = PRESETS['wan_1_3b']
-    whole, frozen = training_flops(model, AT_480), training_flops(model, AT_480, 0.0)
+    whole, frozen = training_flops_per_example(model, AT_480), training_flops_per_example(model, AT_480, 0.0)
     again = {kind: recomputed(model, AT_480, kind) for kind in CHOICES['remat']}
     forward = whole / 3
     assert again['none'] == 0 and again['full'] == forward

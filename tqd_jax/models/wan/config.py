@@ -128,6 +128,11 @@ def training_flops_per_example(config: WanConfig, shape: tuple[int, ...], traine
     flops_per_example each, attention's products of activations once more, and the gradient with respect to weights is of the trained
     ones alone. Adapters (LoRA) add little and are not counted.
     """
-    n, forward = math.prod(config.grid(*shape[:3])), flops_per_example(config, shape)
-    attention = 4 * config.layers * n * (n + config.text_len) * config.dim
+    forward, attention = flops_per_example(config, shape), attention_flops(config, shape)
     return 2 * forward + attention + trained * (forward - attention)
+
+
+def attention_flops(config: WanConfig, shape: tuple[int, ...]) -> int:
+    """FLOPs of the two products of self- and cross-attention over one example, forward."""
+    n = math.prod(config.grid(*shape[:3]))
+    return 4 * config.layers * n * (n + config.text_len) * config.dim

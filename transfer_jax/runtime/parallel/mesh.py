@@ -41,9 +41,9 @@ def mesh_shape(devices: int, data: int, fsdp: int, context: int) -> tuple[int, i
     free = devices // max(1, math.prod(fixed))
     shape = tuple(free if size == -1 else size for size in sizes)
     if len(fixed) < 2 or min(shape) < 1 or math.prod(shape) != devices:
-        raise UserError(f'mesh data={data} x fsdp={fsdp} x context={context} does not fit {devices} devices; the product must be '
-                        'their number, and one of the three may be -1 (all the rest); the keys are config.mesh.data, config.mesh.fsdp and '
-                        'config.mesh.context')
+        raise UserError(f'mesh data={data} x fsdp={fsdp} x context={context} does not fit {devices} device{"s" * (devices != 1)}; the '
+                        'product must be their number, and one of the three may be -1 (all the rest); the keys are config.mesh.data, '
+                        'config.mesh.fsdp and config.mesh.context')
     return shape
 
 

@@ -77,7 +77,7 @@ def test_the_data_of_these_tests_would_train(npz, tmp_path):
     ({'model.kind': 'convnet', 'model.hidden': '(4,4,4)'}, ["model.kind 'convnet' wants images", '(4,)']),
     ({'model.weights': 'w.npz'}, ["model.weights is 'w.npz'", "'linear'"]),
     ({'model.trainable': 'lora'}, ['model.trainable is lora', "'linear'"]),
-    ({'mesh.data': 3}, ['data=3', '1 devices']),
+    ({'mesh.data': 3}, ['data=3', '1 device;']),
 ])
 def test_a_config_that_cannot_be(says, npz, changes, words):
     says(*words, **{'data.path': npz, **changes})

@@ -70,17 +70,22 @@ def _stream(container, limits):
         raise BadClip('its codec is not known')
     if not stream.width:
         raise BadClip(f'frames of no known size, or of more than {limits.max_pixels} pixels')
-    short, long = sorted((stream.width, stream.height))
-    if short < limits.min_side or short * long > limits.max_pixels:
-        raise BadClip(f'frames of {stream.width}x{stream.height} pixels: outside {limits.min_side} a side to {limits.max_pixels} in all')
-    if long > limits.max_aspect * short:
-        raise BadClip(f'frames of {stream.width}x{stream.height} pixels: one side is more than {limits.max_aspect} times the other')
+    check_size(stream.width, stream.height, limits)
     index = stream.index_entries
     if len(index) and index[-1].pos + index[-1].size > os.path.getsize(container.name):
         raise BadClip('truncated: the file ends before its last frames')
     stream.codec_context.thread_count = 1  # clips are decoded by parallel processes
     stream.codec_context.options = decoder_limit(stream, limits)  # frames may grow on the way
     return stream
+
+
+def check_size(width, height, limits):
+    """Raises BadClip where frames of so many pixels are outside the limits."""
+    short, long = sorted((width, height))
+    if short < limits.min_side or short * long > limits.max_pixels:
+        raise BadClip(f'frames of {width}x{height} pixels: outside {limits.min_side} a side to {limits.max_pixels} in all')
+    if long > limits.max_aspect * short:
+        raise BadClip(f'frames of {width}x{height} pixels: one side is more than {limits.max_aspect} times the other')
 
 
 def decoder_limit(stream, limits):

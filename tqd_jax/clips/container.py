@@ -7,6 +7,7 @@ import os
 import av
 import numpy as np
 
+from tqd_jax.clips.pictures.decoders import decoder_of, whole_packets
 from tqd_jax.clips.places import BadClip, local_copy
 
 FORMATS = 'mov,matroska,avi,gif,mpegts,mpeg,mpegvideo,flv,asf,ogg,mxf,yuv4mpegpipe,rm'  # no playlists: they open other files
@@ -95,11 +96,14 @@ def decoder_limit(stream, limits):
 
 
 def decode(container, stream, limits):
-    """The frames that can be decoded, in order; damaged packets are passed over. Raises BadClip beyond limits.max_frames."""
-    count = itertools.count(1)
-    for packet in container.demux(stream):
+    """The frames that can be decoded, in order, from the first whole one on; damaged packets are passed over.
+
+    Raises BadClip beyond limits.max_frames.
+    """
+    count, decoder = itertools.count(1), decoder_of(stream, decoder_limit(stream, limits))
+    for packet in whole_packets(container.demux(stream), stream):
         try:
-            frames = packet.decode()
+            frames = decoder.decode(packet)
         except MemoryError:
             raise
         except av.FFmpegError:

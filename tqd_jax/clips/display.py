@@ -6,6 +6,7 @@ import itertools
 import av
 
 from tqd_jax.clips.container import Limits, check_size, decode, opened
+from tqd_jax.clips.pictures.fields import deinterlaced
 from tqd_jax.clips.pictures.options import PictureOptions
 from tqd_jax.clips.pictures.rendering import rendering_of
 from tqd_jax.clips.pictures.timing import JUMP, is_hold, timing_of
@@ -42,7 +43,7 @@ def frames_on_display(path, rate, start, seconds, limits, options=PictureOptions
     """A context with (VideoInfo, Rendering, pairs of (time, frame) shown at start, start + 1 / rate, ...), at least one pair.
 
     Frames are libav's own, decoded and not converted; see read_clip for the arguments and for what it raises. watch: a function from the
-    iterator of decoded frames to one of the same.
+    iterator of decoded frames to one of the same, before any is deinterlaced.
     """
     if rate <= 0 or start < 0 or (seconds is not None and seconds <= 0):
         raise ValueError(f'rate {rate} and seconds {seconds} must be above 0, start {start} at least 0')
@@ -51,7 +52,8 @@ def frames_on_display(path, rate, start, seconds, limits, options=PictureOptions
         info, rendering, timing = _info(container, stream, opening, options, limits)
         near = start < SEEK_FROM or opening[0].pts is None
         decoded = itertools.chain(opening, following) if near else _seek(container, stream, opening[0].pts, start, limits)
-        timed = _with_times(watch(decoded) if watch else decoded, opening[0].pts, 1 / info.fps)
+        decoded = deinterlaced(watch(decoded) if watch else decoded, options.deinterlace)
+        timed = _with_times(decoded, opening[0].pts, 1 / info.fps)
         count = None if seconds is None else max(1, round(seconds * rate))
         targets = (start + k / rate for k in itertools.islice(itertools.count(), count))
         pairs = _on_display(timed, targets, 1 / info.fps, timing.promised)

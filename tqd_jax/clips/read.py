@@ -1,6 +1,5 @@
 """Clips of video files as arrays: a window, upright, shrunk, in RGB."""
 import dataclasses
-import functools
 
 import numpy as np
 from av.video.reformatter import VideoReformatter
@@ -8,6 +7,7 @@ from jaxtyping import Float64, UInt8
 
 from tqd_jax.clips.container import Limits, report_repeats
 from tqd_jax.clips.display import VideoInfo, frames_on_display
+from tqd_jax.clips.pictures.fields import interlaced_share, watch_fields
 from tqd_jax.clips.pictures.options import PictureOptions
 from tqd_jax.clips.places import BadClip
 
@@ -17,11 +17,13 @@ class Clip(VideoInfo):
     """A decoded window: frames uint8 [F, H, W, 3] RGB, and when each came on display, float64 [F] in s after the first frame.
 
     repeated: the share of the file's frames there, shown or not, whose first plane repeats that of the frame before; None if unasked.
+    interlaced: the share that is interlaced (pictures/fields.py: interlaced_share); None if unasked.
     """
 
     frames: UInt8[np.ndarray, 'frames height width 3']
     times: Float64[np.ndarray, ' frames']
     repeated: float | None = None
+    interlaced: float | None = None
 
 
 def read_clip(path, *, rate: float, start: float = 0.0, seconds: float | None = None, short_side: int | None = None,
@@ -46,8 +48,8 @@ def read_views(path, *, rate, start=0.0, seconds, side, stills, still_side, limi
     The Clip's frames are shrunk to `side` straight from the file's own colours, ten times as fast as by area averaging and nearly the same;
     the stills, each in the middle of an equal part of the window, are shrunk to `still_side` as read_clip does. Raises as read_clip.
     """
-    repeats = []
-    watch = functools.partial(report_repeats, repeat=repeats.append)
+    repeats, fields = [], []
+    watch = lambda decoded: watch_fields(report_repeats(decoded, repeats.append), fields)
     with frames_on_display(path, rate, start, seconds, limits, options, watch) as (info, rendering, pairs):
         expected = min(round(seconds * rate), max(1, int((info.duration - start) * rate)))
         chosen = {int((k + 0.5) * expected / stills) for k in range(stills)}
@@ -61,7 +63,8 @@ def read_views(path, *, rate, start=0.0, seconds, side, stills, still_side, limi
             times.append(time)
             frames.append(small)
         large = large or [rendering.picture(previous, VideoReformatter(), still_size)]  # where pictures end before the first middle
-    clip = Clip(frames=_stack(frames), times=np.array(times), repeated=float(np.mean(repeats or [0])), **dataclasses.asdict(info))
+    clip = Clip(frames=_stack(frames), times=np.array(times), repeated=float(np.mean(repeats or [0])), interlaced=interlaced_share(fields),
+                **dataclasses.asdict(info))
     return clip, _stack(large)
 
 

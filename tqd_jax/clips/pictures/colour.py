@@ -24,8 +24,12 @@ def matrix_of(frame):
         raise BadClip(f'its colours are {WITHOUT_MATRIX[frame.colorspace]}, which libav cannot show: convert it to BT.709 first')
     if frame.color_primaries == ColorPrimaries.BT2020 and frame.colorspace not in MATRICES:
         return Colorspace.BT2020
-    width, height = HIGH_DEFINITION
-    return MATRICES.get(frame.colorspace, Colorspace.ITU709 if frame.width >= width or frame.height > height else Colorspace.ITU601)
+    return MATRICES.get(frame.colorspace, matrix_of_size(frame.width, frame.height))
+
+
+def matrix_of_size(width, height):
+    """The matrix that players take for a picture that names none."""
+    return Colorspace.ITU709 if width >= HIGH_DEFINITION[0] or height > HIGH_DEFINITION[1] else Colorspace.ITU601
 
 
 def dynamic_range(frame, codec_tag=''):

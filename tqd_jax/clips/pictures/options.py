@@ -22,7 +22,7 @@ class PictureOptions:
                              f'{self.background!r} and {self.deinterlace!r}')
 
     @property
-    def changed(self):
-        """{name: value} of what is not the default."""
-        fields = ((field.name, getattr(self, field.name), field.default) for field in dataclasses.fields(self))
-        return {name: value for name, value, default in fields if value != default}
+    def version(self):
+        """Text that differs where pictures of the same file may: PICTURES, and each option that is not the default."""
+        changed = [value for field in dataclasses.fields(self) if (value := getattr(self, field.name)) != field.default]
+        return '-'.join([str(PICTURES), *changed])

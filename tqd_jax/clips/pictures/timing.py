@@ -28,7 +28,7 @@ def timing_of(container, stream, opening, limits):
     lost, promised = _lost(stream, opening[0]), _promised(stream, opening[0])
     duration = promised or (container.duration or 0) / av.time_base
     claimed = float(stream.average_rate or stream.guessed_rate or 0)
-    counted = _by_index(container, stream, opening[0])
+    counted = None if lost else _by_index(container, stream, opening[0])
     if counted is None and not (duration > 0 and claimed and not lost and _is_even(opening, claimed)):
         counted = _by_packets(container.name, stream, opening[0], limits)
     rate, span = counted or (claimed, duration)
@@ -36,7 +36,7 @@ def timing_of(container, stream, opening, limits):
         duration = span
     if not (duration > 0 and rate):
         raise BadClip('its frames have no times')
-    return _checked(Timing(fps=rate, duration=duration, promised=promised), limits)
+    return _checked(Timing(fps=rate, duration=duration, promised=None if lost else promised), limits)
 
 
 def is_hold(before, seconds):
@@ -61,9 +61,9 @@ def _lost(stream, first):
 
 
 def _promised(stream, first):
-    """How long the file says that its pictures last (not its sound), in s from the first whole frame, or None."""
+    """How long the file says that its pictures last (not its sound), in s, or None."""
     if stream.duration:
-        return float(stream.duration * stream.time_base) - _lost(stream, first)
+        return float(stream.duration * stream.time_base)
     tag = re.fullmatch(r'(\d+):(\d+):(\d+\.?\d*)', stream.metadata.get('DURATION', ''))  # Matroska's way: when they end
     began = 0.0 if first.pts is None else float(first.pts * first.time_base)
     return float(tag[1]) * 3600 + float(tag[2]) * 60 + float(tag[3]) - began if tag else None
@@ -83,7 +83,7 @@ def _by_index(container, stream, first):
     if container.format.name.split(',')[0] not in INDEXED or not stream.frames or len(index) < 2:
         return None
     ends = index[0], index[-1]
-    plain = len(index) == stream.frames and not any(end.is_discard for end in ends) and not _lost(stream, first)
+    plain = len(index) == stream.frames and not any(end.is_discard for end in ends)
     if plain and not container.format.name.startswith('avi'):  # which has entries for frames that were dropped
         return _rate(len(index), (ends[1].timestamp - ends[0].timestamp) * stream.time_base)
     entries = list(index)

@@ -7,7 +7,7 @@ import os
 import av
 import numpy as np
 
-from tqd_jax.clips.pictures.decoders import decoder_of, whole_packets
+from tqd_jax.clips.pictures.decoders import decoded_frames, decoder_of, whole_packets
 from tqd_jax.clips.places import BadClip, local_copy
 
 FORMATS = 'mov,matroska,avi,gif,mpegts,mpeg,mpegvideo,flv,asf,ogg,mxf,yuv4mpegpipe,rm'  # no playlists: they open other files
@@ -103,7 +103,7 @@ def decode(container, stream, limits):
     count, decoder = itertools.count(1), decoder_of(stream, decoder_limit(stream, limits))
     for packet in whole_packets(container.demux(stream), stream):
         try:
-            frames = decoder.decode(packet)
+            frames = decoded_frames(decoder, packet)
         except MemoryError:
             raise
         except av.FFmpegError:

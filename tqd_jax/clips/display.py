@@ -9,7 +9,7 @@ from tqd_jax.clips.container import Limits, check_size, decode, opened
 from tqd_jax.clips.pictures.fields import deinterlaced
 from tqd_jax.clips.pictures.options import PictureOptions
 from tqd_jax.clips.pictures.rendering import rendering_of
-from tqd_jax.clips.pictures.timing import JUMP, is_hold, timing_of
+from tqd_jax.clips.pictures.timing import JUMP, timing_of
 from tqd_jax.clips.places import BadClip
 
 SLACK = 2e-3  # s; containers that count milliseconds round both a frame's time and the first frame's
@@ -56,7 +56,7 @@ def frames_on_display(path, rate, start, seconds, limits, options=PictureOptions
         timed = _with_times(decoded, opening[0].pts, 1 / info.fps)
         count = None if seconds is None else max(1, round(seconds * rate))
         targets = (start + k / rate for k in itertools.islice(itertools.count(), count))
-        pairs = _on_display(timed, targets, 1 / info.fps, timing.promised)
+        pairs = _on_display(timed, targets, 1 / info.fps, timing)
         some = next(pairs, None)
         if some is None:
             raise BadClip(f'nothing to show at {start:g} s: it lasts {info.duration:.2f} s')
@@ -109,7 +109,7 @@ def _with_times(decoded, origin, step):
         yield last, frame
 
 
-def _on_display(timed, targets, step, promised):
+def _on_display(timed, targets, step, timing):
     """For each target time the (time, frame) on display then: the last that had come by then."""
     target, held = next(targets, None), None
     for time, frame in timed:
@@ -119,8 +119,8 @@ def _on_display(timed, targets, step, promised):
         if target is None:
             return
         held = time, frame
-    hold = float(held[1].duration * held[1].time_base) or step
-    end = held[0] + (hold if is_hold(held[0], hold) else step)
+    end = held[0] + (float(held[1].duration * held[1].time_base) or step)
+    end, promised = max(held[0] + step, min(end, timing.duration)), timing.promised
     while target is not None and target + SLACK < end:
         yield held
         target = next(targets, None)

@@ -6,8 +6,8 @@ UNIT = 1 << 16
 
 def with_matrix(path, a, b, c, d):
     """Writes the display matrix, in units of 1, that shows a pixel (x, y) at (a x + c y, b x + d y) into a file that has none."""
-    matrix = lambda *values: struct.pack('>9i', *(round(UNIT * value) for value in values[:2]), 0, *(round(UNIT * value) for value in values[2:]),
-                                         0, 0, 0, 1 << 30)
+    fixed = lambda *values: [round(UNIT * value) for value in values]
+    matrix = lambda a, b, c, d: struct.pack('>9i', *fixed(a, b), 0, *fixed(c, d), 0, 0, 0, 1 << 30)
     data = path.read_bytes()
     place = data.index(matrix(1, 0, 0, 1), data.index(b'tkhd'))
     path.write_bytes(data[:place] + matrix(a, b, c, d) + data[place + 36:])

@@ -2,8 +2,8 @@
 import av
 
 TRANSPARENT = {'vp8': 'libvpx', 'vp9': 'libvpx-vp9'}  # libav's own decoders of these leave the alpha of WebM out
-WITHOUT_CHECK = {'mpeg4', 'h263', 'h263p', 'flv', 'msmpeg4v1', 'msmpeg4v2', 'msmpeg4', 'msmpeg4v3', 'wmv1', 'wmv2', 'rv10', 'rv20', 'rv30',
-                 'rv40', 'svq1', 'svq3', 'cinepak', 'theora', 'indeo3'}  # draw on grey where the pictures before are not there
+NEED_KEY = {'vp8', 'vp9', 'av1', 'mpeg4', 'h263', 'h263p', 'flv', 'flv1', 'msmpeg4v1', 'msmpeg4v2', 'msmpeg4', 'msmpeg4v3', 'wmv1', 'wmv2',
+            'rv10', 'rv20', 'rv30', 'rv40', 'svq1', 'svq3', 'cinepak', 'theora', 'indeo3'}  # decode nothing before one, or draw on grey
 
 
 def decoder_of(stream, options):
@@ -19,7 +19,7 @@ def decoder_of(stream, options):
 
 def whole_packets(packets, stream):
     """The packets of which a decoder makes whole pictures: those from the first key frame on, or all of them where none is marked."""
-    before = [] if stream.codec_context.name in WITHOUT_CHECK else None
+    before = [] if stream.codec_context.name in NEED_KEY else None
     for packet in packets:
         if before is None or packet.is_keyframe:
             before = None
@@ -27,3 +27,12 @@ def whole_packets(packets, stream):
         else:
             before.append(packet)
     yield from before or ()
+
+
+def decoded_frames(decoder, packet):
+    """The frames of a packet. After a damaged one of several frames PyAV (18.1) refuses all others, so the decoder starts anew there."""
+    try:
+        return decoder.decode(packet)
+    except av.error.BlockingIOError:
+        decoder.flush_buffers()
+        return decoder.decode(packet)

@@ -1,5 +1,7 @@
 """How many pictures a second a video shows, and for how long: by the frames that are shown, where headers count others."""
 import dataclasses
+import math
+import os
 import re
 
 import av
@@ -9,9 +11,11 @@ from tqd_jax.clips.places import BadClip
 
 LONGEST_HOLD = 10.0  # s; a last picture that stays longer, and longer than all before it, is a wrong number
 MAX_FPS = 10_000  # more is a damaged header
+REORDERED = 4  # frames by which the first one may come late without a pause, since others are decoded before it
 JUMP = 1.0  # s; timestamps that go back by more than this have started anew
 UNEVEN = 0.25  # of a frame's time, by which the first one may differ from the header's before packets are counted
 MILLISECONDS = 2e-3  # s, to which many containers round
+SMALL = 2**22  # bytes of a file whose packets are counted in any case, where no index lists them
 INDEXED = ('mov', 'avi')  # containers whose index has every frame, where their header counts frames
 
 
@@ -23,25 +27,41 @@ class Timing:
     promised: float | None
 
 
+@dataclasses.dataclass(frozen=True)
+class _Counted:
+    """Frames that are shown: how many a second, seconds with an average time for the last, and the end of the last by its own duration."""
+    rate: float
+    span: float
+    end: float
+
+
 def timing_of(container, stream, opening, limits):
     """The Timing of a stream whose first decoded frames are `opening`, two or more. Raises BadClip where it is none of a video."""
     lost, promised = _lost(stream, opening[0]), _promised(stream, opening[0])
-    duration = promised or (container.duration or 0) / av.time_base
-    claimed = float(stream.average_rate or stream.guessed_rate or 0)
-    counted = None if lost else _by_index(container, stream, opening[0])
-    if counted is None and not (duration > 0 and claimed and not lost and _is_even(opening, claimed)):
-        counted = _by_packets(container.name, stream, opening[0], limits)
-    rate, span = counted or (claimed, duration)
-    if lost or not duration > 0 or not is_hold(span, duration - span):
-        duration = span
-    if not (duration > 0 and rate):
+    claimed, duration = float(stream.average_rate or stream.guessed_rate or 0), promised or (container.duration or 0) / av.time_base
+    counted = None if lost else _by_index(container, stream)
+    if counted:
+        duration = _without_pause(duration, stream, counted)
+    elif lost or not (duration > 0 and claimed and _is_even(opening, claimed) and os.path.getsize(container.name) > SMALL):
+        counted = _by_packets(container.name, stream, opening[0], claimed, limits)
+    counted = counted or _Counted(claimed, duration, duration)
+    if lost or not duration > 0 or _is_wrong(duration, counted):
+        duration, promised = counted.span, None
+    if not (duration > 0 and counted.rate):
         raise BadClip('its frames have no times')
-    return _checked(Timing(fps=rate, duration=duration, promised=None if lost else promised), limits)
+    return _checked(Timing(fps=counted.rate, duration=duration, promised=promised and duration), limits)
 
 
-def is_hold(before, seconds):
-    """Whether a last picture that came `before` s after the first may well stay for so many seconds, or its duration is a wrong number."""
-    return seconds <= max(LONGEST_HOLD, before)
+def _is_wrong(duration, counted):
+    """Whether the last picture is to stay for so long that this is a wrong number; a file that was cut off lacks frames instead."""
+    return duration - counted.span > max(LONGEST_HOLD, counted.span) and counted.end > 0.9 * duration
+
+
+def _without_pause(duration, stream, counted):
+    """The duration that a header says, without the pause that an edit list begins with where it counts it."""
+    pause = float((stream.start_time or 0) * stream.time_base)
+    counts = pause * counted.rate > REORDERED and abs(duration - pause - counted.span) < abs(duration - counted.span)
+    return duration - pause if counts else duration
 
 
 def _checked(timing, limits):
@@ -77,38 +97,37 @@ def _is_even(opening, claimed):
     return abs(step - 1 / claimed) <= max(MILLISECONDS, UNEVEN / claimed)
 
 
-def _by_index(container, stream, first):
-    """(frames a second, seconds) of the shown frames that the container's index lists, or None where it does not list them all."""
+def _by_index(container, stream):
+    """The _Counted frames that the container's index lists, or None where it does not list them all."""
     index = stream.index_entries
     if container.format.name.split(',')[0] not in INDEXED or not stream.frames or len(index) < 2:
         return None
-    ends = index[0], index[-1]
-    plain = len(index) == stream.frames and not any(end.is_discard for end in ends)
-    if plain and not container.format.name.startswith('avi'):  # which has entries for frames that were dropped
-        return _rate(len(index), (ends[1].timestamp - ends[0].timestamp) * stream.time_base)
-    entries = list(index)
-    keys = [i for i, entry in enumerate(entries) if entry.is_keyframe and first.pts is not None and entry.timestamp <= first.pts]
-    times = [entry.timestamp for entry in entries[keys[-1] if keys else 0:] if not entry.is_discard and entry.size]
-    return _rate(len(times), (times[-1] - times[0]) * stream.time_base) if times else None
+    first, last = index[0], index[-1]
+    if len(index) == stream.frames and not first.is_discard and not last.is_discard and container.format.name != 'avi':
+        return _counted(len(index), (last.timestamp - first.timestamp) * stream.time_base, math.inf)
+    times = [entry.timestamp for entry in index if not entry.is_discard and entry.size]  # AVI lists frames that were dropped, of size 0
+    return _counted(len(times), (times[-1] - times[0]) * stream.time_base, math.inf) if times else None
 
 
-def _rate(count, span):
-    """(frames a second, seconds) of `count` frames, span s from the first to the last; None where that says nothing."""
-    return (float((count - 1) / span), float(span * count / (count - 1))) if count > 1 and span > 0 else None
+def _counted(count, span, end):
+    """_Counted of `count` frames, span s from the first to the last; None where that says nothing."""
+    return _Counted(float((count - 1) / span), float(span * count / (count - 1)), end) if count > 1 and span > 0 else None
 
 
-def _by_packets(name, stream, first, limits):
-    """(frames a second, seconds) by the times of all packets from the first whole frame on, or None where they have none."""
-    origin, last, times = first.pts or 0, None, []
+def _by_packets(name, stream, first, claimed, limits):
+    """_Counted by the times of all packets from the first whole frame on, or None where they have none."""
+    origin, last, times, end = first.pts or 0, None, [], 0.0
     with opened(name, limits) as (container, again):
         for packet in container.demux(again):
             if packet.pts is not None and _is_shown(packet, again):
                 time = float((packet.pts - origin) * packet.time_base)
                 origin, time = (origin, time) if last is None or time > last - JUMP else (packet.pts - last / packet.time_base, last)
-                last = time
+                last, end = time, max(end, time + float((packet.duration or 0) * packet.time_base))
                 times.append(time)
     times = [time for time in times if time > -MILLISECONDS] if first.pts is not None else times
-    return _rate(len(times), max(times) - min(times)) if times else None
+    counted = _counted(len(times), max(times) - min(times), end) if times else None
+    fields = counted and first.interlaced_frame and abs(counted.rate / (claimed or 1) - 2) < 0.1  # some have a packet for each field
+    return dataclasses.replace(counted, rate=claimed) if fields else counted
 
 
 def _is_shown(packet, stream):

@@ -1,10 +1,14 @@
 """Upright pictures: all eight orientations, matrices that are none, other angles, and sizes that agree everywhere."""
+import fractions
 import itertools
 import math
+import struct
 
 import av
+import cv2
 import numpy as np
 import pytest
+from av.bitstream import BitStreamFilterContext
 from mp4_boxes import with_matrix
 
 from tqd_jax.clips.display import probe
@@ -12,6 +16,7 @@ from tqd_jax.clips.pictures.orientation import Orientation, from_matrix
 from tqd_jax.clips.read import read_clip, read_views
 from tqd_jax.clips.thumbnails import thumbnails
 from tqd_jax.clips.write import write_clip
+from tqd_jax.scoring.row import Settings, score_clip
 
 UPRIGHT = list(itertools.chain(itertools.product((1, -1), (0,), (0,), (1, -1)), itertools.product((0,), (1, -1), (1, -1), (0,))))
 
@@ -90,3 +95,50 @@ def test_a_mirroring_comes_before_the_turn_and_nearly_quarter_turns_are_some():
     assert mirrored.mirrored and mirrored.angle == pytest.approx(30)
     cos, sin = math.cos(math.radians(89.5)), math.sin(math.radians(89.5))
     assert from_matrix(cos, sin, -sin, cos) == Orientation(transposed=True, mirrored=True)
+
+
+def copied(source, target, *, turn=None, filters=None):
+    """A copy of the packets, with a turn in degrees that the container names, or through a filter of packets."""
+    with av.open(str(source)) as old, av.open(str(target), 'w') as new:
+        stream = new.add_stream_from_template(old.streams.video[0])
+        if turn is not None:
+            stream.set_display_rotation(turn)
+        filtered = BitStreamFilterContext(filters, old.streams.video[0]).filter if filters else lambda packet: [packet]
+        for packet in old.demux(video=0):
+            for one in filtered(packet) if packet.size else ():
+                one.stream = stream
+                new.mux(one)
+
+
+@pytest.mark.parametrize('suffix', ['mkv', 'mp4', 'mov'])
+def test_every_container_names_a_turn(tmp_path, corners, suffix):
+    write_clip(tmp_path / 'clip.mp4', corners, 10)
+    copied(tmp_path / 'clip.mp4', tmp_path / f'turned.{suffix}', turn=90)  # against the clock
+    stored = read_clip(tmp_path / 'clip.mp4', rate=10).frames
+    np.testing.assert_array_equal(read_clip(tmp_path / f'turned.{suffix}', rate=10).frames, np.rot90(stored, 1, (1, 2)))
+
+
+@pytest.mark.parametrize(('turn', 'flip'), [(90, ''), (0, ':flip=horizontal'), (90, ':flip=horizontal')])
+def test_what_the_video_itself_says_stands_above_the_container(tmp_path, corners, turn, flip):
+    write_clip(tmp_path / 'clip.mp4', corners, 10)
+    copied(tmp_path / 'clip.mp4', tmp_path / 'sei.mp4', turn=180, filters=f'h264_metadata=display_orientation=insert:rotate={turn}{flip}')
+    expected = read_clip(tmp_path / 'clip.mp4', rate=10).frames
+    expected = np.rot90(expected[:, :, ::-1] if flip else expected, turn // 90, (1, 2))
+    np.testing.assert_array_equal(read_clip(tmp_path / 'sei.mp4', rate=10).frames, expected)
+
+
+@pytest.mark.parametrize(('exif', 'turns'), [(1, 0), (3, 2), (6, -1), (8, 1)])
+def test_pictures_of_a_camera_that_names_their_orientation_in_exif(tmp_path, corners, exif, turns):
+    encoded = cv2.imencode('.jpg', corners[0])[1].tobytes()
+    tag = b'Exif\0\0MM\0*\0\0\0\x08\0\x01' + struct.pack('>HHIHHI', 0x112, 3, 1, exif, 0, 0)
+    encoded = encoded[:2] + b'\xff\xe1' + struct.pack('>H', len(tag) + 2) + tag + encoded[2:]
+    with av.open(str(tmp_path / 'clip.mov'), 'w') as container:
+        stream = container.add_stream('mjpeg', rate=10)
+        stream.width, stream.height, stream.pix_fmt = 80, 48, 'yuvj420p'
+        for number in range(3):
+            packet = av.Packet(encoded)
+            packet.stream, packet.pts, packet.dts, packet.time_base = stream, number, number, fractions.Fraction(1, 10)
+            container.mux(packet)
+    clip = read_clip(tmp_path / 'clip.mov', rate=10)
+    np.testing.assert_allclose(clip.frames[0].astype(int), np.rot90(corners[0], turns), atol=12)
+    assert score_clip(tmp_path / 'clip.mov', Settings(codec=True))['motion_codec'] is None

@@ -53,7 +53,7 @@ def frames_on_display(path, rate, start, seconds, limits, options=PictureOptions
         near = start < SEEK_FROM or opening[0].pts is None
         decoded = itertools.chain(opening, following) if near else _seek(container, stream, opening[0].pts, start, limits)
         decoded = deinterlaced(watch(decoded) if watch else decoded, options.deinterlace)
-        timed = _with_times(decoded, opening[0].pts, 1 / info.fps)
+        timed = _with_times(decoded, opening[0], 1 / info.fps)
         count = None if seconds is None else max(1, round(seconds * rate))
         targets = (start + k / rate for k in itertools.islice(itertools.count(), count))
         pairs = _on_display(timed, targets, 1 / info.fps, timing)
@@ -96,12 +96,12 @@ def _seek(container, stream, origin, start, limits):
             yield from decode(*again, limits)
 
 
-def _with_times(decoded, origin, step):
+def _with_times(decoded, first, step):
     """Pairs of (s after the first frame, frame): never going back, whatever the timestamps do."""
-    last, shift = -step, 0.0
+    last, shift, origin = -step, 0.0, None if first.pts is None else first.pts * first.time_base
     for frame in decoded:
         has_time = frame.pts is not None and origin is not None
-        time = float((frame.pts - origin) * frame.time_base) + shift if has_time else last + step
+        time = float(frame.pts * frame.time_base - origin) + shift if has_time else last + step
         if time < last - JUMP:
             shift += last + step - time
             time = last + step

@@ -2,7 +2,7 @@
 import numpy as np
 import pytest
 import scanned
-from videos import encode
+from videos import encode, levels, numbers
 
 from tqd_jax.clips.pictures.options import PictureOptions
 from tqd_jax.clips.read import read_clip, read_views
@@ -61,6 +61,17 @@ def test_deinterlacing_leaves_lines_of_one_moment(tmp_path, deinterlace, options
     error = min(np.abs(clip.frames[2:-2] - truth[2:-2]).mean() for truth in truths)  # of the field that the file calls the first
     assert error < 3 if changes else error > 5
     np.testing.assert_allclose(clip.times, np.arange(24) / 25, atol=2e-3)
+
+
+@pytest.mark.parametrize('suffix', ['ts', 'avi', 'mkv', 'mp4'])
+@pytest.mark.parametrize('start', [0.0, 2.6])
+def test_deinterlaced_frames_keep_their_times(tmp_path, suffix, start):
+    path = str(tmp_path / f'clip.{suffix}')
+    encode(path, levels(90), rate=25, options={'bf': '0', 'g': '12'})
+    read = lambda how: read_clip(path, rate=10, start=start, seconds=0.8, options=PictureOptions(deinterlace=how))
+    plain, fields = read('never'), read('always')
+    np.testing.assert_array_equal(numbers(plain), numbers(fields))
+    np.testing.assert_allclose(plain.times, fields.times, atol=1e-6)
 
 
 def test_a_row_has_the_share_and_its_version_the_options(tmp_path):

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import UInt8
 
+from tqd_jax.clips.pictures.options import PictureOptions
 from tqd_jax.clips.strings import CHUNK
 
 FORMAT = 1  # changes when this package computes other numbers from the same ingredients
@@ -20,12 +21,14 @@ class LatentSettings:
     """What latents depend on beside the clip, its bucket and the window.
 
     codec: of describe. fps: frames a second. windows: of a clip. crop: 'center' or 'random'. stored: name of the dtype on disk.
+    pictures: PictureOptions.version.
     """
     codec: str
     fps: float
     windows: int
     crop: str
     stored: str
+    pictures: str = PictureOptions().version
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

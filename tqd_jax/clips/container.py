@@ -7,6 +7,7 @@ import os
 import av
 import numpy as np
 
+from tqd_jax.clips.pictures.decoders import decoded_frames, decoder_of, whole_packets
 from tqd_jax.clips.places import BadClip, local_copy
 
 FORMATS = 'mov,matroska,avi,gif,mpegts,mpeg,mpegvideo,flv,asf,ogg,mxf,yuv4mpegpipe,rm'  # no playlists: they open other files
@@ -70,17 +71,22 @@ def _stream(container, limits):
         raise BadClip('its codec is not known')
     if not stream.width:
         raise BadClip(f'frames of no known size, or of more than {limits.max_pixels} pixels')
-    short, long = sorted((stream.width, stream.height))
-    if short < limits.min_side or short * long > limits.max_pixels:
-        raise BadClip(f'frames of {stream.width}x{stream.height} pixels: outside {limits.min_side} a side to {limits.max_pixels} in all')
-    if long > limits.max_aspect * short:
-        raise BadClip(f'frames of {stream.width}x{stream.height} pixels: one side is more than {limits.max_aspect} times the other')
+    check_size(stream.width, stream.height, limits)
     index = stream.index_entries
     if len(index) and index[-1].pos + index[-1].size > os.path.getsize(container.name):
         raise BadClip('truncated: the file ends before its last frames')
     stream.codec_context.thread_count = 1  # clips are decoded by parallel processes
     stream.codec_context.options = decoder_limit(stream, limits)  # frames may grow on the way
     return stream
+
+
+def check_size(width, height, limits):
+    """Raises BadClip where frames of so many pixels are outside the limits."""
+    short, long = sorted((width, height))
+    if short < limits.min_side or short * long > limits.max_pixels:
+        raise BadClip(f'frames of {width}x{height} pixels: outside {limits.min_side} a side to {limits.max_pixels} in all')
+    if long > limits.max_aspect * short:
+        raise BadClip(f'frames of {width}x{height} pixels: one side is more than {limits.max_aspect} times the other')
 
 
 def decoder_limit(stream, limits):
@@ -90,11 +96,14 @@ def decoder_limit(stream, limits):
 
 
 def decode(container, stream, limits):
-    """The frames that can be decoded, in order; damaged packets are passed over. Raises BadClip beyond limits.max_frames."""
-    count = itertools.count(1)
-    for packet in container.demux(stream):
+    """The frames that can be decoded, in order, from the first whole one on; damaged packets are passed over.
+
+    Raises BadClip beyond limits.max_frames.
+    """
+    count, decoder = itertools.count(1), decoder_of(stream, decoder_limit(stream, limits))
+    for packet in whole_packets(container.demux(stream), stream):
         try:
-            frames = packet.decode()
+            frames = decoded_frames(decoder, packet)
         except MemoryError:
             raise
         except av.FFmpegError:

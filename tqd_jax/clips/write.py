@@ -4,8 +4,10 @@ import io
 
 import av
 import numpy as np
+from av.video.reformatter import Colorspace
 from jaxtyping import UInt8
 
+from tqd_jax.clips.pictures.colour import matrix_of_size
 from transfer_jax.runtime.files import write_atomically
 from transfer_jax.runtime.paths import path_of
 
@@ -34,7 +36,11 @@ def _encode(frames, fps, pix_fmt, crf, preset):
         stream.height, stream.width = frames.shape[1:3]
         stream.pix_fmt = pix_fmt
         stream.codec_context.thread_count = 1
+        matrix = matrix_of_size(stream.width, stream.height)
+        if matrix == Colorspace.ITU709:
+            stream.codec_context.colorspace = 1  # BT.709 by H.273's number; smaller pictures without a mark are taken for BT.601
         for frame in frames:
-            container.mux(stream.encode(av.VideoFrame.from_ndarray(frame, format='rgb24')))
+            picture = av.VideoFrame.from_ndarray(frame, format='rgb24')
+            container.mux(stream.encode(picture.reformat(format=pix_fmt, dst_colorspace=matrix, threads=1)))
         container.mux(stream.encode())
     return file.getvalue()

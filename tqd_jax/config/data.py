@@ -23,6 +23,9 @@ class Data:
     fps: float = key(8, number(above=0, at_most=240), 'frames a second that the model sees')
     buckets: tuple = key(((32, 32, 8),), sequence(sequence(integer(at_least=1), length=3), example='((64, 48, 9),)'),
                          'shapes of a batch, (width, height, frames) in pixels; a clip takes the nearest')
+    background: str = key('black', choice('black', 'white'), 'what shows through transparent pictures')
+    deinterlace: str = key('never', choice('never', 'flagged', 'always'), 'flagged: frames that the file marks as '
+                           'interlaced; always: all frames')
     crop: str = key('random', choice('random', 'center'), 'where a frame is cropped to its bucket')
     normaliser: str = key('rank', choice('rank', 'minmax', 'zscore'), 'how raw scores become mq and vq in '
                           '[0, 1]')

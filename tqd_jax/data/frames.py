@@ -10,6 +10,7 @@ from typing import Protocol
 import cv2
 import numpy as np
 
+from tqd_jax.clips.pictures.options import PictureOptions
 from tqd_jax.clips.places import BadClip
 from tqd_jax.clips.read import read_clip
 from tqd_jax.data.rows import Rows
@@ -31,12 +32,13 @@ class Examples(Protocol):
 class FrameStore:
     """Frames of the library's clips, `fps` a second, shrunk to cover a bucket.
 
-    rows: the clips. folder: of decoded clips, uint8 .npy files named by content hash, rate and size; None
-    decodes the window from the file each time, as is always done with long clips.
+    rows: the clips. folder: of decoded clips, uint8 .npy files named by content hash, rate, size, and version of the pictures; None
+    decodes the window from the file each time, as is always done with long clips. options: how pictures are made of frames.
     """
     rows: Rows
     fps: float
     folder: str | None
+    options: PictureOptions = PictureOptions()
 
     def window(self, clip, bucket, place):
         """uint8 [bucket.frames, h, w, 3] from `place` in [0, 1] of the room there is; the last frame is repeated where a clip ends early.
@@ -46,7 +48,8 @@ class FrameStore:
         if self.folder is None or self.rows.duration[clip] > LONG:
             seconds, side = bucket.frames / self.fps, max(bucket.width, bucket.height)
             start = place * max(0.0, self.rows.duration[clip] - seconds)
-            read = functools.partial(read_clip, self.rows.paths[clip], rate=self.fps, seconds=seconds, short_side=side)
+            read = functools.partial(read_clip, self.rows.paths[clip], rate=self.fps, seconds=seconds, short_side=side,
+                                     options=self.options)
             try:
                 frames = read(start=start).frames
             except BadClip:  # the header may promise more than the file has: longer sound, a lost end
@@ -66,9 +69,9 @@ class FrameStore:
 
     def _from_cache(self, clip, bucket):
         side = max(bucket.width, bucket.height)
-        path = pathlib.Path(self.folder, f'{int(self.rows.ids[clip]):016x}-{self.fps:g}-{side}.npy')
+        path = pathlib.Path(self.folder, f'{int(self.rows.ids[clip]):016x}-{self.fps:g}-{side}-{self.options.version}.npy')
         if not path.exists():
-            frames = read_clip(self.rows.paths[clip], rate=self.fps, short_side=side).frames
+            frames = read_clip(self.rows.paths[clip], rate=self.fps, short_side=side, options=self.options).frames
             path.parent.mkdir(parents=True, exist_ok=True)
             part = path.with_name(f'.{path.stem}-{secrets.token_hex(4)}.part')  # two workers may want the same clip at once
             data = io.BytesIO()  # np.save to a file does not report a full disk
@@ -79,6 +82,11 @@ class FrameStore:
             finally:
                 part.unlink(missing_ok=True)
         return np.load(path, mmap_mode='r')
+
+
+def picture_options(data):
+    """The PictureOptions of config.data."""
+    return PictureOptions(background=data.background, deinterlace=data.deinterlace)
 
 
 def crop(frames, bucket, x, y):

@@ -8,7 +8,7 @@ from tqd_jax.cache.keys import TextSettings
 from tqd_jax.cache.latents import encode_latents, share_of
 from tqd_jax.cache.stores import open_texts
 from tqd_jax.cache.texts import encode_texts, on_devices
-from tqd_jax.data.frames import FrameStore
+from tqd_jax.data.frames import FrameStore, picture_options
 from tqd_jax.data.library import load_library
 from tqd_jax.data.skipped import SKIPPED, add_lines, check_share, clips_of_table
 from tqd_jax.foundations.captions import NoTokens
@@ -102,7 +102,7 @@ def _latents(config, sources, library, cache, mesh, stop):
     if not len(share.todo):
         return list(share.failed.values())
     params = jax.device_put(codec.load(sources.parts.vae, ('encoder',)), replicated(mesh))
-    store = FrameStore(rows=library, fps=config.data.fps, folder=None)
+    store = FrameStore(rows=library, fps=config.data.fps, folder=None, options=picture_options(config.data))
     summary = encode_latents(library, store, codec, params, cache, settings=settings, batch=mesh.size, mesh=mesh,
                              workers=config.data.workers, prefetch=config.data.prefetch, process=jax.process_index(),
                              processes=jax.process_count(), stop=stop)

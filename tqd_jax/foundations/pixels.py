@@ -2,7 +2,7 @@
 import dataclasses
 import json
 
-from tqd_jax.data.frames import FrameStore, cache_bytes
+from tqd_jax.data.frames import FrameStore, cache_bytes, picture_options
 from tqd_jax.data.library import load_library
 from tqd_jax.diffusion.sampler import Sampling
 from tqd_jax.foundations.adapters import lora_of
@@ -122,7 +122,7 @@ def frame_store(data, library, workdir, quiet=False):
     if not quiet:
         print(f'frames: {f"cached in {folder}" if cached else "decoded from the files each time"}; a cache takes about {need:.2g} GB, '
               f'config.data.cache_gb = {data.cache_gb:g}', flush=True)
-    return FrameStore(rows=library, fps=data.fps, folder=str(folder.resolve()) if cached else None)
+    return FrameStore(rows=library, fps=data.fps, folder=str(folder.resolve()) if cached else None, options=picture_options(data))
 
 
 def weights_path(name):

@@ -8,6 +8,7 @@ from tqd_jax.cache.hashes import weights_hash
 from tqd_jax.cache.keys import LatentSettings, TextSettings, describe, latent_keys
 from tqd_jax.cache.reader import Reader
 from tqd_jax.cache.shard import folder_of
+from tqd_jax.data.frames import picture_options
 from tqd_jax.models.io.files import open_tensors
 from tqd_jax.text.umt5.encoder import open_weights, read_encoder
 from tqd_jax.text.umt5.weights import check as check_whole
@@ -23,7 +24,7 @@ def latent_settings(config, sources, cache):
     """What the config's latents depend on."""
     weights = weights_hash(files_of(open_tensors(sources.parts.vae)), cache)
     return LatentSettings(codec=describe(sources.codec, weights), fps=config.data.fps, windows=config.data.windows, crop=config.data.crop,
-                          stored=STORED)
+                          stored=STORED, pictures=picture_options(config.data).version)
 
 
 def text_settings(config, sources, cache):

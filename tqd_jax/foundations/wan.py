@@ -8,7 +8,7 @@ import numpy as np
 
 from tqd_jax.cache.stores import open_latents, open_texts
 from tqd_jax.data.expert import for_expert
-from tqd_jax.data.frames import FrameStore
+from tqd_jax.data.frames import FrameStore, picture_options
 from tqd_jax.data.library import load_library
 from tqd_jax.foundations.adapters import adapters_of, checked_file
 from tqd_jax.foundations.captions import NoTokens
@@ -90,7 +90,7 @@ class PublishedWan:
 
     def frames_loader(self, library, workdir):
         """Of frames, decoded from the clips, and features."""
-        store = FrameStore(rows=library, fps=self.config.data.fps, folder=None)
+        store = FrameStore(rows=library, fps=self.config.data.fps, folder=None, options=picture_options(self.config.data))
         return loader_of(self.config, self.model.mesh, library, store, texts=self._texts(workdir, library.captions)[0])
 
     def encode(self, video):

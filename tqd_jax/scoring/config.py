@@ -2,6 +2,7 @@
 import dataclasses
 
 from tqd_jax.clips.container import Limits
+from tqd_jax.clips.pictures.options import BACKGROUNDS, DEINTERLACING
 from tqd_jax.scoring.motion.optical_flow import FLOWS
 from tqd_jax.scoring.normaliser import KINDS
 from tqd_jax.scoring.row import Settings
@@ -27,6 +28,8 @@ class ScoreConfig:
     codec: bool = key(False, boolean(), "measure the length of the codec's own motion vectors too")
     min_codec_motion: float = key(0.0, number(at_least=0), 'a cheap first pass: clips whose codec moves less get a reason',
                                   renamed_from='least_codec_motion')
+    background: str = key('black', choice(*BACKGROUNDS), 'what shows through transparent pictures')
+    deinterlace: str = key('never', choice(*DEINTERLACING), 'flagged: frames that the file marks as interlaced; always: all frames')
     scorers: tuple = key((), TEXTS, 'learned scorers, module:factory or module:factory=FILE, run in batches on the accelerator')
     batch: int = key(8, integer(at_least=1), 'clips that a learned scorer sees at a time')
     normaliser: str = key('rank', text(), f'scores -> mq, vq: {", ".join(KINDS)}, or a normaliser.json of another library')
@@ -41,7 +44,8 @@ class ScoreConfig:
     @property
     def settings(self):
         """What a row depends on beside the clip."""
-        return Settings(flow=self.flow, niqe=self.niqe, codec=self.codec, min_codec_motion=self.min_codec_motion, limits=self.limits)
+        return Settings(flow=self.flow, niqe=self.niqe, codec=self.codec, min_codec_motion=self.min_codec_motion, limits=self.limits,
+                        background=self.background, deinterlace=self.deinterlace)
 
     @property
     def store_path(self):

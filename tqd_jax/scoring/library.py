@@ -56,7 +56,7 @@ def _written(config, table, scorers, normaliser, *, for_training, refuse):
     for scorer in scorers:
         _score_learned(config, scorer, usable)
     columns = tuple(column for scorer in scorers for column in scorer.columns)
-    all_rows = lambda: with_learned(scorers, usable(), config.store_path)
+    all_rows = lambda: with_learned(scorers, usable(), config.store_path, config.settings.pictures)
     maps, scored = write_scores(config.output, table, all_rows, normaliser, columns)
     return Summary(clips=len(table), scored=scored, maps=maps, mapped='mq' not in table.column_names)
 
@@ -104,6 +104,6 @@ def _refuse(row, refuse):
 def _score_learned(config, scorer, rows):
     with progress_bar(scorer.name, 'clip') as progress:
         lacking = score_learned(scorer, rows(), config.store_path, batch=config.batch, workers=max(1, config.workers), progress=progress,
-                                limits=config.limits, retry=config.retry)
+                                limits=config.limits, retry=config.retry, pictures=config.settings.pictures)
     for clip, reason in itertools.islice(lacking.items(), 1):
         print(f'{scorer.name}: {len(lacking)} clips have no value; {clip}: {reason}')

@@ -35,6 +35,7 @@ MEASURES = (
     Measure('contrast', 'visual', 'share', 'from the 5th to the 95th percentile of luma'),
     Measure('clipped', 'visual', 'share', 'of the pixels that are black or white beyond telling'),
     Measure('colourfulness', 'visual', 'grey levels', '0 for grey'),
+    Measure('interlaced', 'visual', 'share', 'of the frames whose alternate lines are of two moments; telecined film has .4'),
     Measure('letterbox', 'visual', 'share', "of the frame that bars cover"),
     Measure('overlay', 'visual', 'share', 'of the frame under text or logos that stay while the picture moves; null if undecided'),
 )

@@ -10,6 +10,7 @@ import numpy as np
 from tqd_jax.clips.container import Limits, is_of_content
 from tqd_jax.clips.content import content_id
 from tqd_jax.clips.display import probe
+from tqd_jax.clips.pictures.options import PictureOptions
 from tqd_jax.clips.places import BadClip, local_copy
 from tqd_jax.clips.read import read_views
 from tqd_jax.scoring.duplicates import fingerprint
@@ -30,18 +31,26 @@ class Settings:
 
     flow: one of optical_flow.FLOWS. niqe: the file of another NIQE model than the shipped one. codec: measure 'motion_codec' too.
     min_codec_motion: a first pass, several times cheaper than the whole: a clip whose codec's motion vectors are shorter is not
-    measured further.
+    measured further. background, deinterlace: of PictureOptions.
     """
     flow: str = 'dis'
     niqe: str | None = None
     codec: bool = False
     min_codec_motion: float = 0.0
     limits: Limits = Limits()
+    background: str = PictureOptions.background
+    deinterlace: str = PictureOptions.deinterlace
 
     def __post_init__(self):
         if self.flow not in FLOWS or not self.min_codec_motion >= 0:
             raise ValueError(f'flow is one of {", ".join(FLOWS)} and min_codec_motion at least 0, got {self.flow!r} and '
                              f'{self.min_codec_motion}')
+        _ = self.pictures  # its own checks
+
+    @property
+    def pictures(self):
+        """The PictureOptions."""
+        return PictureOptions(background=self.background, deinterlace=self.deinterlace)
 
     @property
     def version(self):
@@ -66,7 +75,7 @@ def score_clip(path, settings: Settings = Settings()) -> dict:
         raw = {'motion_codec': _first_pass(file, settings)}
         windows = windows_of(info.duration)
         read = functools.partial(read_views, file, rate=sampling_rate(info.fps), side=SIDE, stills=STILLS // len(windows),
-                                 still_side=STILL_SIDE, limits=settings.limits)
+                                 still_side=STILL_SIDE, limits=settings.limits, options=settings.pictures)
         moves, stills = zip(*(_window(read(start=start, seconds=seconds), settings) for start, seconds in windows), strict=True)
     frames = np.concatenate(stills)
     raw |= {name: float(np.mean([move[name] for move in moves])) for name in moves[0]}
@@ -84,7 +93,7 @@ def windows_of(duration):
 
 def _window(views, settings):
     clip, stills = views
-    return motion(clip.frames, clip.times, settings.flow) | {'repeated': clip.repeated}, stills
+    return motion(clip.frames, clip.times, settings.flow) | {'repeated': clip.repeated, 'interlaced': clip.interlaced}, stills
 
 
 def _first_pass(file, settings):

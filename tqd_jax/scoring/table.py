@@ -22,6 +22,7 @@ SCORES = ('motion', 'visual', 'mq', 'vq')
 SCHEMA = pa.schema([
     ('clip', pa.string()), *((name, pa.float64()) for name in SCORES), *((m.name, pa.float64()) for m in MEASURES),
     ('width', pa.int32()), ('height', pa.int32()), ('fps', pa.float64()), ('duration', pa.float64()), ('fingerprint', pa.string()),
+    ('dynamic_range', pa.string()),
     ('id', pa.string()), ('scorer_version', pa.string()), ('reason', pa.string())])
 UNKNOWN = 'the scores of the other tool have no motion or no visual quality for it'
 CHUNK, GROUP = 256, 4096  # rows that are held as Python values, and rows of a Parquet row group

@@ -86,6 +86,6 @@ def test_several_scorers_stand_beside_each_other(measured):
     rows, store = measured
     dark = Light(gain=-1.0, name='dark', version='7')
     learn(Light(), rows, store)
-    assert learned.version_of(dark) == 'dark 7'
+    assert learned.version_of(dark) == 'dark 7 pictures 2'
     assert list(with_learned([dark], rows, store)) == rows
     assert 'light_mean' in next(with_learned([dark, Light()], rows, store))

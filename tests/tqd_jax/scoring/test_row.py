@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 import small
 
-from tqd_jax.clips import display
 from tqd_jax.clips.container import Limits
 from tqd_jax.clips.content import content_id
+from tqd_jax.clips.pictures import timing
 from tqd_jax.clips.places import BadClip
 from tqd_jax.clips.write import write_clip
 from tqd_jax.scoring import row
@@ -43,7 +43,8 @@ def panned(path, picture, starts, fps=8):
 
 def test_a_row_has_every_measure_as_a_number_that_json_takes(clip):
     values = score_clip(clip)
-    assert set(values) == {'motion', 'visual', 'width', 'height', 'fps', 'duration', 'fingerprint', *(m.name for m in MEASURES)}
+    assert set(values) == {'motion', 'visual', 'width', 'height', 'fps', 'duration', 'dynamic_range', 'fingerprint',
+                           *(m.name for m in MEASURES)}
     assert (values['width'], values['height'], values['fps'], values['duration']) == (96, SIZE, 8, 1)
     assert all(math.isfinite(value) for value in values.values() if isinstance(value, float)) and values['motion_codec'] is None
     assert json.loads(json.dumps(values)) == values == score_clip(pathlib.Path(clip))
@@ -143,7 +144,7 @@ def test_memory_that_lacks_is_no_reason_of_the_content(clip, monkeypatch):
 
 
 def test_an_impossible_frame_rate_is_a_damaged_header(clip, monkeypatch):
-    monkeypatch.setattr(display, 'MAX_FPS', 7)
+    monkeypatch.setattr(timing, 'MAX_FPS', 7)
     assert measured_row(clip)['reason'] == '8 frames a second, more than 7: its header is wrong'
 
 

@@ -4,6 +4,8 @@ import itertools
 import numpy as np
 
 from tqd_jax.clips.container import Limits, decoder_limit, opened
+from tqd_jax.clips.pictures.aspect import pixel_ratio, shown_size
+from tqd_jax.clips.pictures.side_data import side_data
 
 STRETCHES, FRAMES = 4, 10  # of a clip that are asked, evenly spread, and consecutive frames of each
 QUICKLY = {'flags2': '+export_mvs', 'skip_loop_filter': 'all', 'skip_idct': 'all'}  # the vectors are right, the pictures need not be
@@ -18,7 +20,8 @@ def codec_motion(path, limits=Limits()):
     with opened(path, limits) as (container, stream):
         stream.codec_context.options = QUICKLY | decoder_limit(stream, limits)
         frames = [frame for part in range(STRETCHES) for frame in _stretch(container, stream, part)]
-        lengths = [length for frame in frames if (length := _length(frame)) is not None]
+        shown = shown_size(stream.width, stream.height, pixel_ratio(stream))
+        lengths = [length for frame in frames if (length := _length(frame, shown)) is not None]
         return float(np.mean(lengths)) * float(stream.average_rate or stream.guessed_rate or 0) if lengths else None
 
 
@@ -28,13 +31,17 @@ def _stretch(container, stream, part):
     return itertools.islice(container.decode(stream), FRAMES)
 
 
-def _length(frame):
-    """Mean |vector| over the picture in diagonals, from the frames before; what is coded without a vector has none."""
-    vectors = frame.side_data.get('MOTION_VECTORS')
+def _length(frame, shown):
+    """Mean |vector| over the picture in diagonals, from the frames before; what is coded without a vector has none.
+
+    shown: (width, height) of the picture in square pixels, not yet turned.
+    """
+    vectors = side_data(frame, 'MOTION_VECTORS')
     if vectors is None:
         return None
     table = vectors.to_ndarray()
     table = table[table['source'] < 0]
     area = table['w'].astype(float) * table['h']
-    length = np.hypot(table['motion_x'], table['motion_y']) / np.maximum(1, table['motion_scale'])
-    return (area * length).sum() / (frame.width * frame.height * np.hypot(frame.width, frame.height))
+    across, down = table['motion_x'] * (shown[0] / frame.width), table['motion_y'] * (shown[1] / frame.height)
+    length = np.hypot(across, down) / np.maximum(1, table['motion_scale'])
+    return (area * length).sum() / (frame.width * frame.height * np.hypot(*shown))

@@ -13,6 +13,7 @@ import numpy as np
 
 from tqd_jax.clips.container import Limits
 from tqd_jax.clips.display import probe
+from tqd_jax.clips.pictures.options import PictureOptions
 from tqd_jax.clips.read import read_clip
 from tqd_jax.scoring.row import why
 from transfer_jax.runtime.errors import UserError
@@ -109,7 +110,7 @@ def _check(spec, scorer):
     return scorer
 
 
-def run_scorer(scorer, paths, *, batch, workers, limits=Limits()):
+def run_scorer(scorer, paths, *, batch, workers, limits=Limits(), pictures=PictureOptions()):
     """Yields (path, {column: float}) of every path in order, (path, {'reason': why}) of a clip whose value is not finite, or
     (path, {'unread': why}) of one that cannot be had now, within `limits`; whatever is raised there is such a reason.
 
@@ -117,7 +118,7 @@ def run_scorer(scorer, paths, *, batch, workers, limits=Limits()):
     of clips. All batches have `batch` rows, so that one program is compiled: black ones stand for clips that cannot be read, and fill the
     last batch. Raises UserError where a scorer does not return its columns.
     """
-    decoded = _ahead(lambda path: (path, _frames(path, scorer, limits)), paths, workers, batch + workers)
+    decoded = _ahead(lambda path: (path, _frames(path, scorer, limits, pictures)), paths, workers, batch + workers)
     for clips in iter(lambda: list(itertools.islice(decoded, batch)), []):
         yield from _rows(scorer, clips, batch)
 
@@ -137,14 +138,14 @@ def _ahead(function, items, workers, ahead):
                 future.cancel()
 
 
-def _frames(path, scorer, limits):
+def _frames(path, scorer, limits, pictures):
     """The clip's middle as the scorer wants it, uint8 [F, H, W, 3], or the reason why it cannot be had."""
     try:
         info = probe(path, limits=limits)
         seconds = scorer.frames / scorer.rate
         short_side = max(1, round(min(info.width, info.height) * _scale((info.height, info.width), scorer.size)))
         start = max(0.0, (info.duration - seconds) / 2)
-        clip = read_clip(path, rate=scorer.rate, start=start, seconds=seconds, short_side=short_side, limits=limits)
+        clip = read_clip(path, rate=scorer.rate, start=start, seconds=seconds, short_side=short_side, limits=limits, options=pictures)
         frames = np.stack([letterbox(frame, scorer.size) for frame in clip.frames])
     except Exception as error:  # one clip must not end the run: as in scoring.row.measured_row
         return why(error)

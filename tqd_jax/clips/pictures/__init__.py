@@ -1,0 +1,1 @@
+"""How frames become pictures as a player shows them: orientation, pixel aspect, colour, alpha, fields, and their times."""

@@ -3,7 +3,6 @@ import contextlib
 import dataclasses
 import json
 
-from tqd_jax.data.caption_facts import caption_facts
 from tqd_jax.data.frames import FrameStore, cache_bytes
 from tqd_jax.data.library import load_library
 from tqd_jax.diffusion.sampler import Sampling
@@ -13,6 +12,7 @@ from tqd_jax.latents.pixels import PixelCodec
 from tqd_jax.models.partition import select
 from tqd_jax.models.publish import ASSETS
 from tqd_jax.models.wan import model as wan
+from tqd_jax.text.facts import caption_facts
 from tqd_jax.text.words import HashedWords
 from transfer_jax.runtime.config import to_json
 from transfer_jax.runtime.errors import UserError

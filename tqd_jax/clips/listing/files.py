@@ -1,7 +1,6 @@
 """A file that lists clips as a table of text: CSV, JSON lines and JSON; nothing is taken for a number or a date."""
 import csv
 import dataclasses
-import io
 import itertools
 import json
 import pathlib
@@ -30,9 +29,8 @@ def read_text_table(path: str, ending: str, lists: Iterable[str] = ()) -> Read:
     lists: further columns that may hold several captions; in JSON they, and those called like captions, are lists of texts.
     Raises ValueError where the file cannot be understood; the message names the row.
     """
-    with open(path, 'rb') as file:
-        encoding = encoding_of(file)
-        text = io.TextIOWrapper(file, encoding, errors='replace' if encoding.startswith('utf') else 'strict', newline='')
+    encoding = _encoding(path)
+    with _opened(path, encoding) as text:
         if ending in ('.csv', '.tsv'):
             delimiter, rows = _csv_rows(text)
             return Read(table=_table(rows, frozenset()), detected=words_for(encoding, delimiter))
@@ -42,10 +40,17 @@ def read_text_table(path: str, ending: str, lists: Iterable[str] = ()) -> Read:
 
 def read_lines(path: str) -> list[str]:
     """The lines of a text file, blank ones too but for those at the end, without space around them."""
+    with _opened(path, _encoding(path)) as text:
+        return [line.strip() for line in text.read().removeprefix('\ufeff').rstrip().split('\n')]
+
+
+def _encoding(path):
     with open(path, 'rb') as file:
-        encoding = encoding_of(file)
-        text = io.TextIOWrapper(file, encoding, errors='replace' if encoding.startswith('utf') else 'strict').read()
-    return [line.strip() for line in text.removeprefix('\ufeff').rstrip().split('\n')]
+        return encoding_of(file)
+
+
+def _opened(path, encoding):
+    return open(path, encoding=encoding, errors='replace' if encoding.startswith('utf') else 'strict', newline='')
 
 
 def _csv_rows(text) -> tuple[str, Iterator[Mapping]]:

@@ -1,4 +1,5 @@
 """A folder of clips as a table: its videos, with captions from tables within (metadata.csv), parallel lists, and files beside each clip."""
+import collections
 import os
 import posixpath
 
@@ -8,9 +9,9 @@ import pyarrow.compute as pc
 from tqd_jax.clips import places
 from tqd_jax.clips.captions import several
 from tqd_jax.clips.captions.opened import reader
-from tqd_jax.clips.captions.sidecars import captions_beside
+from tqd_jax.clips.captions.sidecars import captions_beside, find_beside
 from tqd_jax.clips.listing.found import Found
-from tqd_jax.clips.listing.manifest_file import read_table
+from tqd_jax.clips.listing.manifest_file import read_columns
 from tqd_jax.clips.listing.parallel import is_video_list, parallel, prompts_of
 from tqd_jax.clips.tables import pieces
 
@@ -29,34 +30,27 @@ def captions_of_folder(clips, files, columns) -> tuple[dict, Found]:
     for table, names in _tables(files, columns):
         lists, told, count = _added(clips, lists, table, names[0])
         lines += told
-        origins |= {table_origin: count for table_origin in table.origins or {names[0]: 0} if count}
+        origins |= dict.fromkeys(table.origins if count else (), count)
         used.update(names)
     open_clips = pc.equal(pc.list_value_length(lists), 0).combine_chunks()
-    rows = clips.filter(open_clips)
-    names = pa.array([places.as_text(name) for name in files if name not in used], pa.string())
+    rows, names = clips.filter(open_clips), pa.array([places.as_text(name) for name in files if name not in used], pa.string())
     if len(rows) and len(names):
         beside = captions_beside(rows, names, reader(rows[0].as_py()))
-        found = _spread(beside.lists, open_clips)
-        lists = several.prefer(lists, found)
+        lists = several.prefer(lists, _spread(beside.lists, open_clips))
         origins |= {f'{ending} beside each clip': count for ending, count in beside.read.items()}
         lines += [f'{name} {fault}' for name, fault in beside.faults]
-        used_beside = beside.files
-    else:
-        used_beside = {}
-    unread = [name for name in files if name not in used and _may_have_captions(name)]
-    others = {places.ending(name): 0 for name in used} | {ending: 0 for ending in used_beside}
-    for name in used:
-        others[places.ending(name)] += 1
-    for ending, count in used_beside.items():
-        others[ending] += count
-    return several.columns_of(lists), Found(table=None, others=others, lines=tuple(lines), origins=origins, unread=_counted(unread))
+    others = collections.Counter(map(places.ending, used))
+    for ending, column in find_beside(clips, names).items():  # those of clips that have their caption from a table too
+        others[ending] += len(column) - column.null_count
+        names = names.filter(pc.invert(pc.is_in(names, value_set=column)))
+    return several.columns_of(lists), Found(table=None, others=dict(others), lines=tuple(lines), origins=origins, unread=_unread(names))
 
 
 def _tables(files, columns):
     """Pairs of the Found of each table of captions in a folder, and the files that it was read from: those of the inner folders first."""
     named = sorted((name for name in files if _is_table(name) or is_video_list(name)), key=lambda name: (-name.count('/'), name))
     for name in filter(_is_table, named):
-        yield read_table(name, columns), (name,)
+        yield read_columns(name, columns), (name,)
     for name in (name for name in named if not _is_table(name)):
         other = prompts_of(name, files)
         if other is not None:
@@ -111,13 +105,10 @@ def _spread(lists, mask):
     return pc.if_else(mask, lists.combine_chunks().take(pc.max_element_wise(place, 0)), empty)
 
 
-def _may_have_captions(name):
-    return places.ending(name) in (*TABLE_ENDINGS, '.txt', '.caption', '.srt', '.xlsx', '.arrow')
-
-
-def _counted(names):
-    """('3 .txt, such as a.txt', ...) of files, by ending."""
-    by_ending = {}
-    for name in names:
-        by_ending.setdefault(places.ending(name), []).append(name)
-    return tuple(f'{len(some)} {ending}, such as {some[0]}' for ending, some in sorted(by_ending.items()))
+def _unread(names):
+    """('3 .txt, such as a.txt', ...) of an Arrow array of files that may have captions, by ending."""
+    said = []
+    for ending in (*TABLE_ENDINGS, '.txt', '.caption', '.srt', '.xlsx', '.arrow'):
+        some = names.filter(pc.ends_with(names, ending, ignore_case=True))
+        said += [f'{len(some)} {ending}, such as {some[0]}'] if len(some) else []
+    return tuple(said)

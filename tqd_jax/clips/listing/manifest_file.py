@@ -12,7 +12,7 @@ from tqd_jax.clips.listing import names as columns_named
 from tqd_jax.clips.listing.files import Read, read_text_table
 from tqd_jax.clips.listing.found import Found
 from tqd_jax.clips.listing.parallel import is_video_list, parallel, prompts_of
-from tqd_jax.clips.listing.parquet import read_parquet
+from tqd_jax.clips.listing.parquet import parquet_table
 from tqd_jax.clips.listing.paths import missing_line, whole_paths
 from tqd_jax.clips.listing.texts import as_text, numbers_of, repeated
 from tqd_jax.clips.tables import first_line
@@ -34,7 +34,7 @@ def read_manifest(path, source, *, named=False, several=False, columns=None):
     columns: {field: column} of what the user calls otherwise.
     Raises UserError, which names the row, where a value is impossible.
     """
-    found = read_table(path, columns)
+    found = read_columns(path, columns)
     table, ranks = found.table, ('mq', 'vq') if several and 'scorer_version' in found.table.column_names else ()
     table = table.drop_columns([name for name in ranks if name in table.column_names])
     if named and 'source' in table.column_names:
@@ -47,7 +47,7 @@ def read_manifest(path, source, *, named=False, several=False, columns=None):
     return found.replace(table=table)
 
 
-def read_table(path, columns=None) -> Found:
+def read_columns(path, columns=None) -> Found:
     """The Found of a manifest, its columns called clip, caption, captions and so on, whatever the file calls them."""
     read = _parallel(path) or _read(path, columns or {})
     table, where = read.table, f'manifest {path}'
@@ -121,7 +121,7 @@ def _read(path, columns) -> Read:
     try:
         with places.local_copy(path, MAX_BYTES) as local:
             if ending == '.parquet':
-                return Read(table=read_parquet(local, path, columns))
+                return Read(table=parquet_table(local, path, columns))
             return _read_list(local) if ending == '.txt' else read_text_table(local, ending, columns.values())
     except (pa.ArrowException, OSError, ValueError, places.BadClip) as error:
         raise UserError(f'manifest {path} cannot be read: {first_line(error)[:300]}') from None

@@ -11,7 +11,7 @@ from transfer_jax.runtime.errors import UserError
 LONGEST = 4096  # bytes of a path
 
 
-def read_parquet(local, path, columns) -> pa.Table:
+def parquet_table(local, path, columns) -> pa.Table:
     """The table of a Parquet file at `path`, read from its local copy: columns of bytes are left out.
 
     A column of clips that holds videos, as bytes or as Hugging Face's structs of bytes and path, becomes one of URLs. columns: {field:

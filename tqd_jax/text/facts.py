@@ -1,8 +1,7 @@
 """What hashed words make of a library's captions: how many are cut, what is lost, and which clips become alike. Lines for the user."""
 import numpy as np
 
-from tqd_jax.clips.strings import CHUNK
-
+CHUNK = 4096  # captions whose words are counted at a time
 ODD = np.uint64(0x9E3779B97F4A7C15)  # multiplies numbers to spread them over 64 bits
 
 

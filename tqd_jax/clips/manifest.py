@@ -3,6 +3,7 @@ import functools
 import os
 import pathlib
 import re
+import tomllib
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -94,6 +95,20 @@ def _read_one(path, source, flag, columns, read):
         raise UserError(f'{flag}: there is no folder or manifest {path}')
     if ending in places.ENDINGS:
         return of_clips([path], source)
+    if ending == '.toml':
+        raise UserError(f'{flag}: {path} is the list of folders of another trainer: {_folders(path, flag)}')
     if ending not in ENDINGS:
         raise UserError(f'{flag}: {path} is neither a folder, nor a manifest ({", ".join(ENDINGS)}), nor a video by its ending')
     return read(path, source)
+
+
+def _folders(path, flag):
+    """What to write instead of a .toml of musubi-tuner or diffusion-pipe, which names folders and files."""
+    try:
+        with places.local_copy(path, 2**20) as local, open(local, 'rb') as file:
+            listed = tomllib.load(file)
+        parts = [part for name in ('datasets', 'directory') for part in listed.get(name, [])]
+    except (OSError, ValueError, places.BadClip):
+        parts = []
+    named = [part[key] for part in parts for key in ('video_directory', 'video_jsonl_file', 'path') if key in part]
+    return f'name what it names, {flag}=' + (','.join(f'part{number}={one}' for number, one in enumerate(named)) or 'name=PATH,name=PATH')

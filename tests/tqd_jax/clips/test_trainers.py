@@ -11,6 +11,7 @@ from tqd_jax.data.library import load_library
 from tqd_jax.data.prepare import prepare
 from tqd_jax.text.words import HashedWords
 from tqd_jax.timesteps.quality import LawConfig
+from transfer_jax.runtime.errors import UserError
 
 CAPTIONS = ['a red disc moves', 'a blue square rests', 'a green ring turns']
 CLIPS = ['0.mp4', '1.mp4', '2.mp4']
@@ -92,3 +93,29 @@ def test_a_library_has_the_captions_and_training_starts_with_them(tmp_path, caps
     assert library.tokens.tolist() == text.prepare(CAPTIONS).tolist() and library.further.tolist() == [1, 0, 0]
     small.run(tmp_path / 'run', **changes, **{'train.steps': 2, 'checkpoint.every': 2, 'eval.every': 2})
     assert (tmp_path / 'run/weights.npz').exists()
+
+
+def test_texts_in_a_folder_of_their_own(tmp_path):
+    folder = written(tmp_path, 'videos', {})
+    (folder / 'labels').mkdir()
+    for name, text in BESIDE.items():
+        (folder / 'labels' / name).write_text(text)
+    assert find(str(folder)).table['caption'].to_pylist() == CAPTIONS
+
+
+def test_rows_of_one_clip_are_its_several_captions(tmp_path):
+    folder = written(tmp_path, '', {'metadata.csv': 'file_name,text\n0.mp4,one\n1.mp4,x\n0.mp4,two\n'})
+    for spec in (folder, folder / 'metadata.csv'):
+        table = find(str(spec)).table
+        assert table['captions'].to_pylist()[:2] == [['one', 'two'], None] and table['caption'].to_pylist()[:2] == ['one', 'x']
+    (folder / 'twice.csv').write_text('file_name,text\n0.mp4,one\n0.mp4,\n')
+    with pytest.raises(UserError, match='listed 2 times'):
+        find(str(folder / 'twice.csv'))
+
+
+@pytest.mark.parametrize('text', ["[[datasets]]\nvideo_directory = '/a'\n[[datasets]]\nvideo_jsonl_file = '/b.jsonl'\n",
+                                  "[[directory]]\npath = '/a'\n[[directory]]\npath = '/b.jsonl'\n"])
+def test_another_trainers_list_of_folders_says_what_to_name(tmp_path, text):
+    (tmp_path / 'dataset.toml').write_text(text)
+    with pytest.raises(UserError, match=r'--clips=part0=/a,part1=/b\.jsonl'):
+        find(str(tmp_path / 'dataset.toml'), '--clips')

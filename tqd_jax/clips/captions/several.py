@@ -1,4 +1,5 @@
 """Several captions of a clip as columns: `caption` has the first, and `captions` all of them where there are more than one."""
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -25,6 +26,17 @@ def _lists(array):
     ends = pc.cumulative_sum(full.cast(pa.int32()))
     offsets = pa.concat_arrays([pa.array([0], pa.int32()), ends]) if len(array) else pa.array([0], pa.int32())
     return pa.ListArray.from_arrays(offsets, texts.filter(full))
+
+
+def of_one_clip(clips, lists) -> tuple[np.ndarray, pa.ChunkedArray]:
+    """(the first row of each clip, all captions of its rows as one list) of clips of which some are listed several times."""
+    codes = clips.combine_chunks().dictionary_encode().indices.to_numpy()
+    order = np.argsort(codes, kind='stable')
+    _, first, counts = np.unique(codes, return_index=True, return_counts=True)
+    together = lists.combine_chunks().take(pa.array(order))
+    ends = np.cumsum(pc.list_value_length(together).to_numpy())[np.cumsum(counts) - 1]
+    offsets = pa.array(np.concatenate([[0], ends]), pa.int32())
+    return first, pa.chunked_array([pa.ListArray.from_arrays(offsets, together.flatten())], LISTS)
 
 
 def prefer(lists, others) -> pa.ChunkedArray:

@@ -13,6 +13,8 @@ from tqd_jax.clips.captions.parse import captions_in
 from tqd_jax.clips.captions.several import LISTS
 
 ENDINGS = ('.txt', '.caption', '.cap', '.json')  # the first that has a caption counts
+TEXT_FOLDER = r'(^|/)(?:labels|captions|caption|texts|text|txt|prompts)/'  # where texts lie apart: labels/1.txt of videos/1.mp4
+VIDEO_FOLDER = r'(^|/)(?:videos|video|clips|mp4)/'
 PIECE = 4096  # clips whose texts are read at a time
 LARGEST = 2**20  # bytes of a text that are read
 
@@ -31,7 +33,8 @@ class Beside:
 
 
 def captions_beside(clips: pa.Array, names: pa.Array, read: Callable[[Sequence[str]], Sequence[bytes | Exception]]) -> Beside:
-    """The captions of clips in the files of their names. clips, names: texts; a clip a/b.mp4 has a/b.txt or a/b.mp4.txt.
+    """The captions of clips in the files of their names. clips, names: texts; a clip a/b.mp4 has a/b.txt or a/b.mp4.txt,
+    and videos/b.mp4 may have labels/b.txt.
 
     read: the bytes of so many names, or what went wrong, in order; a few thousand are asked at a time.
     """
@@ -58,8 +61,10 @@ def find_beside(clips: pa.Array, names: pa.Array) -> dict[str, pa.Array]:
     for ending in ENDINGS:
         own = names.filter(pc.ends_with(names, ending, ignore_case=True))
         if len(own):
-            stems = _stem(own)
-            place = pc.coalesce(pc.index_in(_stem(clips), value_set=stems), pc.index_in(clips, value_set=stems))
+            stems, of_clips = _stem(own), _stem(clips)
+            apart = pc.replace_substring_regex(stems, TEXT_FOLDER, r'\1'), pc.replace_substring_regex(of_clips, VIDEO_FOLDER, r'\1')
+            place = pc.coalesce(pc.index_in(of_clips, value_set=stems), pc.index_in(clips, value_set=stems),
+                                pc.index_in(apart[1], value_set=apart[0]))
             found[ending] = own.take(place)
     return {ending: column for ending, column in found.items() if column.null_count < len(column)}
 

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 
 import pyarrow as pa
 
+from tqd_jax.clips.captions.parse import of_value
 from tqd_jax.clips.captions.several import LISTS
 from tqd_jax.clips.listing.encoding import delimiter_of, encoding_of, words_for
 from tqd_jax.clips.listing.names import is_caption, is_clip, is_known, plain
@@ -142,9 +143,10 @@ def _table(rows, lists, json_lists=False) -> pa.Table:
 
 def _list(value):
     """A value of JSON that may be several captions, as their list."""
-    if value is None or isinstance(value, list):
-        return None if value is None else [_text(one) for one in value if one is not None]
-    return [_text(value)]
+    if value is None or isinstance(value, str | bool):
+        return None if value is None else [_text(value)]
+    plain_texts = isinstance(value, list) and all(isinstance(one, str | None) for one in value)
+    return [one for one in value if one is not None] if plain_texts else of_value(value)
 
 
 def _text(value):

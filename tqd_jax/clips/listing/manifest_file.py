@@ -8,6 +8,7 @@ import pyarrow.compute as pc
 from tqd_jax.clips import places
 from tqd_jax.clips.captions import several
 from tqd_jax.clips.captions.opened import beside_local
+from tqd_jax.clips.captions.parse import of_value
 from tqd_jax.clips.listing import names as columns_named
 from tqd_jax.clips.listing.files import Read, read_text_table
 from tqd_jax.clips.listing.found import Found
@@ -15,7 +16,7 @@ from tqd_jax.clips.listing.parallel import is_video_list, parallel, prompts_of
 from tqd_jax.clips.listing.parquet import parquet_table
 from tqd_jax.clips.listing.paths import missing_line, whole_paths
 from tqd_jax.clips.listing.texts import as_text, numbers_of, repeated
-from tqd_jax.clips.tables import first_line
+from tqd_jax.clips.tables import first_line, pieces
 from transfer_jax.runtime.errors import UserError
 
 MAX_BYTES = 2**33  # of a manifest that is fetched
@@ -75,7 +76,11 @@ def read_columns(path, columns=None) -> Found:
     lines = [f'{path}: read as {read.detected}'] if read.detected else []
     lines += [f'{path}: {field} is column {name!r}' for field, name in called.items() if name != field]
     lines += [] if ours else missing_line(path, paths)
-    return Found(table=pa.table(fields), lines=tuple(lines), origins=origins or _origins(path, texts, called),
+    whole = pa.table(fields)
+    if not ours and not RANGES.keys() & fields.keys():
+        whole, more = _one_row_a_clip(path, whole)
+        lines += more
+    return Found(table=whole, lines=tuple(lines), origins=origins or _origins(path, texts, called),
                  unread=_unread(path, others))
 
 
@@ -86,12 +91,30 @@ def _captions(path, table, called):
         return several.columns_of(several.none(len(table)))
     plain_captions = next((own for own in table.column_names if own == 'captions' and pa.types.is_list(table[own].type)), None)
     kind = table[name].type
+    if pa.types.is_struct(kind):
+        parts = [pa.array(map(of_value, piece.to_pylist()), several.LISTS) for piece in pieces(table[name])]
+        return several.columns_of(pa.chunked_array(parts, several.LISTS))
     texts = table[name] if pa.types.is_list(kind) or pa.types.is_large_list(kind) else as_text(path, 'caption', table[name])
     if plain_captions and name != plain_captions:
         return several.columns_of(several.prefer(several.lists_of(table[plain_captions]), several.lists_of(texts)))
     if pa.types.is_string(texts.type):
         return {'caption': pc.fill_null(texts, '')}
     return several.columns_of(several.lists_of(texts))
+
+
+def _one_row_a_clip(path, table):
+    """(the table with one row a clip, lines for the user): rows of one clip with captions of their own are its several captions."""
+    again = len(table) - pc.count_distinct(table['clip']).as_py()
+    if not again:
+        return table, []
+    lists = several.lists_of(table['captions'] if 'captions' in table.column_names else table['caption'])
+    if 'captions' in table.column_names:
+        lists = several.prefer(lists, several.lists_of(table['caption']))
+    if pc.min(pc.list_value_length(lists)).as_py() == 0:  # listed again without a caption: a mistake, which refuse_duplicates names
+        return table, []
+    rows, lists = several.of_one_clip(table['clip'], lists)
+    columns = several.columns_of(lists)
+    return _with(table.take(pa.array(rows)), columns), [f'{path}: {again} rows list a clip again: its captions are several of one clip']
 
 
 def _origins(path, texts, called):

@@ -78,6 +78,27 @@ def test_a_remote_folder_is_listed_once(monkeypatch):
     assert captions_of('memory://beside') == {'a.mp4': 'a red disc', 'b.mp4': 'blue', 'c.mp4': ''} and len(listed) == 1
 
 
+def test_a_remote_folder_has_tables_and_lists():
+    system = fsspec.filesystem('memory')
+    texts = {'metadata.csv': b'file_name,text\na.mp4,red\n', 'videos.txt': b'b.mp4', 'prompts.txt': b'blue', 'c.caption': b'green'}
+    for name, content in ({'a.mp4': b'', 'b.mp4': b'', 'c.mp4': b''} | texts).items():
+        system.pipe_file(f'/tables/{name}', content)
+    assert captions_of('memory://tables') == {'a.mp4': 'red', 'b.mp4': 'blue', 'c.mp4': 'green'}
+
+
+@pytest.mark.parametrize(('name', 'content'), [('metadata.csv', 'key,value\nauthor,me\n'), ('dataset.json', '["me"]'),
+                                               ('metadata.json', '5'), ('captions.csv', '')])
+def test_a_file_that_is_only_called_like_a_table_is_said_and_refuses_nothing(tmp_path, name, content):
+    found = find(folder_of(tmp_path, {'a.mp4': b'', 'a.txt': 'a red disc', name: content}))
+    assert found.table['caption'].to_pylist() == ['a red disc']
+    assert [line for line in found.lines if line.startswith('not read: manifest') and name in line]
+
+
+def test_a_manifest_without_a_header_says_so(tmp_path):
+    with pytest.raises(UserError, match='its first line names a clip'):
+        find(folder_of(tmp_path, {'m.csv': 'a.mp4,a red disc\n'}) + '/m.csv')
+
+
 def test_a_table_goes_before_a_file_beside_and_both_are_told(tmp_path):
     folder = folder_of(tmp_path, {'a.mp4': b'', 'b.mp4': b'', 'c.mp4': b'', 'a.txt': 'beside a', 'b.txt': 'beside b', 'z.txt': 'of nothing',
                                   'metadata.csv': 'file_name,text\na.mp4,of the table\ngone.mp4,x\nb.mp4,\n'})

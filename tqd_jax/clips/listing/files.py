@@ -17,6 +17,10 @@ from tqd_jax.clips.tables import PIECE
 FIELD = 2**24  # characters of a value in a CSV, at most
 
 
+class NoRows(ValueError):
+    """JSON that is no list of rows."""
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Read:
     """A table as it was read. detected: its encoding and delimiter in words, '' where they are UTF-8 and commas."""
@@ -33,8 +37,8 @@ def read_text_table(path: str, ending: str, lists: Iterable[str] = ()) -> Read:
     encoding = _encoding(path)
     with _opened(path, encoding) as text:
         if ending in ('.csv', '.tsv'):
-            delimiter, rows = _csv_rows(text)
-            return Read(table=_table(rows, frozenset()), detected=words_for(encoding, delimiter))
+            delimiter, names, rows = _csv_rows(text)
+            return Read(table=_table(rows, frozenset(), names=names), detected=words_for(encoding, delimiter))
         rows = _json_rows(text) if ending == '.json' else _jsonl_rows(text)
         return Read(table=_table(rows, frozenset(lists), json_lists=True), detected=words_for(encoding))
 
@@ -54,8 +58,8 @@ def _opened(path, encoding):
     return open(path, encoding=encoding, errors='replace' if encoding.startswith('utf') else 'strict', newline='')
 
 
-def _csv_rows(text) -> tuple[str, Iterator[Mapping]]:
-    """The delimiter of a CSV, and its rows."""
+def _csv_rows(text) -> tuple[str, list, Iterator[Mapping]]:
+    """The delimiter of a CSV, the names of its columns, and its rows."""
     head = text.readline().removeprefix('\ufeff')
     delimiter = delimiter_of(head.rstrip('\r\n'), is_known)
     csv.field_size_limit(FIELD)
@@ -63,7 +67,7 @@ def _csv_rows(text) -> tuple[str, Iterator[Mapping]]:
     names = [name.strip() for name in next(reader, [])]
     if len(set(names)) < len(names):
         raise ValueError(f'has two columns of one name: {", ".join(names)}')
-    return delimiter, _named_rows(reader, names)
+    return delimiter, names, _named_rows(reader, names)
 
 
 def _named_rows(reader, names):
@@ -118,18 +122,18 @@ def _rows_of(data) -> list[Mapping]:
             return [data]
         return [{**value, 'clip': name} if isinstance(value, dict) else {'clip': name, 'caption': value} for name, value in data.items()]
     if not isinstance(data, list) or not all(isinstance(row, dict) for row in data):
-        raise ValueError('a row is no object: rows are [{"clip": "a.mp4", "caption": "..."}, ...], or {"a.mp4": "..."}')
+        raise NoRows('a row is no object: rows are [{"clip": "a.mp4", "caption": "..."}, ...], or {"a.mp4": "..."}')
     return data
 
 
-def _table(rows, lists, json_lists=False) -> pa.Table:
+def _table(rows, lists, json_lists=False, names=()) -> pa.Table:
     """The table of rows, a piece at a time."""
     pieces, schema = [], {}
     rows = iter(rows)
     while piece := list(itertools.islice(rows, PIECE)):
-        names = dict.fromkeys(name for row in piece for name in row)
+        found = dict.fromkeys(name for row in piece for name in row)
         columns = {}
-        for name in names:
+        for name in found:
             may_be_list = json_lists and (is_caption(name) or name in lists)
             values = [row.get(name) for row in piece]
             columns[name] = pa.array(map(_list, values), LISTS) if may_be_list else pa.array(map(_text, values), pa.string())
@@ -137,7 +141,7 @@ def _table(rows, lists, json_lists=False) -> pa.Table:
         pieces.append(pa.table(stripped))
         schema |= {name: column.type for name, column in stripped.items()}
     if not pieces:
-        return pa.table({})
+        return pa.table({name: pa.array([], pa.string()) for name in names})
     return pa.concat_tables(pieces, promote_options='default')
 
 

@@ -10,7 +10,7 @@ from tqd_jax.clips import places
 from tqd_jax.clips.captions import several
 from tqd_jax.clips.captions.opened import reader
 from tqd_jax.clips.captions.sidecars import captions_beside, find_beside
-from tqd_jax.clips.listing.found import Found
+from tqd_jax.clips.listing.found import Found, NoTable
 from tqd_jax.clips.listing.manifest_file import read_columns
 from tqd_jax.clips.listing.parallel import is_video_list, parallel, prompts_of
 from tqd_jax.clips.tables import pieces
@@ -28,6 +28,9 @@ def captions_of_folder(clips, files, columns) -> tuple[dict, Found]:
     """
     lists, lines, origins, used = several.none(len(clips)), [], {}, set()
     for table, names in _tables(files, columns):
+        if table.table is None:
+            lines += table.lines
+            continue
         lists, told, count = _added(clips, lists, table, names[0])
         lines += told
         origins |= dict.fromkeys(table.origins if count else (), count)
@@ -50,7 +53,10 @@ def _tables(files, columns):
     """Pairs of the Found of each table of captions in a folder, and the files that it was read from: those of the inner folders first."""
     named = sorted((name for name in files if _is_table(name) or is_video_list(name)), key=lambda name: (-name.count('/'), name))
     for name in filter(_is_table, named):
-        yield read_columns(name, columns), (name,)
+        try:
+            yield read_columns(name, columns), (name,)
+        except NoTable as error:
+            yield Found(table=None, lines=(f'not read: {error}',)), (name,)
     for name in (name for name in named if not _is_table(name)):
         other = prompts_of(name, files)
         if other is not None:

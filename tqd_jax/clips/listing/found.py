@@ -4,6 +4,12 @@ import dataclasses
 
 import pyarrow as pa
 
+from transfer_jax.runtime.errors import UserError
+
+
+class NoTable(UserError):
+    """A file is no table of clips, though it is called like one."""
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Found:

@@ -10,8 +10,8 @@ from tqd_jax.clips.captions import several
 from tqd_jax.clips.captions.opened import beside_local
 from tqd_jax.clips.captions.parse import of_value
 from tqd_jax.clips.listing import names as columns_named
-from tqd_jax.clips.listing.files import Read, read_text_table
-from tqd_jax.clips.listing.found import Found
+from tqd_jax.clips.listing.files import NoRows, Read, read_text_table
+from tqd_jax.clips.listing.found import Found, NoTable
 from tqd_jax.clips.listing.parallel import is_video_list, parallel, prompts_of
 from tqd_jax.clips.listing.parquet import parquet_table
 from tqd_jax.clips.listing.paths import missing_line, whole_paths
@@ -56,9 +56,11 @@ def read_columns(path, columns=None) -> Found:
         raise UserError(f'{where} has two columns of one name: {", ".join(table.column_names)}')
     called = columns_named.find(table.column_names, columns or {}, where)
     if 'clip' not in called or not table.num_rows:
-        raise UserError(f'{where} needs a column `clip` (or {", ".join(columns_named.CLIP[1:9])} ...) and at least one row; '
-                        f'it has {table.num_rows} rows and the columns {", ".join(table.column_names)}; --columns=clip=NAME or '
-                        'config.data.columns names another')
+        head = any(places.ending(name) in places.ENDINGS for name in table.column_names)
+        hint = 'its first line names a clip: write the names of columns above it' if head else \
+            '--columns=clip=NAME or config.data.columns names another'
+        raise NoTable(f'{where} needs a column `clip` (or {", ".join(columns_named.CLIP[1:9])} ...) and at least one row; '
+                      f'it has {table.num_rows} rows and the columns {", ".join(table.column_names)[:300]}; {hint}')
     renamed = {name: field for field, name in called.items()}
     ours = 'scorer_version' in table.column_names
     others = {name: table[name] for name in table.column_names if name not in renamed and name not in (*called, 'captions')}
@@ -146,6 +148,8 @@ def _read(path, columns) -> Read:
             if ending == '.parquet':
                 return Read(table=parquet_table(local, path, columns))
             return _read_list(local) if ending == '.txt' else read_text_table(local, ending, columns.values())
+    except NoRows as error:
+        raise NoTable(f'manifest {path} cannot be read: {error}') from None
     except (pa.ArrowException, OSError, ValueError, places.BadClip) as error:
         raise UserError(f'manifest {path} cannot be read: {first_line(error)[:300]}') from None
 

@@ -62,6 +62,8 @@ def joined(clips, imports):
         raise UserError(f'--scores are of none of --clips: of {whole_names(imports)[0]} there, and of {whole_names(clips)[0]} here')
     print(f'{len(clips) - rows.null_count} of {len(clips)} clips found in --scores')
     both, columns = imports.drop_columns(['clip']).take(rows), {name: clips[name] for name in clips.column_names}
+    if 'caption' in both.column_names:
+        columns.pop('captions', None)  # several of another caption
     for name in both.column_names:
         own = columns.get(name) if name not in SCORES else None
         columns[name] = both[name] if own is None else pc.coalesce(both[name], own.cast(both[name].type))

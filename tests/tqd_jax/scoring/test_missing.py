@@ -1,8 +1,11 @@
 """Clips of a table that are not on the disk are counted as missing, never as scored, whoever gave the scores."""
 import json
 
+import pyarrow.csv
 import pyarrow.parquet as pq
+import pytest
 import small
+from score_job import measured_paths
 
 from tqd_jax.data.prepare import prepare
 from tqd_jax.scoring.config import ScoreConfig
@@ -55,3 +58,21 @@ def test_columns_name_those_of_scores_without_clips(tmp_path):
     clips = clips_table(None, [str(tmp_path / 'own.csv')], None, columns='clip=where,caption=what,motion=moves,visual=looks')
     assert clips.select(['clip', 'caption', 'motion', 'visual']).to_pylist() == [
         {'clip': f'{tmp_path}/0.mp4', 'caption': 'a disc', 'motion': 1.0, 'visual': 2.0}]
+
+
+@pytest.mark.parametrize('ending', ['csv', 'jsonl'])
+def test_a_table_that_the_scorer_wrote_is_one_as_text_too(tmp_path, monkeypatch, ending):
+    small.moving(tmp_path / 'clips', ['0.mp4', '1.mp4'])
+    (tmp_path / 'clips/0.txt').write_text('007')
+    (tmp_path / 'clips/bad.mp4').write_bytes(b'no video')
+    first = ScoreConfig(clips=str(tmp_path / 'clips'), output=str(tmp_path / 'x.parquet'), workers=0)
+    score_library(first)
+    written, text = pq.read_table(tmp_path / 'x.parquet'), tmp_path / f'x.{ending}'
+    if ending == 'csv':
+        pyarrow.csv.write_csv(written, text)
+    else:
+        text.write_text(''.join(f'{json.dumps(row)}\n' for row in written.to_pylist()))
+    measured = measured_paths(monkeypatch)
+    score_library(ScoreConfig(clips=str(text), output=str(tmp_path / 'y.parquet'), workers=0))
+    again = pq.read_table(tmp_path / 'y.parquet')
+    assert not measured and again.select(written.column_names).equals(written)

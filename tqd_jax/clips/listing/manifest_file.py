@@ -15,14 +15,14 @@ from tqd_jax.clips.listing.found import Found, NoTable
 from tqd_jax.clips.listing.parallel import is_video_list, parallel, prompts_of
 from tqd_jax.clips.listing.parquet import parquet_table
 from tqd_jax.clips.listing.paths import missing_line, whole_paths
-from tqd_jax.clips.listing.texts import as_text, numbers_of, repeated
+from tqd_jax.clips.listing.texts import as_text, blank_as_null, numbers_of, repeated
 from tqd_jax.clips.tables import first_line, pieces
 from transfer_jax.runtime.errors import UserError
 
 MAX_BYTES = 2**33  # of a manifest that is fetched
 RANGES = {'motion': (-math.inf, math.inf), 'visual': (-math.inf, math.inf), 'mq': (0, 1), 'vq': (0, 1)}
 PAIRS = (('motion', 'visual'), ('mq', 'vq'))
-TEXTS = ('clip', 'caption', 'source', 'source_own', 'id', 'fingerprint', 'scorer_version', 'reason')  # of a table that the scorer wrote
+TEXTS = ('clip', 'caption', 'source', 'source_own', 'id', 'fingerprint', 'scorer_version', 'reason')  # of the scorer's tables, as in a CSV
 ENDINGS = ('.parquet', '.csv', '.tsv', '.jsonl', '.json', '.txt')
 
 
@@ -75,6 +75,8 @@ def read_columns(path, columns=None) -> Found:
     for field in fields:
         if field in RANGES or (ours and field not in TEXTS):
             fields[field] = numbers_of(path, field, fields[field], must=field in RANGES)
+        elif ours and field in TEXTS[4:]:
+            fields[field] = blank_as_null(fields[field])  # a CSV has no other null
     lines = [f'{path}: read as {read.detected}'] if read.detected else []
     lines += [f'{path}: {field} is column {name!r}' for field, name in called.items() if name != field]
     lines += [] if ours else missing_line(path, paths)

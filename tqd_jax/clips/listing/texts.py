@@ -41,8 +41,7 @@ def numbers_of(path, name, column, must) -> pa.ChunkedArray:
     """
     if not pa.types.is_string(column.type):
         return column
-    texts = pc.utf8_trim_whitespace(column)
-    texts = pc.if_else(pc.equal(texts, ''), pa.scalar(None, pa.string()), texts)
+    texts = blank_as_null(pc.utf8_trim_whitespace(column))
     try:
         return texts.cast(pa.float64())
     except pa.ArrowInvalid:
@@ -51,6 +50,11 @@ def numbers_of(path, name, column, must) -> pa.ChunkedArray:
     row, value = next((row, value) for row, value in enumerate(texts.to_pylist()) if value is not None and not _counts(value))
     comma = '; write decimals with a point' if ',' in value else ''
     raise UserError(f'manifest {path}, row {row}: {name} is {value!r}, not a number{comma}') from None
+
+
+def blank_as_null(column) -> pa.ChunkedArray:
+    """A column of texts, null where one is ''; others stay as they are."""
+    return pc.if_else(pc.equal(column, ''), pa.scalar(None, pa.string()), column) if pa.types.is_string(column.type) else column
 
 
 def one_type(tables: list[pa.Table]) -> list[pa.Table]:

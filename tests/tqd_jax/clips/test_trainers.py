@@ -119,3 +119,12 @@ def test_another_trainers_list_of_folders_says_what_to_name(tmp_path, text):
     (tmp_path / 'dataset.toml').write_text(text)
     with pytest.raises(UserError, match=r'--clips=part0=/a,part1=/b\.jsonl'):
         find(str(tmp_path / 'dataset.toml'), '--clips')
+
+
+def test_paths_from_the_working_directory_are_found_where_the_table_has_none(tmp_path, monkeypatch):
+    folder = written(tmp_path / 'data', '', {'m.jsonl': json_lines(rows('video_path', 'caption', 'data/'))})
+    monkeypatch.chdir(tmp_path)
+    for name in ('data/m.jsonl', str(folder / 'm.jsonl')):
+        found = find(name)
+        assert found.table['clip'].to_pylist() == [f'data/{name}' for name in CLIPS]
+        assert any('seen from the working directory' in line for line in found.lines)

@@ -14,7 +14,7 @@ from tqd_jax.clips.listing.files import NoRows, Read, read_text_table
 from tqd_jax.clips.listing.found import Found, NoTable
 from tqd_jax.clips.listing.parallel import is_video_list, parallel, prompts_of
 from tqd_jax.clips.listing.parquet import parquet_table
-from tqd_jax.clips.listing.paths import missing_line, whole_paths
+from tqd_jax.clips.listing.paths import folder_of_paths, missing_line, whole_paths
 from tqd_jax.clips.listing.texts import as_text, blank_as_null, numbers_of, repeated
 from tqd_jax.clips.tables import first_line, pieces
 from transfer_jax.runtime.errors import UserError
@@ -65,7 +65,8 @@ def read_columns(path, columns=None) -> Found:
     ours = 'scorer_version' in table.column_names
     others = {name: table[name] for name in table.column_names if name not in renamed and name not in (*called, 'captions')}
     clip = called['clip']
-    paths = whole_paths(path, table[clip], bare=columns_named.plain(clip) in columns_named.BARE)
+    folder = folder_of_paths(path, table[clip])
+    paths = whole_paths(path, table[clip], folder, bare=columns_named.plain(clip) in columns_named.BARE)
     texts, origins = _captions(path, table, called), {}
     if not ours and 'caption' not in called:
         lists, origins = beside_local(paths.combine_chunks())
@@ -79,6 +80,7 @@ def read_columns(path, columns=None) -> Found:
             fields[field] = blank_as_null(fields[field])  # a CSV has no other null
     lines = [f'{path}: read as {read.detected}'] if read.detected else []
     lines += [f'{path}: {field} is column {name!r}' for field, name in called.items() if name != field]
+    lines += [f'{path}: its paths are seen from the working directory'] if folder != places.parent(path) else []
     lines += [] if ours else missing_line(path, paths)
     whole = pa.table(fields)
     if not ours and not RANGES.keys() & fields.keys():

@@ -14,13 +14,12 @@ TRIED = ('.mp4', '.webm', '.mkv', '.mov', '.avi', '.gif')  # endings that a name
 PATTERN = re.compile(r'%0?\d*d|[*?]')  # in a name, of an image sequence
 
 
-def whole_paths(manifest, column, bare=False) -> pa.ChunkedArray:
-    """The paths of the rows as every writer takes them, seen from the manifest's folder. bare: of names without their ending, .mp4.
+def whole_paths(manifest, column, folder, bare=False) -> pa.ChunkedArray:
+    """The paths of the rows as every writer takes them, seen from `folder`. bare: of names without their ending, .mp4.
 
     Local names are also tried with slashes for Windows' signs, and without an ending with the usual ones. Raises UserError, with the row,
     where one is no path.
     """
-    folder = places.parent(manifest)
     tidy = functools.partial(_there, folder, bare)
 
     def convert(first, names):
@@ -30,6 +29,14 @@ def whole_paths(manifest, column, bare=False) -> pa.ChunkedArray:
                 raise UserError(f'manifest {manifest}, row {row}: clip is {_shown(name)}, not a path')
         return [places.as_text(tidy(name)) for name in names]
     return by_piece(column, convert)
+
+
+def folder_of_paths(manifest, column) -> str:
+    """The folder that a manifest's relative paths are seen from: its own, or '' where the first lies in the working directory alone."""
+    folder, first = places.parent(manifest), column[0].as_py() if len(column) else None
+    if not isinstance(first, str) or not first or places.is_remote(manifest) or os.path.isabs(first):
+        return folder
+    return '' if os.path.lexists(first) and not os.path.lexists(places.as_local(places.join(folder, first))) else folder
 
 
 def is_there(path) -> bool:

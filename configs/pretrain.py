@@ -15,6 +15,7 @@ def get_config():
     config = defaults(Config)
     config.seed = 1                         # other scenes than those of configs/video.py
     config.init_from = None
+    config.model.text_len = 8
     config.log_every = 100
     config.data.rendered_clips = 1500
     config.data.dropout = 'none'

@@ -176,7 +176,7 @@ def test_one_module_reads_scores():
     """Every other module of tqd_jax that opens Parquet files opens those of the user: manifests and other tools' scores."""
     opening = lambda tree: names_used(tree) & PARQUET_READERS or 'pyarrow.dataset' in imports(tree)
     assert {name for name, tree in ALL['tqd_jax'].items() if opening(tree)} == {
-        'tqd_jax.scoring.scores', 'tqd_jax.clips.manifest_file', 'tqd_jax.clips.tables'}
+        'tqd_jax.scoring.scores', 'tqd_jax.clips.listing.parquet', 'tqd_jax.clips.listing.embedded', 'tqd_jax.clips.tables'}
 
 
 @pytest.mark.parametrize('package', ['tqd_jax', 'transfer_jax', 'benchmarks', 'configs', 'tests'])

@@ -2,7 +2,7 @@
 import dataclasses
 import itertools
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 
 import numpy as np
 from jaxtyping import Float32, Float64, Int, Int32, Shaped
@@ -89,7 +89,7 @@ def open_latents(cache: os.PathLike | str, rows: Rows, settings: LatentSettings)
     return LatentStore(rows=rows, reader=reader, records=reader.find(latent_keys(settings, rows)).astype(np.int32))
 
 
-def open_texts(cache: os.PathLike | str, captions: Sequence[str], settings: TextSettings,
+def open_texts(cache: os.PathLike | str, captions: Iterable[str], settings: TextSettings,
                clean: Callable[[str], str]) -> tuple[TextStore, Int32[np.ndarray, ' n']]:
     """(TextStore, the number of each caption in it), whether their features are there or not.
 

@@ -92,9 +92,14 @@ def find_clips(folder):
     Links to folders are followed, each real folder once; names that start with a dot are left out. Local folders that cannot be read are
     counted under LOCKED. Raises UserError where a remote folder cannot be listed.
     """
-    paths, others = _list_remote(folder) if is_remote(folder) else _walk(as_local(folder))
+    paths, others = find_files(folder)
     others.update(ending(path) for path in paths if ending(path) not in ENDINGS)
     return sorted(as_text(path) for path in paths if ending(path) in ENDINGS), dict(others)
+
+
+def find_files(folder):
+    """All files under a folder, as find_clips finds them, and a Counter of what cannot be read."""
+    return _list_remote(folder) if is_remote(folder) else _walk(as_local(folder))
 
 
 @contextlib.contextmanager

@@ -1,7 +1,6 @@
 """Files of scores -> one Arrow table: CSV, JSON lines, JSON and Parquet, structs unpacked, long texts left unread."""
-import codecs
+import csv
 import json
-import re
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -9,25 +8,26 @@ import pyarrow.csv
 import pyarrow.json
 import pyarrow.parquet
 
+from tqd_jax.clips.listing.encoding import delimiter_of, encoding_of
 from transfer_jax.runtime.errors import UserError
 
 ENDINGS = ('.parquet', '.csv', '.jsonl', '.json')
-TEXTS = ('.csv', '.jsonl', '.txt')  # the kinds that text_fault looks at
 PIECE = 8192  # rows of a column that are Python values at a time
 BLOCK = 2**24  # bytes of text parsed at a time: a row of JSON may not be longer
 
 
-def read_files(path, texts):
+def read_files(path, texts, plain=()):
     """The numeric columns of a file, or of all files of one kind in a folder, and the columns `texts` whatever they hold.
 
-    Columns of structs are named 'struct.column'. Raises UserError where there is nothing to read, or what is there cannot be.
+    plain: those of `texts` that are text whatever they look like. Columns of structs are named 'struct.column'. Raises UserError where
+    there is nothing to read, or what is there cannot be.
     """
     paths = sorted(file for file in path.iterdir() if file.suffix in ENDINGS) if path.is_dir() else [path]
     kinds = {file.suffix for file in paths}
     if not path.exists() or len(kinds) != 1 or not kinds <= set(ENDINGS):
         raise UserError(f'scores {path}: there is no such file, nor a folder of files of one kind ({", ".join(ENDINGS)})')
     try:
-        parts = [_records(paths)] if kinds == {'.json'} else [READERS[path.suffix](path, texts) for path in paths]
+        parts = [_records(paths)] if kinds == {'.json'} else [READERS[path.suffix](path, texts, plain) for path in paths]
         table = pa.concat_tables([_unpack(part, texts) for part in parts], promote_options='permissive')
         if parts[0].num_rows and not table.num_columns:
             raise _no_numbers(parts[0].column_names)
@@ -36,17 +36,6 @@ def read_files(path, texts):
     if not table.num_rows:
         raise UserError(f'scores {path} has no rows')
     return table
-
-
-def text_fault(file, ending):
-    """Why a binary file of text, at its beginning, cannot be understood: it is UTF-16, or a CSV without commas. None where it can be."""
-    head = file.read(2**16)
-    file.seek(0)
-    if head[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
-        return 'it is UTF-16: save it as UTF-8'
-    mark = re.match(rb'[^\r\n,]*?([;\t])[^\r\n,]*[\r\n]', head) if ending == '.csv' else None
-    names = {b';': ';', b'\t': 'tabs'}
-    return f'its columns are separated by {names[mark[1]]}: separate them by commas' if mark else None
 
 
 def is_number(kind):
@@ -79,25 +68,53 @@ def _no_numbers(names):
     return ValueError(f'no column of numbers, nor one that a known tool writes, but only {", ".join(names)}')
 
 
-def _csv(path, texts):
+def _csv(path, texts, plain):
     with open(path, 'rb') as file:
-        if fault := text_fault(file, '.csv'):
-            raise ValueError(fault)
-    parse = pa.csv.ParseOptions(newlines_in_values=True)
-    with pa.csv.open_csv(path, parse_options=parse) as reader:  # its first block tells which columns are texts
+        encoding = encoding_of(file)
+    with open(path, encoding=encoding, newline='') as file:
+        head = file.readline(2**20).removeprefix('\ufeff').rstrip('\r\n')
+    delimiter = delimiter_of(head, lambda name: name.strip() in texts)
+    parse = pa.csv.ParseOptions(delimiter=delimiter, newlines_in_values=True)
+    types = {name: pa.string() for name in _names(head, delimiter) if name.strip() in plain}
+    read = lambda **options: pa.csv.ReadOptions(encoding='utf-8' if encoding == 'utf-8-sig' else encoding, **options)
+    with pa.csv.open_csv(path, read(), parse) as reader:  # its first block tells which columns are texts
         names = [field.name for field in reader.schema if field.name.strip() in texts or not pa.types.is_string(field.type)]
     if not names:
         raise _no_numbers(reader.schema.names)
-    convert = pa.csv.ConvertOptions(include_columns=names, strings_can_be_null=True)
-    table = pa.csv.read_csv(path, pa.csv.ReadOptions(block_size=BLOCK), parse, convert)
+    convert = pa.csv.ConvertOptions(include_columns=names, column_types=types, strings_can_be_null=True)
+    table = pa.csv.read_csv(path, read(block_size=BLOCK), parse, convert)
     return table.rename_columns([name.strip() for name in names])
 
 
-def _jsonl(path, texts):
-    return pa.json.read_json(path, pa.json.ReadOptions(block_size=BLOCK))
+def _names(head, delimiter):
+    """The names of a CSV's header, as they stand there."""
+    return next(csv.reader([head], delimiter=delimiter), [])
 
 
-def _parquet(path, texts):
+def _jsonl(path, texts, plain):
+    with open(path, 'rb') as file:
+        first = json.loads(file.readline().removeprefix(b'\xef\xbb\xbf') or b'{}')
+    fields = [(name, pa.string()) for name in first if name in plain and isinstance(first[name], str)]  # no text is taken for a date
+    parse = pa.json.ParseOptions(explicit_schema=pa.schema(fields), unexpected_field_behavior='infer')
+    try:
+        return pa.json.read_json(path, pa.json.ReadOptions(block_size=BLOCK), parse)
+    except pa.ArrowInvalid:
+        return _mixed(path, texts)
+
+
+def _mixed(path, texts):
+    """The columns of JSON lines, without those of several types that nobody reads. Raises pa.ArrowInvalid where somebody reads one."""
+    rows, columns = [json.loads(line) for line in path.read_text('utf-8').splitlines() if line.strip()], {}
+    for name in dict.fromkeys(name for row in rows for name in row):
+        try:
+            columns[name] = pa.array([row.get(name) for row in rows])
+        except (pa.ArrowInvalid, pa.ArrowTypeError):
+            if name in texts:
+                raise
+    return pa.table(columns)
+
+
+def _parquet(path, texts, plain):
     fields = pa.parquet.read_schema(path)
     return pa.parquet.read_table(path, columns=[field.name for field in fields if pa.types.is_struct(field.type) or _counts(field, texts)])
 

@@ -1,6 +1,7 @@
 """The keys of the main job that are about clips and their timestep distributions: config.data and config.law."""
 import dataclasses
 
+from tqd_jax.data.several import CAPTIONS
 from tqd_jax.timesteps import quality
 from transfer_jax.runtime.config import choice, each, integer, key, number, optional, sequence, text
 
@@ -19,6 +20,10 @@ class Data:
     """Clips: which, in which shapes, and how they are loaded."""
     clips: str | None = key(None, optional(text()), "a folder, a manifest, a URL, or 'name=path,name=path'; "
                             'None renders the embedded library')
+    columns: str | None = key(None, optional(text()), "names of a manifest's columns, as 'clip=video,caption=prompt'; None: found by "
+                              'the usual names', free=True)
+    captions: str = key('draw', choice(*CAPTIONS), 'of a clip with several: one is drawn for each example; the first alone; all of '
+                        'them joined into one')
     rendered_clips: int = key(240, integer(at_least=8), 'clips of the embedded library, without wan.path')
     fps: float = key(8, number(above=0, at_most=240), 'frames a second that the model sees')
     buckets: tuple = key(((32, 32, 8),), sequence(sequence(integer(at_least=1), length=3), example='((64, 48, 9),)'),

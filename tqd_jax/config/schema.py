@@ -32,7 +32,8 @@ class Model:
     """The video transformer."""
     preset: str | None = key('tiny', optional(choice(*PRESETS)), 'its size; None: that of the weights in wan.path')
     vocab: int = key(512, integer(at_least=2), 'words are hashed into this many tokens')
-    text_len: int = key(8, integer(at_least=1), 'tokens of a caption')
+    text_len: int | None = key(None, optional(integer(at_least=1)), 'words of a caption that are read; None: as many as init_from was '
+                               'trained with (8 for the shipped checkpoint), 64 without one')
     dtype: str = key('float32', choice(*CHOICES['dtype']), 'of matrix products; bfloat16 is for accelerators')
     remat: str = key('none', choice(*CHOICES['remat']), 'what is computed again in the backward pass: '
                      'nothing, all but matrix products, all, all but attention, all from inputs kept on the host')

@@ -14,13 +14,16 @@ from tqd_jax.timesteps.quadrants import quadrant
 from transfer_jax.runtime.errors import UserError
 from transfer_jax.runtime.paths import path_of
 
+WHOLE = ('source_names', 'further_captions', 'further_tokens')  # of read_columns: not a value a row
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Library(Rows):
     """The Rows of a run, and what the loader's workers do not need of them; pickled, only the Rows are left.
 
     source: int into source_names, with their mixing `rates`. acceptance: probability of being in an epoch, by quality dropout or a
-    learned law, and for an expert by its part of t too (for_expert). captions: Strings. width, height in pixels.
+    learned law, and for an expert by its part of t too (for_expert). captions: Strings, the first of each clip;
+    further_captions: those of further_tokens. width, height in pixels.
     """
     source: np.ndarray
     source_names: tuple
@@ -29,6 +32,7 @@ class Library(Rows):
     captions: Strings
     width: np.ndarray
     height: np.ndarray
+    further_captions: Strings = dataclasses.field(default_factory=lambda: Strings.of([]))
 
     def held_out(self, fraction, most, seed):
         """Rows (training, held out): of every quadrant at most `fraction` and `most` clips are held out, by a content hash.
@@ -61,7 +65,7 @@ def load_library(data, workdir, text, law, usable=None):
     a group of its clips.
     """
     buckets, path = buckets_of(data), path_of(workdir) / 'scores.parquet'
-    columns = read_columns(path, text, buckets, data.fps)
+    columns = read_columns(path, text, buckets, data.fps, data.captions)
     if usable is not None:
         columns = taken(columns, usable(columns, buckets))
     names, source = np.array(columns.pop('source_names')), columns['source']
@@ -80,7 +84,7 @@ def taken(columns, mask):
     """The rows of read_columns where the mask [n] is true. Raises UserError where there are none."""
     if not mask.any():
         raise UserError(f'none of {len(mask)} clips is encoded: see skipped.jsonl, or encode them (python -m tqd_jax.encode)')
-    return {name: value if name == 'source_names' else value[mask] for name, value in columns.items()}
+    return {name: value if name in WHOLE else value[mask] for name, value in columns.items()}
 
 
 def buckets_of(data):

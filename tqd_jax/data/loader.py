@@ -14,6 +14,7 @@ from tqd_jax.clips.places import BadClip
 from tqd_jax.data.batch import Batch
 from tqd_jax.data.frames import Examples
 from tqd_jax.data.rows import Rows
+from tqd_jax.data.several import drawn_tokens
 from tqd_jax.data.streams import Stream
 from transfer_jax.runtime.errors import UserError
 from transfer_jax.runtime.parallel.cores import cores
@@ -25,7 +26,7 @@ class Loader:
 
     store: a FrameStore, or what else gives the library's rows as examples. texts: None, and Batch.text is library.tokens; or an object
     whose rows(tokens [B]) are the text features of so many rows, [B, ...]. part: the rows of a batch that this process makes, ascending,
-    of mesh.local_rows; None: all of them.
+    of mesh.local_rows; None: all of them. draws: one of a clip's several captions, else the first.
     """
     library: Rows
     store: Examples
@@ -34,19 +35,21 @@ class Loader:
     crop: str = 'random'
     part: tuple[int, ...] | None = None
     texts: object | None = None
+    draws: bool = True
 
     def __call__(self, number, clips):
         """The Batch `number` of clips [B], this process's rows of it, as numpy arrays."""
         clips, examples = clips[self.rows], (number * self.batch + self.rows).astype(np.uint32)
         bucket = self.library.bucket_of(clips[0])
         video = [self._video(clip, example, bucket) for clip, example in zip(clips, examples, strict=True)]
-        library, text = self.library, self.library.tokens[clips]
+        library = self.library
+        text = drawn_tokens(library, clips, self.seed, number, examples) if self.draws else library.tokens[clips]
         return Batch(video=np.stack(video), text=text if self.texts is None else self.texts.rows(text), example=examples,
                      clip=clips.astype(np.int32), weight=library.weight[clips], law=library.laws(clips))
 
     def whole(self, clips):
-        """The Batch of all the clips [B] of one bucket, the middle of each, the same on every process."""
-        return dataclasses.replace(self, batch=len(clips), crop='center', part=None)(0, clips)
+        """The Batch of all the clips [B] of one bucket, the middle and the first caption of each, the same on every process."""
+        return dataclasses.replace(self, batch=len(clips), crop='center', part=None, draws=False)(0, clips)
 
     @property
     def rows(self):

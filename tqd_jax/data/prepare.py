@@ -46,7 +46,8 @@ def prepare(data, workdir, seed):
 def score_config(data, workdir, clips):
     """The ScoreConfig of config.data's clips in the run's folder."""
     fixed = workdir / 'normaliser.json'
-    return ScoreConfig(clips=clips, output=str(workdir / 'scores.parquet'), store=str(workdir / STORE),
+    columns = data.columns if data.clips else None
+    return ScoreConfig(clips=clips, columns=columns, output=str(workdir / 'scores.parquet'), store=str(workdir / STORE),
                        workers=data.scoring_workers, normaliser=str(fixed) if fixed.exists() else data.normaliser,
                        background=data.background, deinterlace=data.deinterlace)
 
@@ -57,7 +58,7 @@ def score_share(data, workdir, process, processes, stop):
     stop: its `requested` is read before every clip.
     """
     config = score_config(data, path_of(workdir), data.clips)
-    table = clips_table(config.clips, config.scores, config.tool, 'config.data.clips')
+    table = clips_table(config.clips, config.scores, config.tool, 'config.data.clips', config.columns)
     check_mix(data.mix, table['source'].unique().to_pylist())
     measure_share(config, table, process, processes, stop)
 

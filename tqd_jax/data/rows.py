@@ -10,7 +10,7 @@ from tqd_jax.data.shared import map_arrays, share
 from tqd_jax.timesteps.learned import LearnedLaw
 from tqd_jax.timesteps.quality import LawConfig, law_from_quality
 
-ARRAYS = ('ids', 'bucket', 'weight', 'tokens', 'group', 'mq', 'vq', 'duration')
+ARRAYS = ('ids', 'bucket', 'weight', 'tokens', 'group', 'mq', 'vq', 'duration', 'further', 'further_start', 'further_tokens')
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -20,6 +20,7 @@ class Rows:
     paths: Strings. ids: uint64 content hashes. bucket: int into buckets. weight: float32 loss weight. tokens [n, ...]: captions as the
     text encoder prepares them. law: a LawConfig or a LearnedLaw, and group: int into the latter's groups, 0 without one. mq, vq in
     [0, 1]. duration in s. shifts: the flow shift of each bucket, in place of the law's own; None: that one for all.
+    further: int64, how many captions a clip has beside that of `tokens`; further_start: where theirs begin in further_tokens [m, ...].
 
     Rows are pickled for worker processes of this machine: their arrays go to a temporary file, which lives as long as these Rows, and a
     worker maps it.
@@ -36,6 +37,16 @@ class Rows:
     vq: np.ndarray
     duration: np.ndarray
     shifts: tuple | None = None
+    further: np.ndarray = None
+    further_start: np.ndarray = None
+    further_tokens: np.ndarray = None
+
+    def __post_init__(self):
+        if self.further is None:  # each clip has one caption
+            nothing = {'further': np.zeros(len(self.paths), np.int64), 'further_start': np.zeros(len(self.paths), np.int64),
+                       'further_tokens': np.asarray(self.tokens)[:0]}
+            for name, value in nothing.items():
+                object.__setattr__(self, name, value)
 
     def __len__(self):
         return len(self.paths)

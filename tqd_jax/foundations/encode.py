@@ -69,7 +69,7 @@ def _record(sources, workdir, cache, failed, cut, texts):
 def _encode(config, sources, workdir, cache):
     """What this process encoded; it waits for no other."""
     library = load_library(config.data, workdir, NoTokens(), LawConfig(kind='uniform'))
-    captions = [*sample_captions(config, sources), *library.captions]
+    captions = [*sample_captions(config, sources), *library.captions, *library.further_captions]
     texts = text_settings(config, sources, cache)
     lacking = lacks_texts(captions, texts, sources, cache)
     mesh, cut = make_mesh(devices=jax.local_devices()), []

@@ -1,4 +1,5 @@
 """A run on pixels: a model of this package, hashed words, and weights from a file of this package or from the seed."""
+import contextlib
 import dataclasses
 import json
 
@@ -11,11 +12,14 @@ from tqd_jax.latents.pixels import PixelCodec
 from tqd_jax.models.partition import select
 from tqd_jax.models.publish import ASSETS
 from tqd_jax.models.wan import model as wan
+from tqd_jax.text.facts import caption_facts
 from tqd_jax.text.words import HashedWords
 from transfer_jax.runtime.config import to_json
 from transfer_jax.runtime.errors import UserError
 from transfer_jax.runtime.paths import path_of, scratch_of
 from transfer_jax.runtime.tensors import load_weights
+
+TEXT_LEN = 64  # words of a caption, where no weights say another number
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -41,7 +45,10 @@ class Pixels:
 
     def library(self, workdir, law):
         """All scored clips, their captions as tokens."""
-        return with_shifts(load_library(self.config.data, workdir, self.text, law), self.config.law, self.codec, self.model)
+        library = load_library(self.config.data, workdir, self.text, law)
+        for line in caption_facts(library.captions, library.tokens, self.text):
+            print(line, flush=True)
+        return with_shifts(library, self.config.law, self.codec, self.model)
 
     def loader(self, library, workdir):
         """Of frames; decoded clips are cached where they fit."""
@@ -110,9 +117,25 @@ def pixels(config, mesh):
 def model_config(config, mesh):
     """The preset with the config's overrides; pixels in and out, captions as tokens."""
     section = config.model
-    return dataclasses.replace(wan.PRESETS[section.preset], vocab=section.vocab, text_len=section.text_len, dtype=section.dtype,
+    return dataclasses.replace(wan.PRESETS[section.preset], vocab=section.vocab, text_len=text_length(config), dtype=section.dtype,
                                remat=section.remat, attention=section.attention, in_channels=3, out_channels=3,
                                lora=lora_of(config), reduce=config.mesh.reduce, mesh=mesh)
+
+
+def text_length(config):
+    """How many words of a caption the model reads: config.model.text_len, or what config.init_from was trained with, or TEXT_LEN."""
+    return config.model.text_len or _trained_length(config.init_from)
+
+
+def _trained_length(name):
+    beside = None
+    if name is not None:
+        with contextlib.suppress(UserError):  # a file that is not there is an error of its own, elsewhere
+            beside = _config_beside(weights_path(name))
+    if beside is None:
+        return TEXT_LEN
+    theirs = json.loads(beside.read_text())
+    return theirs.get('model', {}).get('text_len') or _trained_length(theirs.get('init_from'))
 
 
 def frame_store(data, library, workdir, quiet=False):
@@ -133,12 +156,17 @@ def weights_path(name):
     return path
 
 
+def _config_beside(path):
+    """The config that a file of weights was trained with, or None."""
+    return next((file for file in (path.with_suffix('.json'), path.with_name('config.json')) if file.exists()), None)
+
+
 def check_weights(name, model, train):
     """Raises UserError where the weights that config.init_from names do not fit the WanConfig, or config.train says that they predict
     something else than the config beside them does."""
     path = weights_path(name)
     load_weights(path, wan.abstract_params(dataclasses.replace(model, lora=None)))
-    beside = next((file for file in (path.with_suffix('.json'), path.with_name('config.json')) if file.exists()), None)
+    beside = _config_beside(path)
     theirs = json.loads(beside.read_text()).get('train', {}) if beside else {}
     ours = to_json(train)
     for key in ('path', 'prediction', 'precondition'):

@@ -1,6 +1,7 @@
 """A run on published weights of Wan: latents and text features of a cache, the transformer from the user's files."""
 import dataclasses
 import functools
+import itertools
 
 import jax
 import jax.numpy as jnp
@@ -73,7 +74,8 @@ class PublishedWan:
         settings = latent_settings(self.config, self.sources, self.folder(workdir))
         has = functools.partial(usable, self.folder(workdir), settings)
         library = load_library(self.config.data, workdir, NoTokens(), law, has)
-        library = dataclasses.replace(library, tokens=self._texts(workdir, library.captions)[1])
+        numbers = self._texts(workdir, library.captions, library.further_captions)[1]
+        library = dataclasses.replace(library, tokens=numbers[:len(library)], further_tokens=numbers[len(library):])
         library = with_shifts(library, self.config.law, self.codec, self.model)
         if self.expert is None:
             return library
@@ -86,12 +88,16 @@ class PublishedWan:
         settings = latent_settings(self.config, self.sources, self.folder(workdir))
         store = open_latents(self.folder(workdir), library, settings)
         store.fetch()
-        return loader_of(self.config, self.model.mesh, library, store, texts=self._texts(workdir, library.captions)[0])
+        return self._loader(library, store, workdir)
 
     def frames_loader(self, library, workdir):
         """Of frames, decoded from the clips, and features."""
         store = FrameStore(rows=library, fps=self.config.data.fps, folder=None, options=picture_options(self.config.data))
-        return loader_of(self.config, self.model.mesh, library, store, texts=self._texts(workdir, library.captions)[0])
+        return self._loader(library, store, workdir)
+
+    def _loader(self, library, store, workdir):
+        texts = self._texts(workdir, library.captions, library.further_captions)[0]
+        return loader_of(self.config, self.model.mesh, library, store, texts=texts)
 
     def encode(self, video):
         """Latents of frames, a clip at a time; the VAE's encoder is loaded for it."""
@@ -146,10 +152,10 @@ class PublishedWan:
 
     @functools.cached_property
     def _texts(self):
-        """(workdir, captions) -> (TextStore, numbers), after prepare: opened once for a set of captions, a tuple or the library's own."""
-        def store_of(workdir, captions):
+        """(workdir, captions, further ones) -> (TextStore, numbers of all), after prepare: opened once for those."""
+        def store_of(workdir, captions, further=()):
             folder = self.folder(workdir)
-            store, numbers = open_texts(folder, captions, text_settings(self.config, self.sources, folder), clean)
+            store, numbers = open_texts(folder, itertools.chain(captions, further), text_settings(self.config, self.sources, folder), clean)
             store.fetch()
             return store, numbers
         return functools.lru_cache(maxsize=3)(store_of)  # captions of the library, those of samples, the empty one

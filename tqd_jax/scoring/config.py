@@ -16,8 +16,10 @@ TEXTS = Rule(allowed='texts, separated by commas', accepts=lambda values: all(is
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ScoreConfig:
     """What scoring.library.score_library is to do. A field is a flag of `python -m tqd_jax.score`, and so is each field of `limits`."""
-    clips: str | None = key(None, optional(text()), 'a folder, manifest (.parquet, .csv, .jsonl), list (.txt) or video; or '
+    clips: str | None = key(None, optional(text()), 'a folder, manifest (.parquet, .csv, .tsv, .jsonl, .json), list (.txt) or video; or '
                             'name=path,name=path')
+    columns: str | None = key(None, optional(text()), "names of a manifest's columns, as 'clip=video,caption=prompt'; by default they "
+                              'are found by the usual names')
     output: str = key('scores.parquet', text(), 'the table to write; its page and files lie beside it')
     store: str | None = key(None, optional(text()), 'where measured rows are kept; OUTPUT.store by default')
     workers: int = key(cores(), integer(at_least=0), 'processes; 0 measures in this one, which no limit of time or memory protects')

@@ -38,7 +38,7 @@ def score_library(config, *, flag='--clips', for_training=False, check=lambda ta
     refuse: a function of a scored row that gives the reason why it is of no use, or None.
     Raises UserError, before anything is measured, where the config cannot be followed.
     """
-    normaliser, table = normaliser_of(config.normaliser), clips_table(config.clips, config.scores, config.tool, flag)
+    normaliser, table = normaliser_of(config.normaliser), clips_table(config.clips, config.scores, config.tool, flag, config.columns)
     check(table)
     if config.niqe:
         niqe_model.load(config.niqe)

@@ -3,13 +3,12 @@ import contextlib
 import dataclasses
 import functools
 import hashlib
-import os
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from tqd_jax.clips import places
+from tqd_jax.clips.listing.paths import is_there
 from tqd_jax.clips.strings import Strings
 from tqd_jax.scoring import engine
 from tqd_jax.scoring.store import RowStore, are_there, local_store, share_of
@@ -19,6 +18,7 @@ from transfer_jax.runtime.errors import UserError
 from transfer_jax.runtime.progress import Progress
 
 AXES = ('motion', 'visual')
+GONE = 'there is no such file'
 
 
 def library_rows(config, table, *, for_training):
@@ -74,8 +74,14 @@ def _merge(written, measured, foreign):
 
 
 def _given_rows(paths):
-    """Rows of clips whose scores are given: nothing of them is measured, and their id is that of a path and of its file's size and time."""
+    """Rows of clips whose scores are given: nothing of them is measured, and their id is that of a path and of its file's size and time.
+
+    A local clip that is not there has a reason and no scores.
+    """
     for path in paths:
+        if not is_there(path):
+            yield {'clip': path, 'scorer_version': GIVEN, 'reason': GONE}
+            continue
         identity = hashlib.sha256(f'{path} {engine.stamp(path)}'.encode()).hexdigest()[:32]
         yield {'clip': path, 'id': identity, 'scorer_version': GIVEN}
 
@@ -86,8 +92,7 @@ def _check_present(table, version):
         return
     lost = pc.and_(pa.array(is_foreign(table, version)), table['reason'].is_null())
     rows = table.select(['clip', 'scorer_version']).filter(lost)
-    there = lambda path: places.is_remote(path) or os.path.lexists(places.as_local(path))
-    gone = [path for path in Strings.from_arrow(rows['clip'].chunks) if not there(path)]
+    gone = [path for path in Strings.from_arrow(rows['clip'].chunks) if not is_there(path)]
     if gone:
         old = ' and '.join(versions_of(rows))
         raise UserError(f'{len(rows)} clips have rows of scorer version {old}, which must be measured again by version {version}, and '

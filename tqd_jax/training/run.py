@@ -72,7 +72,10 @@ class Run:
         """Hash of what the batches depend on beside the config: the clips' contents and scores, a learned law, and what encoded them."""
         library = self.library
         text = library.captions.data if self.foundation.latents else library.tokens  # a cache numbers captions as it has them
+        further = library.further_captions.data if self.foundation.latents else library.further_tokens
         parts = [library.ids, library.mq, library.vq, library.bucket, library.source, text]
+        if len(library.further_captions):
+            parts += [library.further, further]
         if isinstance(library.law, LearnedLaw):  # its file is no part of the config
             parts += [library.group, np.array(library.law.weight.shape), library.law.weight]
         parts.append(np.frombuffer(self.foundation.inputs(self.workdir).encode(), np.uint8))

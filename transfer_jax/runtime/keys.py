@@ -3,6 +3,7 @@ import zlib
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 
 def stream_key(seed: int | jax.Array, stream: str, *counters: int | jax.Array) -> jax.Array:
@@ -25,3 +26,8 @@ def stream_key(seed: int | jax.Array, stream: str, *counters: int | jax.Array) -
 def example_keys(seed: int | jax.Array, stream: str, step: int | jax.Array, examples: jax.Array) -> jax.Array:
     """One key an example, [B] keys from examples [B] (integers): stream_key(seed, stream, step, example) of each."""
     return jax.vmap(lambda example: stream_key(seed, stream, step, example))(examples)
+
+
+def host_generator(seed: int, stream: str, *counters: int) -> np.random.Generator:
+    """The generator of one draw on the host, where a loader's worker must not start JAX: a function of seed, stream and counters alike."""
+    return np.random.default_rng([seed, zlib.crc32(stream.encode()), *counters])

@@ -86,7 +86,7 @@ def test_one_good_clip_is_enough(tmp_path, compiled):
     ([{'clip': 'good0.mp4', 'mq': 0.5, 'vq': None}], 'row 0: vq is None'),
     ([{'clip': 'good0.mp4', 'motion': 0.5}], 'one of motion and visual; give both or neither'),
     ([{'clip': 'good0.mp4'}] * 2, 'good0.mp4 is listed 2 times'),
-    ([{'path': 'good0.mp4'}], 'needs a column `clip`'),
+    ([{'picture': 'good0.mp4'}], 'needs a column `clip`'),
 ])
 def test_faults_of_a_manifest_are_named(folder, tmp_path, rows, words):
     path = folder / 'manifest.parquet'

@@ -5,8 +5,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from tqd_jax.clips.captions import several
 from tqd_jax.clips.tables import first_line, is_number, read_files, refuse_duplicates
-from tqd_jax.scoring.importers.tools import choose, spoken_of
+from tqd_jax.scoring.importers.tools import choose, plain_text, spoken_of
 from transfer_jax.runtime.errors import UserError
 
 DJ_TOKENS = r'<__dj__\w+>\s*|\s*<\|__dj__eoc\|>'  # Data-Juicer's texts say with these where a video stands
@@ -22,7 +23,7 @@ def import_scores(path, *, tool=None, columns=None, root=None):
     columns or its paths are not understood, a clip is listed twice, or more than half of an axis is null.
     """
     path = pathlib.Path(path).expanduser()
-    table, where = read_files(path, spoken_of(columns or {})), f'scores {path}'
+    table, where = read_files(path, spoken_of(columns or {}), plain_text(columns or {})), f'scores {path}'
     form, reading = choose(where, table.column_names, tool, columns or {})
     if _is_list(table[reading.clip].type):
         table = _one_row_a_clip(table, reading.clip)
@@ -30,14 +31,17 @@ def import_scores(path, *, tool=None, columns=None, root=None):
     clips = _clips(where, table[reading.clip], pathlib.Path(root or (path if path.is_dir() else path.parent)), form.ending)
     out = {'clip': clips} | {name: _axis(where, name, getattr(reading, name), numbers, len(clips)) for name in ('motion', 'visual')}
     if reading.caption:
-        out['caption'] = pc.replace_substring_regex(_captions(where, reading.caption, table[reading.caption]), DJ_TOKENS, '')
+        out |= _captions(where, reading.caption, table[reading.caption])
     out |= {f'{form.name}_{name}': pa.array(values, from_pandas=True) for name, values in numbers.items()}
     return pa.table(out, metadata={'tool': form.name})
 
 
 def _captions(where, name, column):
+    """{'caption': text}, and where a clip has several {'captions': lists}."""
+    if _is_list(column.type) and pa.types.is_string(column.type.value_type):
+        return several.columns_of(several.lists_of(column))
     try:
-        return column.cast(pa.string())
+        return {'caption': pc.replace_substring_regex(column.cast(pa.string()), DJ_TOKENS, '')}
     except pa.ArrowException:
         fault = 'not UTF-8: save the file as UTF-8' if pa.types.is_binary(column.type) else f'of type {column.type}, not text'
         raise UserError(f'{where}: the caption {name} is {fault}') from None
@@ -54,7 +58,8 @@ def merge(tables):
         refuse_duplicates(table['clip'], f'table {number} to merge')
         rows = table.take(pc.index_in(clips, value_set=table['clip'].combine_chunks()))
         for name in rows.column_names:
-            merged[name] = _agree(name, clips, merged[name], rows[name]) if name in merged else rows[name]
+            agreed = name in merged and name != 'captions'  # of which the first table's count
+            merged[name] = _agree(name, clips, merged[name], rows[name]) if agreed else merged.get(name, rows[name])
     return pa.table(merged)
 
 

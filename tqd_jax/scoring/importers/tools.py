@@ -129,3 +129,9 @@ def spoken_of(columns):
     options = [option for form in FORMATS for field in FIELDS.values() for option in getattr(form, field)]
     parts = [part for option in ('clip', *options, *columns.values()) for part in (option, *option.split(' + '))]
     return {*parts, *(part.removeprefix('-') for part in parts)}
+
+
+def plain_text(columns):
+    """Names of the columns of paths and captions, of all formats and of the user's `columns`: text, whatever it looks like."""
+    options = [option for form in FORMATS for option in (*form.path_columns, *form.caption)]
+    return {'clip', *options, *(columns[name] for name in ('clip', 'caption') if name in columns)}

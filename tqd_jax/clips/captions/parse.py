@@ -1,0 +1,42 @@
+"""What is written beside a clip -> its captions: a text with one a line, or the JSON that trainers and captioners write."""
+import json
+from collections.abc import Mapping
+
+from tqd_jax.clips.listing.encoding import decode
+from tqd_jax.clips.listing.names import CAPTION, plain
+
+DEPTH = 4  # objects within objects that are looked into
+
+
+def captions_in(data: bytes, ending: str) -> list[str]:
+    """The captions in a file's bytes, [] where there are none: its lines, or what its JSON calls captions. Raises ValueError on no JSON."""
+    text = decode(data)[0]
+    return of_value(json.loads(text, parse_int=str, parse_float=str)) if ending == '.json' and text.strip() else lines_of(text)
+
+
+def lines_of(text: str) -> list[str]:
+    """The lines of a text that are not blank, without space around them."""
+    return [line.strip() for line in text.splitlines() if line.strip()]
+
+
+def of_value(value, depth: int = DEPTH) -> list[str]:
+    """The captions in a value of JSON: a text, a list of them, or an object with one under a name of names.CAPTION."""
+    if isinstance(value, str):
+        return [value.strip()] if value.strip() else []
+    if not depth:
+        return []
+    if isinstance(value, Mapping):
+        called = {plain(name): one for name, one in value.items()}
+        named = next((found for name in CAPTION if name in called and (found := _all(called[name], depth - 1))), None)
+        return named or []
+    if isinstance(value, list | tuple):
+        return [caption for one in value for caption in of_value(one, depth - 1)]
+    return []
+
+
+def _all(value, depth):
+    """The captions under a name that says so: of an object {'short': ..., 'long': ...} all texts."""
+    found = of_value(value, depth)
+    if not found and isinstance(value, Mapping):
+        return [caption for one in value.values() for caption in of_value(one, depth - 1)]
+    return found

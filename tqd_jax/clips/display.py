@@ -90,8 +90,12 @@ def _header_duration(stream, first):
 
 def _count_packets(name, limits):
     with opened(name, limits) as (container, stream):
-        times = [float(packet.pts * packet.time_base) for packet in container.demux(stream) if packet.pts is not None]
+        packets = [(packet.pts, packet.duration, packet.time_base) for packet in container.demux(stream) if packet.size]
+    times = [float(pts * base) for pts, _, base in packets if pts is not None]
     span = max(times, default=0.0) - min(times, default=0.0)
+    lasts = sum(float((duration or 0) * base) for _, duration, base in packets)
+    if not times and lasts:  # an elementary stream
+        return len(packets) / lasts, lasts
     if not span:
         raise BadClip('its frames have no times')
     return (len(times) - 1) / span, span * len(times) / (len(times) - 1)

@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from tqd_jax.clips import places
+from tqd_jax.clips.archives.captions import captions_of
 from tqd_jax.clips.manifest_file import PAIRS, READERS, read_manifest
 from tqd_jax.clips.strings import Strings
 from tqd_jax.clips.tables import first_line, refuse_duplicates
@@ -24,8 +25,10 @@ def read_clips(spec: str, flag: str = 'config.data.clips') -> pa.Table:
 
 def left_out(others):
     """Lines for the user on {ending: files} that clips_and_others left out."""
+    by_ending = lambda kind: not kind or kind.startswith('.')
     return [f'not searched: {count} {kind}' if kind == places.LOCKED else
-            f'left out, no videos by their ending: {count} {kind or "without one"}' for kind, count in sorted(others.items())]
+            f'left out, no videos by their ending: {count} {kind or "without one"}' if by_ending(kind) else
+            f'left out: {count} {kind}' for kind, count in sorted(others.items())]
 
 
 def clips_and_others(spec, flag='config.data.clips'):
@@ -82,7 +85,7 @@ def _here(path):
 def _read_one(path, source, flag, left, read):
     """The table of one source, of a manifest by read(path, source); what its folder has else is added to the Counter `left`."""
     ending = places.ending(path)
-    if os.path.isdir(path) or (places.is_remote(path) and ending not in {*READERS, *places.ENDINGS}):
+    if os.path.isdir(path) or places.is_listed(path) or (places.is_remote(path) and ending not in {*READERS, *places.ENDINGS}):
         table, others = _from_folder(path, source, flag)
         left.update(others)
         return table
@@ -95,8 +98,9 @@ def _read_one(path, source, flag, left, read):
     return read(path, source)
 
 
-def _of(clips, source):
-    return pa.table({'clip': [places.as_text(clip) for clip in clips], 'source': [source] * len(clips), 'caption': [''] * len(clips)})
+def _of(clips, source, captions=None):
+    captions = captions or [''] * len(clips)
+    return pa.table({'clip': [places.as_text(clip) for clip in clips], 'source': [source] * len(clips), 'caption': captions})
 
 
 def _from_folder(folder, source, flag):
@@ -104,4 +108,4 @@ def _from_folder(folder, source, flag):
     if not clips:
         seen = ', '.join(f'{count} {ending or "without an ending"}' for ending, count in sorted(others.items())) or 'no others'
         raise UserError(f'{flag}: no video files ({", ".join(places.ENDINGS)}) under {folder}; it has {seen}')
-    return _of(clips, source), others
+    return _of(clips, source, captions_of(clips)), others

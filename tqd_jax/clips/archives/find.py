@@ -1,0 +1,179 @@
+"""The clips at a place: a folder, an archive, a pattern of such; and what else is there."""
+import collections
+import glob
+import os
+import posixpath
+import re
+
+import fsspec
+
+from tqd_jax.clips.archives.animated import EITHER
+from tqd_jax.clips.archives.frames import IMAGES
+from tqd_jax.clips.archives.listing import ENDINGS, sort_out, unpaired, walk
+from tqd_jax.clips.archives.patterns import braces, has_braces, is_pattern, matching
+from tqd_jax.clips.archives.source import Unreadable, summary
+from tqd_jax.clips.archives.stamps import index_at
+from tqd_jax.clips.archives.urls import (
+    ARCHIVES,
+    as_local,
+    as_text,
+    check_protocols,
+    ending,
+    is_remote,
+    join,
+    member_of,
+    member_url,
+    parent,
+)
+from transfer_jax.runtime.errors import UserError
+
+PACKED = ('.tgz', '.gz', '.bz2', '.xz', '.zst', '.tbz2', '.txz', '.7z', '.rar')  # no member of which can be read by itself
+
+
+def find_clips(place):
+    """The clips at a place, as text and sorted, and {what other files are, by their ending or in words: how many}.
+
+    place: a folder, an archive (.tar, .zip), a folder within one (tar://FOLDER::ARCHIVE), or a pattern of such and of videos, in braces
+    or with * and ?. Archives under a folder are looked into. Links to folders are followed, each real folder once; names that start with a
+    dot are left out. Local folders that cannot be read are counted under LOCKED. Raises UserError where a place cannot be listed.
+    """
+    files, others = find_files(place)
+    archives = {path for path in files if _is_archive(path)}
+    clips, more = sort_out(path for path in files if path not in archives)
+    inside, within = clips_in_archives(sorted(archives), alone=archives == {place})
+    others.update(more)
+    others.update(within)
+    for kind in [kind for kind in others if kind in PACKED]:
+        others[f'{kind} (no member of it can be read by itself: unpack it, or make it a .tar or .zip)'] = others.pop(kind)
+    return [*sorted(map(as_text, clips)), *inside], dict(others)
+
+
+def find_files(place):
+    """(all files at a place as find_clips has it, an archive as one of them; a Counter of what cannot be listed)."""
+    files, others = [], collections.Counter()
+    for part in _expanded(place):
+        found, more = _files(part)
+        files += found
+        others.update(more)
+    return files, others
+
+
+def clips_in_archives(archives, alone=False):
+    """(the clips in archives, or folders of one, archive by archive and sorted; a Counter of what else they have).
+
+    Captions beside a clip, which captions.py reads, are no part of the count. alone: the user named this one archive; then UserError is
+    raised where it cannot be read, which is counted else.
+    """
+    clips, others, faults = [], collections.Counter(), {}
+    for archive in archives:
+        found, more = _members(archive, faults, alone)
+        clips += found
+        others.update(more)
+    others.update({f'{kind} (the first: {first})': count for kind, (count, first) in faults.items()})
+    return clips, others
+
+
+def is_listed(path):
+    """Whether find_clips says which clips a path means that is no folder: an archive, a pattern, or a picture that may move."""
+    return _is_archive(path) or _is_pattern(path) or ending(path) in EITHER
+
+
+def files_below(folder):
+    """The names of the files right in a folder: here, elsewhere, or in an archive; none where it is no folder."""
+    if member := member_of(folder):
+        archive, kind, name = member
+        inside = name and f'{name}/'
+        names = (entry.name[len(inside):] for entry in index_at(archive, kind).below(inside))
+        return [name for name in names if '/' not in name]
+    if is_remote(folder):
+        system, root = fsspec.core.url_to_fs(folder)
+        return [posixpath.basename(one['name']) for one in system.ls(root, detail=True) if one['type'] == 'file']
+    return os.listdir(as_local(folder)) if os.path.isdir(as_local(folder)) else []
+
+
+def _is_archive(path):
+    """Whether a path is of an archive, or of a folder in one."""
+    if member_of(path):
+        return ending(path) not in ENDINGS and not posixpath.splitext(member_of(path)[2])[1]
+    return ending(path) in ARCHIVES and (is_remote(path) or not os.path.isdir(as_local(path)))
+
+
+def _is_pattern(path):
+    """Whether a path stands for others; what is there itself never does."""
+    if not is_remote(path) and os.path.lexists(as_local(path)):
+        return False
+    return has_braces(path) or _is_series(path) or (is_pattern(path) if not is_remote(path) else '*' in path)
+
+
+def _is_series(path):
+    return ending(path) in IMAGES and is_pattern(posixpath.basename(path))
+
+
+def _expanded(place):
+    """The places that a pattern stands for."""
+    if not _is_pattern(place):
+        return [place]
+    try:
+        return [one for text in braces(place) for one in _globbed(text)]
+    except ValueError as error:
+        raise UserError(f'{place}: {error}') from None
+
+
+def _globbed(text):
+    """The paths that a glob stands for; one of pictures is one path for each folder."""
+    if _is_series(text):
+        folders = _globbed(parent(text))
+        name = posixpath.basename(text)
+        found = [join(folder, name) for folder in folders if matching(name, files_below(folder))]
+        if not found:
+            raise UserError(f'no pictures are at {text}')
+        return found
+    if not is_remote(text):
+        return glob.glob(as_local(text), recursive=True) if is_pattern(text) and not os.path.lexists(text) else [text]
+    if '*' not in text:
+        return [text]
+    top = parent(text[:text.index('*')] + '_')
+    return [join(top, name) for name in _names_below(top, lambda system, root: system.glob(f'{root}{text[len(top):]}'))]
+
+
+def _files(place):
+    """(the files at a place, or itself where it is a file, a pattern of pictures or an archive; a count of what else is there)."""
+    if _is_archive(place) or _is_series(place):
+        return [place], {}
+    if not is_remote(place):
+        local = as_local(place)
+        return walk(local) if os.path.isdir(local) or not os.path.lexists(local) else ([local], {})
+    if ending(place) in ENDINGS:
+        return [place], {}
+    names = _names_below(place, lambda system, root: system.find(root))
+    return [join(place, name) for name in names if name and not re.search(r'(^|/)\.|/$', name)], {}
+
+
+def _names_below(folder, ask):
+    """The names, seen from a remote folder, of the paths that ask(its file system, its path there) gives."""
+    check_protocols([folder])
+    try:
+        system, root = fsspec.core.url_to_fs(folder)
+        return [path.removeprefix(root).lstrip('/') for path in ask(system, root)]
+    except Exception as error:  # every backend has exceptions of its own
+        raise UserError(f'{folder} cannot be listed: {summary(error)}') from error
+
+
+def _members(path, faults, alone):
+    """(the clips in an archive or a folder of it, a count of its other files); adds to faults, {kind: [how many, the first]}."""
+    archive, kind, within = member_of(path) or (path, ending(path), '')
+    check_protocols([path])
+    archive = archive if is_remote(archive) else as_text(os.path.abspath(as_local(archive)))
+    try:
+        index = index_at(archive, kind)
+    except Unreadable as error:
+        if alone:
+            raise UserError(f'{path} cannot be listed: {error}') from error
+        faults.setdefault(f'{kind} that cannot be read ({error})', [0, archive])[0] += 1
+        return [], {}
+    for fault, (count, first) in index.faults.items():
+        faults.setdefault(fault, [0, member_url(archive, kind, first) if first else archive])[0] += count
+    inside = within and f'{within}/'
+    names = unpaired(name for name in index.names() if name.startswith(inside))
+    clips, others = sort_out(member_url(archive, kind, name) for name in names)
+    return sorted(clips), others

@@ -1,0 +1,85 @@
+"""Which files of a folder or an archive are clips: videos by their ending, folders of numbered pictures, and what the others are."""
+import collections
+import itertools
+import os
+import posixpath
+
+from tqd_jax.clips.archives.animated import EITHER, is_animated
+from tqd_jax.clips.archives.entries import SIDECARS
+from tqd_jax.clips.archives.frames import IMAGES, series_of
+from tqd_jax.clips.archives.members import head_of
+from tqd_jax.clips.archives.patterns import is_pattern
+from tqd_jax.clips.archives.urls import ending
+
+ENDINGS = tuple('.mp4 .m4v .mov .qt .3gp .3g2 .f4v .mkv .webm .avi .divx .gif .mpg .mpeg .mpe .m1v .m2v .vob .ts .mts .m2ts .wmv .asf '
+                '.flv .ogv .mxf .y4m .rm .rmvb .apng .h264 .264 .avc .h265 .265 .hevc .h266 .266 .vvc .av1 .obu .ivf .mjpeg .mjpg'.split())
+LOCKED = 'folders that cannot be read'
+
+
+def walk(folder):
+    """The files under a local folder, and a count of what cannot be read. Links come last: what is also there itself keeps its name."""
+    seen, files, locked, tops = set(), [], [], [folder]
+    while tops:
+        links = []
+        for place, folders, names in (step for top in sorted(tops) for step in os.walk(top, onerror=locked.append)):
+            status = os.stat(place)
+            if (status.st_dev, status.st_ino) in seen:
+                folders.clear()
+                continue
+            seen.add((status.st_dev, status.st_ino))
+            linked = {name for name in folders if os.path.islink(os.path.join(place, name))}
+            links += [os.path.join(place, name) for name in linked if not name.startswith('.')]
+            folders[:] = [name for name in folders if name not in linked and not name.startswith('.')]
+            files += [os.path.join(place, name) for name in names if not name.startswith('.')]
+        tops = links
+    return files, collections.Counter({LOCKED: len(locked)} if locked else {})
+
+
+def sort_out(paths):
+    """(clips, {what the others are: how many}) of paths of files here, elsewhere, or in an archive.
+
+    Clips are files with an ending of ENDINGS, folders whose pictures are one numbered series and that have no videos, and pictures that
+    move. Of a file elsewhere that may be either, a .webp is taken for one that moves, for nobody asks for its first bytes.
+    """
+    clips, others, pictures = [], collections.Counter(), collections.defaultdict(list)
+    for path in paths:
+        kind = ending(path)
+        if kind in IMAGES:
+            pictures[posixpath.dirname(path)].append(path)
+        elif kind in ENDINGS:
+            clips.append(path)
+        else:
+            others[kind] += 1
+    beside = {posixpath.dirname(path) for path in clips}
+    for folder, files in pictures.items():
+        moving = [path for path in files if _moves(path)]
+        if not moving and folder not in beside and series_of([posixpath.basename(path) for path in files]):
+            clips.append(folder)
+            continue
+        clips += moving
+        others.update(f'{ending(path)} (still pictures)' for path in set(files) - set(moving))
+    return clips, others
+
+
+def _moves(path):
+    """Whether a picture is an animation, or a pattern that stands for many."""
+    if is_pattern(posixpath.basename(path)):
+        return True
+    if ending(path) not in EITHER:
+        return False
+    head = head_of(path)
+    return ending(path) == '.webp' if head is None else is_animated(head)
+
+
+def unpaired(names):
+    """The names of an archive, sorted, without the captions beside a video: those with its name up to the first dot."""
+    for _, group in itertools.groupby(names, key=sample_of):
+        group = list(group)
+        paired = any(ending(name) in ENDINGS for name in group)
+        yield from (name for name in group if not (paired and ending(name) in SIDECARS))
+
+
+def sample_of(name):
+    """The sample that a member is of, as webdataset has it: its name up to the first dot of the last part."""
+    folder, mark, last = name.rpartition('/')
+    return f'{folder}{mark}{last.partition(".")[0]}'

@@ -1,0 +1,47 @@
+"""A clip that is a folder of numbered pictures, or a pattern of their names, here, elsewhere or in an archive."""
+import posixpath
+
+from tqd_jax.clips.archives.find import files_below
+from tqd_jax.clips.archives.frames import IMAGES, RATE, pack, series_of
+from tqd_jax.clips.archives.members import read_member
+from tqd_jax.clips.archives.patterns import is_pattern, matching
+from tqd_jax.clips.archives.source import Unreadable, source_of
+from tqd_jax.clips.archives.urls import ending, join, member_of, parent
+
+
+def pictures_of(path):
+    """The paths of the pictures that the clip at `path` is, in order; None where it is no series.
+
+    path: a folder, whose pictures must be numbered, or a pattern as frames/%05d.png or frames/*.png, whose names are sorted if not.
+    """
+    name = posixpath.basename(path)
+    pattern = is_pattern(name) and ending(path) in IMAGES
+    folder = parent(path) if pattern else path
+    names = [one for one in files_below(folder) if ending(one) in IMAGES]
+    chosen = matching(name, names) if pattern else names
+    ordered = series_of(chosen) or (sorted(chosen) if pattern and len(chosen) > 1 else None)
+    return ordered and [join(folder, one) for one in ordered]
+
+
+def write_series(pictures, file, max_bytes):
+    """Writes the pictures at some paths as one video of RATE frames a second to a named file. Raises Unreadable."""
+    pack(_limited(map(_read, pictures), max_bytes), lambda number: 1 / RATE, file.name)
+
+
+def _read(path):
+    if member_of(path):
+        return read_member(path)
+    source = source_of(path)
+    try:
+        return source.system.cat_file(source.path)
+    except Exception as error:  # every backend has exceptions of its own
+        raise Unreadable(f'its picture {posixpath.basename(path)} cannot be read ({error})', of_content=False) from error
+
+
+def _limited(blocks, max_bytes):
+    count = 0
+    for block in blocks:
+        count += len(block)
+        if count > max_bytes:
+            raise Unreadable(f'more than {max_bytes} bytes to fetch')
+        yield block

@@ -17,6 +17,7 @@ from tqd_jax.clips.archives.urls import (
     ARCHIVES,
     as_local,
     as_text,
+    base,
     check_protocols,
     ending,
     is_remote,
@@ -88,7 +89,8 @@ def files_below(folder):
     if is_remote(folder):
         system, root = fsspec.core.url_to_fs(folder)
         return [posixpath.basename(one['name']) for one in system.ls(root, detail=True) if one['type'] == 'file']
-    return os.listdir(as_local(folder)) if os.path.isdir(as_local(folder)) else []
+    local = as_local(folder) or '.'
+    return os.listdir(local) if os.path.isdir(local) else []
 
 
 def _is_archive(path):
@@ -106,7 +108,7 @@ def _is_pattern(path):
 
 
 def _is_series(path):
-    return ending(path) in IMAGES and is_pattern(posixpath.basename(path))
+    return ending(path) in IMAGES and is_pattern(base(path))
 
 
 def _expanded(place):
@@ -123,7 +125,7 @@ def _globbed(text):
     """The paths that a glob stands for; one of pictures is one path for each folder."""
     if _is_series(text):
         folders = _globbed(parent(text))
-        name = posixpath.basename(text)
+        name = base(text)
         found = [join(folder, name) for folder in folders if matching(name, files_below(folder))]
         if not found:
             raise UserError(f'no pictures are at {text}')

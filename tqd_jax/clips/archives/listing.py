@@ -2,14 +2,13 @@
 import collections
 import itertools
 import os
-import posixpath
 
 from tqd_jax.clips.archives.animated import EITHER, is_animated
 from tqd_jax.clips.archives.entries import SIDECARS
 from tqd_jax.clips.archives.frames import IMAGES, series_of
 from tqd_jax.clips.archives.members import head_of
 from tqd_jax.clips.archives.patterns import is_pattern
-from tqd_jax.clips.archives.urls import ending
+from tqd_jax.clips.archives.urls import base, ending, parent
 
 ENDINGS = tuple('.mp4 .m4v .mov .qt .3gp .3g2 .f4v .mkv .webm .avi .divx .gif .mpg .mpeg .mpe .m1v .m2v .vob .ts .mts .m2ts .wmv .asf '
                 '.flv .ogv .mxf .y4m .rm .rmvb .apng .h264 .264 .avc .h265 .265 .hevc .h266 .266 .vvc .av1 .obu .ivf .mjpeg .mjpg'.split())
@@ -45,15 +44,15 @@ def sort_out(paths):
     for path in paths:
         kind = ending(path)
         if kind in IMAGES:
-            pictures[posixpath.dirname(path)].append(path)
+            pictures[parent(path)].append(path)
         elif kind in ENDINGS:
             clips.append(path)
         else:
             others[kind] += 1
-    beside = {posixpath.dirname(path) for path in clips}
+    beside = {parent(path) for path in clips}
     for folder, files in pictures.items():
         moving = [path for path in files if _moves(path)]
-        if not moving and folder not in beside and series_of([posixpath.basename(path) for path in files]):
+        if not moving and folder not in beside and series_of(list(map(base, files))):
             clips.append(folder)
             continue
         clips += moving
@@ -63,7 +62,7 @@ def sort_out(paths):
 
 def _moves(path):
     """Whether a picture is an animation, or a pattern that stands for many."""
-    if is_pattern(posixpath.basename(path)):
+    if is_pattern(base(path)):
         return True
     if ending(path) not in EITHER:
         return False

@@ -1,12 +1,10 @@
 """A clip that is a folder of numbered pictures, or a pattern of their names, here, elsewhere or in an archive."""
-import posixpath
-
 from tqd_jax.clips.archives.find import files_below
 from tqd_jax.clips.archives.frames import IMAGES, RATE, pack, series_of
 from tqd_jax.clips.archives.members import read_member
 from tqd_jax.clips.archives.patterns import is_pattern, matching
 from tqd_jax.clips.archives.source import Unreadable, source_of
-from tqd_jax.clips.archives.urls import ending, join, member_of, parent
+from tqd_jax.clips.archives.urls import base, ending, join, member_of, parent
 
 
 def pictures_of(path):
@@ -14,7 +12,7 @@ def pictures_of(path):
 
     path: a folder, whose pictures must be numbered, or a pattern as frames/%05d.png or frames/*.png, whose names are sorted if not.
     """
-    name = posixpath.basename(path)
+    name = base(path)
     pattern = is_pattern(name) and ending(path) in IMAGES
     folder = parent(path) if pattern else path
     names = [one for one in files_below(folder) if ending(one) in IMAGES]
@@ -35,7 +33,7 @@ def _read(path):
     try:
         return source.system.cat_file(source.path)
     except Exception as error:  # every backend has exceptions of its own
-        raise Unreadable(f'its picture {posixpath.basename(path)} cannot be read ({error})', of_content=False) from error
+        raise Unreadable(f'its picture {base(path)} cannot be read ({error})', of_content=False) from error
 
 
 def _limited(blocks, max_bytes):

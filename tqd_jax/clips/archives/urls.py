@@ -48,6 +48,11 @@ def parent(path):
     return f'{before}{opening}{posixpath.dirname(inner)}{after}'
 
 
+def base(path):
+    """The last name of a path or URL."""
+    return posixpath.basename(_split(path)[2])
+
+
 def join(base, name):
     """`name` as seen from the folder `base`; an absolute path or a URL stands for itself."""
     if URL.fullmatch(name) or os.path.isabs(name):

@@ -27,8 +27,9 @@ def left_out(others):
     """Lines for the user on {ending: files} that clips_and_others left out."""
     by_ending = lambda kind: not kind or kind.startswith('.')
     return [f'not searched: {count} {kind}' if kind == places.LOCKED else
+            f'{count} {kind}' if kind == places.SERIES else
             f'left out, no videos by their ending: {count} {kind or "without one"}' if by_ending(kind) else
-            f'left out: {count} {kind}' for kind, count in sorted(others.items())]
+            f'left out: {kind}: {count}' for kind, count in sorted(others.items())]
 
 
 def clips_and_others(spec, flag='config.data.clips'):

@@ -9,7 +9,7 @@ import tempfile
 import fsspec
 
 from tqd_jax.clips.archives.find import find_clips, is_listed
-from tqd_jax.clips.archives.listing import ENDINGS, LOCKED
+from tqd_jax.clips.archives.listing import ENDINGS, LOCKED, SERIES
 from tqd_jax.clips.archives.members import is_member, member_blocks
 from tqd_jax.clips.archives.series import pictures_of, write_series
 from tqd_jax.clips.archives.source import Unreadable, summary
@@ -26,7 +26,7 @@ from tqd_jax.clips.archives.urls import (
     seen_from,
 )
 
-__all__ = ['BLOCK', 'ENDINGS', 'LOCKED', 'BadClip', 'as_local', 'as_text', 'check_protocols', 'ending', 'find_clips', 'is_listed',
+__all__ = ['BLOCK', 'ENDINGS', 'LOCKED', 'SERIES', 'BadClip', 'as_local', 'as_text', 'check_protocols', 'ending', 'find_clips', 'is_listed',
            'is_remote', 'join', 'local_copy', 'parent', 'seen_from', 'stamp']
 BLOCK = 1 << 20  # bytes fetched at a time
 
@@ -59,7 +59,7 @@ def _fetch(path, file, max_bytes):
         if is_member(path):
             file.writelines(member_blocks(path, max_bytes))
         elif ending(path) not in ENDINGS and (pictures := _pictures(path)):
-            write_series(pictures, file, max_bytes)
+            write_series(path, pictures, file, max_bytes)
         elif member_of(path):
             raise Unreadable('no such member of its archive', of_content=False)
         else:

@@ -1,6 +1,7 @@
 """The clips at a place: a folder, an archive, a pattern of such; and what else is there."""
 import collections
 import glob
+import itertools
 import os
 import posixpath
 import re
@@ -9,8 +10,8 @@ import fsspec
 
 from tqd_jax.clips.archives.animated import EITHER
 from tqd_jax.clips.archives.frames import IMAGES
-from tqd_jax.clips.archives.listing import ENDINGS, sort_out, unpaired, walk
-from tqd_jax.clips.archives.patterns import braces, has_braces, is_pattern, matching
+from tqd_jax.clips.archives.listing import ENDINGS, SERIES, sort_out, unpaired, walk
+from tqd_jax.clips.archives.patterns import braces, has_braces, is_pattern, matching, split_rate
 from tqd_jax.clips.archives.source import Unreadable, summary
 from tqd_jax.clips.archives.stamps import index_at
 from tqd_jax.clips.archives.urls import (
@@ -36,12 +37,17 @@ def find_clips(place):
 
     place: a folder, an archive (.tar, .zip), a folder within one (tar://FOLDER::ARCHIVE), or a pattern of such and of videos, in braces
     or with * and ?. Archives under a folder are looked into. Links to folders are followed, each real folder once; names that start with a
-    dot are left out. Local folders that cannot be read are counted under LOCKED. Raises UserError where a place cannot be listed.
+    dot are left out. ?fps=12 at its end is the rate of the clips that are numbered pictures. Local folders that cannot be read are counted
+    under LOCKED, clips of numbered pictures whose rate nobody says under SERIES. Raises UserError where a place cannot be listed.
     """
+    place, rate = _without_rate(place)
     files, others = find_files(place)
     archives = {path for path in files if _is_archive(path)}
     clips, more = sort_out(path for path in files if path not in archives)
     inside, within = clips_in_archives(sorted(archives), alone=archives == {place})
+    if rate is None and (count := sum(not _is_file(clip) for clip in itertools.chain(clips, inside))):
+        others[SERIES] = count
+    clips, inside = _with_rate(clips, rate), _with_rate(inside, rate)
     others.update(more)
     others.update(within)
     for kind in [kind for kind in others if kind in PACKED]:
@@ -76,7 +82,8 @@ def clips_in_archives(archives, alone=False):
 
 def is_listed(path):
     """Whether find_clips says which clips a path means that is no folder: an archive, a pattern, or a picture that may move."""
-    return _is_archive(path) or _is_pattern(path) or ending(path) in EITHER
+    path, rate = _without_rate(path)
+    return rate is not None or _is_archive(path) or _is_pattern(path) or ending(path) in EITHER
 
 
 def files_below(folder):
@@ -91,6 +98,25 @@ def files_below(folder):
         return [posixpath.basename(one['name']) for one in system.ls(root, detail=True) if one['type'] == 'file']
     local = as_local(folder) or '.'
     return os.listdir(local) if os.path.isdir(local) else []
+
+
+def _without_rate(place):
+    """split_rate, but for a local file that is called so."""
+    return split_rate(place) if is_remote(place) or not os.path.lexists(as_local(place)) else (place, None)
+
+
+def _with_rate(clips, rate):
+    """The clips, those that are numbered pictures with their rate where the user says one."""
+    return clips if rate is None else [clip if _is_file(clip) else _marked(clip, f'?fps={rate:g}') for clip in clips]
+
+
+def _is_file(clip):
+    return ending(clip) in (*ENDINGS, *EITHER) and not is_pattern(base(clip))
+
+
+def _marked(clip, mark):
+    member = member_of(clip)
+    return member_url(*member[:2], f'{member[2]}{mark}') if member else f'{clip}{mark}'
 
 
 def _is_archive(path):

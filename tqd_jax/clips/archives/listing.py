@@ -5,7 +5,7 @@ import os
 
 from tqd_jax.clips.archives.animated import EITHER, is_animated
 from tqd_jax.clips.archives.entries import SIDECARS
-from tqd_jax.clips.archives.frames import IMAGES, series_of
+from tqd_jax.clips.archives.frames import IMAGES, RATE, series_of
 from tqd_jax.clips.archives.members import head_of
 from tqd_jax.clips.archives.patterns import is_pattern
 from tqd_jax.clips.archives.urls import base, ending, parent
@@ -13,6 +13,7 @@ from tqd_jax.clips.archives.urls import base, ending, parent
 ENDINGS = tuple('.mp4 .m4v .mov .qt .3gp .3g2 .f4v .mkv .webm .avi .divx .gif .mpg .mpeg .mpe .m1v .m2v .vob .ts .mts .m2ts .wmv .asf '
                 '.flv .ogv .mxf .y4m .rm .rmvb .apng .h264 .264 .avc .h265 .265 .hevc .h266 .266 .vvc .av1 .obu .ivf .mjpeg .mjpg'.split())
 LOCKED = 'folders that cannot be read'
+SERIES = f'clips of numbered pictures, taken as {RATE:g} a second (FOLDER?fps=12 says otherwise)'
 
 
 def walk(folder):

@@ -6,6 +6,14 @@ MAX = 1_000_000  # paths of one pattern
 BRACES = re.compile(r'\{(?:(\d+)\.\.(\d+)|([^{}]*,[^{}]*))\}')  # {0001..0100} or {a,b}
 MARKS = re.compile(r'(%(?:0\d+)?d|[*?])')  # of a pattern of names: a number with at least so many digits, any text, any character
 
+FPS = re.compile(r'(.+?)\?fps=(\d+(?:\.\d+)?)(::.*)?', re.DOTALL)  # after a folder or pattern of pictures: how many are shown a second
+
+
+def split_rate(path):
+    """(a path without ?fps=12 at its end, 12.0, or None where it has none or 0); a member's is at the end of its name."""
+    found = FPS.fullmatch(path)
+    return (found[1] + (found[3] or ''), float(found[2]) or None) if found else (path, None)
+
 
 def braces(text):
     """The texts that '{a,b}' and '{000..012}' in one stand for, in order; itself where there are none. Raises ValueError beyond MAX."""

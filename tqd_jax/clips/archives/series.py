@@ -2,7 +2,7 @@
 from tqd_jax.clips.archives.find import files_below
 from tqd_jax.clips.archives.frames import IMAGES, RATE, pack, series_of
 from tqd_jax.clips.archives.members import read_member
-from tqd_jax.clips.archives.patterns import is_pattern, matching
+from tqd_jax.clips.archives.patterns import is_pattern, matching, split_rate
 from tqd_jax.clips.archives.source import Unreadable, source_of
 from tqd_jax.clips.archives.urls import base, ending, join, member_of, parent
 
@@ -10,8 +10,10 @@ from tqd_jax.clips.archives.urls import base, ending, join, member_of, parent
 def pictures_of(path):
     """The paths of the pictures that the clip at `path` is, in order; None where it is no series.
 
-    path: a folder, whose pictures must be numbered, or a pattern as frames/%05d.png or frames/*.png, whose names are sorted if not.
+    path: a folder, whose pictures must be numbered, or a pattern as frames/%05d.png or frames/*.png, whose names are sorted if not; with
+    ?fps=12 at its end or without.
     """
+    path, _ = split_rate(path)
     name = base(path)
     pattern = is_pattern(name) and ending(path) in IMAGES
     folder = parent(path) if pattern else path
@@ -21,9 +23,10 @@ def pictures_of(path):
     return ordered and [join(folder, one) for one in ordered]
 
 
-def write_series(pictures, file, max_bytes):
-    """Writes the pictures at some paths as one video of RATE frames a second to a named file. Raises Unreadable."""
-    pack(_limited(map(_read, pictures), max_bytes), lambda number: 1 / RATE, file.name)
+def write_series(path, pictures, file, max_bytes):
+    """Writes the pictures of the clip at `path` as one video to a named file, RATE a second or as it says. Raises Unreadable."""
+    seconds = 1 / (split_rate(path)[1] or RATE)
+    pack(_limited(map(_read, pictures), max_bytes), lambda number: seconds, file.name)
 
 
 def _read(path):

@@ -8,7 +8,7 @@ import time
 import fsspec
 
 from tqd_jax.clips.archives.index import index_of
-from tqd_jax.clips.archives.patterns import is_pattern
+from tqd_jax.clips.archives.patterns import is_pattern, split_rate
 from tqd_jax.clips.archives.urls import as_local, is_remote, member_of
 
 PERIOD = 60.0  # s for which the stamp of an archive elsewhere is not asked for again: it is asked for with each of its members
@@ -52,6 +52,7 @@ def _of_url(url):
 
 
 def _of_local(path):
+    path, _ = (path, None) if os.path.lexists(path) else split_rate(path)
     path = (os.path.dirname(path) or '.') if is_pattern(os.path.basename(path)) and not os.path.lexists(path) else path
     status = os.stat(path)
     if not os.path.isdir(path):

@@ -62,7 +62,7 @@ def assert_shows(path, rate, seconds, tolerance):
 @pytest.mark.parametrize('ending', ['.jpg', '.png', '.webp', '.bmp', '.tiff', '.ppm', '.PNG'])
 def test_a_folder_of_numbered_pictures_is_one_clip(tmp_path, ending):
     folder = write_series(tmp_path / 'bear', ending, step=7)
-    assert places.find_clips(str(tmp_path)) == ([folder], {}) == places.find_clips(folder)
+    assert places.find_clips(str(tmp_path)) == ([folder], {places.SERIES: 1}) == places.find_clips(folder)
     assert_shows(folder, RATE, COUNT / RATE, 8)
     assert measured_row(folder)['id'] == measured_row(folder)['id']
 
@@ -78,7 +78,7 @@ def test_a_folder_of_such_folders_is_as_many_clips(tmp_path):
     (tmp_path / 'JPEGImages/bear/readme.txt').touch()
     clips, others = places.find_clips(str(tmp_path))
     assert [os.path.relpath(clip, tmp_path) for clip in clips] == ['Annotations/bear', 'JPEGImages/bear', 'JPEGImages/v1.0', 'mixed/a.mp4']
-    assert others == {'.png (still pictures)': 9, '.jpg (still pictures)': 1, '.txt': 1}
+    assert others == {'.png (still pictures)': 9, '.jpg (still pictures)': 1, '.txt': 1, places.SERIES: 3}
 
 
 def test_a_series_in_an_archive_and_elsewhere_is_the_same_clip(tmp_path):
@@ -101,13 +101,26 @@ def test_a_pattern_of_pictures_is_one_clip(tmp_path, pattern):
     folder = write_series(tmp_path / 'my%20f', '.png')
     (tmp_path / 'my%20f/notes.txt').touch()
     table, others = clips_and_others(f'{folder}/{pattern}')
-    assert table['clip'].to_pylist() == [f'{folder}/{pattern}'] and not others
+    assert table['clip'].to_pylist() == [f'{folder}/{pattern}'] and others == {places.SERIES: 1}
     assert_shows(f'{folder}/{pattern}', RATE, COUNT / RATE, 1)
     stamps = [places.stamp(f'{folder}/{pattern}') for _ in range(2)]
     shutil.copy(f'{folder}/00000.png', f'{folder}/00001.png')
     assert stamps[0] == stamps[1] != places.stamp(f'{folder}/{pattern}')
     with pytest.raises(UserError, match='no pictures'):
         read_clips(f'{tmp_path}/{pattern}')
+
+
+def test_a_rate_is_said_after_the_folder(tmp_path):
+    folder = write_series(tmp_path / 'bear', '.png')
+    with zipfile.ZipFile(tmp_path / 'x.zip', 'w') as out:
+        for name in os.listdir(folder):
+            out.write(f'{folder}/{name}', f'bear/{name}')
+    clips, others = places.find_clips(f'{tmp_path}?fps=12.5')
+    assert not others and clips == [f'{folder}?fps=12.5', f'zip://bear?fps=12.5::{tmp_path}/x.zip']
+    for clip in (*clips, f'{folder}/%05d.png?fps=12.5'):
+        assert read_clips(clip)['clip'].to_pylist() == [clip] and places.stamp(clip)
+        assert_shows(clip, 12.5, COUNT / 12.5, 1)
+    assert len({measured_row(clip)['id'] for clip in (folder, *clips)}) == 2, 'by its rate another clip'
 
 
 def test_numbers_decide_the_order():

@@ -1,5 +1,7 @@
 """The clips at a place: a folder, an archive, a pattern of such; and what else is there."""
 import collections
+import concurrent.futures
+import functools
 import glob
 import itertools
 import os
@@ -30,6 +32,7 @@ from tqd_jax.clips.archives.urls import (
 from transfer_jax.runtime.errors import UserError
 
 PACKED = ('.tgz', '.gz', '.bz2', '.xz', '.zst', '.tbz2', '.txz', '.7z', '.rar')  # no member of which can be read by itself
+AT_ONCE = 16  # archives elsewhere whose headers are read at a time
 
 
 def find_clips(place):
@@ -72,10 +75,12 @@ def clips_in_archives(archives, alone=False):
     raised where it cannot be read, which is counted else.
     """
     clips, others, faults = [], collections.Counter(), {}
-    for archive in archives:
-        found, more = _members(archive, faults, alone)
-        clips += found
-        others.update(more)
+    with concurrent.futures.ThreadPoolExecutor(AT_ONCE if any(map(is_remote, archives)) else 1) as pool:  # each waits for its headers
+        for found, more, wrong in pool.map(functools.partial(_members, alone=alone), archives):
+            clips += found
+            others.update(more)
+            for kind, (count, first) in wrong.items():
+                faults.setdefault(kind, [0, first])[0] += count
     others.update({f'{kind} (the first: {first})': count for kind, (count, first) in faults.items()})
     return clips, others
 
@@ -111,7 +116,7 @@ def _with_rate(clips, rate):
 
 
 def _is_file(clip):
-    return ending(clip) in (*ENDINGS, *EITHER) and not is_pattern(base(clip))
+    return ending(clip) in ENDINGS or (ending(clip) in EITHER and not is_pattern(base(clip)))
 
 
 def _marked(clip, mark):
@@ -187,8 +192,8 @@ def _names_below(folder, ask):
         raise UserError(f'{folder} cannot be listed: {summary(error)}') from error
 
 
-def _members(path, faults, alone):
-    """(the clips in an archive or a folder of it, a count of its other files); adds to faults, {kind: [how many, the first]}."""
+def _members(path, alone):
+    """(the clips in an archive or a folder of it, a count of its other files, {kind: (how many, the first)} of its faults)."""
     archive, kind, within = member_of(path) or (path, ending(path), '')
     check_protocols([path])
     archive = archive if is_remote(archive) else as_text(os.path.abspath(as_local(archive)))
@@ -197,11 +202,10 @@ def _members(path, faults, alone):
     except Unreadable as error:
         if alone:
             raise UserError(f'{path} cannot be listed: {error}') from error
-        faults.setdefault(f'{kind} that cannot be read ({error})', [0, archive])[0] += 1
-        return [], {}
-    for fault, (count, first) in index.faults.items():
-        faults.setdefault(fault, [0, member_url(archive, kind, first) if first else archive])[0] += count
+        return [], {}, {f'{kind} that cannot be read ({error})': (1, archive)}
+    faults = {fault: (count, member_url(archive, kind, first) if first else archive) for fault, (count, first) in index.faults.items()}
     inside = within and f'{within}/'
     names = unpaired(name for name in index.names() if name.startswith(inside))
-    clips, others = sort_out(member_url(archive, kind, name) for name in names)
-    return sorted(clips), others
+    url = functools.partial(member_url, archive, kind)
+    clips, others = sort_out(names, url)
+    return [url(name) for name in sorted(clips)], others, faults

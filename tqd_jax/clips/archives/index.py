@@ -8,6 +8,7 @@ import pathlib
 import secrets
 import tempfile
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.ipc
@@ -31,35 +32,53 @@ class Index:
 
     def __init__(self, table, stamp):
         self.table, self.stamp, self.faults = table, stamp, json.loads(table.schema.metadata[b'faults'])
-        self._names = table['name'].chunk(0) if table.num_rows else []
+        columns = [pa.concat_arrays(column.chunks) if column.num_chunks else pa.array([], column.type) for column in table.columns]
+        self._names, self._texts = _Texts(columns[0]), columns[-1]
+        self._numbers = [column.to_numpy() for column in columns[1:-1]]
 
     def __len__(self):
-        return len(self._names)
+        return len(self.table)
 
     def names(self):
         """An iterator of all names, sorted."""
-        for first in range(0, len(self), PIECE):
-            yield from self._names.slice(first, PIECE).to_pylist()
-
-    def find(self, name):
-        """The row of the first member that is not before `name`."""
-        return bisect.bisect_left(range(len(self)), name, key=lambda row: self._names[row].as_py())
+        for batch in self.table.select(['name']).to_batches(PIECE):
+            yield from batch[0].to_pylist()
 
     def entry(self, name):
         """The Entry of a member, or None."""
-        row = self.find(name)
-        return self.row(row) if row < len(self) and self._names[row].as_py() == name else None
-
-    def row(self, row):
-        """The Entry of a row."""
-        return Entry(*(self.table[field][row].as_py() for field in FIELDS.names))
+        row, name = self._find(name), name.encode()
+        return self._row(row) if row < len(self) and self._names[row] == name else None
 
     def below(self, prefix):
         """An iterator of the Entry of every member whose name begins with `prefix`."""
-        for row in range(self.find(prefix), len(self)):
-            if not self._names[row].as_py().startswith(prefix):
+        start = prefix.encode()
+        for row in range(self._find(prefix), len(self)):
+            if not self._names[row].startswith(start):
                 return
-            yield self.row(row)
+            yield self._row(row)
+
+    def _find(self, name):
+        """The row of the first member that is not before a name: UTF-8 has the order of the letters."""
+        return bisect.bisect_left(self._names, name.encode())
+
+    def _row(self, row):
+        return Entry(self._names[row].decode(), *(int(column[row]) for column in self._numbers), self._texts[row].as_py())
+
+
+class _Texts:
+    """The bytes of the texts of an Arrow array, one at a time."""
+
+    def __init__(self, array):
+        _, offsets, data = array.buffers()
+        whole = np.frombuffer(offsets, np.int64) if len(array) else np.zeros(1, np.int64)
+        self._offsets = whole[array.offset:array.offset + len(array) + 1]
+        self._data = memoryview(data or b'')
+
+    def __len__(self):
+        return len(self._offsets) - 1
+
+    def __getitem__(self, row):
+        return bytes(self._data[self._offsets[row]:self._offsets[row + 1]])
 
 
 @functools.lru_cache(OPEN)

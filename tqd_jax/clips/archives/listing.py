@@ -8,7 +8,7 @@ from tqd_jax.clips.archives.entries import SIDECARS
 from tqd_jax.clips.archives.frames import IMAGES, RATE, series_of
 from tqd_jax.clips.archives.members import head_of
 from tqd_jax.clips.archives.patterns import is_pattern
-from tqd_jax.clips.archives.urls import base, ending, parent
+from tqd_jax.clips.archives.urls import as_local, base, ending, is_remote, member_of, parent
 
 ENDINGS = tuple('.mp4 .m4v .mov .qt .3gp .3g2 .f4v .mkv .webm .avi .divx .gif .mpg .mpeg .mpe .m1v .m2v .vob .ts .mts .m2ts .wmv .asf '
                 '.flv .ogv .mxf .y4m .rm .rmvb .apng .h264 .264 .avc .h265 .265 .hevc .h266 .266 .vvc .av1 .obu .ivf .mjpeg .mjpg'.split())
@@ -35,11 +35,12 @@ def walk(folder):
     return files, collections.Counter({LOCKED: len(locked)} if locked else {})
 
 
-def sort_out(paths):
+def sort_out(paths, whole=lambda path: path):
     """(clips, {what the others are: how many}) of paths of files here, elsewhere, or in an archive.
 
-    Clips are files with an ending of ENDINGS, folders whose pictures are one numbered series and that have no videos, and pictures that
-    move. Of a file elsewhere that may be either, a .webp is taken for one that moves, for nobody asks for its first bytes.
+    whole: the path of what `paths` has. Clips are files with an ending of ENDINGS, folders whose pictures are one numbered series and that
+    have no videos, and pictures that move. Of a file elsewhere that may be either, a .webp is taken for one that moves, for nobody asks
+    for its first bytes.
     """
     clips, others, pictures = [], collections.Counter(), collections.defaultdict(list)
     for path in paths:
@@ -50,9 +51,9 @@ def sort_out(paths):
             clips.append(path)
         else:
             others[kind] += 1
-    beside = {parent(path) for path in clips}
+    beside = {parent(path) for path in clips} if pictures else set()
     for folder, files in pictures.items():
-        moving = [path for path in files if _moves(path)]
+        moving = [path for path in files if _moves(whole(path))]
         if not moving and folder not in beside and series_of(list(map(base, files))):
             clips.append(folder)
             continue
@@ -63,7 +64,7 @@ def sort_out(paths):
 
 def _moves(path):
     """Whether a picture is an animation, or a pattern that stands for many."""
-    if is_pattern(base(path)):
+    if is_pattern(base(path)) and not member_of(path) and not (os.path.lexists(as_local(path)) and not is_remote(path)):
         return True
     if ending(path) not in EITHER:
         return False

@@ -105,7 +105,7 @@ def check_protocols(paths):
 
 def _split(path):
     """A URL's (what is chained before, protocol://, path, what it lies in), without a web address's query; a local path is all path."""
-    url = URL.fullmatch(path)
+    url = URL.fullmatch(path) if '://' in path else None
     if not url:
         return '', '', path, ''
     before, protocol, inner, after = url.groups(default='')

@@ -38,7 +38,7 @@ PARSED = (  # what a command has, why it does not run here
     (r'tqd_jax\.main .*(init_from|law\.kind|law\.base|train\.steps|data\.mix|data\.buckets|clips=web|profile\.steps)',
      'the run above with other values, which tests/tqd_jax/jobs try'),
     (r'tqd_jax\.(score|encode)$|--clips=\.\.\.', 'a name in a sentence'),
-    (r'importers\.cut', 'it needs whole videos and a table of cutting times; tests/tqd_jax/scoring/test_cut.py runs it'),
+    (r'importers\.cut', 'it needs whole videos and a table of cutting times; tests/tqd_jax/scoring/importers/test_cut.py runs it'),
     (r'tqd_jax\.score --clips=FOLDER$', 'the run above without its output'),
     (r'tqd_jax\.score .*(--beam|--scores)', 'it needs Apache Beam, or files of other tools; tests/tqd_jax/scoring run both'),
     (r'transfer_jax\.main', 'test_notebook runs the job; most of these need data that are not in the repository'),

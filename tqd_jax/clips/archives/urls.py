@@ -54,8 +54,10 @@ def base(path):
 
 
 def join(base, name):
-    """`name` as seen from the folder `base`; an absolute path or a URL stands for itself."""
-    if URL.fullmatch(name) or os.path.isabs(name):
+    """`name` as seen from the folder `base`; an absolute path or a URL stands for itself, a member's archive is seen from there."""
+    if (member := member_of(name)) and not _is_whole(member[0]):
+        return member_url(join(base, member[0]), *member[1:])
+    if _is_whole(name):
         return name
     before, opening, inner, after = _split(as_local(base))
     joined = posixpath.join(inner, name)
@@ -65,12 +67,14 @@ def join(base, name):
 
 
 def seen_from(folder, path):
-    """The inverse of join: a relative local path as seen from a local folder; URLs and absolute paths stand for themselves.
+    """The inverse of join: a relative local path, a member's archive too, as seen from a local folder; others stand for themselves.
 
     From a remote folder a local path is seen as an absolute one. '..' leads out of a folder itself, not out of a link to it: so where it
     takes one, links are resolved first.
     """
-    if URL.fullmatch(path) or os.path.isabs(path):
+    if (member := member_of(path)) and not _is_whole(member[0]):
+        return member_url(seen_from(folder, member[0]), *member[1:])
+    if _is_whole(path):
         return path
     if is_remote(folder):
         return os.path.abspath(path)
@@ -101,6 +105,10 @@ def check_protocols(paths):
             fsspec.get_filesystem_class(name)
         except (ImportError, ValueError) as error:  # the text names the package
             raise UserError(f'{path} cannot be opened: {error}') from error
+
+
+def _is_whole(path):
+    return bool(URL.fullmatch(path)) or os.path.isabs(path)
 
 
 def _split(path):

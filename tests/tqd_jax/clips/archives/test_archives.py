@@ -2,6 +2,8 @@
 import io
 import os
 import pathlib
+import shutil
+import subprocess
 import tarfile
 import zipfile
 
@@ -242,3 +244,61 @@ def test_an_archive_in_an_archive(tmp_path):
     clips, _ = places.find_clips(f'zip://::zip://inner.zip::{path}')
     assert [content(url) for url in clips] == [b'deep'] and places.stamp(clips[0]) == places.stamp(clips[0]) != ''
     assert places.find_clips(str(tmp_path))[1]['.zip'] == 1, 'not looked into, and counted'
+
+
+def test_a_manifest_sees_archives_from_its_folder(tmp_path, monkeypatch):
+    (tmp_path / 'data').mkdir()
+    write_tar(tmp_path / 'data/x.tar', FILES)
+    (tmp_path / 'data/clips.csv').write_text('clip,caption\ntar://a/0001.mp4::x.tar,one\n')
+    assert read_clips(f'{tmp_path}/data/clips.csv')['clip'].to_pylist() == [f'tar://a/0001.mp4::{tmp_path}/data/x.tar']
+    monkeypatch.chdir(tmp_path)
+    seen = places.seen_from('out', 'tar://a/0001.mp4::data/x.tar')
+    assert seen == 'tar://a/0001.mp4::../data/x.tar' and content(places.join('out', seen)) == b'first'
+
+
+def test_large_and_streamed_and_prefixed_zips(tmp_path):
+    """With sizes of 64 bits, with sizes behind the bytes, and behind a program that unpacks it."""
+    class Pipe(io.RawIOBase):
+        def __init__(self):
+            super().__init__()
+            self.parts = []
+
+        def writable(self):
+            return True
+
+        def write(self, data):
+            self.parts.append(bytes(data))
+            return len(data)
+
+    pipe = Pipe()
+    for name, file in (('large.zip', str(tmp_path / 'large.zip')), ('streamed.zip', pipe)):
+        with zipfile.ZipFile(file, 'w', zipfile.ZIP_DEFLATED) as out, out.open('a.mp4', 'w', force_zip64=name == 'large.zip') as member:
+            member.write(b'bytes' * 1000)
+    (tmp_path / 'streamed.zip').write_bytes(b''.join(pipe.parts))
+    (tmp_path / 'prefixed.zip').write_bytes(b'#!/bin/sh\n' * 50 + b''.join(pipe.parts))
+    clips, others = places.find_clips(str(tmp_path))
+    assert [content(url) for url in clips] == [b'bytes' * 1000] * 3 and not others
+
+
+def test_a_sparse_member_is_counted(tmp_path):
+    tar = shutil.which('tar')
+    if tar is None or 'GNU' not in subprocess.run([tar, '--version'], capture_output=True, text=True).stdout:
+        pytest.skip('GNU tar alone writes sparse members')
+    with open(tmp_path / 'holes.mp4', 'wb') as file:
+        file.truncate(1 << 22)
+        file.write(b'start')
+    (tmp_path / 'whole.mp4').write_bytes(b'whole')
+    for form in ('gnu', 'pax'):
+        options = ['-S', f'--format={form}', '-cf', f'{tmp_path}/{form}.tar', '-C', str(tmp_path)]
+        subprocess.run([tar, *options, 'holes.mp4', 'whole.mp4'], check=True)
+        clips, others = places.find_clips(f'{tmp_path}/{form}.tar')
+        assert [content(url) for url in clips] == [b'whole'] and list(others.values()) == [1] and 'sparse' in str(others)
+
+
+def test_an_archive_whose_name_is_not_utf8(tmp_path):
+    path = os.path.join(tmp_path, os.fsdecode(b'caf\xe9.tar'))
+    write_tar(path, FILES)
+    clips, _ = places.find_clips(str(tmp_path))
+    assert clips == [f'tar://{name}::file://{tmp_path}/caf%E9.tar' for name in ('0002.mkv', 'a/0001.mp4')]
+    assert content(clips[1]) == b'first' and places.stamp(clips[1]) and caption_of(clips[1]) == 'a red disc'
+    assert read_clips(places.as_text(path))['clip'].to_pylist() == clips

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from tqd_jax.clips import places
-from tqd_jax.clips.archives.captions import captions_of
+from tqd_jax.clips.archives.inside import captions_of
 from tqd_jax.clips.manifest_file import PAIRS, READERS, read_manifest
 from tqd_jax.clips.strings import Strings
 from tqd_jax.clips.tables import first_line, refuse_duplicates

@@ -8,8 +8,8 @@ import tempfile
 
 import fsspec
 
-from tqd_jax.clips.archives.find import find_clips, is_listed
-from tqd_jax.clips.archives.listing import ENDINGS, LOCKED, SERIES
+from tqd_jax.clips.archives.find import contents, find_clips, is_listed
+from tqd_jax.clips.archives.listing import ENDINGS, LOCKED, SERIES, counted
 from tqd_jax.clips.archives.members import is_member, member_blocks
 from tqd_jax.clips.archives.series import pictures_of, write_series
 from tqd_jax.clips.archives.source import Unreadable, summary
@@ -26,8 +26,8 @@ from tqd_jax.clips.archives.urls import (
     seen_from,
 )
 
-__all__ = ['BLOCK', 'ENDINGS', 'LOCKED', 'SERIES', 'BadClip', 'as_local', 'as_text', 'check_protocols', 'ending', 'find_clips', 'is_listed',
-           'is_remote', 'join', 'local_copy', 'parent', 'seen_from', 'stamp']
+__all__ = ['BLOCK', 'ENDINGS', 'LOCKED', 'SERIES', 'BadClip', 'as_local', 'as_text', 'check_protocols', 'contents', 'counted', 'ending',
+           'find_clips', 'is_listed', 'is_remote', 'join', 'local_copy', 'parent', 'seen_from', 'stamp']
 BLOCK = 1 << 20  # bytes fetched at a time
 
 

@@ -1,7 +1,6 @@
 """The clips at a place: a folder, an archive, a pattern of such; and what else is there."""
 import collections
-import concurrent.futures
-import functools
+import dataclasses
 import glob
 import itertools
 import os
@@ -12,9 +11,10 @@ import fsspec
 
 from tqd_jax.clips.archives.animated import EITHER
 from tqd_jax.clips.archives.frames import IMAGES
-from tqd_jax.clips.archives.listing import ENDINGS, SERIES, sort_out, unpaired, walk
+from tqd_jax.clips.archives.inside import clips_in_archives
+from tqd_jax.clips.archives.listing import ENDINGS, SERIES, counted, sort_out, walk
 from tqd_jax.clips.archives.patterns import braces, has_braces, is_pattern, matching, split_rate
-from tqd_jax.clips.archives.source import Unreadable, summary
+from tqd_jax.clips.archives.source import summary
 from tqd_jax.clips.archives.stamps import index_at
 from tqd_jax.clips.archives.urls import (
     ARCHIVES,
@@ -31,12 +31,28 @@ from tqd_jax.clips.archives.urls import (
 )
 from transfer_jax.runtime.errors import UserError
 
-PACKED = ('.tgz', '.gz', '.bz2', '.xz', '.zst', '.tbz2', '.txz', '.7z', '.rar')  # no member of which can be read by itself
-AT_ONCE = 16  # archives elsewhere whose headers are read at a time
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Contents:
+    """What is at a place: paths, as text. clips: those that lie in no archive, sorted; inside: those in archives, archive by archive.
+
+    rest: the other files, but for those in archives. others: {what it is, by its ending or in words: how many} of what is in none of these,
+    and of what cannot be read.
+    """
+    clips: list
+    inside: list
+    rest: list
+    others: collections.Counter
 
 
 def find_clips(place):
-    """The clips at a place, as text and sorted, and {what other files are, by their ending or in words: how many}.
+    """All clips of contents(place), and {what other files are, by their ending or in words: how many}."""
+    found = contents(place)
+    return [*found.clips, *found.inside], dict(found.others + counted(found.rest))
+
+
+def contents(place) -> Contents:
+    """The Contents of a place.
 
     place: a folder, an archive (.tar, .zip), a folder within one (tar://FOLDER::ARCHIVE), or a pattern of such and of videos, in braces
     or with * and ?. Archives under a folder are looked into. Links to folders are followed, each real folder once; names that start with a
@@ -44,45 +60,19 @@ def find_clips(place):
     under LOCKED, clips of numbered pictures whose rate nobody says under SERIES. Raises UserError where a place cannot be listed.
     """
     place, rate = _without_rate(place)
-    files, others = find_files(place)
-    archives = {path for path in files if _is_archive(path)}
-    clips, more = sort_out(path for path in files if path not in archives)
-    inside, within = clips_in_archives(sorted(archives), alone=archives == {place})
-    if rate is None and (count := sum(not _is_file(clip) for clip in itertools.chain(clips, inside))):
-        others[SERIES] = count
-    clips, inside = _with_rate(clips, rate), _with_rate(inside, rate)
-    others.update(more)
-    others.update(within)
-    for kind in [kind for kind in others if kind in PACKED]:
-        others[f'{kind} (no member of it can be read by itself: unpack it, or make it a .tar or .zip)'] = others.pop(kind)
-    return [*sorted(map(as_text, clips)), *inside], dict(others)
-
-
-def find_files(place):
-    """(all files at a place as find_clips has it, an archive as one of them; a Counter of what cannot be listed)."""
     files, others = [], collections.Counter()
     for part in _expanded(place):
         found, more = _files(part)
         files += found
         others.update(more)
-    return files, others
-
-
-def clips_in_archives(archives, alone=False):
-    """(the clips in archives, or folders of one, archive by archive and sorted; a Counter of what else they have).
-
-    Captions beside a clip, which captions.py reads, are no part of the count. alone: the user named this one archive; then UserError is
-    raised where it cannot be read, which is counted else.
-    """
-    clips, others, faults = [], collections.Counter(), {}
-    with concurrent.futures.ThreadPoolExecutor(AT_ONCE if any(map(is_remote, archives)) else 1) as pool:  # each waits for its headers
-        for found, more, wrong in pool.map(functools.partial(_members, alone=alone), archives):
-            clips += found
-            others.update(more)
-            for kind, (count, first) in wrong.items():
-                faults.setdefault(kind, [0, first])[0] += count
-    others.update({f'{kind} (the first: {first})': count for kind, (count, first) in faults.items()})
-    return clips, others
+    archives = {path for path in files if _is_archive(path)}
+    clips, rest = sort_out(path for path in files if path not in archives)
+    inside, more = clips_in_archives(sorted(archives), alone=archives == {place})
+    others.update(more)
+    if rate is None and (count := sum(not _is_file(clip) for clip in itertools.chain(clips, inside))):
+        others[SERIES] = count
+    clips, inside = _with_rate(clips, rate), _with_rate(inside, rate)
+    return Contents(clips=sorted(map(as_text, clips)), inside=inside, rest=rest, others=others)
 
 
 def is_listed(path):
@@ -190,22 +180,3 @@ def _names_below(folder, ask):
         return [path.removeprefix(root).lstrip('/') for path in ask(system, root)]
     except Exception as error:  # every backend has exceptions of its own
         raise UserError(f'{folder} cannot be listed: {summary(error)}') from error
-
-
-def _members(path, alone):
-    """(the clips in an archive or a folder of it, a count of its other files, {kind: (how many, the first)} of its faults)."""
-    archive, kind, within = member_of(path) or (path, ending(path), '')
-    check_protocols([path])
-    archive = archive if is_remote(archive) else as_text(os.path.abspath(as_local(archive)))
-    try:
-        index = index_at(archive, kind)
-    except Unreadable as error:
-        if alone:
-            raise UserError(f'{path} cannot be listed: {error}') from error
-        return [], {}, {f'{kind} that cannot be read ({error})': (1, archive)}
-    faults = {fault: (count, member_url(archive, kind, first) if first else archive) for fault, (count, first) in index.faults.items()}
-    inside = within and f'{within}/'
-    names = unpaired(name for name in index.names() if name.startswith(inside))
-    url = functools.partial(member_url, archive, kind)
-    clips, others = sort_out(names, url)
-    return [url(name) for name in sorted(clips)], others, faults

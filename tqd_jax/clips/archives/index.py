@@ -44,6 +44,11 @@ class Index:
         for batch in self.table.select(['name']).to_batches(PIECE):
             yield from batch[0].to_pylist()
 
+    def texts(self):
+        """The names of the members whose texts are held, an Arrow array."""
+        held = self.table['name'].filter(self.table['text'].is_valid())
+        return pa.concat_arrays([pa.array([], pa.large_string()), *held.chunks])
+
     def entry(self, name):
         """The Entry of a member, or None."""
         row, name = self._find(name), name.encode()

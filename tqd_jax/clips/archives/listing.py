@@ -12,6 +12,8 @@ from tqd_jax.clips.archives.urls import as_local, base, ending, is_remote, membe
 
 ENDINGS = tuple('.mp4 .m4v .mov .qt .3gp .3g2 .f4v .mkv .webm .avi .divx .gif .mpg .mpeg .mpe .m1v .m2v .vob .ts .mts .m2ts .wmv .asf '
                 '.flv .ogv .mxf .y4m .rm .rmvb .apng .h264 .264 .avc .h265 .265 .hevc .h266 .266 .vvc .av1 .obu .ivf .mjpeg .mjpg'.split())
+COMPRESSED = ('.tgz', '.gz', '.bz2', '.xz', '.zst', '.tbz2', '.txz', '.7z', '.rar')
+PACKED = ' (no member of it can be read by itself: unpack it, or make it a .tar or .zip)'
 LOCKED = 'folders that cannot be read'
 SERIES = f'clips of numbered pictures, taken as {RATE:g} a second (FOLDER?fps=12 says otherwise)'
 
@@ -36,30 +38,35 @@ def walk(folder):
 
 
 def sort_out(paths, whole=lambda path: path):
-    """(clips, {what the others are: how many}) of paths of files here, elsewhere, or in an archive.
+    """(clips, the others) of paths of files here, elsewhere, or in an archive.
 
     whole: the path of what `paths` has. Clips are files with an ending of ENDINGS, folders whose pictures are one numbered series and that
     have no videos, and pictures that move. Of a file elsewhere that may be either, a .webp is taken for one that moves, for nobody asks
     for its first bytes.
     """
-    clips, others, pictures = [], collections.Counter(), collections.defaultdict(list)
+    clips, others, pictures = [], [], collections.defaultdict(list)
     for path in paths:
         kind = ending(path)
         if kind in IMAGES:
             pictures[parent(path)].append(path)
-        elif kind in ENDINGS:
-            clips.append(path)
         else:
-            others[kind] += 1
+            (clips if kind in ENDINGS else others).append(path)
     beside = {parent(path) for path in clips} if pictures else set()
     for folder, files in pictures.items():
-        moving = [path for path in files if _moves(whole(path))]
+        moving = {path for path in files if _moves(whole(path))}
         if not moving and folder not in beside and series_of(list(map(base, files))):
             clips.append(folder)
-            continue
-        clips += moving
-        others.update(f'{ending(path)} (still pictures)' for path in set(files) - set(moving))
+        else:
+            clips += moving
+            others += (path for path in files if path not in moving)
     return clips, others
+
+
+def counted(others):
+    """{what files are that are no clips: how many}, by their ending."""
+    kinds = collections.Counter(map(ending, others))
+    said = {kind: f'{kind} (still pictures)' for kind in IMAGES} | {kind: f'{kind}{PACKED}' for kind in COMPRESSED}
+    return collections.Counter({said.get(kind, kind): count for kind, count in kinds.items()})
 
 
 def _moves(path):

@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 
 from tqd_jax.clips import places
-from tqd_jax.clips.archives.captions import caption_of, texts_beside
 from tqd_jax.clips.archives.index import index_of
+from tqd_jax.clips.archives.inside import caption_of, texts_beside, texts_by_archive
 from tqd_jax.clips.manifest import clips_and_others, left_out, read_clips
 from transfer_jax.runtime.errors import UserError
 
@@ -59,6 +59,9 @@ def test_members_are_clips_with_their_captions(tmp_path, make):
     assert [content(url) for url in urls] == [FILES['0002.mkv'], FILES['a/0001.mp4']]
     assert places.find_clips(f'{kind}://a::{path}')[0] == urls[1:]
     assert texts_beside(urls[1]) == {'a/0001.txt': FILES['a/0001.txt'], 'a/0001.json': FILES['a/0001.json']}
+    (names, texts, read), = texts_by_archive(urls)
+    assert (names, texts.to_pylist()) == (['0002.mkv', 'a/0001.mp4'], ['0002.json', 'a/0001.json', 'a/0001.txt'])
+    assert read(['a/0001.txt', '0002.json']) == [FILES['a/0001.txt'], FILES['0002.json']]
     with pytest.raises(places.BadClip, match='more than 5 bytes'), places.local_copy(urls[0], 5):
         pass
     for gone in (f'{kind}://gone.mp4::{path}', f'{kind}://a.mp4::{path}.gone.{kind}'):

@@ -10,7 +10,7 @@ import zlib
 from tqd_jax.clips.archives.source import Unreadable
 
 STORED = -1  # the method of a member whose bytes lie in the archive as they are, at `start`
-SIDECARS = ('.txt', '.text', '.caption', '.json')  # endings of captions: their texts are kept with the headers
+SIDECARS = ('.txt', '.text', '.caption', '.cap', '.json')  # endings of captions: their texts are kept with the headers
 MAX_TEXT = 1 << 16  # bytes of a text that is kept
 COMPRESSED = {b'\x1f\x8b': 'gzip', b'BZh': 'bzip2', b'\xfd7zXZ': 'xz', b'\x28\xb5\x2f\xfd': 'zstd'}
 

@@ -16,7 +16,7 @@ import pyarrow.ipc
 from tqd_jax.clips.archives.entries import Entry, Faults, tar_entries, zip_entries
 from tqd_jax.clips.archives.source import Unreadable, source_of, summary
 
-VERSION = '1'  # of the kept file
+VERSION = '2'  # of the kept file
 READERS = {'.tar': tar_entries, '.zip': zip_entries}
 PIECE = 8192  # members that are Python objects at a time
 OPEN = 256  # indexes that a process holds mapped

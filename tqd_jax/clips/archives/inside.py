@@ -96,4 +96,4 @@ def _from_json(data):
     return next((value.strip() for value in values if isinstance(value, str) and value.strip()), '')
 
 
-READERS = {'.txt': _plain, '.caption': _plain, '.text': _plain, '.json': _from_json}
+READERS = {'.txt': _plain, '.caption': _plain, '.cap': _plain, '.text': _plain, '.json': _from_json}

@@ -14,7 +14,7 @@ import pytest
 from tqd_jax.clips import places
 from tqd_jax.clips.archives.index import index_of
 from tqd_jax.clips.archives.inside import caption_of, texts_beside, texts_by_archive
-from tqd_jax.clips.manifest import clips_and_others, left_out, read_clips
+from tqd_jax.clips.manifest import left_out, read_clips
 from transfer_jax.runtime.errors import UserError
 
 FILES = {'a/0001.mp4': b'first', 'a/0001.txt': b'a red disc', 'a/0001.json': b'{"caption": "no", "n": 1}', '0002.mkv': b'second' * 1000,
@@ -53,7 +53,7 @@ def test_members_are_clips_with_their_captions(tmp_path, make):
     kind, path = make(tmp_path)
     urls = [f'{kind}://{name}::{path}' for name in ('0002.mkv', 'a/0001.mp4')]
     for place in (path, f'{kind}://::{path}', str(tmp_path)):
-        table, others = clips_and_others(place)
+        table, (_, others) = read_clips(place), places.find_clips(place)
         assert table['clip'].to_pylist() == urls and table['caption'].to_pylist() == ['a blue disc', 'a red disc']
         assert others.pop('.md') == 1 and list(others.values()) == [2] and 'hidden' in str(others)
     assert [content(url) for url in urls] == [FILES['0002.mkv'], FILES['a/0001.mp4']]

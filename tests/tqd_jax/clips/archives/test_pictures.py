@@ -15,7 +15,7 @@ from tqd_jax.clips import places
 from tqd_jax.clips.archives.frames import RATE, series_of
 from tqd_jax.clips.container import Limits
 from tqd_jax.clips.display import probe
-from tqd_jax.clips.manifest import clips_and_others, read_clips
+from tqd_jax.clips.manifest import read_clips
 from tqd_jax.clips.read import read_clip
 from tqd_jax.scoring.row import measured_row
 from transfer_jax.runtime.errors import UserError
@@ -100,8 +100,8 @@ def test_a_series_in_an_archive_and_elsewhere_is_the_same_clip(tmp_path):
 def test_a_pattern_of_pictures_is_one_clip(tmp_path, pattern):
     folder = write_series(tmp_path / 'my%20f', '.png')
     (tmp_path / 'my%20f/notes.txt').touch()
-    table, others = clips_and_others(f'{folder}/{pattern}')
-    assert table['clip'].to_pylist() == [f'{folder}/{pattern}'] and others == {places.SERIES: 1}
+    (clip,), others = places.find_clips(f'{folder}/{pattern}')
+    assert read_clips(clip)['clip'].to_pylist() == [clip] == [f'{folder}/{pattern}'] and others == {places.SERIES: 1}
     assert_shows(f'{folder}/{pattern}', RATE, COUNT / RATE, 1)
     stamps = [places.stamp(f'{folder}/{pattern}') for _ in range(2)]
     shutil.copy(f'{folder}/00000.png', f'{folder}/00001.png')

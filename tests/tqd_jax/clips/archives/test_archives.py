@@ -10,11 +10,15 @@ import zipfile
 import fsspec
 import numpy as np
 import pytest
+import videos
 
 from tqd_jax.clips import places
 from tqd_jax.clips.archives.index import index_of
 from tqd_jax.clips.archives.inside import caption_of, texts_beside, texts_by_archive
+from tqd_jax.clips.display import probe
 from tqd_jax.clips.manifest import left_out, read_clips
+from tqd_jax.clips.read import read_clip
+from tqd_jax.scoring.row import measured_row
 from transfer_jax.runtime.errors import UserError
 
 FILES = {'a/0001.mp4': b'first', 'a/0001.txt': b'a red disc', 'a/0001.json': b'{"caption": "no", "n": 1}', '0002.mkv': b'second' * 1000,
@@ -305,3 +309,15 @@ def test_an_archive_whose_name_is_not_utf8(tmp_path):
     assert clips == [f'tar://{name}::file://{tmp_path}/caf%E9.tar' for name in ('0002.mkv', 'a/0001.mp4')]
     assert content(clips[1]) == b'first' and places.stamp(clips[1]) and caption_of(clips[1]) == 'a red disc'
     assert read_clips(places.as_text(path))['clip'].to_pylist() == clips
+
+
+def test_frames_of_a_member_are_those_of_the_file(tmp_path):
+    """As training reads them, and as scoring measures them."""
+    file = str(tmp_path / 'a.mp4')
+    videos.encode(file, videos.levels(30), rate=10)
+    data = pathlib.Path(file).read_bytes()
+    for kind, path in (('tar', write_tar(tmp_path / 'x.tar', {'a.mp4': data})), ('zip', write_zip(tmp_path / 'x.zip', {'a.mp4': data}))):
+        url = f'{kind}://a.mp4::{path}'
+        assert probe(url) == probe(file) and measured_row(url) == measured_row(file)
+        for start in (0.0, 2.5):
+            assert (read_clip(url, rate=10, start=start, seconds=0.5).frames == read_clip(file, rate=10, start=start, seconds=0.5).frames).all()

@@ -38,6 +38,8 @@ PARSED = (  # what a command has, why it does not run here
     (r'tqd_jax\.main .*(init_from|law\.kind|law\.base|train\.steps|data\.mix|data\.buckets|clips=web|profile\.steps)',
      'the run above with other values, which tests/tqd_jax/jobs try'),
     (r'tqd_jax\.(score|encode)$|--clips=\.\.\.', 'a name in a sentence'),
+    (r'importers\.cut', 'it needs whole videos and a table of cutting times; tests/tqd_jax/scoring/importers/test_cut.py runs it'),
+    (r'tqd_jax\.score --clips=FOLDER$', 'the run above without its output'),
     (r'tqd_jax\.score .*(--beam|--scores)', 'it needs Apache Beam, or files of other tools; tests/tqd_jax/scoring run both'),
     (r'transfer_jax\.main', 'test_notebook runs the job; most of these need data that are not in the repository'),
     (r'benchmarks\.', 'minutes to hours, some with data or packages that are not here; tests/benchmarks run studies, small'),
@@ -47,7 +49,7 @@ ELSEWHERE = {  # pages whose Python another test runs
     'docs/transfer.md': 'it continues a notebook, which test_notebook runs; that test holds that both have the same code',
     'docs/api/': 'test_api runs it, and compares what it prints',
 }
-WITHOUT_FLAGS = ('benchmarks.transfer', 'venv')  # they take folders
+WITHOUT_FLAGS = ('benchmarks.transfer', 'venv', 'tqd_jax.scoring.importers.cut')  # they take folders
 NAMES = ('python -m tqd_jax.encode', 'python -m tqd_jax.plan')  # in sentences: the program wants a config
 
 

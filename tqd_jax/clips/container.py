@@ -3,14 +3,18 @@ import contextlib
 import dataclasses
 import itertools
 import os
+import tempfile
 
 import av
 import numpy as np
 
+from tqd_jax.clips.archives.animated import HEAD, is_animated_webp, is_still_webp, write_webp
+from tqd_jax.clips.archives.source import Unreadable
 from tqd_jax.clips.pictures.decoders import decoded_frames, decoder_of, whole_packets
 from tqd_jax.clips.places import BadClip, local_copy
 
-FORMATS = 'mov,matroska,avi,gif,mpegts,mpeg,mpegvideo,flv,asf,ogg,mxf,yuv4mpegpipe,rm'  # no playlists: they open other files
+FORMATS = ('mov,matroska,avi,gif,apng,mpegts,mpeg,mpegvideo,flv,asf,ogg,mxf,yuv4mpegpipe,rm,'  # no playlists: they open other files
+           'h264,hevc,vvc,obu,av1,ivf,mjpeg,m4v')
 GRID = 8  # pixels between those that two frames are compared at
 
 
@@ -44,10 +48,11 @@ def opened(path, limits):
             if os.path.exists(local) and not os.path.isfile(local):
                 raise BadClip('not a file')  # opening a pipe would wait for ever
             with open(local, 'rb') as file:
-                if not file.read(1):
+                if not (head := file.read(HEAD)):
                     raise BadClip('an empty file')
             rules = {'format_whitelist': FORMATS, 'protocol_whitelist': 'file', 'max_pixels': str(limits.max_pixels)}
-            with av.open(os.path.abspath(local), options=rules, metadata_errors='replace') as container:
+            path = os.path.abspath(local)
+            with readable(path, head, limits) as video, av.open(video, options=rules, metadata_errors='replace') as container:
                 yield container, _stream(container, limits)
     except MemoryError as error:  # libav's own too, which is an FFmpegError as well
         raise BadClip('too large for the memory') from error
@@ -55,6 +60,22 @@ def opened(path, limits):
         raise BadClip(f'not a video, or cut off ({error.strerror})') from error
     except OSError as error:
         raise BadClip(f'cannot be read ({error.strerror})') from error
+
+
+@contextlib.contextmanager
+def readable(local, head, limits):
+    """A context with the path of what libav reads: a file itself, or of an animated WebP a video made of it. head: its first bytes."""
+    if is_still_webp(head):
+        raise BadClip('a single frame, which is no video')
+    if not is_animated_webp(head):
+        yield local
+        return
+    with tempfile.NamedTemporaryFile(prefix='clip-', suffix='.mov') as file:
+        try:
+            write_webp(local, file.name, limits.max_bytes)
+        except Unreadable as error:
+            raise BadClip(str(error)) from None
+        yield file.name
 
 
 def is_of_content(error):

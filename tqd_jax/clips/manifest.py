@@ -27,9 +27,12 @@ def read_clips(spec: str, flag: str = 'config.data.clips') -> pa.Table:
 
 
 def left_out(others):
-    """Lines for the user on {ending: files} that find left out."""
+    """Lines for the user on {ending, or what they are: files} that find left out."""
+    by_ending = lambda kind: not kind or kind.startswith('.')
     return [f'not searched: {count} {kind}' if kind == places.LOCKED else
-            f'left out, no videos by their ending: {count} {kind or "without one"}' for kind, count in sorted(others.items())]
+            f'{count} {kind}' if kind == places.SERIES else
+            f'left out, no videos by their ending: {count} {kind or "without one"}' if by_ending(kind) else
+            f'left out: {kind}: {count}' for kind, count in sorted(others.items())]
 
 
 def find(spec, flag='config.data.clips', columns=None) -> Found:
@@ -89,7 +92,7 @@ def _here(path):
 def _read_one(path, source, flag, columns, read):
     """The Found of one source, of a manifest by read(path, source)."""
     ending = places.ending(path)
-    if os.path.isdir(path) or (places.is_remote(path) and ending not in {*ENDINGS, *places.ENDINGS}):
+    if os.path.isdir(path) or places.is_listed(path) or (places.is_remote(path) and ending not in {*ENDINGS, *places.ENDINGS}):
         return of_folder(path, source, flag, columns)
     if not places.is_remote(path) and not os.path.lexists(path):
         raise UserError(f'{flag}: there is no folder or manifest {path}')

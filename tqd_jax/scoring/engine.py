@@ -3,7 +3,6 @@ import contextlib
 import functools
 import itertools
 import multiprocessing
-import os
 import resource
 import signal
 import sys
@@ -14,7 +13,7 @@ from concurrent.futures import FIRST_COMPLETED, TimeoutError, wait
 import cv2
 import pebble
 
-from tqd_jax.clips import places
+from tqd_jax.clips.places import stamp
 from tqd_jax.scoring.row import Settings, measured_row
 from tqd_jax.scoring.store import RowStore
 
@@ -57,16 +56,6 @@ def rows(paths, store, settings=Settings()):
         for path in paths:
             row = database.row(path, stamp(path)) or {'reason': 'changed while it was measured: start again'}
             yield {'clip': path, 'scorer_version': settings.version, **row}
-
-
-def stamp(path):
-    """A text that changes with a file: its size and time, or what the remote place tells; '' where it cannot be asked."""
-    if places.is_remote(path):
-        return places.stamp(path)
-    with contextlib.suppress(OSError):
-        status = os.stat(places.as_local(path))
-        return f'{status.st_size} {status.st_mtime_ns}'
-    return ''
 
 
 def in_this_process(paths, settings, store, measure=measured_row):

@@ -5,7 +5,7 @@ import fsspec
 import pyarrow as pa
 import pytest
 
-from tqd_jax.clips.captions.opened import beside_local
+from tqd_jax.clips.captions.opened import beside_named
 from tqd_jax.clips.captions.parse import captions_in
 from tqd_jax.clips.captions.sidecars import captions_beside
 from tqd_jax.clips.captions.summary import caption_lines
@@ -66,7 +66,7 @@ def test_what_cannot_be_opened_is_named_and_asks_nobody_twice():
         return [OSError('gone')] * len(names)
     beside = captions_beside(pa.array(['a.mp4']), pa.array(['a.txt']), read)
     assert beside.lists.to_pylist() == [[]] and beside.faults == (('a.txt', 'cannot be read (OSError)'),) and asked == ['a.txt']
-    assert beside_local(pa.array(['s3://bucket/a.mp4']))[0].to_pylist() == [[]]
+    assert beside_named(pa.array(['s3://bucket/a.mp4']))[0].to_pylist() == [[]]
 
 
 def test_a_remote_folder_is_listed_once(monkeypatch):

@@ -89,6 +89,8 @@ def test_what_is_remote():
     ('/data', 'gs://b/a.mp4', 'gs://b/a.mp4'), ('file:///d%20e', 'a%20.mp4', '/d e/a%20.mp4'), ('', 'a.mp4', 'a.mp4'),
     ('gs://b', 'a.mp4', 'gs://b/a.mp4'), ('gs://b/d/', '../c/./a.mp4', 'gs://b/c/a.mp4'), ('gs://b/d', 'file:///a.mp4', 'file:///a.mp4'),
     ('zip://::f.zip', 'a.mp4', 'zip://a.mp4::f.zip'), ('zip://d::s3://b/f.zip', 'a.mp4', 'zip://d/a.mp4::s3://b/f.zip'),
+    ('/data', 'tar://a.mp4::x.tar', 'tar://a.mp4::/data/x.tar'), ('gs://b/d', 'zip://a/b.mp4::../x.zip', 'zip://a/b.mp4::gs://b/x.zip'),
+    ('/data', 'tar://a.mp4::/x.tar', 'tar://a.mp4::/x.tar'), ('/data', 'tar://a.mp4::s3://b/x.tar', 'tar://a.mp4::s3://b/x.tar'),
     ('simplecache::s3://b/d', 'a.mp4', 'simplecache::s3://b/d/a.mp4'), ('https://h/d', 'a.mp4', 'https://h/d/a.mp4')])
 def test_names_are_seen_from_their_folder(base, name, expected):
     assert places.join(base, name) == expected

@@ -1,8 +1,12 @@
-"""The bytes of texts that lie beside clips, on a disk or at a URL, and the captions of clips that are named one by one."""
+"""The bytes of texts that lie beside clips, on a disk, at a URL or in an archive, and the captions of clips that are named one by one."""
+import collections
+
 import fsspec
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from tqd_jax.clips import places
+from tqd_jax.clips.archives.inside import texts_by_archive
 from tqd_jax.clips.captions import several
 from tqd_jax.clips.captions.sidecars import ENDINGS, LARGEST, captions_beside
 
@@ -35,8 +39,29 @@ def _local_bytes(name):
         return error
 
 
-def beside_local(paths: pa.Array) -> tuple[pa.ChunkedArray, dict]:
-    """(lists of captions, {where they come from: clips}) of clips, of local ones from files beside them: each is tried to be opened."""
+def beside_named(paths: pa.Array) -> tuple[pa.ChunkedArray, dict]:
+    """(lists of captions, {where they come from: clips}) of clips that are named one by one: of local ones from files beside them, each of
+    which is tried to be opened, and of members from their archives; of clips at URLs none."""
+    names = paths.to_pylist()
+    inside = pa.array([bool(places.member_of(name)) for name in names], pa.bool_())
+    lists, read = _beside_local(paths)
+    if not pc.any(inside).as_py():
+        return lists, read
+    more, origins = beside_inside(paths.filter(inside).to_pylist())
+    return several.prefer(lists, several.spread(more, inside)), dict(collections.Counter(read) + origins)
+
+
+def beside_inside(clips: list[str]) -> tuple[pa.ChunkedArray, collections.Counter]:
+    """(lists of captions, {where they come from: clips}) of clips in archives, from the members beside them."""
+    parts, origins = [], collections.Counter()
+    for names, texts, read in texts_by_archive(clips):
+        beside = captions_beside(pa.array(names, pa.string()), texts, read, by_sample=True)
+        parts += beside.lists.chunks
+        origins.update({f'{ending} beside each clip in its archive': count for ending, count in beside.read.items()})
+    return pa.chunked_array(parts, several.LISTS), origins
+
+
+def _beside_local(paths):
     stems = [path.rsplit('.', 1)[0] for path in paths.to_pylist() if not places.is_remote(path)]
     names = pa.array([f'{stem}{ending}' for stem in stems for ending in ENDINGS], pa.string())
     if not len(names):

@@ -45,6 +45,13 @@ def prefer(lists, others) -> pa.ChunkedArray:
     return chosen if isinstance(chosen, pa.ChunkedArray) else pa.chunked_array([chosen], LISTS)
 
 
+def spread(lists, mask) -> pa.ChunkedArray:
+    """Lists of the rows where an Arrow mask is true as lists of all rows, empty elsewhere."""
+    place = pc.subtract(pc.cumulative_sum(mask.cast(pa.int32())), 1)
+    empty = none(len(mask)).combine_chunks()
+    return pc.if_else(mask, lists.combine_chunks().take(pc.max_element_wise(place, 0)), empty)
+
+
 def columns_of(lists) -> dict:
     """{'caption': the first of each or ''} and, where a clip has several, {'captions': lists, null of clips that have fewer than two}."""
     counts = pc.list_value_length(lists)

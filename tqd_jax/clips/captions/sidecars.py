@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 from tqd_jax.clips.captions.parse import captions_in
 from tqd_jax.clips.captions.several import LISTS
 
-ENDINGS = ('.txt', '.caption', '.cap', '.json')  # the first that has a caption counts
+ENDINGS = ('.txt', '.text', '.caption', '.cap', '.json')  # the first that has a caption counts
 TEXT_FOLDER = r'(^|/)(?:labels|captions|caption|texts|text|txt|prompts)/'  # where texts lie apart: labels/1.txt of videos/1.mp4
 VIDEO_FOLDER = r'(^|/)(?:videos|video|clips|mp4)/'
 PIECE = 4096  # clips whose texts are read at a time
@@ -32,13 +32,15 @@ class Beside:
     faults: tuple
 
 
-def captions_beside(clips: pa.Array, names: pa.Array, read: Callable[[Sequence[str]], Sequence[bytes | Exception]]) -> Beside:
+def captions_beside(clips: pa.Array, names: pa.Array, read: Callable[[Sequence[str]], Sequence[bytes | Exception]], *,
+                    by_sample: bool = False) -> Beside:
     """The captions of clips in the files of their names. clips, names: texts; a clip a/b.mp4 has a/b.txt or a/b.mp4.txt,
     and videos/b.mp4 may have labels/b.txt.
 
     read: the bytes of so many names, or what went wrong, in order; a few thousand are asked at a time.
+    by_sample: a clip a/b.c.mp4 has a/b.txt too, as a sample of webdataset is called by its name up to the first dot.
     """
-    candidates = find_beside(clips, names)
+    candidates = find_beside(clips, names, by_sample)
     parts, counts, faults = [], collections.Counter(), {}
     for first in range(0, len(clips), PIECE):
         rows = {ending: column.slice(first, PIECE).to_pylist() for ending, column in candidates.items()}
@@ -55,7 +57,7 @@ def captions_beside(clips: pa.Array, names: pa.Array, read: Callable[[Sequence[s
     return Beside(lists=pa.chunked_array(parts, LISTS), read=+counts, files=files, faults=tuple(faults.values()))
 
 
-def find_beside(clips: pa.Array, names: pa.Array) -> dict[str, pa.Array]:
+def find_beside(clips: pa.Array, names: pa.Array, by_sample: bool = False) -> dict[str, pa.Array]:
     """{ending: the name that lies beside each clip, null where none does}, of the endings that occur."""
     found = {}
     for ending in ENDINGS:
@@ -65,12 +67,17 @@ def find_beside(clips: pa.Array, names: pa.Array) -> dict[str, pa.Array]:
             apart = pc.replace_substring_regex(stems, TEXT_FOLDER, r'\1'), pc.replace_substring_regex(of_clips, VIDEO_FOLDER, r'\1')
             place = pc.coalesce(pc.index_in(of_clips, value_set=stems), pc.index_in(clips, value_set=stems),
                                 pc.index_in(apart[1], value_set=apart[0]))
+            place = pc.coalesce(place, pc.index_in(_sample(clips), value_set=stems)) if by_sample else place
             found[ending] = own.take(place)
     return {ending: column for ending, column in found.items() if column.null_count < len(column)}
 
 
 def _stem(names):
     return pc.replace_substring_regex(names, r'\.[^./:]*$', '')
+
+
+def _sample(names):
+    return pc.replace_substring_regex(names, r'\.[^/]*$', '')
 
 
 def _captions(data, ending):

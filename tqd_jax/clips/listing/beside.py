@@ -5,35 +5,36 @@ import pyarrow as pa
 
 from tqd_jax.clips import places
 from tqd_jax.clips.captions import several
-from tqd_jax.clips.captions.opened import beside_local
+from tqd_jax.clips.captions.opened import beside_inside, beside_named
 from tqd_jax.clips.listing.embedded_folder import tables_with_videos
-from tqd_jax.clips.listing.folder import captions_of_folder
+from tqd_jax.clips.listing.folder import lists_of_folder
 from tqd_jax.clips.listing.found import Found
 from tqd_jax.clips.listing.texts import repeated
 from transfer_jax.runtime.errors import UserError
 
 
 def of_folder(folder, source, flag, columns) -> Found:
-    """The Found of a folder, whose files are listed once. Raises UserError, which names `flag`, where it has no videos."""
-    files, others = places.find_files(folder)
-    clips = sorted(places.as_text(path) for path in files if places.ending(path) in places.ENDINGS)
-    rest = [path for path in files if places.ending(path) not in places.ENDINGS]
-    others.update(places.ending(path) for path in rest)
-    if not clips:
-        if (found := tables_with_videos(rest, source, columns)) is not None:
+    """The Found of a place that contents() lists, once. Raises UserError, which names `flag`, where it has no videos."""
+    there = places.contents(folder)
+    others = there.others + places.counted(there.rest)
+    if not there.clips and not there.inside:
+        if (found := tables_with_videos(there.rest, source, columns)) is not None:
             return found
         seen = ', '.join(f'{count} {ending or "without an ending"}' for ending, count in sorted(others.items())) or 'no others'
         raise UserError(f'{flag}: no video files ({", ".join(places.ENDINGS)}) under {folder}; it has {seen}')
-    captions, found = captions_of_folder(pa.array(clips, pa.string()), rest, columns)
+    lists, found = lists_of_folder(pa.array(there.clips, pa.string()), there.rest, columns)
+    inside, read = beside_inside(there.inside)
     left = collections.Counter(others)
     left.subtract(found.others)
-    return found.replace(table=_table(clips, source, captions), others=dict(+left))
+    captions = several.columns_of(pa.chunked_array([*lists.chunks, *inside.chunks], lists.type))
+    return found.replace(table=_table([*there.clips, *there.inside], source, captions), others=dict(+left),
+                         origins=collections.Counter(found.origins) + read)
 
 
 def of_clips(clips, source) -> Found:
-    """The Found of single videos: captions of local ones from the files beside them."""
+    """The Found of single videos: captions from the files beside them."""
     paths = pa.array([places.as_text(clip) for clip in clips], pa.string())
-    lists, origins = beside_local(paths)
+    lists, origins = beside_named(paths)
     return Found(table=_table(paths, source, several.columns_of(lists)), origins=origins)
 
 

@@ -19,8 +19,8 @@ TABLES = ('metadata', 'captions', 'caption', 'dataset', 'prompts')  # names, wit
 TABLE_ENDINGS = ('.csv', '.tsv', '.jsonl', '.json', '.parquet')
 
 
-def captions_of_folder(clips, files, columns) -> tuple[dict, Found]:
-    """({'caption': ..., 'captions': ...} of the clips of a folder, a Found without a table of what was read for them).
+def lists_of_folder(clips, files, columns) -> tuple[pa.ChunkedArray, Found]:
+    """(lists of the captions of a folder's clips, a Found without a table of what was read for them).
 
     clips: Arrow array of their paths. files: the paths of what else lies there, whose names alone are looked at before one is opened.
     Where there are several, a table's caption goes before the line of a list, and that before a file beside the clip.
@@ -39,14 +39,14 @@ def captions_of_folder(clips, files, columns) -> tuple[dict, Found]:
     rows, names = clips.filter(open_clips), pa.array([places.as_text(name) for name in files if name not in used], pa.string())
     if len(rows) and len(names):
         beside = captions_beside(rows, names, reader(rows[0].as_py()))
-        lists = several.prefer(lists, _spread(beside.lists, open_clips))
+        lists = several.prefer(lists, several.spread(beside.lists, open_clips))
         origins |= {f'{ending} beside each clip': count for ending, count in beside.read.items()}
         lines += [f'{name} {fault}' for name, fault in beside.faults]
     others = collections.Counter(map(places.ending, used))
     for ending, column in find_beside(clips, names).items():  # those of clips that have their caption from a table too
         others[ending] += len(column) - column.null_count
         names = names.filter(pc.invert(pc.is_in(names, value_set=column)))
-    return several.columns_of(lists), Found(table=None, others=dict(others), lines=tuple(lines), origins=origins, unread=_unread(names))
+    return lists, Found(table=None, others=dict(others), lines=tuple(lines), origins=origins, unread=_unread(names))
 
 
 def _tables(files, columns):
@@ -102,13 +102,6 @@ def _whole(clips):
 
 def _stems(names):
     return pc.replace_substring_regex(names, r'\.[^./]*$', '')
-
-
-def _spread(lists, mask):
-    """Lists of the rows where the mask is true as lists of all rows, empty elsewhere."""
-    place = pc.subtract(pc.cumulative_sum(mask.cast(pa.int32())), 1)
-    empty = several.none(len(mask)).combine_chunks()
-    return pc.if_else(mask, lists.combine_chunks().take(pc.max_element_wise(place, 0)), empty)
 
 
 def _unread(names):

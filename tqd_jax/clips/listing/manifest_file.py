@@ -7,7 +7,7 @@ import pyarrow.compute as pc
 
 from tqd_jax.clips import places
 from tqd_jax.clips.captions import several
-from tqd_jax.clips.captions.opened import beside_local
+from tqd_jax.clips.captions.opened import beside_named
 from tqd_jax.clips.captions.parse import of_value
 from tqd_jax.clips.listing import names as columns_named
 from tqd_jax.clips.listing.files import NoRows, Read, read_text_table
@@ -69,7 +69,7 @@ def read_columns(path, columns=None) -> Found:
     paths = whole_paths(path, table[clip], folder, bare=columns_named.plain(clip) in columns_named.BARE)
     texts, origins = _captions(path, table, called), {}
     if not ours and 'caption' not in called:
-        lists, origins = beside_local(paths.combine_chunks())
+        lists, origins = beside_named(paths.combine_chunks())
         texts = several.columns_of(lists)
     fields = {field: table[name] for name, field in renamed.items() if field not in ('clip', 'caption')}
     fields = {'clip': paths, **fields, **texts, **others}

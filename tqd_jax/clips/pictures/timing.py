@@ -5,6 +5,7 @@ import os
 import re
 
 import av
+import numpy as np
 
 from tqd_jax.clips.container import opened
 from tqd_jax.clips.places import BadClip
@@ -116,14 +117,17 @@ def _counted(count, span, end):
 
 def _by_packets(name, stream, first, claimed, limits):
     """_Counted by the times of all packets from the first whole frame on, or None where they have none."""
-    origin, last, times, end = first.pts or 0, None, [], 0.0
+    origin, last, times, end, lasts = first.pts or 0, None, [], 0.0, []
     with opened(name, limits) as (container, again):
         for packet in container.demux(again):
+            lasts.append(float((packet.duration or 0) * packet.time_base) if packet.size else 0.0)
             if packet.pts is not None and _is_shown(packet, again):
                 time = float((packet.pts - origin) * packet.time_base)
                 origin, time = (origin, time) if last is None or time > last - JUMP else (packet.pts - last / packet.time_base, last)
                 last, end = time, max(end, time + float((packet.duration or 0) * packet.time_base))
                 times.append(time)
+    if not times and any(lasts):  # an elementary stream
+        return _Counted(np.count_nonzero(lasts) / sum(lasts), sum(lasts), sum(lasts))
     times = [time for time in times if time > -MILLISECONDS] if first.pts is not None else times
     counted = _counted(len(times), max(times) - min(times), end) if times else None
     fields = counted and first.interlaced_frame and abs(counted.rate / (claimed or 1) - 2) < 0.1  # some have a packet for each field

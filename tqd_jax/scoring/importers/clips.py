@@ -9,7 +9,7 @@ from tqd_jax.clips.captions.summary import caption_lines
 from tqd_jax.clips.listing.names import parse
 from tqd_jax.clips.listing.paths import missing_line
 from tqd_jax.clips.manifest import find, left_out
-from tqd_jax.clips.tables import pieces
+from tqd_jax.scoring.importers.matching import matched_rows, whole_names
 from tqd_jax.scoring.importers.scores import import_scores, merge
 from tqd_jax.scoring.table import SCORES
 from tqd_jax.scoring.versions import marked_table
@@ -57,7 +57,7 @@ def _tell(table, origins, unread, key):
 
 def joined(clips, imports):
     """The clips with their imported columns, row by row of one absolute path; an imported score replaces the clips' own column."""
-    rows = pc.index_in(whole_names(clips), value_set=whole_names(imports))
+    rows = matched_rows(clips, imports)
     if rows.null_count == len(clips):
         raise UserError(f'--scores are of none of --clips: of {whole_names(imports)[0]} there, and of {whole_names(clips)[0]} here')
     print(f'{len(clips) - rows.null_count} of {len(clips)} clips found in --scores')
@@ -68,9 +68,3 @@ def joined(clips, imports):
         own = columns.get(name) if name not in SCORES else None
         columns[name] = both[name] if own is None else pc.coalesce(both[name], own.cast(both[name].type))
     return marked_table(pa.table(columns), {'motion', 'visual'} & set(both.column_names))
-
-
-def whole_names(table):
-    """The clips as absolute paths, or URLs, by which two tables' rows are one clip."""
-    whole = lambda clip: clip if places.is_remote(clip) else os.path.abspath(places.as_local(clip))
-    return pa.chunked_array([pa.array(map(whole, chunk.to_pylist()), pa.string()) for chunk in pieces(table['clip'])], pa.string())

@@ -1,0 +1,1 @@
+"""Clips that are members of zip and tar archives, and clips that come as pictures."""

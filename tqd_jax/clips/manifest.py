@@ -2,7 +2,6 @@
 import collections
 import functools
 import os
-import pathlib
 import re
 
 import pyarrow as pa
@@ -13,6 +12,7 @@ from tqd_jax.clips.manifest_file import PAIRS, READERS, read_manifest
 from tqd_jax.clips.strings import Strings
 from tqd_jax.clips.tables import first_line, refuse_duplicates
 from transfer_jax.runtime.errors import UserError
+from transfer_jax.runtime.folder.home import local_path
 
 NAMED = re.compile(r'[^,=/:]+=')  # how a source begins; its path may have commas and signs of equality of its own
 
@@ -76,7 +76,7 @@ def _refuse_mixture(tables, flag):
 
 
 def _here(path):
-    return path if places.is_remote(path) else str(pathlib.Path(places.as_local(path)).expanduser())
+    return path if places.is_remote(path) else str(local_path(places.as_local(path)))
 
 
 def _read_one(path, source, flag, left, read):

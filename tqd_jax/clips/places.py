@@ -14,6 +14,7 @@ import urllib.parse
 import fsspec
 
 from transfer_jax.runtime.errors import UserError
+from transfer_jax.runtime.folder.home import at_home
 
 ENDINGS = tuple('.mp4 .m4v .mov .qt .3gp .3g2 .f4v .mkv .webm .avi .divx .gif .mpg .mpeg .mpe .m1v .m2v .vob .ts .mts .m2ts .wmv .asf '
                 '.flv .ogv .mxf .y4m .rm .rmvb'.split())
@@ -59,9 +60,11 @@ def parent(path):
 
 
 def join(base, name):
-    """`name` as seen from the folder `base`; an absolute path or a URL stands for itself."""
+    """`name` as seen from the folder `base`; an absolute path, one in a home folder (~/) or a URL stands for itself."""
     if URL.fullmatch(name) or os.path.isabs(name):
         return name
+    if name.startswith(('~/', '$HOME/', '${HOME}/')) and not is_remote(base):
+        return at_home(name)
     before, opening, inner, after = _split(as_local(base))
     joined = posixpath.join(inner, name)
     if not opening:
@@ -81,7 +84,7 @@ def seen_from(folder, path):
         return os.path.abspath(path)
     below = os.path.relpath(path, folder or '.')
     if '..' not in f'{folder}/{path}/{below}'.split('/'):
-        return below
+        return f'./{below}' if below.startswith(('~', '$')) else below  # no home folder
     real = os.path.join(os.path.realpath(os.path.dirname(path)), os.path.basename(path))  # a clip that is a link keeps its name
     return os.path.relpath(real, os.path.realpath(folder or '.'))
 

@@ -2,7 +2,7 @@
 import dataclasses
 
 from tqd_jax.timesteps import quality
-from transfer_jax.runtime.config import choice, each, integer, key, number, optional, sequence, text
+from transfer_jax.runtime.config import choice, each, integer, key, number, optional, paths, sequence
 
 LEARNED = 'learned'  # the kind of law that a file describes
 
@@ -17,7 +17,7 @@ class Source:
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Data:
     """Clips: which, in which shapes, and how they are loaded."""
-    clips: str | None = key(None, optional(text()), "a folder, a manifest, a URL, or 'name=path,name=path'; "
+    clips: str | None = key(None, optional(paths()), "a folder, a manifest, a URL, or 'name=path,name=path'; "
                             'None renders the embedded library')
     rendered_clips: int = key(240, integer(at_least=8), 'clips of the embedded library, without wan.path')
     fps: float = key(8, number(above=0, at_most=240), 'frames a second that the model sees')
@@ -34,7 +34,7 @@ class Data:
     held_out_fraction: float = key(0.1, number(at_least=0, below=1), 'of each quality quadrant, for '
                                    'validation')
     held_out_clips: int = key(64, integer(at_least=1), 'of each quality quadrant for validation, at most')
-    cache: str | None = key(None, optional(text()), 'with wan.path: the folder of scores, latents and text features '
+    cache: str | None = key(None, optional(paths()), 'with wan.path: the folder of scores, latents and text features '
                             'that tqd_jax.encode wrote; None: the folder `cache` of the workdir', free=True)
     windows: int = key(1, integer(at_least=1), 'with wan.path: windows of a clip that are encoded, evenly spread '
                        'over its time')
@@ -52,7 +52,7 @@ class Law:
     kind: str = key('beta', choice(*quality.LAWS, LEARNED), "beta: TQD's; exact_base: TQD's tilt of the "
                     'base; offset, thresholds: a shift of logit(t); min_noise: a lower bound of t; uniform: the base '
                     'alone; learned: from law.file')
-    file: str | None = key(None, optional(text()), 'of kind learned: the law.json that --mode=learn wrote',
+    file: str | None = key(None, optional(paths()), 'of kind learned: the law.json that --mode=learn wrote',
                            free=True)
     base: str = key('uniform', choice('uniform', 'logit_normal', 'density'), 'the distribution that all '
                     'kinds but beta and learned change')

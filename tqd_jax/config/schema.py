@@ -15,6 +15,7 @@ from transfer_jax.runtime.config import (
     key,
     number,
     optional,
+    paths,
     section,
     sequence,
     text,
@@ -157,7 +158,7 @@ class Profile:
 class Config:
     """The main job."""
     seed: int = key(0, integer(at_least=0, at_most=2**31 - 1), 'of all that is random')
-    init_from: str | None = key('asset:tiny.npz', optional(text()), 'weights to start from: a file, '
+    init_from: str | None = key('asset:tiny.npz', optional(paths()), 'weights to start from: a file, '
                                 "'asset:NAME' of the package, or None to start from noise")
     log_every: int = key(20, integer(at_least=1), 'steps between lines of the log', free=True)
     data: Data = section(Data)

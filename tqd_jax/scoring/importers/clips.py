@@ -11,6 +11,7 @@ from tqd_jax.scoring.importers.scores import import_scores, merge
 from tqd_jax.scoring.table import SCORES
 from tqd_jax.scoring.versions import marked_table
 from transfer_jax.runtime.errors import UserError
+from transfer_jax.runtime.folder.home import at_home
 
 
 def clips_table(spec, scores, tool, flag='--clips'):
@@ -29,7 +30,7 @@ def clips_table(spec, scores, tool, flag='--clips'):
         print(line)
     if not scores:
         return clips
-    folder = os.path.expanduser(places.as_local(spec or ''))
+    folder = at_home(places.as_local(spec or ''))
     imports = merge([import_scores(path, tool=tool, root=folder if os.path.isdir(folder) else None) for path in scores])
     imports = imports.drop_columns([name for name in imports.column_names if imports[name].null_count == len(imports)])
     return imports if clips is None else joined(clips, imports)

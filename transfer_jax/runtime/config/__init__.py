@@ -11,6 +11,7 @@ from transfer_jax.runtime.config.rules import (
     mapping,
     number,
     optional,
+    paths,
     sequence,
     text,
 )
@@ -28,5 +29,5 @@ from transfer_jax.runtime.config.schema import (
 )
 
 __all__ = ['Each', 'Rule', 'about', 'boolean', 'check', 'choice', 'defaults', 'describe', 'differences', 'each', 'flatten',
-           'free_keys', 'instance', 'integer', 'key', 'mapping', 'number', 'old_names', 'optional', 'override', 'plain',
+           'free_keys', 'instance', 'integer', 'key', 'mapping', 'number', 'old_names', 'optional', 'override', 'paths', 'plain',
            'renamed', 'rules', 'section', 'sequence', 'text', 'to_json']

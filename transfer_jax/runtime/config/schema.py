@@ -17,6 +17,8 @@ from ml_collections import ConfigDict
 
 from transfer_jax.runtime.config.check import check, place, plain
 from transfer_jax.runtime.config.rules import Each, Rule
+from transfer_jax.runtime.errors import UserError
+from transfer_jax.runtime.folder.home import at_homes
 
 FIELD = 'key'  # of the metadata of a field
 
@@ -105,7 +107,10 @@ def defaults(Schema):
 
 
 def instance(Schema, config):
-    """The schema's frozen dataclass of a config (ConfigDict, dict or dataclass). Raises UserError, as `check` does."""
+    """The schema's frozen dataclass of a config (ConfigDict, dict or dataclass), home folders in its paths replaced.
+
+    Raises UserError, as `check` does, and for a home folder that is not there.
+    """
     values = plain(config)
     check(values, rules(Schema), renamed(Schema))
     return _instance(Schema, values)
@@ -119,16 +124,25 @@ def override(config, changes):
     return instance(type(config), values)
 
 
-def _instance(Schema, values):
+def _instance(Schema, values, prefix=''):
     arguments = {}
     for field in dataclasses.fields(Schema):
         own, value = about(field), values[field.name]
         if own.rule is None:
-            value = _instance(own.schema, value)
+            value = _instance(own.schema, value, f'{prefix}{field.name}.')
         elif own.schema is not None:
-            value = {name: _instance(own.schema, one) for name, one in value.items()}
+            value = {name: _instance(own.schema, one, f'{prefix}{field.name}.{name}.') for name, one in value.items()}
+        elif own.rule.path and isinstance(value, str):
+            value = _at_homes(f'{prefix}{field.name}', value)
         arguments[field.name] = float(value) if field.type is float else _as_tuples(value)
     return Schema(**arguments)
+
+
+def _at_homes(name, text):
+    try:
+        return at_homes(text)
+    except UserError as error:
+        raise UserError(f'config.{name}: {error}') from None
 
 
 def _as_tuples(value):

@@ -42,9 +42,9 @@ def main(config, workdir, mode):
     """Runs a mode on the checked config, in its folder."""
     check_whole(config)
     try:
-        run_mode({mode: functools.partial(_kept, MODES[mode])}, mode, config, workdir)
+        run_mode({mode: functools.partial(_kept, MODES[mode])}, mode, config, workdir, alone=mode not in BESIDE)
     except Stopped:
-        print_stop(saved=mode not in ('sample', 'eval'))
+        print_stop(saved=mode not in BESIDE)
 
 
 def _kept(run, config, workdir):
@@ -198,6 +198,7 @@ def _write_facts(config, workdir, facts):
     write_atomically(workdir / 'summary.json', json.dumps({**machine(), 'law': config.law.kind, **facts}, indent=1).encode())
 
 
+BESIDE = ('sample', 'eval')  # modes that may run beside a training: they read its newest checkpoint, and write their own files
 MODES = {'train': train_mode, 'score': score_mode, 'sample': sample_mode, 'eval': eval_mode, 'align': align_mode,
          'learn': learn_mode}
 define_flags('runs/video', tuple(MODES))

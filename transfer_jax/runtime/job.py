@@ -8,28 +8,31 @@ import jax
 
 from transfer_jax.runtime.config import differences, flatten, free_keys, old_names, renamed, rules
 from transfer_jax.runtime.errors import UserError
+from transfer_jax.runtime.folder.lock import alone_in
 from transfer_jax.runtime.parallel.cores import cores
 from transfer_jax.runtime.paths import check_store, is_of_store, make_folder, path_of, summary
 
 UNWRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EACCES, errno.EROFS, errno.ENOTDIR, errno.EEXIST)
 
 
-def run_mode(modes, mode, config, workdir):
+def run_mode(modes, mode, config, workdir, *, alone=True):
     """Runs modes[mode](config, folder) in the folder of the job, which it makes.
 
     Args:
       modes: {name: function of (config, folder)}.
       config: the checked instance of the job's schema.
       workdir: the folder of the job, text or a path; of an object store a URL.
+      alone: no other job may run there meanwhile; False of a mode that leaves alone what the others write.
 
     Raises:
-      UserError: the folder cannot be written (`check_store`, `unwritable`), or whatever the mode says.
+      UserError: the folder cannot be written (`check_store`, `unwritable`), another job runs there, or whatever the mode says.
     """
     folder = path_of(workdir)
     check_store(folder)
     with unwritable(folder):
         make_folder(folder)
-        modes[mode](config, folder)
+        with alone_in(folder) if alone else contextlib.nullcontext():
+            modes[mode](config, folder)
 
 
 @contextlib.contextmanager

@@ -20,7 +20,7 @@ from absl import flags
 
 from tqd_jax.config import Config, check_whole
 from tqd_jax.foundations.wan import published
-from tqd_jax.training.workdir import prepare_once
+from tqd_jax.training.workdir import prepare_once, unchanged
 from transfer_jax.runtime.app import define_flags, run_app
 from transfer_jax.runtime.errors import UserError
 from transfer_jax.runtime.folder.lock import alone_in
@@ -44,7 +44,7 @@ def main(config, output):
     with unwritable(folder):
         make_folder(folder)
         try:
-            with alone_in(folder):
+            with alone_in(folder), unchanged(folder):
                 prepare_once(config, folder)
                 stopped = foundation.prepare(folder)
         except Stopped:

@@ -27,12 +27,15 @@ FIELD = 'key'  # of the metadata of a field
 class Key:
     """What a field says of its key; free: a resumed run may change it. renamed_from: its name in an earlier version.
 
+    by_leave: a resumed run may change it where the user allows changes, since it changes the numbers and not the shape of the state.
+
     schema: the dataclass of the section that the field is, or of each section under it where the rule is an Each.
     """
 
     rule: Rule | Each | None = None
     meaning: str = ''
     free: bool = False
+    by_leave: bool = False
     renamed_from: str | None = None
     schema: type | None = None
 
@@ -49,9 +52,9 @@ class Values(ConfigDict):
         super().__setitem__(name, Values(value) if isinstance(value, dict) else value)
 
 
-def key(default, rule, meaning, free=False, renamed_from=None):
-    """The field of one key. `free`: a resumed run may change it; `renamed_from`: its old name in the same section."""
-    own = Key(rule=rule, meaning=meaning, free=free, renamed_from=renamed_from)
+def key(default, rule, meaning, free=False, by_leave=False, renamed_from=None):
+    """The field of one key. `free`, `by_leave`: what a resumed run may do; `renamed_from`: its old name in the same section."""
+    own = Key(rule=rule, meaning=meaning, free=free, by_leave=by_leave, renamed_from=renamed_from)
     if isinstance(default, dict):
         return dataclasses.field(default_factory=lambda: dict(default), metadata={FIELD: own})
     return dataclasses.field(default=default, metadata={FIELD: own})
@@ -62,9 +65,9 @@ def section(Schema, free=False):
     return dataclasses.field(default_factory=Schema, metadata={FIELD: Key(free=free, schema=Schema)})
 
 
-def each(Schema, default, meaning, free=False):
+def each(Schema, default, meaning, free=False, by_leave=False):
     """The field of a dict {name of the user's choice: section of Schema}."""
-    own = Key(rule=Each(rules(Schema), renamed(Schema)), meaning=meaning, free=free, schema=Schema)
+    own = Key(rule=Each(rules(Schema), renamed(Schema)), meaning=meaning, free=free, by_leave=by_leave, schema=Schema)
     return dataclasses.field(default_factory=lambda: dict(default), metadata={FIELD: own})
 
 
@@ -99,6 +102,11 @@ def renamed(Schema):
 def free_keys(Schema):
     """The dotted keys that a resumed run may change."""
     return tuple(name for name, one in keys(Schema).items() if one.free)
+
+
+def allowed_keys(Schema):
+    """The dotted keys that a resumed run may change where the user allows changes."""
+    return tuple(name for name, one in keys(Schema).items() if one.by_leave)
 
 
 def defaults(Schema):

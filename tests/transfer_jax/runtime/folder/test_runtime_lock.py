@@ -20,7 +20,7 @@ HOLDER = 'import sys, pathlib, time\nfrom transfer_jax.runtime.folder.lock impor
 @contextlib.contextmanager
 def holder(folder):
     """A process that holds the lock of a folder."""
-    root = pathlib.Path(__file__).parents[3]
+    root = pathlib.Path(__file__).parents[4]
     process = subprocess.Popen([sys.executable, '-c', HOLDER, str(folder)], cwd=root, stdout=subprocess.PIPE, text=True)
     try:
         assert process.stdout.readline() == 'held\n'

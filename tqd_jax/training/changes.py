@@ -2,6 +2,7 @@
 import json
 import types
 
+from tqd_jax.config import fixed_keys
 from tqd_jax.training.optimizer import make_schedule
 from transfer_jax.runtime.config import allowed_keys, differences
 from transfer_jax.runtime.files import write_atomically
@@ -18,8 +19,9 @@ def read_changes(workdir):
 
 def config_changes(config, extras):
     """['key: old -> new', ...]: what differs from a checkpoint's config, of the keys that change the numbers."""
-    keys = {*allowed_keys(type(config))} - ({'train.steps'} if config.train.schedule == 'constant' else set())
-    return [line for line in differences(extras['config'], config) if line.split(':')[0] in keys]
+    keys = {*allowed_keys(type(config)), *fixed_keys(config)}
+    changed = ((line, line.split(':')[0]) for line in differences(extras['config'], config))
+    return [line for line, name in changed if any(name == key or name.startswith(f'{key}.') for key in keys)]
 
 
 def record_changes(run, step, extras, counts, said):

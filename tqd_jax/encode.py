@@ -20,9 +20,10 @@ from absl import flags
 
 from tqd_jax.config import Config, check_whole
 from tqd_jax.foundations.wan import published
-from tqd_jax.training.workdir import prepare_once
+from tqd_jax.training.workdir import prepare_once, unchanged
 from transfer_jax.runtime.app import define_flags, run_app
 from transfer_jax.runtime.errors import UserError
+from transfer_jax.runtime.folder.lock import alone_in
 from transfer_jax.runtime.job import print_stop, unwritable
 from transfer_jax.runtime.parallel.mesh import make_mesh
 from transfer_jax.runtime.paths import check_store, make_folder, path_of
@@ -43,8 +44,9 @@ def main(config, output):
     with unwritable(folder):
         make_folder(folder)
         try:
-            prepare_once(config, folder)
-            stopped = foundation.prepare(folder)
+            with alone_in(folder), unchanged(folder):
+                prepare_once(config, folder)
+                stopped = foundation.prepare(folder)
         except Stopped:
             stopped = True
     if stopped:

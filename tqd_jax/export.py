@@ -30,6 +30,7 @@ from tqd_jax.training.run import placed
 from transfer_jax.runtime.checkpoint import Checkpoints
 from transfer_jax.runtime.config import instance
 from transfer_jax.runtime.errors import UserError
+from transfer_jax.runtime.folder.home import at_home
 from transfer_jax.runtime.job import unwritable
 from transfer_jax.runtime.parallel.mesh import make_mesh
 from transfer_jax.runtime.paths import path_of
@@ -66,7 +67,7 @@ def export(run, *, format, output, merge=False, dtype=None, wan=None):
     mesh = make_mesh(1, -1)  # each device holds a part
     tensors, model = transformer_of(run, config, extras.get('weights'), mesh)
     average = checkpoints.restore_part(step, 'average', abstract_average(config, model, mesh))
-    of = f'step {step}' + ('' if config.wan.expert is None else f', expert {config.wan.expert}')
+    output, of = path_of(output), f'step {step}' + ('' if config.wan.expert is None else f', expert {config.wan.expert}')
     with unwritable(output):
         if config.train.trained == 'lora' and not merge and format != 'original':
             path = write_lora(output, average, rank=model.lora.rank, alpha=model.lora.alpha, config=model, kind=format,
@@ -88,7 +89,7 @@ def stored_config(run, weights):
     config = instance(Config, json.loads(path.read_text()))
     if config.wan.path is None:
         raise UserError(f'{run} trained a model of pixels, which no other tool knows; its weights are weights.npz')
-    return dataclasses.replace(config, wan=dataclasses.replace(config.wan, path=weights or config.wan.path))
+    return dataclasses.replace(config, wan=dataclasses.replace(config.wan, path=at_home(weights or config.wan.path)))
 
 
 def check_format(run, trained, format, merge):

@@ -4,8 +4,6 @@
 
 Nothing is started and nobody is asked: a file is read, then run by you. docs/launch.md has the steps.
 """
-import pathlib
-
 from absl import flags
 
 from tqd_jax.launching.checks import check_launch
@@ -14,6 +12,7 @@ from tqd_jax.launching.config import Launch
 from tqd_jax.launching.job import check_job
 from tqd_jax.launching.render import render
 from transfer_jax.runtime.app import define_flags, run_app
+from transfer_jax.runtime.folder.home import local_path
 from transfer_jax.runtime.job import unwritable
 
 FIRST = {'tpu_vm': 'bash slice.sh', 'queued': 'bash slice.sh', 'mig': 'bash group.sh', 'gke': 'bash cluster.sh',
@@ -24,7 +23,7 @@ def main(config, output):
     """Writes the files of the checked config's place into a folder."""
     check_launch(config)
     check_job(config.job, slice_of(config.chip).devices * config.slices)
-    folder = pathlib.Path(output)
+    folder = local_path(output)
     with unwritable(folder):
         folder.mkdir(parents=True, exist_ok=True)
         for name, text in render(config).items():

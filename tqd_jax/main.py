@@ -21,11 +21,11 @@ from tqd_jax.timesteps.quadrants import QUADRANTS
 from tqd_jax.training.evaluation import loss_record, loss_scalars, loss_table, validation_batches
 from tqd_jax.training.loop import train
 from tqd_jax.training.programs import compile_eval
-from tqd_jax.training.resume import require_same_config, require_same_weights
+from tqd_jax.training.resume import LEAVE, require_same_config, require_same_weights
 from tqd_jax.training.run import check_start
 from tqd_jax.training.sampling.samples import draw_samples
 from tqd_jax.training.weights import averaged_weights
-from tqd_jax.training.workdir import prepare_once, prepare_run, probe_state, restore_run
+from tqd_jax.training.workdir import clips_of, held, prepare_once, prepare_run, probe_state, restore_run, unchanged
 from transfer_jax.runtime.app import define_flags, run_app
 from transfer_jax.runtime.checkpoint import Checkpoints, is_copied
 from transfer_jax.runtime.errors import UserError
@@ -42,9 +42,9 @@ def main(config, workdir, mode):
     """Runs a mode on the checked config, in its folder."""
     check_whole(config)
     try:
-        run_mode({mode: functools.partial(_kept, MODES[mode])}, mode, config, workdir)
+        run_mode({mode: functools.partial(_kept, MODES[mode])}, mode, config, workdir, alone=mode not in BESIDE)
     except Stopped:
-        print_stop(saved=mode not in ('sample', 'eval'))
+        print_stop(saved=mode not in BESIDE)
 
 
 def _kept(run, config, workdir):
@@ -60,14 +60,15 @@ def train_mode(config, workdir):
     latest, reported = of_first((_latest_step(config, workdir), report_step(workdir)))
     if latest is not None and latest >= config.train.steps and reported == latest:
         constant = config.train.schedule == 'constant'
-        further = f'to train on, ask for more: --config.train.steps={2 * latest}' if constant else 'its cosine schedule has come to its end'
+        more = f'to train on, ask for more: --config.train.steps={2 * latest}'
+        further = more if constant else f'its cosine schedule has come to its end; {more} {LEAVE}, along the longer cosine'
         print(f'{workdir} holds a finished run of {latest} steps: open {workdir / "report.html"}\n'
               f'{further}; to start anew, name another --workdir')
         return
     foundation = check_start(config, workdir, fresh=latest is None)
     if latest is not None:
         require_same_weights(workdir, foundation, Checkpoints(workdir / 'checkpoints').extras(latest))
-    run = prepare_run(config, workdir, foundation)
+    run = prepare_run(config, workdir, foundation, latest)
     with StopRequest():
         state, frozen, stopped = train(run)
         if stopped:
@@ -78,9 +79,11 @@ def train_mode(config, workdir):
 
 
 def score_mode(config, workdir):
-    """Scores the clips and reports on the data alone. Raises UserError where the folder holds a run with another config."""
-    _latest_step(config, workdir)
-    prepare_once(config, workdir)
+    """Scores the clips and reports on the data alone. Raises UserError where the folder holds a run with another config or other clips."""
+    if of_first(_latest_step(config, workdir)) is not None:
+        held(config, clips_of(config), workdir, leave=False)
+    with unchanged(workdir):
+        prepare_once(config, workdir)
     first_host(_finish_scores, config, workdir)
 
 
@@ -198,6 +201,7 @@ def _write_facts(config, workdir, facts):
     write_atomically(workdir / 'summary.json', json.dumps({**machine(), 'law': config.law.kind, **facts}, indent=1).encode())
 
 
+BESIDE = ('sample', 'eval')  # modes that may run beside a training: they read its newest checkpoint, and write their own files
 MODES = {'train': train_mode, 'score': score_mode, 'sample': sample_mode, 'eval': eval_mode, 'align': align_mode,
          'learn': learn_mode}
 define_flags('runs/video', tuple(MODES))

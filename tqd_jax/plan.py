@@ -13,7 +13,6 @@ minutes to compile and is compiled once: what was found stays in OUTPUT/compiled
     compiled/           what the compiler said of each program
 """
 import os
-import pathlib
 import sys
 
 from absl import flags
@@ -25,12 +24,13 @@ from tqd_jax.planning.table import lines
 from tqd_jax.planning.topology import prepare_jax, read_topologies
 from transfer_jax.runtime.app import define_flags, run_app
 from transfer_jax.runtime.errors import UserError
+from transfer_jax.runtime.folder.home import local_path
 from transfer_jax.runtime.job import unwritable
 
 
 def main(config, topology, gpu_memory, price, mfu, programs, output):
     """Plans a checked config for every topology, and prints and writes what was found."""
-    folder, found = pathlib.Path(output), read_topologies(topology, gpu_memory)
+    folder, found = local_path(output), read_topologies(topology, gpu_memory)
     check(price, mfu, programs)
     prepare_jax(found)
     with unwritable(folder):

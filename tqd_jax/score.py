@@ -19,6 +19,7 @@ from tqd_jax.scoring.table import save_maps
 from tqd_jax.timesteps import quality as law
 from transfer_jax.runtime.config import about, boolean, choice, integer, key
 from transfer_jax.runtime.errors import UserError
+from transfer_jax.runtime.folder.home import at_home, at_homes
 from transfer_jax.runtime.paths import is_of_store, path_of
 
 FLAGS = flags.FLAGS
@@ -57,9 +58,16 @@ for one in flag_fields(Limits):
 def command():
     """The Command of the flags."""
     flag = lambda field: none_if_empty(field.default, FLAGS[field.name].value)
-    value = lambda field: tuple(flag(field)) if field.type is tuple else flag(field)
-    read = lambda schema: {field.name: value(field) for field in flag_fields(schema)}
-    return Command(**read(Command), limits=Limits(**read(Limits)))
+    value = lambda field: _at_homes(about(field).rule, tuple(flag(field)) if field.type is tuple else flag(field))
+    limits = {field.name: flag(field) for field in flag_fields(Limits)}
+    return Command(**{field.name: value(field) for field in flag_fields(Command)}, limits=Limits(**limits))
+
+
+def _at_homes(rule, value):
+    """The value of a flag with home folders replaced, where its rule is one of paths."""
+    if value is None or not rule.path:
+        return value
+    return tuple(map(at_home, value)) if isinstance(value, tuple) else at_homes(value)
 
 
 def parse(argv):
@@ -84,8 +92,9 @@ def fail(message):
 def main(argv):
     """Scores, writes, reports; a user's error is one line on stderr and code 2."""
     logging.set_verbosity(logging.WARNING)  # JAX reports at length which accelerators are not there
-    config = command()
+    config = None
     try:
+        config = command()
         run(config)
     except UserError as error:
         fail(error)

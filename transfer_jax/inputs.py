@@ -6,6 +6,7 @@ from jax.typing import ArrayLike
 from transfer_jax.solver.solution import Status
 
 ASYMMETRY = 1e-3  # relative; a smaller one counts as rounding, and G is replaced by (G + G') / 2
+BLURRED = 1e-3  # of what a result is worth
 
 
 def in_one_dtype(*values: ArrayLike) -> list[jax.Array]:
@@ -63,3 +64,15 @@ def semidefinite(gram: jax.Array, eps: float) -> jax.Array:
     largest = jnp.max(jnp.diagonal(gram, axis1=1, axis2=2), 1)[:, None, None]
     lift = 64 * gram.shape[-1] * max(eps, float(jnp.finfo(gram.dtype).eps)) * jnp.eye(gram.shape[-1], dtype=gram.dtype)[None]
     return jnp.isfinite(jax.lax.linalg.cholesky(gram / jnp.where(largest > 0, largest, 1) + lift, symmetrize_input=False)).all((1, 2))
+
+
+def without_blur(status: jax.Array, quantities: jax.Array, gram: jax.Array, value: jax.Array, precision: float) -> jax.Array:
+    """The status int8 [B], INACCURATE in place of SOLVED where rounding of gram by a relative `precision` moves n'G n by more than BLURRED.
+
+    quantities n [B, K]; value [B]: what n'G n is a part of, S^2 F of an optimum, or the sources' worth. The errors of the entries, at most
+    precision / 2 of each, are independent of each other: one standard deviation counts.
+    """
+    share = quantities / jnp.sqrt(jnp.where(value > 0, value, 1))[:, None]
+    entries = share[:, :, None] * gram * share[:, None, :]
+    blur = max(precision, float(jnp.finfo(gram.dtype).eps)) / 2 * jnp.sqrt(jnp.sum(entries * entries, (1, 2)))
+    return jnp.where((status == Status.SOLVED.value) & ~(blur <= BLURRED), jnp.int8(Status.INACCURATE.value), status)

@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import ArrayLike, Float, Num
 
-from transfer_jax.inputs import as_batch, rounding, semidefinite
+from transfer_jax.inputs import as_batch, rounding, semidefinite, without_blur
 from transfer_jax.objective import predicted_error
 from transfer_jax.solver.quantities import conditions, optimal_quantities
 from transfer_jax.solver.solution import Solution, Status, make_solution, solve_status
@@ -23,7 +23,7 @@ def transfer_quantities(target_size: Num[ArrayLike, '*#batch'], source_sizes: Nu
     Where G is singular (identical or opposed sources) n* is not unique, though sum n* and G n* are: the centre of the optimal face is
     returned. integer: n is rounded to whole samples, each within one of the optimum, with the optimum's sum where N is whole; residual
     and error are then those of the whole numbers, whose error may with very few samples be above that of no samples at all. Arguments,
-    dtypes, batching and errors as in source_weights; not differentiable.
+    dtypes, batching, errors and INACCURATE as in source_weights; not differentiable.
     """
     eps = rounding(gram)
     target, sizes, gram, status, shape = as_batch(target_size, source_sizes, gram)
@@ -31,6 +31,8 @@ def transfer_quantities(target_size: Num[ArrayLike, '*#batch'], source_sizes: Nu
     n, residual, unfinished, rounds = optimal_quantities(jnp.where(empty, 1, target), sizes, gram)
     definite = semidefinite(gram, eps) & jnp.isfinite(n).all(1)
     status = jnp.where(status == Status.SOLVED.value, solve_status(residual, TOLERANCE, unfinished, definite), status)
+    error = predicted_error(target, n, gram)
+    status = without_blur(status, n, gram, error * (target + jnp.sum(n, 1)) ** 2, eps)
     if integer:
         n = round_quantities(n, sizes)
         residual = conditions(jnp.where(empty, 1, target), sizes, gram, n)

@@ -5,7 +5,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import ArrayLike, Float, Num
 
-from transfer_jax.inputs import as_batch
+from transfer_jax.inputs import as_batch, rounding, without_blur
 from transfer_jax.solver.solution import Solution, Status, make_solution
 from transfer_jax.solver.weights import optimal_sizes
 
@@ -18,15 +18,18 @@ def source_weights(target_size: Num[ArrayLike, '*#batch'], source_sizes: Num[Arr
 
     With M = diag(1/N) + G, u* = argmin_{u >= 0} u' M u / 2 - 1'u, w_k = u_k / N_k and F* = 1 / (N0 + sum u*): all samples are used, the
     weights do not depend on N0, and sum u* is how many target samples the sources are worth. A weight is above 1 where biases cancel. A
-    source with N_k = 0 gets the weight that a first sample of it would.
+    source with N_k = 0 gets the weight that a first sample of it would. Where biases cancel so far that the rounding of gram in its own
+    dtype decides the result, the status is INACCURATE.
 
     target_size N0 [...], source_sizes N [..., K], gram G [..., K, K]; leading axes broadcast; computed in the widest of their float
     dtypes. Works under jit, vmap and grad (implicit differentiation). A problem that cannot be solved has NaN and a status.
     Raises ValueError where the shapes do not go together.
     """
+    precision = rounding(gram)
     target, sizes, gram, status, shape = as_batch(target_size, source_sizes, gram)
     u, (residual, solver_status, rounds) = optimal_sizes(sizes, gram)
     status = jnp.where(status == Status.SOLVED.value, solver_status, status)
+    status = without_blur(status, jax.lax.stop_gradient(u), jax.lax.stop_gradient(gram), jax.lax.stop_gradient(jnp.sum(u, 1)), precision)
     first = jax.lax.cond(jnp.any(sizes == 0), lambda u: jnp.maximum(0, 1 - jnp.einsum('bkl,bl->bk', gram, u)), jnp.zeros_like, u)
     weights = jnp.where(sizes > 0, u / jnp.where(sizes > 0, sizes, 1), first)
     return make_solution(shape, status, weights=weights, quantities=sizes, effective_sizes=u, error=1 / (target + jnp.sum(u, 1)),

@@ -1,7 +1,6 @@
 """Which clips there are: a folder searched recursively, a manifest, a list or one file, here or elsewhere, as one checked table."""
 import functools
 import os
-import pathlib
 import re
 import tomllib
 
@@ -17,6 +16,7 @@ from tqd_jax.clips.listing.texts import one_type
 from tqd_jax.clips.strings import Strings
 from tqd_jax.clips.tables import refuse_duplicates
 from transfer_jax.runtime.errors import UserError
+from transfer_jax.runtime.folder.home import local_path
 
 NAMED = re.compile(r'[^,=/:]+=')  # how a source begins; its path may have commas and signs of equality of its own
 
@@ -86,7 +86,7 @@ def _refuse_mixture(tables, flag):
 
 
 def _here(path):
-    return path if places.is_remote(path) else str(pathlib.Path(places.as_local(path)).expanduser())
+    return path if places.is_remote(path) else str(local_path(places.as_local(path)))
 
 
 def _read_one(path, source, flag, columns, read):

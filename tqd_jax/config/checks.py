@@ -8,12 +8,18 @@ from tqd_jax.latents.pixels import PixelCodec
 from tqd_jax.models.wan.config import PRESETS
 from tqd_jax.timesteps import quality as law
 from tqd_jax.timesteps.law import BINS, Base
+from transfer_jax.runtime.config import allowed_keys
 from transfer_jax.runtime.errors import UserError
 
 
 def fixed_keys(config):
     """Keys that a resumed run may change in general, and one of this config may not: a cosine is as long as its run."""
     return () if config.train.schedule == 'constant' else ('train.steps',)
+
+
+def keys_by_leave(config):
+    """Keys that a resumed run of this config may change, since config.data.allow_changes says so."""
+    return (*allowed_keys(type(config)), *fixed_keys(config)) if config.data.allow_changes else ()
 
 
 def law_config(section):

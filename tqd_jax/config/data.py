@@ -3,7 +3,7 @@ import dataclasses
 
 from tqd_jax.data.several import CAPTIONS
 from tqd_jax.timesteps import quality
-from transfer_jax.runtime.config import choice, each, integer, key, number, optional, sequence, text
+from transfer_jax.runtime.config import boolean, choice, each, integer, key, number, optional, paths, sequence, text
 
 LEARNED = 'learned'  # the kind of law that a file describes
 
@@ -18,12 +18,14 @@ class Source:
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Data:
     """Clips: which, in which shapes, and how they are loaded."""
-    clips: str | None = key(None, optional(text()), "a folder, a manifest, a URL, or 'name=path,name=path'; "
-                            'None renders the embedded library')
+    clips: str | None = key(None, optional(paths()), "a folder, a manifest, a URL, or 'name=path,name=path'; "
+                             'None renders the embedded library; a resumed run is held to their contents', free=True)
+    allow_changes: bool = key(False, boolean(), 'a resumed run goes on although clips, captions, or keys that say so, are not as they '
+                               'were: in a new order from there, recorded in changes.jsonl', free=True)
     columns: str | None = key(None, optional(text()), "names of a manifest's columns, as 'clip=video,caption=prompt'; None: found by "
                               'the usual names', free=True)
     captions: str = key('draw', choice(*CAPTIONS), 'of a clip with several: one is drawn for each example; the first alone; all of '
-                        'them joined into one')
+                        'them joined into one', by_leave=True)
     rendered_clips: int = key(240, integer(at_least=8), 'clips of the embedded library, without wan.path')
     fps: float = key(8, number(above=0, at_most=240), 'frames a second that the model sees')
     buckets: tuple = key(((32, 32, 8),), sequence(sequence(integer(at_least=1), length=3), example='((64, 48, 9),)'),
@@ -31,18 +33,20 @@ class Data:
     background: str = key('black', choice('black', 'white'), 'what shows through transparent pictures')
     deinterlace: str = key('never', choice('never', 'flagged', 'always'), 'flagged: frames that the file marks as '
                            'interlaced; always: all frames')
-    crop: str = key('random', choice('random', 'center'), 'where a frame is cropped to its bucket')
+    crop: str = key('random', choice('random', 'center'), 'where a frame is cropped to its bucket', by_leave=True)
     normaliser: str = key('rank', choice('rank', 'minmax', 'zscore'), 'how raw scores become mq and vq in '
                           '[0, 1]')
     dropout: str = key('sampler', choice('sampler', 'weight', 'none'), 'quality dropout by max(mq, vq): how '
-                       'often a clip is drawn (sampler), or how much it weighs in the loss (weight)')
-    mix: dict = each(Source, {}, 'sources, by their names; empty mixes by number of clips, with weight 1')
+                       'often a clip is drawn (sampler), or how much it weighs in the loss (weight)',
+                       by_leave=True)
+    mix: dict = each(Source, {}, 'sources, by their names; empty mixes by number of clips, with weight 1', by_leave=True)
     max_skipped_fraction: float = key(0.25, number(at_least=0, at_most=1), 'the run does not start where '
-                                      'more clips than this cannot be used')
+                                      'more clips than this cannot be used', free=True)
     held_out_fraction: float = key(0.1, number(at_least=0, below=1), 'of each quality quadrant, for '
-                                   'validation')
-    held_out_clips: int = key(64, integer(at_least=1), 'of each quality quadrant for validation, at most')
-    cache: str | None = key(None, optional(text()), 'with wan.path: the folder of scores, latents and text features '
+                                   'validation', by_leave=True)
+    held_out_clips: int = key(64, integer(at_least=1), 'of each quality quadrant for validation, at most',
+                              by_leave=True)
+    cache: str | None = key(None, optional(paths()), 'with wan.path: the folder of scores, latents and text features '
                             'that tqd_jax.encode wrote; None: the folder `cache` of the workdir', free=True)
     windows: int = key(1, integer(at_least=1), 'with wan.path: windows of a clip that are encoded, evenly spread '
                        'over its time')
@@ -60,27 +64,27 @@ class Law:
     kind: str = key('beta', choice(*quality.LAWS, LEARNED), "beta: TQD's; exact_base: TQD's tilt of the "
                     'base; offset, thresholds: a shift of logit(t); min_noise: a lower bound of t; uniform: the base '
                     'alone; learned: from law.file')
-    file: str | None = key(None, optional(text()), 'of kind learned: the law.json that --mode=learn wrote',
+    file: str | None = key(None, optional(paths()), 'of kind learned: the law.json that --mode=learn wrote',
                            free=True)
     base: str = key('uniform', choice('uniform', 'logit_normal', 'density'), 'the distribution that all '
-                    'kinds but beta and learned change')
-    loc: float = key(0.0, number(), 'of the logit-normal base: mean of logit(t)')
-    scale: float = key(1.0, number(above=0), 'of the logit-normal base: standard deviation of logit(t)')
+                    'kinds but beta and learned change', by_leave=True)
+    loc: float = key(0.0, number(), 'of the logit-normal base: mean of logit(t)', by_leave=True)
+    scale: float = key(1.0, number(above=0), 'of the logit-normal base: standard deviation of logit(t)', by_leave=True)
     density: tuple | None = key(None, optional(sequence(number(at_least=0))), 'of the base density: values '
-                                'on equal bins of t')
-    shift: float = key(1.0, number(above=0), 'flow shift s: t -> s t / (1 + (s - 1) t)')
+                                'on equal bins of t', by_leave=True)
+    shift: float = key(1.0, number(above=0), 'flow shift s: t -> s t / (1 + (s - 1) t)', by_leave=True)
     shift_by_tokens: tuple | None = key(None, optional(sequence(sequence(number(above=0), length=2), length=2)),
                                         'two points (tokens, shift) of a line in their logarithms, by which the tokens of a '
-                                        'bucket give its flow shift; None: law.shift for all buckets')
+                                        'bucket give its flow shift; None: law.shift for all buckets', by_leave=True)
     kappa_base: float = key(2.0, number(above=0), 'of kind beta: concentration at mq = vq, at most '
-                            'law.kappa_max; 2 makes t uniform there')
+                            'law.kappa_max; 2 makes t uniform there', by_leave=True)
     kappa_max: float = key(8.0, number(above=0), 'TQD: concentration at |mq - vq| = 1, at least '
-                           'law.kappa_base; larger is a narrower distribution')
+                           'law.kappa_base; larger is a narrower distribution', by_leave=True)
     min_parameter: float = key(0.2, number(above=0, at_most=1), 'TQD: lower bound of both Beta parameters, '
-                               'since the density would diverge at |mq - vq| = 1')
-    offset: float = key(1.1, number(), 'of kinds offset and thresholds: how far logit(t) is shifted')
+                               'since the density would diverge at |mq - vq| = 1', by_leave=True)
+    offset: float = key(1.1, number(), 'of kinds offset and thresholds: how far logit(t) is shifted', by_leave=True)
     motion_threshold: float = key(0.5, number(at_least=0, at_most=1), 'of kind thresholds: mq from which on a '
-                                  'clip moves well')
+                                  'clip moves well', by_leave=True)
     visual_threshold: float = key(0.5, number(at_least=0, at_most=1), 'of kind thresholds: vq from which on a '
-                                  'clip looks good')
-    strength: float = key(0.5, number(at_least=0, below=1), 'of kind min_noise: t >= strength (1 - vq)')
+                                  'clip looks good', by_leave=True)
+    strength: float = key(0.5, number(at_least=0, below=1), 'of kind min_noise: t >= strength (1 - vq)', by_leave=True)

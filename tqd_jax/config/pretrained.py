@@ -1,7 +1,7 @@
 """The keys of the main job that are about published weights: config.wan and config.lora."""
 import dataclasses
 
-from transfer_jax.runtime.config import Rule, boolean, choice, integer, key, number, optional, text
+from transfer_jax.runtime.config import Rule, boolean, choice, integer, key, number, optional, paths
 
 STORAGE = ('float32', 'bfloat16', 'int8', 'float8_e4m3fn')  # of parameters that training does not change
 FLOATS = ('float32', 'bfloat16')
@@ -21,11 +21,11 @@ def targets():
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Pretrained:
     """Published weights of Wan 2.1 or 2.2, which the user has downloaded: the model, its VAE and its text encoder."""
-    path: str | None = key(None, optional(text()), 'a folder of diffusers or Wan-AI, or a file of the transformer; '
+    path: str | None = key(None, optional(paths()), 'a folder of diffusers or Wan-AI, or a file of the transformer; '
                            'None: config.model on pixels', free=True)
-    vae: str | None = key(None, optional(text()), 'file or folder of the VAE; None: the one in wan.path', free=True)
-    text_encoder: str | None = key(None, optional(text()), 'file or folder of UMT5; None: the one in wan.path', free=True)
-    tokenizer: str | None = key(None, optional(text()), 'spiece.model or tokenizer.json, or their folder; None: '
+    vae: str | None = key(None, optional(paths()), 'file or folder of the VAE; None: the one in wan.path', free=True)
+    text_encoder: str | None = key(None, optional(paths()), 'file or folder of UMT5; None: the one in wan.path', free=True)
+    tokenizer: str | None = key(None, optional(paths()), 'spiece.model or tokenizer.json, or their folder; None: '
                                 'the one in wan.path, or inside the text encoder\'s file', free=True)
     sizes: str | None = key(None, optional(choice(*PUBLISHED)), 'the published model that the config is for: what '
                             'tqd_jax.plan takes where wan.path names no files; nothing else reads it', free=True)
@@ -51,5 +51,5 @@ class Lora:
     targets: tuple | str = key(TARGETS, targets(), 'the products of a block that have '
                                'adapters: parts of it, or a regular expression of names such as attention/q')
     dropout: float = key(0.0, number(at_least=0, below=1), 'share of the adapters\' inputs that is dropped')
-    init_from: str | None = key(None, optional(text()), 'a LoRA file to go on from, of any tool; None: A is '
+    init_from: str | None = key(None, optional(paths()), 'a LoRA file to go on from, of any tool; None: A is '
                                 'drawn, B is zero')

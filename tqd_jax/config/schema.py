@@ -15,6 +15,7 @@ from transfer_jax.runtime.config import (
     key,
     number,
     optional,
+    paths,
     section,
     sequence,
     text,
@@ -45,32 +46,32 @@ class Model:
 class Train:
     """Training."""
     steps: int = key(300, integer(at_least=1), 'updates in all; a resumed run may change them where the '
-                     'schedule is constant', free=True)
+                     'schedule is constant, else with data.allow_changes', free=True)
     batch: int = key(8, integer(at_least=1), 'clips of an update, over all devices')
     accumulate: int = key(1, integer(at_least=1), 'slices of a batch over which the gradient is summed, to '
-                          'save memory')
+                          'save memory', by_leave=True)
     trained: str = key('full', text(), "the parameters that training changes: full: all of the model; lora: "
                        'adapters (config.lora); else a regular expression of names such as blocks/cross/q/kernel')
     optimizer: str = key('adamw', choice('adamw', 'muon'), 'muon is for the matrices of the blocks, with '
                          'AdamW for the rest')
-    learning_rate: float = key(5e-4, number(above=0), 'after warm-up')
+    learning_rate: float = key(5e-4, number(above=0), 'after warm-up', by_leave=True)
     schedule: str = key('constant', choice('constant', 'cosine'), 'of the learning rate; cosine falls to 0 '
-                        'at train.steps')
-    warmup: int = key(50, integer(at_least=0), 'steps in which the learning rate rises')
-    b1: float = key(0.9, number(at_least=0, below=1), "Adam's decay of the first moment")
-    b2: float = key(0.99, number(at_least=0, below=1), "Adam's decay of the second moment")
-    weight_decay: float = key(0.0, number(at_least=0), 'of kernels alone, in units of the learning rate')
-    clip_norm: float = key(1.0, number(above=0), 'largest global norm of a gradient')
+                        'at train.steps', by_leave=True)
+    warmup: int = key(50, integer(at_least=0), 'steps in which the learning rate rises', by_leave=True)
+    b1: float = key(0.9, number(at_least=0, below=1), "Adam's decay of the first moment", by_leave=True)
+    b2: float = key(0.99, number(at_least=0, below=1), "Adam's decay of the second moment", by_leave=True)
+    weight_decay: float = key(0.0, number(at_least=0), 'of kernels alone, in units of the learning rate', by_leave=True)
+    clip_norm: float = key(1.0, number(above=0), 'largest global norm of a gradient', by_leave=True)
     ema: float = key(0.99, number(at_least=0, below=1), 'decay of the average of weights that is evaluated '
-                     'and saved')
+                     'and saved', by_leave=True)
     path: str = key('rectified', choice(*flow.KINDS), 'from data to noise: straight, or variance preserving')
     prediction: str = key('flow', choice(*flow.PREDICTIONS), 'what the network is trained to predict')
     precondition: tuple | None = key((-0.44, 0.24), optional(sequence(number(), length=2)),
                                      'mean and standard deviation of latents: the network then adds to the '
                                      'best linear guess; None: no preconditioning')
     caption_dropout: float = key(0.1, number(at_least=0, at_most=1), 'share of examples without caption, '
-                                 'for guidance')
-    stratified: bool = key(True, boolean(), 'the timesteps of a batch cover their laws evenly')
+                                 'for guidance', by_leave=True)
+    stratified: bool = key(True, boolean(), 'the timesteps of a batch cover their laws evenly', by_leave=True)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -158,7 +159,7 @@ class Profile:
 class Config:
     """The main job."""
     seed: int = key(0, integer(at_least=0, at_most=2**31 - 1), 'of all that is random')
-    init_from: str | None = key('asset:tiny.npz', optional(text()), 'weights to start from: a file, '
+    init_from: str | None = key('asset:tiny.npz', optional(paths()), 'weights to start from: a file, '
                                 "'asset:NAME' of the package, or None to start from noise")
     log_every: int = key(20, integer(at_least=1), 'steps between lines of the log', free=True)
     data: Data = section(Data)

@@ -150,7 +150,7 @@ def frame_store(data, library, workdir, quiet=False):
 
 def weights_path(name):
     """The file that config.init_from names. Raises UserError where there is none."""
-    path = ASSETS / name.removeprefix('asset:') if name.startswith('asset:') else path_of(name).expanduser()
+    path = ASSETS / name.removeprefix('asset:') if name.startswith('asset:') else path_of(name)
     if not path.exists() or path.is_dir():
         raise UserError(f'config.init_from = {name!r}: there is no such file; None starts from scratch')
     return path

@@ -21,8 +21,8 @@ class Results:
     scores: {column: float64 [N]} of the scored clips of scores.parquet, and each clip's 'quadrant' (int). skipped: how many clips have no
     scores; listed: [{'clip', 'reason'}], the first LISTED of them. drawn: counts [4, BINS], grid [G] and law_density [4, G].
     evaluations: [Evaluation]. metrics: [{'step', name: value}]. samples: captions, and motion and visual quality of samples and data.
-    videos: their files. alignment, learned: the records of --mode=align and learn, or the law that the run is trained by. summary,
-    config: dicts.
+    videos: their files. changes: the lines of changes.jsonl. alignment, learned: the records of --mode=align and learn, or the law that
+    the run is trained by. summary, config: dicts.
     """
     folder: AnyPath
     scores: dict
@@ -33,6 +33,7 @@ class Results:
     metrics: list
     samples: dict
     videos: list
+    changes: list
     alignment: dict
     learned: dict
     summary: dict
@@ -66,6 +67,7 @@ def read_results(workdir):
     return Results(folder=folder, scores=_scores(folder / 'scores.parquet'), skipped=skipped, listed=listed,
                    drawn=_arrays(folder / 'drawn.npz'), evaluations=evaluations, metrics=read_metrics(folder / 'metrics.jsonl'),
                    samples=_json(folder / 'samples.json'), videos=sorted((folder / 'samples').glob('*.mp4')),
+                   changes=read_metrics(folder / 'changes.jsonl'),
                    alignment=_json(folder / 'alignment.json'), learned=_json(folder / 'learned_law.json') or _json(folder / 'law.json'),
                    summary=_json(folder / 'summary.json'), config=_json(folder / 'config.json'))
 

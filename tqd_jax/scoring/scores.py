@@ -17,7 +17,7 @@ ROWS_WITH = {'all': None, 'scores': pc.is_null, 'reason': pc.is_valid}  # which 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Scores:
-    """A scores.parquet of `clips` rows. columns: their names; numeric: the names of those that hold numbers.
+    """A scores.parquet of `clips` rows. schema: Arrow's. columns: their names; numeric: the names of those that hold numbers.
 
     local: the file itself, or a copy of one in an object store that lives as long as the Scores.
     `which` rows a method reads: 'all', those with 'scores', or those with a 'reason' why they have none.
@@ -25,6 +25,7 @@ class Scores:
     path: AnyPath
     local: pathlib.Path
     clips: int
+    schema: pa.Schema
     columns: tuple
     numeric: tuple
 
@@ -60,7 +61,7 @@ def read_scores(path):
     with pq.ParquetFile(local) as file:
         fields, clips = file.schema_arrow, file.metadata.num_rows
     numeric = lambda kind: pa.types.is_floating(kind) or pa.types.is_integer(kind)
-    scores = Scores(path=path_of(path), local=local, clips=clips, columns=tuple(fields.names),
+    scores = Scores(path=path_of(path), local=local, clips=clips, schema=fields, columns=tuple(fields.names),
                     numeric=tuple(field.name for field in fields if numeric(field.type)))
     weakref.finalize(scores, copy.close)
     return scores

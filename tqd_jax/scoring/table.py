@@ -57,6 +57,21 @@ def write_scores(output, table, rows, normaliser='rank', more=()):
     return maps, scored
 
 
+def rename_clips(scores, take):
+    """Writes a Scores' file again with other paths of the clips that have scores: take(first, count) gives some of them, in order."""
+    path, first, folder = os.fspath(scores.path), 0, places.parent(os.fspath(scores.path))
+    schema = scores.schema
+    with _replacing(path) as file, pa.parquet.ParquetWriter(file, schema) as writer:
+        for batch in scores.batches(scores.columns):
+            names = np.array(batch['clip'].to_pylist(), object)
+            rows = np.flatnonzero(batch['reason'].is_null().to_numpy(zero_copy_only=False))
+            names[rows] = [places.seen_from(folder, name) for name in take(first, len(rows))]
+            first += len(rows)
+            place = batch.schema.get_field_index('clip')
+            renamed = batch.set_column(place, schema.field('clip'), pa.array(names.tolist(), pa.string()))
+            writer.write_batch(renamed, row_group_size=GROUP)
+
+
 def _others(table, names):
     """The columns of a table beside `names`; those of its own that have such a name as source_<name>."""
     others = {name: table[name] for name in table.column_names if name not in names}

@@ -21,7 +21,7 @@ def law_of(config, workdir):
 def read_law(path):
     """The LearnedLaw of a file. Raises UserError where it has none."""
     try:
-        record = json.loads(path_of(path).expanduser().read_text(encoding='utf-8'))
+        record = json.loads(path_of(path).read_text(encoding='utf-8'))
         if 'kinds' in record and 'groups' not in record:
             raise UserError(f'config.law.file: {path} was written by an earlier version of tqd_jax: '
                             'rename its key "kinds" to "groups", or learn it again (--mode=learn)')
@@ -36,7 +36,7 @@ def copy_law(file, workdir):
 
     Raises UserError where the file by then has another law.
     """
-    file, copy = path_of(file).expanduser(), workdir / LAW
+    file, copy = path_of(file), workdir / LAW
     if Checkpoints(workdir / 'checkpoints').latest() is None:
         read_law(file)
         write_atomically(copy, file.read_bytes())

@@ -28,7 +28,8 @@ class TrainingLog:
     """Metrics and the histogram of drawn timesteps; the only mutable thing of a run.
 
     schedule: step -> learning rate. batch: examples of a step. histogram: int64 [4, HISTOGRAM_BINS] of t by quadrant. clock: of the run.
-    flops: {bucket: FLOPs of a step}. devices, peak: how many, and FLOP/s of one, where that is known. summary: what the progress bar
+    flops: {bucket: FLOPs of a step}. saved: gives the last checkpoint's step, or None.
+    devices, peak: how many, and FLOP/s of one, where that is known. summary: what the progress bar
     shows. queue: (step, bucket, outputs) of the steps that are not written yet. counted: the clock's seconds when these began.
     """
     library: Library
@@ -38,6 +39,7 @@ class TrainingLog:
     histogram: np.ndarray
     clock: Clock
     flops: dict
+    saved: Callable = lambda: None
     devices: int = 1
     peak: float | None = None
     summary: dict = dataclasses.field(default_factory=dict)
@@ -65,7 +67,8 @@ class TrainingLog:
             return self.summary
         rows = jax.device_get(self.queue)
         for step, bucket, outputs in rows:
-            require_finite(self.library, step, bucket, outputs)
+            if not is_finite(outputs):
+                refuse_step(self.library, step, bucket, outputs, self.saved())
             self._count(outputs)
         last, times = rows[-1][0], self.clock.scalars()
         step, wait = (self.clock.seconds[kind] - self.counted[kind] for kind in ('step', 'wait'))
@@ -95,17 +98,21 @@ class TrainingLog:
         np.add.at(self.histogram, (rows, bins), 1)
 
 
-def require_finite(library, step, bucket, outputs):
-    """Raises UserError, naming noise bins and clips, where the loss of a step, or its gradient, is not finite."""
-    if np.isfinite(outputs['loss']) and np.isfinite(outputs['grad_norm']):
-        return
+def is_finite(outputs):
+    """Whether the loss of a step, and its gradient, are finite."""
+    return np.isfinite(outputs['loss']) and np.isfinite(outputs['grad_norm'])
+
+
+def refuse_step(library, step, bucket, outputs, saved):
+    """Raises UserError, naming noise bins and clips, for a step that is not finite. saved: the last checkpoint's step, or None."""
     bad = ~np.isfinite(outputs['loss_per_example'])
     shape = library.buckets[bucket]
     bins = sorted({f'[{math.floor(10 * t) / 10:.1f}, {math.floor(10 * t) / 10 + 0.1:.1f})' for t in outputs['t'][bad].tolist()})
     clips = [str(path) for path in library.paths[outputs['clip'][bad]][:3]]
     where = f'in noise bins {", ".join(bins)}, first clips {", ".join(clips)}' if bad.any() else 'in the gradient alone'
+    kept = 'nothing has been saved yet' if saved is None else f'the checkpoint of step {saved} is kept'
     raise UserError(f'the loss is not finite at step {step} (bucket {shape.width}x{shape.height}x{shape.frames}, {where}); '
-                    'the last good checkpoint is kept: start again with a lower config.train.learning_rate in another --workdir')
+                    f'{kept}: start again with a lower config.train.learning_rate in another --workdir')
 
 
 def summary(scalars):

@@ -38,7 +38,7 @@ def _loop(run, start, checkpoints, metrics, clock):
     config, state, frozen = run.config, start.state, start.frozen
     with clock.spent('begin'):
         programs, evaluations = compile_train(run), _evaluations(run, start.step, metrics)
-    log = _log(run, start, metrics, clock)
+    log = _log(run, start, metrics, clock, checkpoints)
     votes, trace = Votes(run.mesh), Trace(run.workdir / 'profile', config.profile.steps)
     with StopRequest() as stop, Progress(config.train.steps, start=start.step, label='train') as progress:
         with clock.spent('evaluate'):
@@ -95,9 +95,13 @@ def _evaluations(run, step, metrics):
     return Evaluations(run.workdir, compile_eval(run), batches, metrics, step, run.objective.t_range)
 
 
-def _log(run, start, metrics, clock):
+def _log(run, start, metrics, clock, checkpoints):
+    def saved():
+        checkpoints.finish()  # what is being written
+        return checkpoints.latest()
+
     return TrainingLog(library=run.library, schedule=run.schedule, batch=run.config.train.batch, metrics=metrics,
-                       histogram=start.histogram, clock=clock, flops=flops_of_steps(run), devices=run.mesh.size,
+                       histogram=start.histogram, clock=clock, flops=flops_of_steps(run), saved=saved, devices=run.mesh.size,
                        peak=peak(run.mesh.devices.flat[0]))
 
 

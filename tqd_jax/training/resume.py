@@ -5,7 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from tqd_jax.config import fixed_keys
+from tqd_jax.config import fixed_keys, keys_by_leave
+from tqd_jax.training.changes import read_changes
 from tqd_jax.training.log import HISTOGRAM_BINS
 from tqd_jax.training.state import LAYOUT, TrainState, require_layout
 from tqd_jax.training.weights import fresh_state, frozen_parameters
@@ -13,6 +14,8 @@ from transfer_jax.runtime import job
 from transfer_jax.runtime.config import to_json
 from transfer_jax.runtime.errors import UserError
 from transfer_jax.runtime.parallel.gather import of_first
+
+LEAVE = '--config.data.allow_changes=True'
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -41,20 +44,28 @@ def extras_of(run, step, histogram):
     path = run.workdir / 'normaliser.json'
     normaliser = json.loads(path.read_text()) if path.exists() else None
     return {'layout': LAYOUT, 'next_batch': step, 'library': run.fingerprint, 'weights': run.foundation.identity,
-            'config': to_json(run.config), 'histogram': histogram.tolist(), 'normaliser': normaliser}
+            'config': to_json(run.config), 'histogram': histogram.tolist(), 'normaliser': normaliser,
+            'changes': read_changes(run.workdir)}
 
 
 def require_same_config(workdir, config, extras):
-    """Raises UserError where a checkpoint's config differs in a key that the numbers depend on."""
+    """Raises UserError where a checkpoint's config differs in a key that the numbers depend on, without leave to change it."""
     require_layout(workdir, extras)
-    job.require_same_config(workdir, extras['config'], config, fixed_keys(config))
+    old, allowed = extras['config'], keys_by_leave(config)
+    rendered = ('data.clips',) if config.wan.path is None and (old['data']['clips'] is None) != (config.data.clips is None) else ()
+    job.require_same_config(workdir, old, config, (*fixed_keys(config), *rendered), allowed=allowed, leave=LEAVE)
 
 
 def require_same(run, extras):
-    """Raises UserError where a checkpoint belongs to another config or another library."""
+    """Raises UserError where a checkpoint belongs to another config or another library, without leave to change it."""
     require_same_config(run.workdir, run.config, extras)
-    if extras['library'] != run.fingerprint:
-        raise UserError(f'{run.workdir} holds a run on another set of clips or scores; use another --workdir, or restore the clips')
+    if extras['library'] != run.fingerprint and not run.config.data.allow_changes:
+        changed = read_changes(run.workdir)
+        if changed and changed[-1]['step'] == extras['next_batch']:
+            raise UserError(f'{run.workdir} was changed at step {extras["next_batch"]} by leave ({changed[-1]["said"]}), and has saved '
+                            f'nothing since: give {LEAVE} again, or restore what it was')
+        raise UserError(f'{run.workdir} holds a run on another set of clips or scores; use another --workdir, restore the clips, or go on '
+                        f'with them by {LEAVE}')
     require_same_weights(run.workdir, run.foundation, extras)
 
 

@@ -1,25 +1,35 @@
 """Builds a Run from its work directory: prepared from its clips, or restored from its newest checkpoint."""
+import contextlib
 import dataclasses
+import io
 import json
+import os
 
 import jax
 
+from tqd_jax.clips import places
 from tqd_jax.config import LEARNED
+from tqd_jax.data.held.hold import held_against
 from tqd_jax.data.prepare import STORE, prepare, score_share
+from tqd_jax.data.skipped import SKIPPED
 from tqd_jax.scoring.store import merge_shares
-from tqd_jax.training.law_file import copy_law
-from tqd_jax.training.resume import require_same, require_same_config, require_same_weights
+from tqd_jax.training.changes import record_changes
+from tqd_jax.training.law_file import LAW, copy_law
+from tqd_jax.training.resume import LEAVE, require_same, require_same_config, require_same_weights
 from tqd_jax.training.run import build, check_start, foundation_of
 from tqd_jax.training.weights import fresh_state, frozen_parameters
 from transfer_jax.runtime.checkpoint import Checkpoints
 from transfer_jax.runtime.config import differences, to_json
 from transfer_jax.runtime.errors import UserError
 from transfer_jax.runtime.files import write_atomically
+from transfer_jax.runtime.folder.unchanged import unchanged_on_error
 from transfer_jax.runtime.parallel.gather import gathered, of_first, together
 from transfer_jax.runtime.parallel.hosts import first_host
 from transfer_jax.runtime.parallel.mesh import make_mesh
 from transfer_jax.runtime.paths import path_of
 from transfer_jax.runtime.progress import Stopped, StopRequest
+
+WRITTEN = ('config.json', 'scores.parquet', SKIPPED, 'normaliser.json', LAW, 'cut_captions.jsonl', 'text.json', 'changes.jsonl')
 
 
 def probe_state(config, workdir):
@@ -39,10 +49,26 @@ def probe_state(config, workdir):
     return run, fresh_state(run), frozen_parameters(run)
 
 
-def prepare_run(config, workdir, foundation):
-    """The Run, its clips scored and encoded; foundation: of check_start. Raises Stopped where a request stopped the encoding."""
-    prepare_once(config, workdir)
-    return prepared(config, workdir, foundation)
+def prepare_run(config, workdir, foundation, step=None):
+    """The Run, its clips scored and encoded; foundation: of check_start. step: of the newest checkpoint, from which it goes on.
+
+    Raises Stopped where a request stopped the encoding, and UserError where it cannot go on from there; then the folder is as before.
+    """
+    with unchanged(workdir):
+        clips = prepare_once(config, workdir)
+        run = prepared(config, workdir, foundation)
+        if step is not None:
+            checkpoints = Checkpoints(workdir / 'checkpoints')
+            extras = checkpoints.extras(step)
+            require_same(run, extras)
+            checkpoints.require(step, run.abstract_state)
+            first_host(record_changes, run, step, extras, clips['counts'], clips['said'])
+    return run
+
+
+def unchanged(workdir):
+    """A context that leaves what a folder says of its clips and its run as it was, if it ends by an error."""
+    return unchanged_on_error(workdir, WRITTEN, SKIPPED)
 
 
 def prepared(config, workdir, foundation):
@@ -53,18 +79,48 @@ def prepared(config, workdir, foundation):
 
 
 def prepare_once(config, workdir):
-    """Scores the clips, each process its share, and writes what a run stands on.
+    """Scores the clips, each process its share, and writes what a run stands on; a run that has begun keeps the scores that it has.
 
-    Raises UserError where clips_of does, before it writes any, and Stopped where a request stopped one of several processes.
+    Returns {'counts', 'said'}: how the clips differ from those of the run. Raises UserError where clips_of and held do, before anything is
+    written, and Stopped where a request stopped one of several processes.
     """
     data = clips_of(config)
+    clips = held(config, data, workdir)
     first_host(_begin, config, workdir)
+    if clips['stay']:
+        return clips
     if jax.process_count() > 1 and data.clips is not None:
         with StopRequest() as stop:
             together(score_share, data, workdir, jax.process_index(), jax.process_count(), stop)
         if any(gathered([stop.requested])):
             raise Stopped
     first_host(prepare, data, workdir, config.seed)
+    return clips
+
+
+def held(config, data, workdir, *, leave=True):
+    """{'stay', 'counts', 'said'}: whether the scores of the folder's run stay, and how the clips of config.data differ from its clips.
+
+    Where they do not differ, the table gets the paths that they have now. leave: whether config.data.allow_changes counts.
+    Raises UserError where they differ without leave.
+    """
+    first = jax.process_index() == 0
+    return of_first(together(_held, config, data, workdir, leave) if first else together(lambda: None))
+
+
+def _held(config, data, workdir, leave):
+    if not (workdir / 'scores.parquet').exists() or Checkpoints(workdir / 'checkpoints').latest() is None:
+        return {'stay': False, 'counts': {}, 'said': ''}
+    told = io.StringIO()
+    with contextlib.redirect_stdout(told):
+        changes, follow = held_against(data, workdir, workdir / STORE, config.seed)
+    if changes and not (leave and config.data.allow_changes):
+        how = f', or go on with these, in a new order, by {LEAVE}' if leave else ''
+        raise UserError(f'{workdir} holds a run on other clips: {changes.said}; restore them, name another --workdir{how}')
+    if not changes:  # else scoring says again what is told here
+        print(told.getvalue(), end='')
+        follow()
+    return {'stay': not changes, 'counts': changes.counts, 'said': changes.said}
 
 
 def _begin(config, workdir):
@@ -98,6 +154,13 @@ def remove_normaliser(config, workdir):
         (workdir / 'normaliser.json').unlink(missing_ok=True)
 
 
+def _are_elsewhere(config, extras, library):
+    """Whether the clips are named by another path than in the run's config, or the first of them is not where it was."""
+    first = library.paths[0]
+    lost = not places.is_remote(first) and not os.path.lexists(places.as_local(first))
+    return config.data.clips is not None and (config.data.clips != extras['config']['data']['clips'] or lost)
+
+
 def restore_run(config, workdir):
     """(Run, its newest state, frozen), what its cache lacks encoded.
 
@@ -114,4 +177,7 @@ def restore_run(config, workdir):
     require_same_weights(workdir, foundation, extras)
     run = prepared(config, workdir, foundation)
     require_same(run, extras)
+    if of_first(_are_elsewhere(config, extras, run.library)):
+        held(config, clips_of(config), workdir, leave=False)
+        run = prepared(config, workdir, foundation)
     return run, checkpoints.restore(step, run.abstract_state), frozen_parameters(run)

@@ -11,6 +11,7 @@ from ml_collections import config_flags
 from transfer_jax.runtime.config import instance, renamed, rules
 from transfer_jax.runtime.config.check import check_keys, check_value, place, renamed_for, unknown_key
 from transfer_jax.runtime.errors import UserError
+from transfer_jax.runtime.folder.home import at_home
 from transfer_jax.runtime.parallel.join import FLAGS
 from transfer_jax.runtime.parallel.joined import run_joined
 
@@ -72,7 +73,13 @@ def _run(main, arguments, config):
 
 def parse(argv, schema):
     """The instance of the schema that a command line asks for; the other flags go to absl's FLAGS. Raises UserError."""
-    return overridden(_load([word for word in argv if not word.startswith(PREFIX)]), argv[1:], schema)
+    return overridden(_load([_at_home(word) for word in argv if not word.startswith(PREFIX)]), argv[1:], schema)
+
+
+def _at_home(word):
+    """A word of a command line, the home folder replaced where it names the config file."""
+    flag, equals, file = word.partition('=')
+    return f'{flag}={at_home(file)}' if equals and flag.lstrip('-') == FLAG else word
 
 
 def overridden(config, words, schema):

@@ -113,6 +113,12 @@ class Checkpoints:
         """
         return self._leaves(step, abstract, '')
 
+    def require(self, step: int, abstract: Any) -> None:
+        """Raises UserError where the state saved at a step is no tree like `abstract`, as restore does; no array is read."""
+        path = self.directory / str(step)
+        with self._readable(step), _folder_of(path) as folder:
+            check_same(self._describe(folder)[0], named_leaves(abstract), f'the checkpoint {path}')
+
     def restore_part(self, step: int, name: str, abstract: Any) -> Any:
         """The part state.NAME of the state saved at a step; nothing else is read. abstract: of the part; raises as restore does."""
         return self._leaves(step, abstract, f'{name}/')

@@ -6,30 +6,33 @@ import shlex
 
 import jax
 
-from transfer_jax.runtime.config import differences, flatten, free_keys, old_names, renamed, rules
+from transfer_jax.runtime.config import allowed_keys, differences, flatten, free_keys, old_names, renamed, rules
 from transfer_jax.runtime.errors import UserError
+from transfer_jax.runtime.folder.lock import alone_in
 from transfer_jax.runtime.parallel.cores import cores
 from transfer_jax.runtime.paths import check_store, is_of_store, make_folder, path_of, summary
 
 UNWRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EACCES, errno.EROFS, errno.ENOTDIR, errno.EEXIST)
 
 
-def run_mode(modes, mode, config, workdir):
+def run_mode(modes, mode, config, workdir, *, alone=True):
     """Runs modes[mode](config, folder) in the folder of the job, which it makes.
 
     Args:
       modes: {name: function of (config, folder)}.
       config: the checked instance of the job's schema.
       workdir: the folder of the job, text or a path; of an object store a URL.
+      alone: no other job may run there meanwhile; False of a mode that leaves alone what the others write.
 
     Raises:
-      UserError: the folder cannot be written (`check_store`, `unwritable`), or whatever the mode says.
+      UserError: the folder cannot be written (`check_store`, `unwritable`), another job runs there, or whatever the mode says.
     """
     folder = path_of(workdir)
     check_store(folder)
     with unwritable(folder):
         make_folder(folder)
-        modes[mode](config, folder)
+        with alone_in(folder) if alone else contextlib.nullcontext():
+            modes[mode](config, folder)
 
 
 @contextlib.contextmanager
@@ -48,7 +51,7 @@ def unwritable(folder):
                         '--workdir (or TMPDIR for temporary files); the same command goes on where it was') from error
 
 
-def require_same_config(workdir, old, config, fixed=()):
+def require_same_config(workdir, old, config, fixed=(), *, allowed=(), leave=None):
     """Raises UserError where a folder holds a run of another config, in a key that a resumed run may not change.
 
     Args:
@@ -56,19 +59,28 @@ def require_same_config(workdir, old, config, fixed=()):
       old: the stored config, as `to_json` made it.
       config: the instance of a schema that the new run has.
       fixed: keys that the schema says a resumed run may change, and this one may not.
+      allowed: keys that this one may change all the same, since the user gave leave.
+      leave: a flag by which the user gives that, for the message where it would help.
     """
     schema = type(config)
     earlier = old_names(old, rules(schema), renamed(schema))
     if earlier:
         raise UserError(f'{workdir} holds a run of an earlier version, whose config has other names for these keys: '
                         f'{", ".join(earlier)}; use another --workdir')
-    free = set(free_keys(schema)) - set(fixed)
-    changes = [line for line in differences(old, config) if line.split(':')[0] not in free]
+    free = set(free_keys(schema)) - set(fixed) | set(allowed)
+    changes = [line for line in differences(old, config) if not _is_among(line.split(':')[0], free)]
     if changes:
+        helps = leave and all(_is_among(line.split(':')[0], {*allowed_keys(schema), *fixed}) for line in changes)
+        go_on = f', or go on with the new ones by {leave}' if helps else ''
         values = flatten(old, {})
         again = [shlex.quote(f'--config.{key}={values[key]}') for key in (line.split(':')[0] for line in changes[:5]) if key in values]
         raise UserError(f'{workdir} holds a run with another config ({"; ".join(changes[:5])}); use another --workdir, or give its values '
-                        f'again: {" ".join(again)}')
+                        f'again: {" ".join(again)}{go_on}')
+
+
+def _is_among(key, names):
+    """Whether a dotted key is one of the names, or inside of one."""
+    return key in names or any(key.startswith(f'{name}.') for name in names)
 
 
 def print_stop(step=None, saved=True):

@@ -12,6 +12,7 @@ import fsspec
 from etils import epath
 
 from transfer_jax.runtime.errors import UserError
+from transfer_jax.runtime.folder.home import local_path
 
 AnyPath = pathlib.Path | epath.Path
 STORES = {'gs': 'gs gcs', 's3': 's3 s3a'}  # schemes, and fsspec's names of each
@@ -19,7 +20,7 @@ BACKENDS = frozenset('aiobotocore aiohttp botocore gcsfs google requests s3fs'.s
 
 
 def path_of(name: str | os.PathLike) -> AnyPath:
-    """The path of a local file or folder, or of one in an object store, whose text is its URL.
+    """The path of a local file or folder, ~ at its beginning replaced (`local_path`), or of one in an object store, whose text is its URL.
 
     Raises:
       UserError: name is a URL of another kind, or names no bucket.
@@ -27,7 +28,7 @@ def path_of(name: str | os.PathLike) -> AnyPath:
     text = os.fspath(name)
     scheme, mark, place = text.partition('://')
     if not mark:
-        return pathlib.Path(text)
+        return local_path(name)
     if scheme not in STORES:
         raise UserError(f'{text}: a run, or its cache, is in a local folder or at {" or ".join(f"{known}://" for known in STORES)}')
     if not place.partition('/')[0]:

@@ -13,14 +13,15 @@ from transfer_jax.runtime.errors import UserError
 class Status(enum.IntEnum):
     """The outcome of one problem of a batch. From UNFINISHED on its results are NaN; the other problems' results do not depend on it."""
     SOLVED = 0
-    INACCURATE = 1  # the optimality conditions hold less exactly than the dtype allows: see the residual
+    INACCURATE = 1  # biases cancel beyond the precision of the dtype, or the conditions hold less exactly than it allows: see the residual
     UNFINISHED = 2
     NOT_FINITE = 3
     NEGATIVE_SIZE = 4
     NOT_PSD = 5
 
 
-REASONS = {Status.INACCURATE: 'the residual is above what the dtype allows: use float64, or rescale sources that cancel each other',
+LOST = 1e-4  # of the sources' worth, which F goes by
+REASONS = {Status.INACCURATE: 'the biases of sources cancel beyond the precision of the dtype: use float64, or fewer sources',
            Status.UNFINISHED: 'the iterations ran out', Status.NOT_FINITE: 'a size or an entry of gram is NaN or infinite',
            Status.NEGATIVE_SIZE: 'a size is negative', Status.NOT_PSD: 'gram is not symmetric positive semi-definite'}
 
@@ -42,9 +43,12 @@ class Solution:
     iterations: Int32[Array, '*batch']
 
 
-def solve_status(residual: Array, tolerance: Mapping[str, float], unfinished: Array, definite: Array) -> Array:
-    """The status int8 [B] of problems after solving; residual, unfinished, definite: [B]; tolerance: of the residual, by dtype."""
-    by_residual = jnp.where(residual <= tolerance[residual.dtype.name], Status.SOLVED, Status.INACCURATE)
+def solve_status(residual: Array, tolerance: Mapping[str, float], unfinished: Array, definite: Array, lost: Array | float = 0.0) -> Array:
+    """The status int8 [B] of problems after solving; residual, unfinished, definite: [B]; tolerance: of the residual, by dtype.
+
+    lost: [B], the share of the optimum's value that the result lacks.
+    """
+    by_residual = jnp.where((residual <= tolerance[residual.dtype.name]) & (lost <= LOST), Status.SOLVED, Status.INACCURATE)
     return jnp.where(definite, jnp.where(unfinished, Status.UNFINISHED, by_residual), Status.NOT_PSD).astype(jnp.int8)
 
 

@@ -85,7 +85,7 @@ def _solve(layout, limit, guess, a, low, b):
     remainder = functools.partial(precise.remainder, layout, a, low, b) if refinements else _plain_remainder(layout, a, b)
     advance = lambda state: one_round(layout, state, remainder, solve, b, refinements)
     state = run_rounds(layout, advance, first_state(layout, b, guess), limit)
-    status = solve_status(state.residual, TOLERANCE, layout.over(jnp.logical_or, state.wrong), state.definite)
+    status = solve_status(state.residual, TOLERANCE, layout.over(jnp.logical_or, state.wrong), state.definite, state.gap)
     return b * jnp.maximum(state.x, 0), (state.residual, status, state.rounds)
 
 

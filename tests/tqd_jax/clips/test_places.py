@@ -113,6 +113,14 @@ def test_seen_from_elsewhere_a_local_path_is_absolute(tmp_path, monkeypatch):
     assert [places.seen_from('gs://b', path) for path in ('gs://b/a.mp4', '/x/a.mp4')] == ['gs://b/a.mp4', '/x/a.mp4']
 
 
+def test_a_name_in_a_home_folder_is_there_and_a_folder_called_so_is_below(tmp_path, monkeypatch):
+    monkeypatch.setenv('HOME', str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    assert places.join('/data', '~/a.mp4') == places.join('/data', '$HOME/a.mp4') == f'{tmp_path}/a.mp4'
+    assert places.join('gs://b/d', '~/a.mp4') == 'gs://b/d/~/a.mp4' and places.join('/data', './~/a.mp4') == '/data/~/a.mp4'
+    assert places.join('', places.seen_from('', '~/a.mp4')) == '~/a.mp4'
+
+
 def test_folders_and_endings_of_urls():
     assert places.parent('https://h/d/m.csv?token=a/b') == 'https://h/d' and places.ending('https://h/d/m.CSV?token=a.b') == '.csv'
     assert places.parent('zip://d/m.csv::f.zip') == 'zip://d::f.zip' and places.ending('zip://a.mp4::f.zip') == '.mp4'

@@ -214,7 +214,7 @@ def test_weights_that_are_not_numbers_stop_the_first_step(trained, tmp_path):
         save_weights(tmp_path / 'nan.npz', {name: np.full_like(leaf, np.nan) for name, leaf in weights.items()})
     with pytest.raises(UserError, match=r'the loss is not finite at step 1 \(bucket 16x16x4, in noise bins \[0\.') as error:
         small.run(tmp_path / 'run', **{**changes, 'init_from': tmp_path / 'nan.npz'})
-    assert 'good' in one_line(error) and not (tmp_path / 'run/checkpoints').exists()
+    assert 'nothing has been saved yet' in one_line(error) and not (tmp_path / 'run/checkpoints').exists()
 
 
 def test_a_loss_that_is_not_finite_keeps_the_last_good_checkpoint(trained, tmp_path, monkeypatch):
@@ -225,7 +225,7 @@ def test_a_loss_that_is_not_finite_keeps_the_last_good_checkpoint(trained, tmp_p
     monkeypatch.setattr(loop, 'to_global', lambda batch, mesh: give(poison(batch), mesh))
     with pytest.raises(UserError, match=r'the loss is not finite at step 7 \(bucket 16x16x4') as error:
         small.run(workdir, **changes)
-    assert 'the last good checkpoint is kept' in one_line(error)
+    assert 'the checkpoint of step 6 is kept' in one_line(error)
     assert Checkpoints(workdir / 'checkpoints').steps() == [4, 6]
     monkeypatch.setattr(loop, 'to_global', give)
     small.run(workdir, **changes)

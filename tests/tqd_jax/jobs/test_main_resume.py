@@ -117,7 +117,7 @@ def test_other_clips_under_the_same_name_are_refused(library, tmp_path):
     pyarrow.parquet.write_table(table, mine)
     small.run(tmp_path, **changes(mine, **{'train.steps': 1}))
     pyarrow.parquet.write_table(table.slice(1), mine)
-    with pytest.raises(UserError, match='holds a run on another set of clips or scores'):
+    with pytest.raises(UserError, match=r'holds a run on other clips: 1 clip is gone'):
         small.run(tmp_path, **changes(mine, **{'train.steps': 2}))
     pyarrow.parquet.write_table(table, mine)
     small.run(tmp_path, **changes(mine, **{'train.steps': 2}))

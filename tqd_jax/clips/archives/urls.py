@@ -11,6 +11,7 @@ import urllib.parse
 import fsspec
 
 from transfer_jax.runtime.errors import UserError
+from transfer_jax.runtime.folder.home import at_home
 
 ARCHIVES = ('.tar', '.zip')  # what is looked into; tar:// and zip:// are the protocols of their members
 URL = re.compile(r'((?:[\w.+-]+::)*)([\w.+-]+)://(.*?)(::.*)?', re.DOTALL)  # what is chained before, protocol, path, what it lies in
@@ -54,11 +55,16 @@ def base(path):
 
 
 def join(base, name):
-    """`name` as seen from the folder `base`; an absolute path or a URL stands for itself, a member's archive is seen from there."""
+    """`name` as seen from the folder `base`; an absolute path, one in a home folder (~/) or a URL stands for itself.
+
+    Of a member it is the archive that is seen from there.
+    """
     if (member := member_of(name)) and not _is_whole(member[0]):
         return member_url(join(base, member[0]), *member[1:])
     if _is_whole(name):
         return name
+    if name.startswith(('~/', '$HOME/', '${HOME}/')) and not is_remote(base):
+        return at_home(name)
     before, opening, inner, after = _split(as_local(base))
     joined = posixpath.join(inner, name)
     if not opening:
@@ -80,7 +86,7 @@ def seen_from(folder, path):
         return os.path.abspath(path)
     below = os.path.relpath(path, folder or '.')
     if '..' not in f'{folder}/{path}/{below}'.split('/'):
-        return below
+        return f'./{below}' if below.startswith(('~', '$')) else below  # no home folder
     real = os.path.join(os.path.realpath(os.path.dirname(path)), os.path.basename(path))  # a clip that is a link keeps its name
     return os.path.relpath(real, os.path.realpath(folder or '.'))
 

@@ -14,6 +14,7 @@ from tqd_jax.scoring.importers.scores import import_scores, merge
 from tqd_jax.scoring.table import SCORES
 from tqd_jax.scoring.versions import marked_table
 from transfer_jax.runtime.errors import UserError
+from transfer_jax.runtime.folder.home import at_home
 
 
 def clips_table(spec, scores, tool, flag='--clips', columns=None):
@@ -35,7 +36,7 @@ def clips_table(spec, scores, tool, flag='--clips', columns=None):
     if not scores:
         _tell(found.table, found.origins, found.unread, key)
         return found.table
-    clips, folder = found.table if found else None, os.path.expanduser(places.as_local(spec or ''))
+    clips, folder = found.table if found else None, at_home(places.as_local(spec or ''))
     own = None if spec else parse(columns, key)
     root = folder if os.path.isdir(folder) else None
     imports = merge([import_scores(path, tool=tool, columns=own, root=root) for path in scores])

@@ -9,6 +9,7 @@ from tqd_jax.clips.captions import several
 from tqd_jax.clips.tables import first_line, is_number, read_files, refuse_duplicates
 from tqd_jax.scoring.importers.tools import choose, plain_text, spoken_of
 from transfer_jax.runtime.errors import UserError
+from transfer_jax.runtime.folder.home import local_path
 
 DJ_TOKENS = r'<__dj__\w+>\s*|\s*<\|__dj__eoc\|>'  # Data-Juicer's texts say with these where a video stands
 
@@ -22,7 +23,7 @@ def import_scores(path, *, tool=None, columns=None, root=None):
     metadata has the tool. Scores of several frames count as their mean; what is not finite is null. Raises UserError where the file, its
     columns or its paths are not understood, a clip is listed twice, or more than half of an axis is null.
     """
-    path = pathlib.Path(path).expanduser()
+    path = local_path(path)
     table, where = read_files(path, spoken_of(columns or {}), plain_text(columns or {})), f'scores {path}'
     form, reading = choose(where, table.column_names, tool, columns or {})
     if _is_list(table[reading.clip].type):

@@ -17,6 +17,7 @@ from tqd_jax.clips.pictures.options import PictureOptions
 from tqd_jax.clips.read import read_clip
 from tqd_jax.scoring.row import why
 from transfer_jax.runtime.errors import UserError
+from transfer_jax.runtime.folder.home import at_home
 
 
 class Scorer(Protocol):
@@ -75,7 +76,7 @@ def _load(spec):
     module, _, name = target.partition(':')
     if not module or not name:
         raise UserError(f'scorer {spec!r}: write module:factory or module:factory=FILE')
-    factory = _factory(spec, module, name)
+    factory, file = _factory(spec, module, name), at_home(file)
     if equals and not pathlib.Path(file).is_file():
         raise UserError(f'scorer {spec!r}: there is no file {file}; nothing is downloaded: put it there')
     arguments = [file] if equals else []

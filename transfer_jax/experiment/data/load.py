@@ -1,6 +1,5 @@
 """The domains of a config, from any file format; and the keys that name them."""
 import dataclasses
-import pathlib
 
 import numpy as np
 
@@ -10,8 +9,9 @@ from transfer_jax.experiment.data.domains import Domain, Domains
 from transfer_jax.experiment.data.images import fit
 from transfer_jax.experiment.data.sources import find_parts
 from transfer_jax.experiment.data.splits import host_rng, stratified_rows
-from transfer_jax.runtime.config import Rule, choice, integer, key, number, optional, text
+from transfer_jax.runtime.config import Rule, choice, integer, key, number, optional, paths, text
 from transfer_jax.runtime.errors import UserError
+from transfer_jax.runtime.folder.home import local_path
 from transfer_jax.runtime.paths import AnyPath, is_remote, path_of, scratch_of
 
 CLASSES = choice(*labels.RULES)
@@ -21,7 +21,7 @@ CHANNELS = Rule(allowed='1 or 3, or None', accepts=lambda value: value in (None,
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Files:
     """What is read: the domains of a file or a folder."""
-    path: str | None = key(None, optional(text()), 'a file, a folder of images or arrays, or '
+    path: str | None = key(None, optional(paths()), 'a file, a folder of images or arrays, or '
                            "'name=path,name=path' with a file or a folder for each domain; None: the "
                            'embedded examples')
     format: str = key('auto', choice('auto', 'folders', 'arrays'), 'auto takes a folder that has folders in '
@@ -41,7 +41,7 @@ class Files:
     max_skipped_fraction: float = key(0.1, number(at_least=0, at_most=1), 'the run does not start where '
                                       'more images of a domain than this cannot be read')
     workers: int = key(0, integer(at_least=0), 'processes that decode images; 0: threads', free=True)
-    cache: str | None = key(None, optional(text()), 'the local folder of decoded images; None: cache/ in '
+    cache: str | None = key(None, optional(paths()), 'the local folder of decoded images; None: cache/ in '
                             'the workdir, or a folder below TMPDIR where that is a URL', free=True)
 
 
@@ -111,7 +111,7 @@ def _cache(section, workdir):
         return scratch_of(path_of(workdir) / 'cache')
     if is_remote(section.cache):
         raise UserError(f'config.data.cache = {section.cache!r}: decoded images are mapped into memory, so name a local folder')
-    return pathlib.Path(section.cache)
+    return local_path(section.cache)
 
 
 def _refuse_image_keys(section, domain):

@@ -11,6 +11,7 @@ from transfer_jax.experiment.data.domains import Part
 from transfer_jax.experiment.data.folders import domain_folders, read_folders
 from transfer_jax.experiment.data.formats import Fields
 from transfer_jax.runtime.errors import UserError
+from transfer_jax.runtime.folder.home import local_path
 
 
 def find_parts(section: Any) -> tuple[list[Part], list[dict[str, str]]]:
@@ -93,6 +94,6 @@ def _parse_paths(spec):
 
 
 def _existing(path):
-    if not pathlib.Path(path).expanduser().exists():
+    if not local_path(path).exists():
         raise UserError(f'config.data.path: there is no file or folder {path!r}')
-    return pathlib.Path(path).expanduser()
+    return local_path(path)

@@ -11,7 +11,7 @@ from transfer_jax.experiment.models.model import Model, model_of, shapes
 from transfer_jax.experiment.models.pretrained import load
 from transfer_jax.experiment.models.resnet import RESNETS, ResNet
 from transfer_jax.experiment.models.vit import PATCH, VITS, ViT, grid_of
-from transfer_jax.runtime.config import choice, integer, key, number, optional, sequence, text
+from transfer_jax.runtime.config import choice, integer, key, number, optional, paths, sequence
 from transfer_jax.runtime.errors import UserError
 
 CHOICES = {
@@ -38,7 +38,7 @@ class ModelConfig:
                          'changes of low rank to all frozen matrices')
     lora_rank: int = key(8, integer(at_least=1), 'of lora')
     lora_alpha: float = key(16.0, number(above=0), 'of lora: changes are lora_alpha / lora_rank times a b')
-    weights: str | None = key(None, optional(text()), "a .safetensors or .npz file in timm's or "
+    weights: str | None = key(None, optional(paths()), "a .safetensors or .npz file in timm's or "
                               "torchvision's layout; None: fresh weights")
     dtype: str = key('float32', choice(*CHOICES['dtype']), 'of matrix products; bfloat16 is for accelerators')
 

@@ -11,11 +11,13 @@ from transfer_jax.runtime.config.rules import (
     mapping,
     number,
     optional,
+    paths,
     sequence,
     text,
 )
 from transfer_jax.runtime.config.schema import (
     about,
+    allowed_keys,
     defaults,
     each,
     free_keys,
@@ -27,6 +29,6 @@ from transfer_jax.runtime.config.schema import (
     section,
 )
 
-__all__ = ['Each', 'Rule', 'about', 'boolean', 'check', 'choice', 'defaults', 'describe', 'differences', 'each', 'flatten',
-           'free_keys', 'instance', 'integer', 'key', 'mapping', 'number', 'old_names', 'optional', 'override', 'plain',
+__all__ = ['Each', 'Rule', 'about', 'allowed_keys', 'boolean', 'check', 'choice', 'defaults', 'describe', 'differences', 'each', 'flatten',
+           'free_keys', 'instance', 'integer', 'key', 'mapping', 'number', 'old_names', 'optional', 'override', 'paths', 'plain',
            'renamed', 'rules', 'section', 'sequence', 'text', 'to_json']

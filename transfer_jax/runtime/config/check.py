@@ -3,6 +3,7 @@ import dataclasses
 import difflib
 from collections.abc import Mapping
 
+from transfer_jax.runtime.config.meanings import by_meaning
 from transfer_jax.runtime.config.rules import NO_NAMES, Each, Rule
 from transfer_jax.runtime.errors import UserError
 
@@ -116,7 +117,7 @@ def check_keys(config, rules, renamed=NO_NAMES):
 
 
 def unknown_key(key, value, rule_keys, renamed=NO_NAMES):
-    """The message about a key without a rule: its new name, the value that it is inside of,
+    """The message about a key without a rule: its new name, the value that it is inside of, the key of that meaning,
     the nearest key by spelling or last part, or its section's keys."""
     if renamed.get(key) in rule_keys:
         return f'config.{key} was renamed: write config.{renamed[key]}'
@@ -126,6 +127,8 @@ def unknown_key(key, value, rule_keys, renamed=NO_NAMES):
     whole = [name for name in rule_keys if key.startswith(f'{name}.')]
     if whole:
         return f'config.{key} = {value!r}: there is no such key; give config.{whole[0]} as one value, {rule_keys[whole[0]].allowed}'
+    if meaning := by_meaning(key, rule_keys):
+        return f'config.{key} = {value!r}: there is no such key; {meaning}'
     section, _, last = key.rpartition('.')
     beside = {name.rpartition('.')[2]: name for name in rule_keys if name.rpartition('.')[0] == section}
     near = [beside[name] for name in difflib.get_close_matches(last, beside, 1)]

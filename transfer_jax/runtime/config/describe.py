@@ -4,6 +4,8 @@ import dataclasses
 from transfer_jax.runtime.config.rules import Each
 from transfer_jax.runtime.config.schema import about, keys
 
+BY_LEAVE = 'with data.allow_changes'
+
 
 def describe(Schema):
     """Markdown: a table of the keys of every section, with defaults, allowed values, meanings, and what a resumed run may change."""
@@ -31,7 +33,7 @@ def _table(inside, Schema, prefix):
 def _row(name, default, own):
     allowed = 'a dict of sections, NAME chosen by you' if isinstance(own.rule, Each) else own.rule.allowed
     value = '{' + ', '.join(default) + '}' if isinstance(own.rule, Each) else repr(default)
-    cells = [f'`{name}`', f'`{value}`', allowed, own.meaning, 'may change it' if own.free else '']
+    cells = [f'`{name}`', f'`{value}`', allowed, own.meaning, 'may change it' if own.free else BY_LEAVE if own.by_leave else '']
     return '| ' + ' | '.join(cell.replace('|', '\\|') for cell in cells) + ' |'
 
 

@@ -10,11 +10,15 @@ NO_NAMES = types.MappingProxyType({})  # no key has an old name
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Rule:
-    """The values of a key: `allowed` describes them, `accepts` tests one, `plain`: text of a command line is not evaluated."""
+    """The values of a key: `allowed` describes them, `accepts` tests one.
+
+    plain: text of a command line is not evaluated. path: a text names files, so that ~ in it is the home folder.
+    """
 
     allowed: str
     accepts: Callable[[Any], bool]
     plain: bool = False
+    path: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
@@ -55,6 +59,11 @@ def boolean():
 def text(*, empty=False):
     """A str, which is not empty unless `empty` is true."""
     return Rule(allowed='text', accepts=lambda value: isinstance(value, str) and (empty or value != ''), plain=True)
+
+
+def paths():
+    """A str that names a file or folder, or several as 'name=path,name=path'."""
+    return dataclasses.replace(text(), path=True)
 
 
 def choice(*values):

@@ -17,6 +17,8 @@ from ml_collections import ConfigDict
 
 from transfer_jax.runtime.config.check import check, place, plain
 from transfer_jax.runtime.config.rules import Each, Rule
+from transfer_jax.runtime.errors import UserError
+from transfer_jax.runtime.folder.home import at_homes
 
 FIELD = 'key'  # of the metadata of a field
 
@@ -25,12 +27,15 @@ FIELD = 'key'  # of the metadata of a field
 class Key:
     """What a field says of its key; free: a resumed run may change it. renamed_from: its name in an earlier version.
 
+    by_leave: a resumed run may change it where the user allows changes, since it changes the numbers and not the shape of the state.
+
     schema: the dataclass of the section that the field is, or of each section under it where the rule is an Each.
     """
 
     rule: Rule | Each | None = None
     meaning: str = ''
     free: bool = False
+    by_leave: bool = False
     renamed_from: str | None = None
     schema: type | None = None
 
@@ -47,9 +52,9 @@ class Values(ConfigDict):
         super().__setitem__(name, Values(value) if isinstance(value, dict) else value)
 
 
-def key(default, rule, meaning, free=False, renamed_from=None):
-    """The field of one key. `free`: a resumed run may change it; `renamed_from`: its old name in the same section."""
-    own = Key(rule=rule, meaning=meaning, free=free, renamed_from=renamed_from)
+def key(default, rule, meaning, free=False, by_leave=False, renamed_from=None):
+    """The field of one key. `free`, `by_leave`: what a resumed run may do; `renamed_from`: its old name in the same section."""
+    own = Key(rule=rule, meaning=meaning, free=free, by_leave=by_leave, renamed_from=renamed_from)
     if isinstance(default, dict):
         return dataclasses.field(default_factory=lambda: dict(default), metadata={FIELD: own})
     return dataclasses.field(default=default, metadata={FIELD: own})
@@ -60,9 +65,9 @@ def section(Schema, free=False):
     return dataclasses.field(default_factory=Schema, metadata={FIELD: Key(free=free, schema=Schema)})
 
 
-def each(Schema, default, meaning, free=False):
+def each(Schema, default, meaning, free=False, by_leave=False):
     """The field of a dict {name of the user's choice: section of Schema}."""
-    own = Key(rule=Each(rules(Schema), renamed(Schema)), meaning=meaning, free=free, schema=Schema)
+    own = Key(rule=Each(rules(Schema), renamed(Schema)), meaning=meaning, free=free, by_leave=by_leave, schema=Schema)
     return dataclasses.field(default_factory=lambda: dict(default), metadata={FIELD: own})
 
 
@@ -99,13 +104,21 @@ def free_keys(Schema):
     return tuple(name for name, one in keys(Schema).items() if one.free)
 
 
+def allowed_keys(Schema):
+    """The dotted keys that a resumed run may change where the user allows changes."""
+    return tuple(name for name, one in keys(Schema).items() if one.by_leave)
+
+
 def defaults(Schema):
     """A ConfigDict of the schema's defaults, for a config file to change."""
     return Values(plain(Schema()))
 
 
 def instance(Schema, config):
-    """The schema's frozen dataclass of a config (ConfigDict, dict or dataclass). Raises UserError, as `check` does."""
+    """The schema's frozen dataclass of a config (ConfigDict, dict or dataclass), home folders in its paths replaced.
+
+    Raises UserError, as `check` does, and for a home folder that is not there.
+    """
     values = plain(config)
     check(values, rules(Schema), renamed(Schema))
     return _instance(Schema, values)
@@ -119,16 +132,25 @@ def override(config, changes):
     return instance(type(config), values)
 
 
-def _instance(Schema, values):
+def _instance(Schema, values, prefix=''):
     arguments = {}
     for field in dataclasses.fields(Schema):
         own, value = about(field), values[field.name]
         if own.rule is None:
-            value = _instance(own.schema, value)
+            value = _instance(own.schema, value, f'{prefix}{field.name}.')
         elif own.schema is not None:
-            value = {name: _instance(own.schema, one) for name, one in value.items()}
+            value = {name: _instance(own.schema, one, f'{prefix}{field.name}.{name}.') for name, one in value.items()}
+        elif own.rule.path and isinstance(value, str):
+            value = _at_homes(f'{prefix}{field.name}', value)
         arguments[field.name] = float(value) if field.type is float else _as_tuples(value)
     return Schema(**arguments)
+
+
+def _at_homes(name, text):
+    try:
+        return at_homes(text)
+    except UserError as error:
+        raise UserError(f'config.{name}: {error}') from None
 
 
 def _as_tuples(value):

@@ -3,6 +3,7 @@ import dataclasses
 
 VERSION = '4'  # of every measure and of both formulas: raise it, and rows of another version are measured anew
 NOISE_HALF, BLOCK_HALF, BAND_HALF = 2.0, 4.0, 0.2  # noise in grey levels, blockiness and banding that halve the visual quality of a picture
+USUAL_HALOS, HALO_HALF, MOST_HALOS = 0.1, 0.5, 0.35  # halos that a lens and its camera leave, what halves the quality beyond them, and their end
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,7 +37,8 @@ MEASURES = (
     Measure('clipped', 'visual', 'share', 'of the pixels that are black or white beyond telling'),
     Measure('colourfulness', 'visual', 'grey levels', '0 for grey'),
     Measure('letterbox', 'visual', 'share', "of the frame that bars cover"),
-    Measure('overlay', 'visual', 'share', 'of the frame under text or logos that stay while the picture moves; null if undecided'),
+    Measure('overlay', 'visual', 'share', 'of the frame under text, or logos that stay while the picture moves; null if undecided'),
+    Measure('halos', 'visual', 'share', "of its step that the mean edge overshoots by on both sides: sharpening, ringing"),
 )
 
 
@@ -46,9 +48,12 @@ def motion_score(raw):
 
 
 def visual_score(raw):
-    """visual, in [0, 1]: detail / (1 + noise / 2 + blockiness / 4 + banding / 0.2).
+    """visual, in [0, 1]: detail (1 - letterbox) / (1 + noise / 2 + blockiness / 4 + banding / 0.2 + max(0, halos - 0.02) / 0.8).
 
-    The share of the picture that shows something, less what makes it ugly; each of the three halves it at its constant. The constants
-    are calibrated on the rendered library, whose truth is known, and held against real clips (docs/results/scoring.md).
+    The share of the frame that shows something of a scene, less what makes it ugly; each of the four halves it at its constant. Halos of
+    the fiftieth part of an edge are those of any camera. The constants are calibrated on the rendered library, whose truth is known, that
+    of halos on real clips that were sharpened, and held against others (docs/results/scoring.md).
     """
-    return raw['detail'] / (1 + raw['noise'] / NOISE_HALF + raw['blockiness'] / BLOCK_HALF + raw['banding'] / BAND_HALF)
+    ugly = raw['noise'] / NOISE_HALF + raw['blockiness'] / BLOCK_HALF + raw['banding'] / BAND_HALF
+    halos = max(0.0, min(raw['halos'], MOST_HALOS) - USUAL_HALOS) / HALO_HALF
+    return raw['detail'] * (1 - raw['letterbox']) / (1 + ugly + halos)

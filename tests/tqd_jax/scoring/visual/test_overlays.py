@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from tqd_jax.clips.read import read_clip
-from tqd_jax.scoring.visual.overlays import inside_bars, overlays
+from tqd_jax.scoring.visual.burnt_in.bars import inside_bars
+from tqd_jax.scoring.visual.overlays import overlays
 
 SIZE = 270, 480
 FRAMES = 8

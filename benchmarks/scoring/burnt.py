@@ -86,7 +86,8 @@ def ticker(frames, fps, height=0.06, speed=0.2, boxed=True):
     out = frames.copy()
     if boxed:
         out[:, int(0.96 * rows - 1.2 * size):int(0.96 * rows + 0.5 * size)] = (150, 20, 25)
-    return cover(out, np.stack([strip[:, (at := int(i / fps * speed * columns)):at + columns] for i in range(len(frames))]), (255, 255, 255))
+    starts = [int(i / fps * speed * columns) for i in range(len(frames))]
+    return cover(out, np.stack([strip[:, start:start + columns] for start in starts]), (255, 255, 255))
 
 
 def clock(frames, fps, height=0.06):
@@ -149,7 +150,8 @@ def blurred_sides(frames):
     inner = (round(width * 0.56), round(height * 0.56) if width < height else height)
     out = []
     for frame in frames:
-        middle = frame[:, (width - inner[0]) // 2:][:, :inner[0]] if inner[1] == height else cv2.resize(frame, inner, interpolation=cv2.INTER_AREA)
+        middle = frame[:, (width - inner[0]) // 2:][:, :inner[0]]  # of a wide frame
+        middle = middle if inner[1] == height else cv2.resize(frame, inner, interpolation=cv2.INTER_AREA)
         ground = cv2.GaussianBlur(cv2.resize(middle, (width, height)), (0, 0), min(height, width) / 30)
         top, left = (height - middle.shape[0]) // 2, (width - middle.shape[1]) // 2
         ground[top:top + middle.shape[0], left:left + middle.shape[1]] = middle

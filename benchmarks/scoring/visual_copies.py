@@ -27,7 +27,8 @@ def _cas(x, strength):
 
 def jpeg(frames, quality):
     """Every frame as a JPEG file would leave it."""
-    return np.stack([cv2.imdecode(cv2.imencode('.jpg', frame, [cv2.IMWRITE_JPEG_QUALITY, quality])[1], cv2.IMREAD_COLOR) for frame in frames])
+    files = (cv2.imencode('.jpg', frame, [cv2.IMWRITE_JPEG_QUALITY, quality])[1] for frame in frames)
+    return np.stack([cv2.imdecode(file, cv2.IMREAD_COLOR) for file in files])
 
 
 def comb(frames):

@@ -9,7 +9,8 @@ def blockiness(lumas, block=8.0, start=(0, 0)):
     """{'blockiness'} of lumas float32 [F, H, W], the mean over frames: how much higher luma jumps at the borders of blocks.
 
     A jump is what a step exceeds the slopes beside it by; the mean of those at the borders of blocks of `block` pixels (8 in a file, fewer
-    where it was shrunk, from `start` pixels before the first row and column) over the mean of those between other pixels, as a share of the latter, less 1 and less 1 more. 0 below two pixels.
+    where it was shrunk) over the mean of those between other pixels, as a share of the latter, less 1 and less 1 more. 0 below two pixels.
+    start: the row and the column of the frame that lumas begin at, where its bars were cut.
     """
     down, across = start
     return {'blockiness': float(np.mean([max(0.0, (_jumps(luma, block, across) + _jumps(luma.T, block, down)) / 2 - DEBLOCKED)

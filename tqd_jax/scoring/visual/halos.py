@@ -14,7 +14,7 @@ EVERY = 3  # so many frames are one that is looked at
 
 
 def halos(lumas, smooth):
-    """{'halos'}: by what share of its step the mean edge overshoots on both sides together, from lumas float32 [F, H, W]; 0 or more.
+    """{'halos'}: by what share of its step the mean edge overshoots and falls back, both sides added, from lumas float32 [F, H, W]; >= 0.
 
     smooth [F, h, w]: the same pictures without thin structures, of any size: an edge is where the slope of these, along an axis, is highest
     among five pixels. Profiles of 21 pixels of the luma across the edges, each set to 0 and 1 at its ends, are averaged by their steps:
@@ -31,9 +31,12 @@ def halos(lumas, smooth):
     if weight < ENOUGH:
         return {'halos': 0.0}
     mean = total / weight
-    over = mean[REACH + 1:REACH + 1 + LOBE].max() - 1
-    under = -mean[REACH - LOBE:REACH].min()
-    return {'halos': float(max(0.0, over + under))}
+    return {'halos': _overshoot(mean[REACH + 1:]) + _overshoot(1 - mean[REACH - 1::-1])}
+
+
+def _overshoot(side):
+    """How far the profile of one side of an edge, from the edge outwards, falls again after it has risen."""
+    return float(np.max(side[:LOBE] - np.minimum.accumulate(side[::-1])[::-1][:LOBE]))
 
 
 def _profile(luma, guide):

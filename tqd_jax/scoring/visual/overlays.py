@@ -9,6 +9,9 @@ from tqd_jax.scoring.visual.burnt_in.text import text_contrast
 SIDE = 270  # pixels of the shorter side that overlays are looked for at
 STRONG = 130.0  # grey levels: strokes that stand out by more hide what is under them, and their outlines or box with them
 WORD, LINE = 16, 30  # such cells of a text, at least, and cells of any text in one line
+CALM, RESTLESS = 0.15, 0.4  # strokes around a line, and around strong text, as a share of its own
+RING = 13  # cells a side of where they are asked
+MOST = 100  # texts of a frame that are looked at
 FULL = 0.4  # share of the box around a text that its cells fill
 OFTEN = 0.3  # share of the frames in which text is in the same place, give or take a cell
 GROWN = 5  # cells a side around a cell of text that its outline, shadow or box may cover
@@ -38,24 +41,30 @@ def covered(lumas):
     """
     small = np.stack([_shrink(luma) for luma in lumas])
     fixed, moves = fixed_edges(small)
-    contrast = np.stack([text_contrast(luma) for luma in small])
+    contrast, strokes = (np.stack(maps) for maps in zip(*(text_contrast(luma) for luma in small), strict=True))
     often = np.mean([cv2.dilate((one > 0).astype(np.uint8), np.ones((3, 3), np.uint8)) for one in contrast], axis=0) >= OFTEN
     contrast = np.where(often, contrast, 0)
-    share = float(np.mean([(fixed | _full(one > 0, fixed.shape)).mean() for one in contrast]))
-    hidden = np.stack([(fixed & moves) | _full(_around(one), fixed.shape) for one in contrast])
+    letters = (cv2.erode((one > 0).astype(np.uint8), cv2.getStructuringElement(cv2.MORPH_CROSS, (3, 3))) for one in contrast)
+    share = float(np.mean([(fixed | _full(cells, fixed.shape)).mean() for cells in letters]))
+    hidden = np.stack([(fixed & moves) | _full(_around(*maps), fixed.shape) for maps in zip(contrast, strokes, strict=True)])
     return (share if moves or share else None), hidden
 
 
-def _around(contrast):
-    """Cells [h, w] that text and what belongs to it cover: GROWN cells around, and whole lines where there is much of it.
+def _around(contrast, strokes):
+    """Cells [h, w] that text and what belongs to it cover: GROWN cells around, and whole lines of cells where there is much of it.
 
-    Text is STRONG in WORD cells, or a line: twice as wide as it is high, and LINE cells.
+    Text is STRONG in WORD cells, or a line of LINE cells, twice as wide as it is high, among CALM surroundings: what looks like text where
+    all is full of strokes, as in trees, may be none, and adds nothing there.
     """
     hides = np.zeros(contrast.shape, np.uint8)
-    for cells, least, shape in ((contrast > STRONG, WORD, 0), (contrast > 0, LINE, 2)):
+    for cells, least, shape, calm in ((contrast > STRONG, WORD, 0, RESTLESS), (contrast > 0, LINE, 2, CALM)):
         _, labels, boxes, _ = cv2.connectedComponentsWithStats(cells.astype(np.uint8), connectivity=8)
         area, wide, high = (boxes[:, column] for column in (cv2.CC_STAT_AREA, cv2.CC_STAT_WIDTH, cv2.CC_STAT_HEIGHT))
-        hides |= (cells & ((area >= least) & (area >= FULL * wide * high) & (wide >= shape * high))[labels]).astype(np.uint8)
+        for number in np.flatnonzero((area >= least) & (area >= FULL * wide * high) & (wide >= shape * high))[:MOST]:
+            this = (labels == number).astype(np.uint8)
+            near = cv2.dilate(this, np.ones((RING, RING), np.uint8)) > cv2.dilate(this, np.ones((GROWN, GROWN), np.uint8))
+            if number and strokes[near].sum() <= calm * near.sum() * strokes[this > 0].mean():
+                hides |= this
     grown = cv2.dilate(hides, np.ones((GROWN, GROWN), np.uint8))
     grown[grown.mean(axis=1) > BAND] = 1
     return grown

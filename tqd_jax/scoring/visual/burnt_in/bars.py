@@ -13,6 +13,7 @@ STEP = 5.0  # grey levels, mean over time, within two pixels across the inner ed
 EDGED = 0.7  # share of its inner edge with such a step, on both sides
 WIDEST, NARROWEST = 0.3, 0.02  # of the side, of a patterned border
 RESTS = 2.5  # grey levels, standard deviation over time, that a patterned border changes by
+ROUND = 4  # lines that the two ways to find an edge may differ by
 SMALLEST = 120  # lines in which a patterned border can be told from a pattern of the scene
 ALONE = 0.5  # share of the side that lines further inside may have a step along: else they are a pattern of the scene
 
@@ -44,7 +45,7 @@ def _between(strips):
     pair = abs(colour - other) <= PLAIN and abs(first - last) <= max(2, EVEN * lines)
     first, last = (size if pair or tone <= BLACK else 0 for size, tone in ((first, colour), (last, other)))
     border = _patterned(strips)
-    if border > max(first, last):
+    if border > max(first, last) + ROUND:
         first = last = border
     return slice(first, lines - last) if lines - first - last >= LEFT * lines else slice(0, lines)
 

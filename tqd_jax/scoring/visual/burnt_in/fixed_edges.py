@@ -17,9 +17,9 @@ MARGIN = 2  # pixels at the border, where a bar's edge may be
 def fixed_edges(lumas):
     """(bool [H, W]: where more than a fifth of the pixels around are edges that stay, whether the whole picture moves), of lumas [F, H, W].
 
-    An edge stays if |mean_t g|^2 >= 0.9 mean_t |g|^2, with g the gradient over frames t. It counts where the picture changes around it from
-    one frame to the next, by more than 4 grey levels in the median, or everywhere if 45 % of the picture does: else it may be the scene that
-    stands still. What a camera carries along, like the handlebars it is mounted on, counts too.
+    An edge stays if |mean_t g|^2 >= 0.9 mean_t |g|^2, with g the gradient over frames t. It counts where the picture changes around it
+    from one frame to the next, by more than 4 grey levels in the median, or everywhere if 45 % of the picture does: else it may be the
+    scene that stands still. What a camera carries along, like the handlebars it is mounted on, counts too.
     """
     if len(lumas) < 2:
         return np.zeros(lumas.shape[1:], bool), False

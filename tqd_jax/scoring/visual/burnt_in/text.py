@@ -18,7 +18,8 @@ LEAST = 6  # cells of a text
 
 
 def text_contrast(luma):
-    """How many grey levels the strokes of text stand out by, float32 [h, w] of cells of 5 pixels, 0 where there is none.
+    """(how many grey levels the strokes of text stand out by, 0 where there is none; tops of any strokes a pixel), float32 [h, w] each of
+    cells of 5 pixels.
 
     luma float32 [H, W], at about 270 pixels a shorter side. Strokes are what a morphological opening (or closing, of dark ones) by 9 pixels
     takes away. Text is where, in a window of 25 pixels, 2.5 % of the pixels are tops of strokes of one tone, half of all tops have that
@@ -26,24 +27,25 @@ def text_contrast(luma):
     """
     shape = luma.shape[0] // CELL, luma.shape[1] // CELL
     if min(luma.shape) < SMALLEST:
-        return np.zeros(shape, np.float32)
+        return np.zeros((2, *shape), np.float32)
     grey = np.clip(luma, 0, 255).astype(np.uint8)
-    contrast = np.maximum(_bright(grey, shape), _bright(255 - grey, shape))
+    (bright, tops), (dark, bottoms) = _bright(grey, shape), _bright(255 - grey, shape)
+    contrast, strokes = np.maximum(bright, dark), (tops + bottoms) / CELL**2
     if not contrast.any():
-        return contrast
+        return contrast, strokes
     contrast[_coherence(luma) >= STRAIGHT] = 0
     _, labels, sizes, _ = cv2.connectedComponentsWithStats((contrast > 0).astype(np.uint8), connectivity=8)
     contrast[sizes[labels, cv2.CC_STAT_AREA] < LEAST] = 0
-    return contrast
+    return contrast, strokes
 
 
 def _bright(grey, shape):
-    """The contrast of bright strokes in windows around cells, where there are enough of one tone."""
+    """The contrast of bright strokes in windows around cells, where there are enough of one tone, and the tops of all a cell."""
     above = cv2.subtract(grey, cv2.morphologyEx(grey, cv2.MORPH_OPEN, STROKE))
     top = ((above > FAINTEST) & (grey >= cv2.dilate(grey, CORE)))[:shape[0] * CELL, :shape[1] * CELL]
     y, x = np.nonzero(top)
     if not len(y):
-        return np.zeros(shape, np.float32)
+        return np.zeros((2, *shape), np.float32)
     cell, size = y // CELL * shape[1] + x // CELL, shape[0] * shape[1]
     sums = np.stack([np.bincount(cell, minlength=size), np.bincount(cell, above[y, x], size)], -1).reshape(*shape, 2).astype(np.float32)
     count, contrast = cv2.split(_window(sums))
@@ -52,7 +54,7 @@ def _bright(grey, shape):
     if text.any():
         one_tone = _one_tone(cell, grey[y, x] // TONE, shape)
         text &= (one_tone > DENSITY * CELL**2) & (one_tone > PURE * count)
-    return np.where(text, contrast, 0).astype(np.float32)
+    return np.where(text, contrast, 0).astype(np.float32), count
 
 
 def _one_tone(cell, tone, shape):

@@ -33,21 +33,18 @@ def panning(seed=1):
     return np.stack([world[:, 40 * i:40 * i + SIZE[1]] for i in range(COUNT)])
 
 
+# what docs/scoring.md says that it cannot tell
 ALLOWED = {'watermark, faint': 1.1, 'sharpened, sigma 1, amount 1': 1.08, 'sharpened, sigma 1.5, amount 0.5': 1.08,
-           'sharpened by contrast (CAS)': 1.08, 'down and up, then sharpened': 1.06, 'moiré of a screen': 1.05}  # what is not told, see docs
+           'sharpened by contrast (CAS)': 1.08, 'down and up, then sharpened': 1.06, 'moiré of a screen': 1.05}
 BASES = {'resting': resting(), 'panning': panning()}
 SCORES = {name: visual(frames) for name, frames in BASES.items()}
 
 
 @pytest.mark.parametrize('base', BASES)
 @pytest.mark.parametrize('kind', (*TEXTS, *FRAMES, *EFFECTS), ids=lambda kind: kind.name)
-def test_a_copy_looks_no_better(base, kind):
+def test_a_copy_looks_no_better_and_text_is_found(base, kind):
     row = visual(kind.make(BASES[base], RATE)[0])
     assert row['visual'] <= ALLOWED.get(kind.name, 1.01) * SCORES[base]['visual']
-
-
-@pytest.mark.parametrize('base', BASES)
-@pytest.mark.parametrize('kind', [kind for kind in TEXTS if kind.name not in TOLD], ids=lambda kind: kind.name)
-def test_an_overlay_is_found(base, kind):
     assert not SCORES[base]['overlay']
-    assert visual(kind.make(BASES[base], RATE)[0])['overlay'] > 0.002
+    if kind in TEXTS and kind.name not in TOLD:
+        assert row['overlay'] > 0.002

@@ -27,7 +27,8 @@ def test_an_unsharp_mask_overshoots_by_a_known_share(amount):
     luma = steps()
     sharp = luma + amount * (luma - cv2.GaussianBlur(luma, (0, 0), 1.5))
     row = sharp[120, 80:120]  # a dark bar; the one beside it is its mirror image
-    assert measured(sharp) == pytest.approx(2 * (80 - row.min()) / 80, rel=0.2)
+    known = 2 * (80 - row.min()) / 80  # of which the mean profile, in whole pixels, shows most
+    assert 0.5 * known < measured(sharp) <= 1.05 * known
 
 
 def test_small_frames_have_none():
@@ -38,8 +39,10 @@ def test_thin_structures_go_and_the_edges_of_large_ones_stay():
     large = np.full((250, 400), 90, np.uint8)
     cv2.rectangle(large, (100, 60), (180, 200), 200, -1)
     marked = cv2.putText(large.copy(), 'thin words', (20, 40), cv2.FONT_HERSHEY_SIMPLEX, 1, 255, 2)
-    for plain in without_strokes(marked.astype(np.float32)):
-        np.testing.assert_array_equal(plain, large)
+    opened, _ = without_strokes(marked.astype(np.float32))
+    assert (opened != large).mean() < 0.01 < (marked != large).mean()
+    _, closed = without_strokes(255 - marked.astype(np.float32))
+    assert (closed != 255 - large).mean() < 0.01
 
 
 def test_large_pictures_are_halved_and_tiny_ones_left_alone():

@@ -14,7 +14,7 @@ def halvings(luma):
 
 def without_strokes(luma):
     """Two pictures float32 [h, w] of luma [H, W], halved until the shorter side has at most 300 pixels, without structures thinner than
-    1/25 of it: opened and then closed, and closed and then opened, by a square. Edges of larger things stay as they are.
+    1/25 of it: opened and then closed, and closed and then opened, by a square. Edges of larger things stay, give or take a pixel.
 
     Below 50 pixels nothing is thinner than a pixel, and both are the picture itself.
     """

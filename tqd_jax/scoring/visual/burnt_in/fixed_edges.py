@@ -9,6 +9,7 @@ COHERENT = 0.9  # share of an edge's energy that its mean over time holds, if it
 CELL = 6  # pixels a side of a cell whose mean's change is looked at
 CHANGE = 4.0  # grey levels from one frame to the next, in the median, of a cell that changes
 MOVING = 0.45  # share of the cells that must change for an edge to count that lies among cells that rest
+SMALLEST = 120  # pixels of the shorter side in which a part that moves is more than a thing that passes
 DENSE = 0.2  # share of a text's neighbourhood that is edge
 NEIGHBOURHOOD = 15  # pixels
 MARGIN = 2  # pixels at the border, where a bar's edge may be
@@ -29,7 +30,9 @@ def fixed_edges(lumas):
     stays = (energy > EDGE**2) & (mean >= COHERENT * energy)
     stays[:MARGIN] = stays[-MARGIN:] = stays[:, :MARGIN] = stays[:, -MARGIN:] = False
     whole = bool(changes.mean() >= MOVING)
-    if not whole:
+    if not whole and min(lumas.shape[1:]) < SMALLEST:
+        stays[:] = False
+    elif not whole:
         stays &= cv2.resize(changes.astype(np.uint8), stays.shape[::-1], interpolation=cv2.INTER_NEAREST) > 0
     around = cv2.boxFilter(stays.astype(np.float32), -1, (NEIGHBOURHOOD, NEIGHBOURHOOD), borderType=cv2.BORDER_CONSTANT)
     return around > DENSE, whole

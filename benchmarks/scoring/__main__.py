@@ -1,8 +1,8 @@
 """Orderings and invariances of the scores on copies of real clips, agreement with a rendered truth, and the cost of scoring.
 
-    python -m benchmarks.scoring --clips=FOLDER --workdir=FOLDER [--seconds=4] [--workers=2] [--output=docs/results/scoring.md]
+    python -m benchmarks.scoring --clips=FOLDER --workdir=FOLDER [--seconds=2] [--workers=2] [--output=docs/results/scoring.md]
 
-Takes some 25 minutes for 30 clips on two cores; a run with the same --workdir goes on where the last one stopped.
+Takes some 40 minutes for 30 clips on two cores; a run with the same --workdir goes on where the last one stopped.
 """
 import argparse
 import concurrent.futures
@@ -113,7 +113,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('--clips', required=True)
     parser.add_argument('--workdir', type=pathlib.Path, required=True)
-    parser.add_argument('--seconds', type=float, default=4.0)
+    parser.add_argument('--seconds', type=float, default=2.0)
     parser.add_argument('--workers', type=int, default=2)
     parser.add_argument('--output', type=pathlib.Path, default=pathlib.Path('docs/results/scoring.md'))
     args = parser.parse_args()

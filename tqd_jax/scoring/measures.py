@@ -3,6 +3,8 @@ import dataclasses
 
 VERSION = '4'  # of every measure and of both formulas: raise it, and rows of another version are measured anew
 NOISE_HALF, BLOCK_HALF, BAND_HALF = 2.0, 4.0, 0.2  # noise in grey levels, blockiness and banding that halve the visual quality of a picture
+USUAL_HALOS, HALO_HALF, MOST_HALOS = 0.13, 0.4, 0.35  # what a lens and its camera leave; what halves the quality beyond it; no more counts
+UPSCALED = 0.05  # share of the visual quality that a picture without any detail of its own resolution lacks
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,7 +39,8 @@ MEASURES = (
     Measure('colourfulness', 'visual', 'grey levels', '0 for grey'),
     Measure('interlaced', 'visual', 'share', 'of the frames whose alternate lines are of two moments; telecined film has .4'),
     Measure('letterbox', 'visual', 'share', "of the frame that bars cover"),
-    Measure('overlay', 'visual', 'share', 'of the frame under text or logos that stay while the picture moves; null if undecided'),
+    Measure('overlay', 'visual', 'share', 'of the frame under text, or logos that stay while the picture moves; null if undecided'),
+    Measure('halos', 'visual', 'share', "of its step that the mean edge overshoots by on both sides: sharpening, ringing"),
 )
 
 
@@ -47,9 +50,14 @@ def motion_score(raw):
 
 
 def visual_score(raw):
-    """visual, in [0, 1]: detail / (1 + noise / 2 + blockiness / 4 + banding / 0.2).
+    """visual, in [0, 1]: detail (1 - letterbox) (0.95 + 0.05 true_resolution) / (1 + noise / 2 + blockiness / 4 + banding / 0.2
+    + (halos - 0.13) / 0.4).
 
-    The share of the picture that shows something, less what makes it ugly; each of the three halves it at its constant. The constants
-    are calibrated on the rendered library, whose truth is known, and held against real clips (docs/results/scoring.md).
+    The share of the frame that shows something of a scene, less what makes it ugly; each of the four halves it at its constant, and a
+    picture that was scaled up lacks a little, which tells it from the smaller one where that has no fine detail. Halos count
+    from 0.13, which many a camera leaves, to 0.35: what is beyond is a drawing, or text. The constants are calibrated on the rendered
+    library, whose truth is known, that of halos on real clips that were sharpened, and held against others (docs/results/scoring.md).
     """
-    return raw['detail'] / (1 + raw['noise'] / NOISE_HALF + raw['blockiness'] / BLOCK_HALF + raw['banding'] / BAND_HALF)
+    ugly = raw['noise'] / NOISE_HALF + raw['blockiness'] / BLOCK_HALF + raw['banding'] / BAND_HALF
+    halos = max(0.0, min(raw['halos'], MOST_HALOS) - USUAL_HALOS) / HALO_HALF
+    return raw['detail'] * (1 - raw['letterbox']) * (1 - UPSCALED * (1 - raw['true_resolution'])) / (1 + ugly + halos)

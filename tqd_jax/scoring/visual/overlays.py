@@ -1,87 +1,73 @@
-"""Overlays of a clip: bars at its borders, and text or logos that stay while the picture moves."""
+"""Overlays of a clip: bars at its borders, and text, logos or watermarks over it."""
 import cv2
 import numpy as np
 
-STRIP = 16  # pixels averaged along a line: a fourth of the noise is left
-PLAIN = 4.0  # grey levels, of those averages, that a bar may differ by from its colour; encoders leave one or two
-STRAIGHT = 0.5  # share of a bar's inner edge where the picture starts at once
-STRAY = 0.02  # share of a bar's line that may differ
-BLACK = 24.0  # luma of the lightest black; lighter bars are believed as a pair
-EVEN = 0.02  # of the side, that the two of a pair may differ by
-LEFT = 0.25  # share of the side that bars leave at least
-SIDE = 270  # pixels of the shorter side that edges are looked for at
-EDGE = 8.0  # grey levels a pixel: fainter edges may be noise
-COHERENT = 0.9  # share of an edge's energy that its mean over time holds, if it stays
-CELL = 6  # of those pixels a side, whose mean's change is looked at
-CHANGE = 4.0  # grey levels from one frame to the next, in the median, of a cell that changes
-MOVING = 0.45  # share of the cells that must change: else it may be the scene that stands still
-DENSE = 0.2  # share of a text's neighbourhood that is edge
-NEIGHBOURHOOD = 15  # pixels
-MARGIN = 2  # of them, where a bar's edge may be
+from tqd_jax.scoring.visual.burnt_in.bars import inside_bars
+from tqd_jax.scoring.visual.burnt_in.fixed_edges import fixed_edges
+from tqd_jax.scoring.visual.burnt_in.text import text_contrast
+
+SIDE = 270  # pixels of the shorter side that overlays are looked for at
+STRONG = 130.0  # grey levels: strokes that stand out by more hide what is under them, and their outlines or box with them
+WORD, LINE = 16, 30  # such cells of a text, at least, and cells of any text in one line
+CALM, RESTLESS = 0.15, 0.4  # strokes around a line, and around strong text, as a share of its own
+RING = 13  # cells a side of where they are asked
+MOST = 100  # texts of a frame that are looked at
+FULL = 0.4  # share of the box around a text that its cells fill
+OFTEN = 0.3  # share of the frames in which text is in the same place, give or take a cell
+GROWN = 5  # cells a side around a cell of text that its outline, shadow or box may cover
+BAND = 0.3  # share of a line of cells under text, from which on the whole line is a band
 
 
 def overlays(lumas):
     """Raw measures of lumas float32 [F, H, W], spread over a clip: shares of the frame's area in [0, 1].
 
-    letterbox: what black or plain bars cover, see inside_bars. overlay: what burnt-in text, logos and watermarks cover, or None where
-    that cannot be told: less than 45 % of the picture changes, from one frame to the next, by more than 4 grey levels. An edge stays if
-    |mean_t g|^2 >= 0.9 mean_t |g|^2, with g the gradient over frames t; an overlay is where more than a fifth of the pixels around are
-    such edges. What a camera carries along, like the handlebars it is mounted on, is an overlay too.
+    letterbox: what bars cover, see burnt_in.bars. overlay: what burnt-in text, logos and watermarks cover, or None where that cannot be
+    told: nothing was found, and less than 45 % of the picture changes; see covered.
     """
     rows, columns = inside_bars(lumas)
     picture = lumas[:, rows, columns]
     area = picture[0].size / lumas[0].size
-    share = _overlay(picture)
+    share, _ = covered(picture)
     return {'letterbox': 1 - area, 'overlay': None if share is None else share * area}
 
 
-def inside_bars(lumas):
-    """Slices (rows, columns) of the picture inside its bars, from lumas float32 [F, H, W]; the whole frame where there are none.
+def covered(lumas):
+    """(the share of the picture under overlays or None, where they hide it: bool [F, h, w] at about 270 pixels a shorter side).
 
-    A bar lies along a border, has one colour in all frames, and ends in a straight line, where at least half of the picture differs from it
-    at once in some frame: a dark scene ends anywhere. Bars that are not black count in pairs of the same size and colour.
+    Found are edges that stay while the picture behind them moves (burnt_in.fixed_edges), and text by its form (burnt_in.text) that is in
+    one place in three of ten frames: subtitles, tickers and clocks change, and stay where they are. Hidden is what is under such edges if
+    all of the picture moves, and around text that stands out by 130 grey levels, as white in a black outline, in a box or on a band does,
+    or that is a line: thinner and smaller strokes add no detail, see detail.
     """
-    rows = _between(np.stack([_means(luma, 1, STRIP) for luma in lumas]))
-    columns = _between(np.stack([_means(luma[rows], STRIP, 1).T for luma in lumas]))
-    return rows, columns
+    small = np.stack([_shrink(luma) for luma in lumas])
+    fixed, moves = fixed_edges(small)
+    contrast, strokes = (np.stack(maps) for maps in zip(*(text_contrast(luma) for luma in small), strict=True))
+    often = np.mean([cv2.dilate((one > 0).astype(np.uint8), np.ones((3, 3), np.uint8)) for one in contrast], axis=0) >= OFTEN
+    contrast = np.where(often, contrast, 0)
+    letters = (cv2.erode((one > 0).astype(np.uint8), cv2.getStructuringElement(cv2.MORPH_CROSS, (3, 3))) for one in contrast)
+    share = float(np.mean([(fixed | _full(cells, fixed.shape)).mean() for cells in letters]))
+    hidden = np.stack([(fixed & moves) | _full(_around(*maps), fixed.shape) for maps in zip(contrast, strokes, strict=True)])
+    return (share if moves or share else None), hidden
 
 
-def _means(luma, height, width):
-    """Means over blocks of pixels; what is left at the far borders is not looked at."""
-    height, width = min(height, luma.shape[0]), min(width, luma.shape[1])
-    rows, columns = luma.shape[0] // height, luma.shape[1] // width
-    return cv2.resize(luma[:rows * height, :columns * width], (columns, rows), interpolation=cv2.INTER_AREA)
+def _around(contrast, strokes):
+    """Cells [h, w] that text and what belongs to it cover: GROWN cells around, and whole lines of cells where there is much of it.
 
-
-def _between(strips):
-    """The slice of lines between a leading and a trailing bar of strips [F, lines, blocks]."""
-    lines = strips.shape[1]
-    (first, colour), (last, other) = _bar(strips), _bar(strips[:, ::-1])
-    pair = abs(colour - other) <= PLAIN and abs(first - last) <= max(2, EVEN * lines)
-    first, last = (size if pair or tone <= BLACK else 0 for size, tone in ((first, colour), (last, other)))
-    return slice(first, lines - last) if lines - first - last >= LEFT * lines else slice(0, lines)
-
-
-def _bar(strips):
-    """(lines of the leading bar, its colour)."""
-    colour = float(np.median(strips[:, 0]))
-    differs = (np.abs(strips - colour) > PLAIN).any(axis=0)
-    size = int(np.argmax(differs.mean(axis=1) > STRAY))  # 0 where none does: all is plain
-    straight = differs[size:size + 3].any(axis=0).mean() >= STRAIGHT
-    return (size if straight else 0), colour
-
-
-def _overlay(lumas):
-    """The share of the picture under overlays, or None."""
-    small = [_shrink(luma) for luma in lumas]
-    cells = np.stack([_means(luma, CELL, CELL) for luma in small])
-    if len(lumas) < 2 or (np.median(np.abs(np.diff(cells, axis=0)), axis=0) > CHANGE).mean() < MOVING:
-        return None
-    mean, energy = _gradients(small)
-    stays = (energy > EDGE**2) & (mean >= COHERENT * energy)
-    stays[:MARGIN] = stays[-MARGIN:] = stays[:, :MARGIN] = stays[:, -MARGIN:] = False
-    around = cv2.boxFilter(stays.astype(np.float32), -1, (NEIGHBOURHOOD, NEIGHBOURHOOD), borderType=cv2.BORDER_CONSTANT)
-    return float((around > DENSE).mean())
+    Text is STRONG in WORD cells, or a line of LINE cells, twice as wide as it is high, among CALM surroundings: what looks like text where
+    all is full of strokes, as in trees, may be none, and adds nothing there.
+    """
+    hides = np.zeros(contrast.shape, np.uint8)
+    for cells, least, shape, calm in ((contrast > STRONG, WORD, 0, RESTLESS), (contrast > 0, LINE, 2, CALM)):
+        _, labels, boxes, _ = cv2.connectedComponentsWithStats(cells.astype(np.uint8), connectivity=8)
+        area, wide, high = (boxes[:, column] for column in (cv2.CC_STAT_AREA, cv2.CC_STAT_WIDTH, cv2.CC_STAT_HEIGHT))
+        for number in np.flatnonzero((area >= least) & (area >= FULL * wide * high) & (wide >= shape * high))[:MOST]:
+            this = (labels == number).astype(np.uint8)
+            near = cv2.dilate(this, np.ones((RING, RING), np.uint8)) > cv2.dilate(this, np.ones((GROWN, GROWN), np.uint8))
+            if number and strokes[near].sum() <= calm * near.sum() * strokes[this > 0].mean():
+                hides |= this
+    grown = cv2.dilate(hides, np.ones((GROWN, GROWN), np.uint8))
+    grown[grown.mean(axis=1) > BAND] = 1
+    return grown
 
 
 def _shrink(luma):
@@ -89,12 +75,6 @@ def _shrink(luma):
     return cv2.resize(luma, [round(side * scale) for side in luma.shape[::-1]], interpolation=cv2.INTER_AREA)
 
 
-def _gradients(lumas):
-    """|mean_t g|^2 and mean_t |g|^2 [h, w], g in grey levels a pixel."""
-    mean, energy = np.zeros((2, *lumas[0].shape), np.float32), np.zeros_like(lumas[0])
-    for luma in lumas:
-        for axis, total in zip(((1, 0), (0, 1)), mean, strict=True):
-            slope = cv2.Sobel(luma, cv2.CV_32F, *axis, scale=1 / 8)
-            cv2.accumulate(slope, total)
-            cv2.accumulateSquare(slope, energy)
-    return np.square(mean / len(lumas)).sum(axis=0), energy / len(lumas)
+def _full(cells, shape):
+    """bool [H, W] of cells [h, w]."""
+    return cv2.resize(cells.astype(np.uint8), shape[::-1], interpolation=cv2.INTER_NEAREST) > 0

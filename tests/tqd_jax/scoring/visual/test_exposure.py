@@ -3,8 +3,8 @@ import cv2
 import numpy as np
 import pytest
 
+from tqd_jax.scoring.visual.burnt_in.bars import inside_bars
 from tqd_jax.scoring.visual.exposure import exposure
-from tqd_jax.scoring.visual.overlays import inside_bars
 
 
 def measured(frames):

@@ -22,6 +22,7 @@ class Flows:
     trust [P, h, w]: in [0, 1], how far following the flow explains more of the change than noise can. certainty [P, h, w]: in [0, 1], how
     well the texture here determines the flow, be it zero. change, unexplained, largest [P]: absolute change in grey levels: mean of
     staying, mean of following, and of staying in the place that changes most. contrast [P]: sum of both planes' standard deviations.
+    followed [P]: in [0, 1], how far the picture's texture outweighs what following leaves unexplained: low for noise, which no flow explains.
     """
     flow: np.ndarray
     trust: np.ndarray
@@ -30,6 +31,7 @@ class Flows:
     unexplained: np.ndarray
     largest: np.ndarray
     contrast: np.ndarray
+    followed: np.ndarray
 
 
 def planes(frames):
@@ -92,7 +94,7 @@ def _follow(one, other, flow_of):
     evidence = (stay - left) / (np.median(left) + rounding)
     return (flow[::2, ::2] / np.float32(np.hypot(*one.shape)), np.clip((evidence - DOUBT) / (TRUST - DOUBT), 0, 1),
             texture / (texture + 4 * left + 4 * rounding), np.abs(change).mean(), np.abs(unexplained).mean(), largest,
-            spread + spread_other)
+            spread + spread_other, texture.sum() / (texture.sum() + 4 * left.sum() + 1e-6))
 
 
 def _bytes(*pictures):

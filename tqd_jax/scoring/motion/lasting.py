@@ -1,0 +1,82 @@
+"""What lasts of the flow: a camera's motion without its shaking, and how far a motion goes on from pair to pair."""
+import cv2
+import numpy as np
+
+STEADY = 0.5  # s before and after that a camera's velocity is averaged over: what goes to and fro within that is no motion
+CELL, AROUND, PAIRS = 4, 3, 2  # vectors a side of a cell; cells a side, and pairs before and after, that agreement is averaged over
+GOES_ON, AGREES = 0.1, 0.3  # agreement from which a vector counts at all, and fully
+RESTS = 0.25  # share of a pair's motion below which the next one rests, and the one after that is asked
+NEAR, PRESENT = 9, 0.1  # cells a side, and the share of a pair's energy that the pairs beside it must have there
+SHAKEN = 3.0  # how many times the camera's shaking a vector must be to count without agreement: fits of a shaken camera err by less
+
+
+def steady(camera, steps, shot):
+    """The flow `camera` [P, h, w, 2] of pairs of duration `steps` [P] in s, its velocity averaged by a Hann window of 2 STEADY.
+
+    shot [P]: the number of the shot that a pair belongs to, -1 where it belongs to none; averages stay inside a shot.
+    """
+    middle = np.cumsum(steps) - steps / 2
+    apart = np.abs(middle[:, None] - middle) / STEADY
+    window = np.where(apart < 1, np.cos(np.pi / 2 * np.minimum(apart, 1))**2, 0) * ((shot[:, None] == shot) & (shot >= 0))
+    share = window / np.maximum(1e-9, (window * steps).sum(1, keepdims=True))  # of paths, so that velocity is path over time
+    return np.tensordot((share * steps[:, None]).astype(np.float32), camera, 1)
+
+
+def lasting(own, flow, shaking, shot, clear=1.0):
+    """Weights [P, h, w] in [0, 1] of vectors `own` [P, h, w, 2], diagonals.
+
+    A vector counts where the pairs beside it move around the same place too: what comes once, as a subtitle does, is no motion. Vectors that
+    are not longer than SHAKEN times the camera's `shaking` [P], and those of a picture that is not `clear`, in [0, 1], of noise, must also agree
+    with those pairs, see _agrees; `flow` carries the places.
+    """
+    if len(own) < 2:
+        return np.ones(own.shape[:3], np.float32)
+    size = tuple(max(1, round(side / CELL)) for side in own.shape[2:0:-1])
+    energy = _square(own)
+    there = _present(np.stack([cv2.resize(one, size, interpolation=cv2.INTER_AREA) for one in energy]), shot)
+    weight = _enlarged(there, own.shape)
+    free = clear * np.clip(np.sqrt(energy) / (SHAKEN * shaking[:, None, None] + 1e-6) - 1, 0, 1)
+    return weight * np.maximum(free, _enlarged(_agrees(own, flow, shot, size), own.shape)) if free.min() < 1 else weight
+
+
+def _present(energy, shot):
+    """Weights [P, *cells]: whether a pair beside has PRESENT of the energy around, one further off where that one rests."""
+    around = np.stack([cv2.blur(one, (NEAR, NEAR)) for one in energy])
+    beside = np.zeros_like(around)
+    for lag in (1, 2):
+        same = (shot[lag:] == shot[:-lag])[:, None, None]
+        beside[lag:] = np.maximum(beside[lag:], around[:-lag] * same)
+        beside[:-lag] = np.maximum(beside[:-lag], around[lag:] * same)
+    return np.minimum(1, beside / (PRESENT * around + 1e-12))
+
+
+def _agrees(own, flow, shot, size):
+    """Weights [P, *cells] by agreement: sum 2 a.b / sum (|a|^2 + |b|^2) over the pairs and places around, b a vector of the pair before or
+    after where the flow carries a: 1 for a motion that goes on, negative where it turns back."""
+    sums = np.stack([_agreement(own, flow, shot, i, size) for i in range(len(own))])
+    number = np.arange(len(own))
+    near = (np.abs(number[:, None] - number) <= PAIRS) & (shot[:, None] == shot)
+    along, length = np.moveaxis(np.tensordot(near.astype(np.float32), sums, 1), -1, 0)
+    return np.clip((along / (length + 1e-12) - GOES_ON) / (AGREES - GOES_ON), 0, 1)
+
+
+def _agreement(own, flow, shot, i, size):
+    """2 a.b and |a|^2 + |b|^2 [*cells, 2] of pair i with those before and after."""
+    y, x = np.mgrid[0:own.shape[1], 0:own.shape[2]].astype(np.float32)
+    reach, sums = flow[i] * np.float32(np.hypot(*own.shape[1:3])), np.zeros_like(own[i])
+    length = _square(own[i])
+    for sign in (1, -1):
+        near, far = (own[j] if 0 <= j < len(own) and shot[j] == shot[i] else None for j in (i + sign, i + 2 * sign))
+        if near is not None:
+            other = near if far is None or _square(near).sum() > RESTS**2 * length.sum() else far
+            other = cv2.remap(other, x + sign * reach[..., 0], y + sign * reach[..., 1], cv2.INTER_LINEAR)
+            sums += np.stack([2 * (own[i] * other).sum(-1), length + _square(other)], -1)
+    return cv2.blur(cv2.resize(sums, size, interpolation=cv2.INTER_AREA), (AROUND, AROUND))
+
+
+def _enlarged(cells, shape):
+    return np.stack([cv2.resize(one, shape[2:0:-1], interpolation=cv2.INTER_LINEAR) for one in cells])
+
+
+def _square(vectors):
+    return np.einsum('...i,...i', vectors, vectors)

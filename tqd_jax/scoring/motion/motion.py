@@ -5,7 +5,7 @@ import cv2
 import numpy as np
 
 from tqd_jax.scoring.measures import motion_score
-from tqd_jax.scoring.motion.camera import camera_flow
+from tqd_jax.scoring.motion.camera import affine_flow, camera_affine, camera_support, lengths
 from tqd_jax.scoring.motion.lasting import lasting, steady
 from tqd_jax.scoring.motion.optical_flow import flows, planes
 from tqd_jax.scoring.motion.tickers import ticker_mask
@@ -18,6 +18,8 @@ STILL = 2.0  # grey levels; where no pixel changes by more, nothing does
 CUT, OUTSTANDING = 0.075, 2.5  # a cut leaves more than this unexplained, and so many times more than the pairs around it
 NEAR = 3  # of them before and after
 NOISE, DOUBT, PICTURE = 0.065, 0.11, 0.2  # Flows.followed of nothing but noise; below it, flow must go on; above it, none needs to
+CLEAR, AROUND = (0.1, 0.2), 9  # certainty of a place as noise has it, and from which flow is believed; vectors a side of a place
+SUPPORT = (0.14, 0.24)  # share of the picture that goes with the camera below which there is none, and from which there is
 VISIBLE = 0.004  # diagonals that a camera must move for what rests to be seen moving against it
 PATHS = ('motion_top', 'motion_mean', 'motion_camera', 'motion_object')
 PAUSE = 3  # frames of display that are no rounding of an uneven frame rate
@@ -54,7 +56,7 @@ def motion(frames, times, flow='dis'):
     if len(fresh) < 2:
         return dict.fromkeys(('motion', *PATHS, 'motion_change', 'jerk', 'cuts'), 0.0) | {'frozen': 1.0}
     pictures = planes(frames[fresh])
-    moves = _masked(flows(pictures, flow), ticker_mask(pictures))
+    moves = _masked(flows(pictures, flow), ticker_mask(pictures, STILL))
     pictures, times, moves = _with_pauses(pictures, times[fresh], moves, np.diff(fresh, append=len(frames)))
     steps = np.diff(times)
     cut = _cuts(moves.unexplained / (moves.contrast + FAINT), moves.unexplained / np.maximum(moves.change, FAINT))
@@ -91,23 +93,33 @@ def _with_pauses(pictures, times, moves, lengths):
 
 def _paths(moves, steps, cut):
     """How far each pair of pictures moved [P], in diagonals, by each of PATHS."""
-    shot = np.where(cut, -1, np.cumsum(cut))
-    followed = moves.followed[~cut].mean() if not cut.all() else 0.0
+    shot, lively = np.where(cut, -1, np.cumsum(cut)), ~cut & (moves.largest > STILL)
+    if not lively.any():
+        return (np.zeros(len(cut)),) * len(PATHS)
+    followed = moves.followed[lively].mean()
     believed = _share(followed, NOISE, DOUBT)  # nothing explains noise
-    seen = camera_flow(moves.flow, moves.certainty)
-    camera = steady(seen, steps, shot)
-    shaking = np.linalg.norm(seen - camera, axis=-1).mean((1, 2))
-    own = (moves.flow - seen) * moves.trust[..., None]
-    own *= believed * lasting(own, moves.flow, shaking, shot, _share(followed, DOUBT, PICTURE))[..., None]
-    camera *= believed
-    panned = np.linalg.norm(camera, axis=-1).mean((1, 2))
+    affine = camera_affine(moves.flow, moves.certainty)
+    seen = affine_flow(affine, moves.flow.shape)
+    support = _share(camera_support(moves.flow, seen, moves.certainty)[lively].mean(), *SUPPORT)
+    seen, camera = support * seen, affine_flow(support * steady(affine, steps, shot, lively), moves.flow.shape)
+    shaking, panned = lengths(seen - camera).mean((1, 2)), lengths(camera).mean((1, 2))
     rest = moves.certainty * np.minimum(1, panned / VISIBLE)[:, None, None]  # against a camera that moves, to rest is to move
-    size = np.linalg.norm(camera * np.maximum(moves.trust, rest)[..., None] + own, axis=-1)
-    return _top(size), size.mean((1, 2)), panned, _top(np.linalg.norm(own, axis=-1))
+    weight = (believed * np.maximum(moves.trust, rest))[..., None]
+    own = (moves.flow - seen) * weight
+    own *= lasting(own, moves.flow, shaking, shot, _clear(moves.certainty, followed))[..., None]
+    size = lengths(camera * weight + own)
+    return _top(size), size.mean((1, 2)), believed * panned, _top(lengths(own))
+
+
+def _clear(certainty, followed):
+    """How clear of noise a clip is around each vector, [P, h, w] in [0, 1]."""
+    around = np.stack([cv2.blur(one, (AROUND, AROUND)) for one in certainty])
+    return np.minimum(_share(around, *CLEAR), _share(followed, DOUBT, PICTURE))
 
 
 def _share(value, low, high):
-    return np.float32(np.clip((value - low) / (high - low), 0, 1))
+    """Where values lie between low and high, float32 in [0, 1]."""
+    return np.clip((value - low) / (high - low), 0, 1).astype(np.float32)
 
 
 def _top(size):

@@ -1,5 +1,6 @@
 """Dense optical flow between the pictures of a clip, and a weight of trust for each vector."""
 import dataclasses
+import functools
 import itertools
 
 import cv2
@@ -79,6 +80,12 @@ def flows(pictures, kind='dis'):
     return Flows(**{field.name: np.array(values) for field, values in zip(dataclasses.fields(Flows), pairs, strict=True)})
 
 
+@functools.lru_cache(8)
+def grid(height, width):
+    """(y, x) float32 [2, height, width], not to be written to."""
+    return np.mgrid[0:height, 0:width].astype(np.float32)
+
+
 def _follow(one, other, flow_of):
     """One pair's Flows; `other` is first brought to the mean and contrast of `one`, so that a fade is no motion."""
     spread, spread_other = float(one.std()), float(other.std())
@@ -86,7 +93,7 @@ def _follow(one, other, flow_of):
     largest = np.abs(one - other).max()
     other = (other - other.mean()) * gain + one.mean()
     flow = flow_of(*_bytes(one, other))
-    y, x = np.mgrid[0:one.shape[0], 0:one.shape[1]].astype(np.float32)
+    y, x = grid(*one.shape)
     followed = cv2.remap(other, x + flow[..., 0], y + flow[..., 1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
     change, unexplained = one - other, one - followed
     stay, left, texture = (cv2.blur(energy, (AROUND, AROUND))[::2, ::2] for energy in (change**2, unexplained**2, _texture(one)))

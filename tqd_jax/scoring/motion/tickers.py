@@ -14,18 +14,21 @@ OUTSIDE = (3, 8)  # rows from a band, from where and up to where its surrounding
 MARGIN = 6  # pixels that flow and its evidence reach beyond a band
 
 
-def ticker_mask(pictures):
+def ticker_mask(pictures, still):
     """bool [h, w]: where lines of text run along rows of pictures float32 [F, h, w], at one speed in all of them.
 
     A row runs if the change from each picture to the next, shifted by one and the same number of pixels, is the change that follows. A band of
     such rows, long, low, and livelier than most rows, is a ticker: a thing that moves is not four times as long as it is high, and a
-    camera that pans moves all rows.
+    camera that pans moves all rows. Pairs of pictures that differ nowhere by more than `still` are not asked.
     """
     changes = np.diff(pictures, axis=0)
+    changes = changes[np.abs(changes).max((1, 2)) > still]
     mask = np.zeros(changes.shape[1:], bool)
+    if len(changes) < 3:
+        return mask
     energy = np.einsum('phw,phw->h', changes, changes)
     lively = np.flatnonzero(energy > LIVELY * np.median(energy) + changes[:, 0].size)
-    if len(changes) < 3 or len(lively) < LOWEST:
+    if len(lively) < LOWEST:
         return mask
     share, shift = np.zeros((2, len(mask)))
     share[lively], shift[lively] = _shifts(changes[:, lively])

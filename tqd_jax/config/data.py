@@ -2,7 +2,7 @@
 import dataclasses
 
 from tqd_jax.timesteps import quality
-from transfer_jax.runtime.config import choice, each, integer, key, number, optional, sequence, text
+from transfer_jax.runtime.config import boolean, choice, each, integer, key, number, optional, sequence, text
 
 LEARNED = 'learned'  # the kind of law that a file describes
 
@@ -26,6 +26,8 @@ class Data:
     crop: str = key('random', choice('random', 'center'), 'where a frame is cropped to its bucket')
     normaliser: str = key('rank', choice('rank', 'minmax', 'zscore'), 'how raw scores become mq and vq in '
                           '[0, 1]')
+    camera: bool = key(True, boolean(), "whether the camera's motion counts in mq; False: only what moves against it "
+                       'does. A scores.parquet keeps its own')
     dropout: str = key('sampler', choice('sampler', 'weight', 'none'), 'quality dropout by max(mq, vq): how '
                        'often a clip is drawn (sampler), or how much it weighs in the loss (weight)')
     mix: dict = each(Source, {}, 'sources, by their names; empty mixes by number of clips, with weight 1')

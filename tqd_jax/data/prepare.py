@@ -47,7 +47,8 @@ def score_config(data, workdir, clips):
     """The ScoreConfig of config.data's clips in the run's folder."""
     fixed = workdir / 'normaliser.json'
     return ScoreConfig(clips=clips, output=str(workdir / 'scores.parquet'), store=str(workdir / STORE),
-                       workers=data.scoring_workers, normaliser=str(fixed) if fixed.exists() else data.normaliser)
+                       workers=data.scoring_workers, camera=data.camera,
+                       normaliser=str(fixed) if fixed.exists() else data.normaliser)
 
 
 def score_share(data, workdir, process, processes, stop):

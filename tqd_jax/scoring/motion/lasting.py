@@ -16,8 +16,8 @@ SHAKEN = 3.0  # how many times the camera's shaking a vector must be to count wi
 def steady(camera, steps, shot, lively):
     """A camera's affine path [P, 3, 2] in pairs of duration `steps` [P] in s, its velocity averaged by a Hann window of 2 STEADY pairs.
 
-    The window is of pairs, not of seconds: a clip that is played more slowly is measured to move as much more slowly. shot [P]: the number of
-    the shot that a pair belongs to; averages stay inside it. lively [P]: the pairs that change; the others have no say and no motion.
+    The window is of pairs, not of seconds: a clip that is played more slowly is measured to move as much more slowly. shot [P]: the number
+    of the shot that a pair belongs to; averages stay inside it. lively [P]: the pairs that change; the others have no say and no motion.
     """
     number = np.cumsum(lively)
     apart = np.abs(number[:, None] - number) / STEADY
@@ -29,9 +29,9 @@ def steady(camera, steps, shot, lively):
 def lasting(own, flow, shaking, shot, clear):
     """Weights [P, h, w] in [0, 1] of vectors `own` [P, h, w, 2], diagonals.
 
-    A vector counts where the pairs beside it move around the same place too: what comes once, as a subtitle does, is no motion. Vectors that
-    are not longer than SHAKEN times the camera's `shaking` [P], and those of a picture that is not `clear`, in [0, 1], of noise, must also agree
-    with those pairs, see _agrees; `flow` carries the places.
+    A vector counts where the pairs beside it move around the same place too: what comes once, as a subtitle does, is no motion. Vectors
+    that are not longer than SHAKEN times the camera's `shaking` [P], and those of places that are not `clear` [P, h, w] of noise, in
+    [0, 1], must also agree with those pairs, see _agrees; `flow` carries the places.
     """
     if len(own) < 2:
         return np.ones(own.shape[:3], np.float32)

@@ -23,7 +23,7 @@ class Flows:
     trust [P, h, w]: in [0, 1], how far following the flow explains more of the change than noise can. certainty [P, h, w]: in [0, 1], how
     well the texture here determines the flow, be it zero. change, unexplained, largest [P]: absolute change in grey levels: mean of
     staying, mean of following, and of staying in the place that changes most. contrast [P]: sum of both planes' standard deviations.
-    followed [P]: in [0, 1], how far the picture's texture outweighs what following leaves unexplained: low for noise, which no flow explains.
+    followed [P]: in [0, 1], how far the texture outweighs what following leaves unexplained: low for noise, which no flow explains.
     """
     flow: np.ndarray
     trust: np.ndarray

@@ -17,9 +17,9 @@ MARGIN = 6  # pixels that flow and its evidence reach beyond a band
 def ticker_mask(pictures, still):
     """bool [h, w]: where lines of text run along rows of pictures float32 [F, h, w], at one speed in all of them.
 
-    A row runs if the change from each picture to the next, shifted by one and the same number of pixels, is the change that follows. A band of
-    such rows, long, low, and livelier than most rows, is a ticker: a thing that moves is not four times as long as it is high, and a
-    camera that pans moves all rows. Pairs of pictures that differ nowhere by more than `still` are not asked.
+    A row runs if the change from each picture to the next, shifted by one and the same number of pixels, is the change that follows. A
+    band of such rows, long, low, and livelier than what is beside it, is a ticker: a thing that moves is not four times as long as it
+    is high, and a camera that pans moves all rows. Pairs of pictures that differ nowhere by more than `still` grey levels are not asked.
     """
     changes = np.diff(pictures, axis=0)
     changes = changes[np.abs(changes).max((1, 2)) > still]

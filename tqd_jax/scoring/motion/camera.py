@@ -50,7 +50,7 @@ def _basis(height, width):
 
 
 def camera_support(flow, camera, certainty):
-    """Share of the picture [P] that is seen to go with the camera: what is alone before a blank wall is no camera.
+    """Share of the picture [P] that is seen to go with the camera: little where one thing moves before a blank wall.
 
     certainty [P, h, w] of vectors, each by 1 / (1 + (r / s)^2), s the larger of NEARLY of the camera's mean motion and WITHIN.
     """

@@ -5,6 +5,7 @@ import cv2
 import numpy as np
 
 from tqd_jax.scoring.measures import motion_score
+from tqd_jax.scoring.motion.bars import moving_bars
 from tqd_jax.scoring.motion.camera import affine_flow, camera_affine, camera_support, lengths
 from tqd_jax.scoring.motion.lasting import lasting, steady
 from tqd_jax.scoring.motion.optical_flow import flows, planes
@@ -17,9 +18,9 @@ FAINT = 4.0  # grey levels of contrast or change that are not told from noise
 STILL = 2.0  # grey levels; where no pixel changes by more, nothing does
 CUT, OUTSTANDING = 0.075, 2.5  # a cut leaves more than this unexplained, and so many times more than the pairs around it
 NEAR = 3  # of them before and after
-NOISE, DOUBT, PICTURE = 0.065, 0.11, 0.2  # Flows.followed of nothing but noise; below it, flow must go on; above it, none needs to
-CLEAR, AROUND = (0.1, 0.2), 9  # certainty of a place as noise has it, and from which flow is believed; vectors a side of a place
-SUPPORT = (0.14, 0.24)  # share of the picture that goes with the camera below which there is none, and from which there is
+NOISE, DOUBT, PICTURE = 0.065, 0.11, 0.16  # Flows.followed of nothing but noise; below it, flow must go on; above it, none needs to
+CLEAR, AROUND = (0.06, 0.12), 9  # certainty of a place as noise has it, and from which flow is believed; vectors a side of a place
+SUPPORT = (0.14, 0.24)  # share of the picture that goes with the camera below which no shaking is undone, and from which all is
 VISIBLE = 0.004  # diagonals that a camera must move for what rests to be seen moving against it
 PATHS = ('motion_top', 'motion_mean', 'motion_camera', 'motion_object')
 PAUSE = 3  # frames of display that are no rounding of an uneven frame rate
@@ -56,7 +57,7 @@ def motion(frames, times, flow='dis'):
     if len(fresh) < 2:
         return dict.fromkeys(('motion', *PATHS, 'motion_change', 'jerk', 'cuts'), 0.0) | {'frozen': 1.0}
     pictures = planes(frames[fresh])
-    moves = _masked(flows(pictures, flow), ticker_mask(pictures, STILL))
+    moves = _masked(flows(pictures, flow), ticker_mask(pictures, STILL) | moving_bars(pictures))
     pictures, times, moves = _with_pauses(pictures, times[fresh], moves, np.diff(fresh, append=len(frames)))
     steps = np.diff(times)
     cut = _cuts(moves.unexplained / (moves.contrast + FAINT), moves.unexplained / np.maximum(moves.change, FAINT))
@@ -100,14 +101,14 @@ def _paths(moves, steps, cut):
     believed = _share(followed, NOISE, DOUBT)  # nothing explains noise
     affine = camera_affine(moves.flow, moves.certainty)
     seen = affine_flow(affine, moves.flow.shape)
-    support = _share(camera_support(moves.flow, seen, moves.certainty)[lively].mean(), *SUPPORT)
-    seen, camera = support * seen, affine_flow(support * steady(affine, steps, shot, lively), moves.flow.shape)
-    shaking, panned = lengths(seen - camera).mean((1, 2)), lengths(camera).mean((1, 2))
+    camera = affine_flow(steady(affine, steps, shot, lively), moves.flow.shape)
+    panned = lengths(camera).mean((1, 2))
+    shaken = _share(camera_support(moves.flow, seen, moves.certainty)[lively].mean(), *SUPPORT) * (seen - camera)
     rest = moves.certainty * np.minimum(1, panned / VISIBLE)[:, None, None]  # against a camera that moves, to rest is to move
     weight = (believed * np.maximum(moves.trust, rest))[..., None]
     own = (moves.flow - seen) * weight
-    own *= lasting(own, moves.flow, shaking, shot, _clear(moves.certainty, followed))[..., None]
-    size = lengths(camera * weight + own)
+    own *= lasting(own, moves.flow, lengths(shaken).mean((1, 2)), shot, _clear(moves.certainty, followed))[..., None]
+    size = lengths((seen - shaken) * weight + own)
     return _top(size), size.mean((1, 2)), believed * panned, _top(lengths(own))
 
 

@@ -71,7 +71,8 @@ def filmed(frame, places, zooms):
     """The middle of a frame as a camera sees it that is at places [F, 2], in shares of the diagonal, and magnifies by zooms [F]."""
     height, width = frame.shape[:2]
     centre = np.array([width, height]) / 2
-    views = [np.c_[np.eye(2) / zoom, centre - centre / zoom + place * np.hypot(height, width)] for place, zoom in zip(places, zooms, strict=True)]
+    shifts = [centre - centre / zoom + place * np.hypot(height, width) for place, zoom in zip(places, zooms, strict=True)]
+    views = [np.c_[np.eye(2) / zoom, shift] for zoom, shift in zip(zooms, shifts, strict=True)]
     return np.stack([cv2.warpAffine(frame, view, (width, height), flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP) for view in views])
 
 

@@ -9,7 +9,7 @@ MARGIN = 6  # pixels that flow and its evidence reach beyond a bar
 
 
 def moving_bars(pictures):
-    """bool [h, w]: what black bars along two opposite borders of pictures float32 [F, h, w] cover in some of them, where both grow or shrink."""
+    """bool [h, w]: what black bars along two opposite borders of pictures float32 [F, h, w] cover in some, where both grow or shrink."""
     mask = np.zeros(pictures.shape[1:], bool)
     for view, over in ((pictures, mask), (pictures.transpose(0, 2, 1), mask.T)):
         first, last = _heights(view), _heights(view[:, ::-1])

@@ -56,12 +56,12 @@ def drawn(draw, frames=None):
 
 
 def ticker(frames=None, speed=0.3, bottom=0.95, size=0.7, box=None):
-    pixels, low = speed * DIAGONAL / RATE, round(bottom * HEIGHT)
+    pixels, low, first = speed * DIAGONAL / RATE, round(bottom * HEIGHT), WIDTH / 2 if speed > 0 else -3 * WIDTH
 
     def draw(frame, i):
         if box:
             frame[low - round(30 * size):low + round(10 * size)] = box
-        written(frame, 2 * WORDS, (round(WIDTH / 2 - pixels * i), low), size)
+        written(frame, 2 * WORDS, (round(first - pixels * i), low), size)
     return drawn(draw, frames)
 
 
@@ -135,8 +135,10 @@ def dissolving():
 
 STILL = {
     'a ticker': lambda: ticker(), 'a ticker in a box': lambda: ticker(box=(20, 20, 120)), 'a slow ticker': lambda: ticker(speed=0.12),
-    'a fast ticker to the right': lambda: ticker(speed=-0.5), 'a large ticker above': lambda: ticker(bottom=0.15, size=1.0),
-    'a ticker under grain': lambda: ticker(noise(6, over=picture())), 'subtitles': lambda: drawn(subtitled), 'a clock': lambda: drawn(clock),
+    'a fast ticker to the right': lambda: ticker(speed=-0.5),
+    'a large ticker above': lambda: ticker(bottom=0.15, size=1.0),
+    'a ticker under grain': lambda: ticker(noise(6, over=picture())), 'a clock': lambda: drawn(clock),
+    'subtitles': lambda: drawn(subtitled),
     'a spinner': lambda: drawn(spinner), 'a progress bar': lambda: drawn(progress), 'a logo that blinks': lambda: drawn(blinking),
     'bars that open and close': lambda: drawn(letterboxed), 'flicker': lambda: gained(np.random.default_rng(1).uniform(0.8, 1.1, COUNT)),
     'exposure that pumps': lambda: gained(1 + 0.25 * np.sin(np.arange(COUNT) / 3)), 'a fade': lambda: gained(np.linspace(0, 1, COUNT)),

@@ -26,6 +26,15 @@ def steady(camera, steps, shot, lively):
     return np.einsum('ij,jkl->ikl', share * steps[:, None], camera)
 
 
+def persistence(camera, shot, lively):
+    """How much a camera's affine paths [P, 3, 2] go on: sum 2 a.b / sum (|a|^2 + |b|^2) of pairs that follow each other, in [-1, 1]."""
+    paths, shot = camera[lively].reshape(-1, 6), shot[lively]
+    same = shot[1:] == shot[:-1]
+    first, second = paths[:-1][same], paths[1:][same]
+    total = np.square(first).sum() + np.square(second).sum()
+    return 2 * (first * second).sum() / total if total else 1.0
+
+
 def lasting(own, flow, shaking, shot, clear):
     """Weights [P, h, w] in [0, 1] of vectors `own` [P, h, w, 2], diagonals.
 

@@ -7,7 +7,7 @@ import numpy as np
 from tqd_jax.scoring.measures import motion_score
 from tqd_jax.scoring.motion.bars import moving_bars
 from tqd_jax.scoring.motion.camera import affine_flow, camera_affine, camera_support, lengths
-from tqd_jax.scoring.motion.lasting import lasting, steady
+from tqd_jax.scoring.motion.lasting import lasting, persistence, steady
 from tqd_jax.scoring.motion.optical_flow import flows, planes
 from tqd_jax.scoring.motion.tickers import ticker_mask
 
@@ -19,6 +19,7 @@ STILL = 2.0  # grey levels; where no pixel changes by more, nothing does
 CUT, OUTSTANDING = 0.075, 2.5  # a cut leaves more than this unexplained, and so many times more than the pairs around it
 NEAR = 3  # of them before and after
 NOISE, DOUBT, PICTURE = 0.065, 0.11, 0.16  # Flows.followed of nothing but noise; below it, flow must go on; above it, none needs to
+PERSISTS = 0.3  # persistence below which a camera shakes, whatever part of the picture it has
 CLEAR, AROUND = (0.06, 0.12), 9  # certainty of a place as noise has it, and from which flow is believed; vectors a side of a place
 SUPPORT = (0.14, 0.24)  # share of the picture that goes with the camera below which no shaking is undone, and from which all is
 VISIBLE = 0.004  # diagonals that a camera must move for what rests to be seen moving against it
@@ -103,7 +104,8 @@ def _paths(moves, steps, cut):
     seen = affine_flow(affine, moves.flow.shape)
     camera = affine_flow(steady(affine, steps, shot, lively), moves.flow.shape)
     panned = lengths(camera).mean((1, 2))
-    shaken = _share(camera_support(moves.flow, seen, moves.certainty)[lively].mean(), *SUPPORT) * (seen - camera)
+    supported = _share(camera_support(moves.flow, seen, moves.certainty)[lively].mean(), *SUPPORT)
+    shaken = np.maximum(supported, 1 - _share(persistence(affine, shot, lively), 0.0, PERSISTS)) * (seen - camera)
     rest = moves.certainty * np.minimum(1, panned / VISIBLE)[:, None, None]  # against a camera that moves, to rest is to move
     weight = (believed * np.maximum(moves.trust, rest))[..., None]
     own = (moves.flow - seen) * weight

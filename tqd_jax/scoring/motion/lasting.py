@@ -68,6 +68,7 @@ def _present(energy, shot):
 def _agrees(own, flow, shot, size):
     """Weights [P, *cells] by agreement: sum 2 a.b / sum (|a|^2 + |b|^2) over the pairs and places around, b a vector of the pair before or
     after where the flow carries a: 1 for a motion that goes on, negative where it turns back."""
+    own, flow = (np.ascontiguousarray(vectors[:, ::2, ::2]) for vectors in (own, flow))  # a fourth of them is enough, and of the time
     sums = np.stack([_agreement(own, flow, shot, i, size) for i in range(len(own))])
     number = np.arange(len(own))
     near = (np.abs(number[:, None] - number) <= PAIRS) & (shot[:, None] == shot)

@@ -71,6 +71,8 @@ def motion(frames, times, flow='dis'):
 
 def _masked(moves, mask):
     """Flows without the vectors under a mask bool [h, w], in pixels of the pictures."""
+    if not mask.any():
+        return moves
     seen = ~mask[::2, ::2]
     return dataclasses.replace(moves, flow=moves.flow * seen[..., None], trust=moves.trust * seen, certainty=moves.certainty * seen)
 

@@ -8,6 +8,7 @@ import av
 
 from benchmarks.scoring.damage_copies import DAMAGE_KINDS
 from benchmarks.scoring.kind import CLIP, FINE
+from benchmarks.scoring.motion_copies import MOTION_KINDS
 from benchmarks.scoring.visual_copies import VISUAL_KINDS
 from tqd_jax.clips.places import BadClip
 from tqd_jax.clips.read import read_clip
@@ -16,7 +17,7 @@ from tqd_jax.clips.write import write_clip
 LARGEST = 720  # short side, in pixels, of the clips as compared
 KINDS = (
     *DAMAGE_KINDS,
-    # MOTION_KINDS of benchmarks/scoring/motion_copies.py go here
+    *MOTION_KINDS,
     *VISUAL_KINDS,
 )
 REMUXED = 'another container'

@@ -36,6 +36,8 @@ class Data:
     crop: str = key('random', choice('random', 'center'), 'where a frame is cropped to its bucket', by_leave=True)
     normaliser: str = key('rank', choice('rank', 'minmax', 'zscore'), 'how raw scores become mq and vq in '
                           '[0, 1]')
+    camera: bool = key(True, boolean(), "whether the camera's motion counts in mq; False: only what moves against it "
+                       'does. A scores.parquet keeps its own')
     dropout: str = key('sampler', choice('sampler', 'weight', 'none'), 'quality dropout by max(mq, vq): how '
                        'often a clip is drawn (sampler), or how much it weighs in the loss (weight)',
                        by_leave=True)

@@ -49,7 +49,7 @@ def score_config(data, workdir, clips):
     columns = data.columns if data.clips else None
     return ScoreConfig(clips=clips, columns=columns, output=str(workdir / 'scores.parquet'), store=str(workdir / STORE),
                        workers=data.scoring_workers, normaliser=str(fixed) if fixed.exists() else data.normaliser,
-                       background=data.background, deinterlace=data.deinterlace)
+                       background=data.background, deinterlace=data.deinterlace, camera=data.camera)
 
 
 def score_share(data, workdir, process, processes, stop):

@@ -14,7 +14,7 @@ from tqd_jax.timesteps.quadrants import quadrant
 FORMAT = ('width', 'height', 'fps', 'duration')
 TRUTH = ('true_motion', 'true_visual')
 COLUMNS = {measure.name: measure for measure in (
-    Measure('motion', 'motion', 'diagonals / s', 'the score of motion, motion_top; of another tool, as that has it'),
+    Measure('motion', 'motion', 'diagonals / s', 'the score: motion_top, or motion_object without the camera; or as another tool has it'),
     Measure('visual', 'visual', '0 to 1', 'the score of visual quality, detail less what makes it ugly; of another tool, as that has it'),
     *MEASURES,
     Measure('width', '', 'pixels', 'of the file'), Measure('height', '', 'pixels', 'of the file'),

@@ -28,6 +28,7 @@ class ScoreConfig:
     scores: tuple = key((), PATHS, 'files of scores that other tools have given, instead of or beside measuring (docs/importing.md)')
     tool: str | None = key(None, optional(text()), 'the tool that --scores are of, where their columns do not tell')
     flow: str = key('dis', choice(*FLOWS), 'optical flow')
+    camera: bool = key(True, boolean(), "whether the camera's motion counts in the score; false: only what moves against it does")
     niqe: str | None = key(None, optional(paths()), 'a NIQE model of your own frames, by python -m tqd_jax.scoring.visual.niqe_model')
     codec: bool = key(False, boolean(), "measure the length of the codec's own motion vectors too")
     min_codec_motion: float = key(0.0, number(at_least=0), 'a cheap first pass: clips whose codec moves less get a reason',

@@ -11,9 +11,23 @@ import pyarrow.compute as pc
 from tqd_jax.clips.listing.paths import is_there
 from tqd_jax.clips.strings import Strings
 from tqd_jax.scoring import engine
+from tqd_jax.scoring.measures import motion_score
 from tqd_jax.scoring.store import RowStore, are_there, local_store, share_of
 from tqd_jax.scoring.table import SCHEMA, rows_of
-from tqd_jax.scoring.versions import GIVEN, imported_axes, is_foreign, is_scored, marked, version_for, versions_of
+from tqd_jax.scoring.versions import (
+    GIVEN,
+    MARK,
+    counts_camera,
+    formula_version,
+    imported_axes,
+    is_foreign,
+    is_recast,
+    is_scored,
+    marked,
+    version_for,
+    versions_of,
+    with_version,
+)
 from transfer_jax.runtime.errors import UserError
 from transfer_jax.runtime.progress import Progress
 
@@ -29,7 +43,7 @@ def library_rows(config, table, *, for_training):
     """
     settings, axes = config.settings, imported_axes(table)
     version, foreign = lacking(config, table, for_training=for_training)
-    bare = unmeasured(table, axes, keep_ranks=for_training and not foreign.any())
+    bare = unmeasured(table, axes, keep_ranks=for_training and not config.retry and not is_recast(table, version).any())
     if axes == set(AXES) and foreign.all() and not for_training:
         return bare, functools.partial(_given_rows, Strings.from_arrow(table['clip'].chunks))
     paths = Strings.from_arrow(table['clip'].filter(foreign).chunks)
@@ -37,12 +51,14 @@ def library_rows(config, table, *, for_training):
         _check_present(table, version)
         _measure(config, paths)
     fresh = lambda: marked(engine.rows(paths, config.store_path, settings), axes)
-    return bare, (lambda: _merge(rows_of(table), fresh(), foreign)) if not foreign.all() else fresh
+    merged = (lambda: _merge(rows_of(table), fresh(), foreign)) if not foreign.all() else fresh
+    return bare, lambda: _recast(merged(), version)
 
 
 def lacking(config, table, *, for_training):
     """(the wanted version of rows, bool [n]: whether the row of a clip is of another one, so that it must be measured)."""
-    version = version_for(table, config.settings.version, any_settings=for_training)
+    wanted = formula_version(config.settings.version, camera=config.camera)
+    version = version_for(table, wanted, any_settings=for_training)
     return version, np.ones(len(table), bool) if config.retry else is_foreign(table, version)
 
 
@@ -71,6 +87,18 @@ def _merge(written, measured, foreign):
     """The rows of a table, each from the one iterator or the other."""
     for row, again in zip(written, foreign, strict=True):
         yield next(measured) if again else row
+
+
+def _recast(rows, version):
+    """The rows with motion by the formula of `version`: the camera's counts or not. What another tool gave stays."""
+    for row in rows:
+        text = row.get('scorer_version')
+        if not text or text == GIVEN:
+            yield row
+            continue
+        own = row.get('motion') is not None and f'{MARK}motion' not in text
+        score = {'motion': motion_score(row, camera=counts_camera(version))} if own else {}
+        yield row | score | {'scorer_version': with_version(text, version)}
 
 
 def _given_rows(paths):

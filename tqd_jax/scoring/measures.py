@@ -1,7 +1,7 @@
 """What each column of a row of scores means, and how raw measures combine into the two scores."""
 import dataclasses
 
-VERSION = '4'  # of every measure and of both formulas: raise it, and rows of another version are measured anew
+VERSION = '5'  # of every measure and of both formulas: raise it, and rows of another version are measured anew
 NOISE_HALF, BLOCK_HALF, BAND_HALF = 2.0, 4.0, 0.2  # noise in grey levels, blockiness and banding that halve the visual quality of a picture
 USUAL_HALOS, HALO_HALF, MOST_HALOS = 0.13, 0.4, 0.35  # what a lens and its camera leave; what halves the quality beyond it; no more counts
 UPSCALED = 0.05  # share of the visual quality that a picture without any detail of its own resolution lacks
@@ -17,9 +17,9 @@ class Measure:
 
 
 MEASURES = (
-    Measure('motion_top', 'motion', 'diagonals / s', 'path of the 5 % of the pixels that move most'),
+    Measure('motion_top', 'motion', 'diagonals / s', "path of the 5 % of the pixels that move most, without the camera's shaking"),
     Measure('motion_mean', 'motion', 'diagonals / s', 'mean path of all pixels'),
-    Measure('motion_camera', 'motion', 'diagonals / s', "the camera's part: one affine motion of the whole picture"),
+    Measure('motion_camera', 'motion', 'diagonals / s', "the camera's part: one affine motion of the whole picture, without its shaking"),
     Measure('motion_object', 'motion', 'diagonals / s', "path of the 5 % of the pixels that move most against the camera's motion"),
     Measure('motion_change', 'motion', 'grey levels', "mean change of the blurred picture in 1/4 s, as in VMAF's motion feature"),
     Measure('jerk', 'motion', 'diagonals / s³', "mean change of a place's acceleration: shaking, stutter"),
@@ -44,9 +44,9 @@ MEASURES = (
 )
 
 
-def motion_score(raw):
-    """motion: motion_top itself, frame diagonals a second."""
-    return raw['motion_top']
+def motion_score(raw, *, camera=True):
+    """motion, frame diagonals a second: motion_top, or motion_object where the camera's motion is not to count."""
+    return raw['motion_top' if camera else 'motion_object']
 
 
 def visual_score(raw):

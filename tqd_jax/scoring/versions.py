@@ -8,6 +8,7 @@ from transfer_jax.runtime.errors import UserError
 
 GIVEN = 'given'  # the version of a row of which nothing was measured
 MARK = ',given='  # in a version, before an axis that was given
+OBJECTS = ',camera=False'  # in a version, last before the marks: motion without the camera's; a formula of the same measures
 
 
 def is_ours(table):
@@ -45,11 +46,35 @@ def version_for(table, version, *, any_settings):
 
 
 def is_foreign(table, version):
-    """bool [N]: the rows that must be measured, since they are not of `version`."""
+    """bool [N]: the rows that must be measured, since they are not of `version`; whether the camera's motion counts is no measure."""
+    return _differs(table, version.removesuffix(OBJECTS), lambda text: text.removesuffix(OBJECTS))
+
+
+def is_recast(table, version):
+    """bool [N]: the rows whose motion has another formula than `version` says, or which must be measured."""
+    return _differs(table, version, lambda text: text)
+
+
+def formula_version(version, *, camera):
+    """The version of rows measured by `version`, with the camera's motion in the score or without."""
+    return version if camera else f'{version}{OBJECTS}'
+
+
+def counts_camera(version):
+    """Whether the camera's motion counts in the score of rows of a version."""
+    return not version.split(MARK)[0].endswith(OBJECTS)
+
+
+def with_version(text, version):
+    """A row's version `text`, its marks kept and all else as in `version`."""
+    return ''.join([version, *(f'{MARK}{axis}' for axis in text.split(MARK)[1:])])
+
+
+def _differs(table, version, stripped):
     if not is_scored(table):
         return np.ones(len(table), bool)
     texts = pc.unique(table['scorer_version'])
-    own = texts.filter(pa.array([bool(text) and text.split(MARK)[0] == version for text in texts.to_pylist()], pa.bool_()))
+    own = texts.filter(pa.array([bool(text) and stripped(text.split(MARK)[0]) == version for text in texts.to_pylist()], pa.bool_()))
     return ~pc.is_in(table['scorer_version'], value_set=own).to_numpy()
 
 

@@ -2,12 +2,16 @@
 import pathlib
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import small
 from light import Light
 from score_job import NAMES, measured_paths, run
 
 from tqd_jax.scoring import row
+from tqd_jax.scoring.config import ScoreConfig
+from tqd_jax.scoring.library import score_library
 from tqd_jax.scoring.measures import VERSION
 from tqd_jax.scoring.normaliser import Normaliser
 
@@ -93,3 +97,32 @@ def test_learned_columns_stand_beside_the_measured_ones(few, tmp_path, monkeypat
 def test_a_score_table_is_a_manifest_that_needs_no_measuring(few, tmp_path, monkeypatch):
     first, measured = run(tmp_path / 'a.parquet', clips=str(few)), measured_paths(monkeypatch)
     assert run(tmp_path / 'b.parquet', clips=str(tmp_path / 'a.parquet')).select(first.column_names).equals(first) and not measured
+
+
+def test_whether_the_camera_counts_is_a_formula_that_measures_nothing_anew(few, tmp_path, monkeypatch):
+    store = str(tmp_path / 'rows')
+    counted, measured = run(tmp_path / 'a.parquet', clips=str(few), store=store), measured_paths(monkeypatch)
+    assert counted['motion'].equals(counted['motion_top'])
+    for name, clips, options in (('b', few, {'store': store}), ('c', tmp_path / 'a.parquet', {})):
+        other = run(tmp_path / f'{name}.parquet', clips=str(clips), camera=False, **options)
+        assert other['motion'].equals(other['motion_object']) and other['motion_object'].equals(counted['motion_object'])
+        assert set(other['scorer_version'].to_pylist()) == {f'{VERSION},camera=False'}
+        np.testing.assert_array_equal(other['mq'].to_numpy(), Normaliser.fit(other['motion'].to_numpy())(other['motion'].to_numpy()))
+    back = run(tmp_path / 'd.parquet', clips=str(tmp_path / 'c.parquet'))
+    assert back.select(counted.column_names).equals(counted) and not measured
+
+
+def test_training_takes_a_table_with_or_without_the_camera_as_it_is_and_never_a_mixture(few, tmp_path, monkeypatch):
+    tables = {camera: run(tmp_path / f'{camera}.parquet', clips=str(few), camera=camera) for camera in (True, False)}
+    measured = measured_paths(monkeypatch)
+    trained = lambda name: trained_on(tmp_path / name, tmp_path / f'{name}-out.parquet')
+    assert trained('False.parquet').select(tables[False].column_names).equals(tables[False])
+    mixed = pa.concat_tables([tables[True].slice(0, 2), tables[False].slice(2)])
+    pq.write_table(mixed, tmp_path / 'mixed.parquet')
+    assert trained('mixed.parquet').select(tables[True].column_names).equals(tables[True]) and not measured
+
+
+def trained_on(clips, output):
+    """The table that a training job writes for itself of a table of scores."""
+    score_library(ScoreConfig(clips=str(clips), output=str(output), workers=0), for_training=True)
+    return pq.read_table(output)

@@ -5,8 +5,11 @@ import cv2
 import numpy as np
 
 from tqd_jax.scoring.measures import motion_score
-from tqd_jax.scoring.motion.camera import camera_flow
+from tqd_jax.scoring.motion.bars import moving_bars
+from tqd_jax.scoring.motion.camera import affine_flow, camera_affine, camera_support, lengths
+from tqd_jax.scoring.motion.lasting import lasting, persistence, steady
 from tqd_jax.scoring.motion.optical_flow import flows, planes
+from tqd_jax.scoring.motion.tickers import ticker_mask
 
 SLOWEST = 10.0  # frames a second to look at, up to twice as many: finer steps are followed no better, coarser ones lose fast hands
 TOP = 0.05  # share of the pixels that move most, as in VBench's dynamic degree
@@ -15,6 +18,10 @@ FAINT = 4.0  # grey levels of contrast or change that are not told from noise
 STILL = 2.0  # grey levels; where no pixel changes by more, nothing does
 CUT, OUTSTANDING = 0.075, 2.5  # a cut leaves more than this unexplained, and so many times more than the pairs around it
 NEAR = 3  # of them before and after
+NOISE, DOUBT, PICTURE = 0.065, 0.11, 0.16  # Flows.followed of nothing but noise; below it, flow must go on; above it, none needs to
+PERSISTS = 0.3  # persistence below which a camera shakes, whatever part of the picture it has
+CLEAR, AROUND = (0.06, 0.12), 9  # certainty of a place as noise has it, and from which flow is believed; vectors a side of a place
+SUPPORT = (0.14, 0.24)  # share of the picture that goes with the camera below which no shaking is undone, and from which all is
 VISIBLE = 0.004  # diagonals that a camera must move for what rests to be seen moving against it
 PATHS = ('motion_top', 'motion_mean', 'motion_camera', 'motion_object')
 PAUSE = 3  # frames of display that are no rounding of an uneven frame rate
@@ -51,14 +58,23 @@ def motion(frames, times, flow='dis'):
     if len(fresh) < 2:
         return dict.fromkeys(('motion', *PATHS, 'motion_change', 'jerk', 'cuts'), 0.0) | {'frozen': 1.0}
     pictures = planes(frames[fresh])
-    pictures, times, moves = _with_pauses(pictures, times[fresh], flows(pictures, flow), np.diff(fresh, append=len(frames)))
+    moves = _masked(flows(pictures, flow), ticker_mask(pictures, STILL) | moving_bars(pictures))
+    pictures, times, moves = _with_pauses(pictures, times[fresh], moves, np.diff(fresh, append=len(frames)))
     steps = np.diff(times)
     cut = _cuts(moves.unexplained / (moves.contrast + FAINT), moves.unexplained / np.maximum(moves.change, FAINT))
     seconds = steps[~cut].sum() or np.inf
-    raw = {name: float(path[~cut].sum() / seconds) for name, path in zip(PATHS, _paths(moves), strict=True)} | {
+    raw = {name: float(path[~cut].sum() / seconds) for name, path in zip(PATHS, _paths(moves, steps, cut), strict=True)} | {
         'motion_change': _change(pictures, times, cut), 'jerk': _jerk(moves.flow * moves.trust[..., None], steps, cut),
         'frozen': float(steps[moves.largest <= STILL].sum() / steps.sum()), 'cuts': float(cut.sum() / steps.sum())}
     return raw | {'motion': motion_score(raw)}
+
+
+def _masked(moves, mask):
+    """Flows without the vectors under a mask bool [h, w], in pixels of the pictures."""
+    if not mask.any():
+        return moves
+    seen = ~mask[::2, ::2]
+    return dataclasses.replace(moves, flow=moves.flow * seen[..., None], trust=moves.trust * seen, certainty=moves.certainty * seen)
 
 
 def _with_pauses(pictures, times, moves, lengths):
@@ -74,17 +90,41 @@ def _with_pauses(pictures, times, moves, lengths):
     source = np.minimum(pair, len(moves.flow) - 1)
     still = {name: getattr(moves, name)[source] * moving.reshape(-1, *[1] * (getattr(moves, name).ndim - 1)) for name in MOVING}
     step = np.append(np.diff(times) / stays[:-1], period)[pair]
-    held = dataclasses.replace(moves, **still, certainty=moves.certainty[source], contrast=moves.contrast[source])
+    held = dataclasses.replace(moves, **still, certainty=moves.certainty[source], contrast=moves.contrast[source],
+                               followed=moves.followed[source])
     return pictures[np.append(0, pair + moving)], times[0] + np.append(0, np.cumsum(step)), held
 
 
-def _paths(moves):
+def _paths(moves, steps, cut):
     """How far each pair of pictures moved [P], in diagonals, by each of PATHS."""
-    camera = camera_flow(moves.flow, moves.certainty)
-    size, panned, own = (np.linalg.norm(field, axis=-1) for field in (moves.flow, camera, moves.flow - camera))
-    panned, size = panned.mean((1, 2)), size * moves.trust
+    shot, lively = np.where(cut, -1, np.cumsum(cut)), ~cut & (moves.largest > STILL)
+    if not lively.any():
+        return (np.zeros(len(cut)),) * len(PATHS)
+    followed = moves.followed[lively].mean()
+    believed = _share(followed, NOISE, DOUBT)  # nothing explains noise
+    affine = camera_affine(moves.flow, moves.certainty)
+    seen = affine_flow(affine, moves.flow.shape)
+    camera = affine_flow(steady(affine, steps, shot, lively), moves.flow.shape)
+    panned = lengths(camera).mean((1, 2))
+    supported = _share(camera_support(moves.flow, seen, moves.certainty)[lively].mean(), *SUPPORT)
+    shaken = np.maximum(supported, 1 - _share(persistence(affine, shot, lively), 0.0, PERSISTS)) * (seen - camera)
     rest = moves.certainty * np.minimum(1, panned / VISIBLE)[:, None, None]  # against a camera that moves, to rest is to move
-    return _top(size), size.mean((1, 2)), panned, _top(own * np.maximum(moves.trust, rest))
+    weight = (believed * np.maximum(moves.trust, rest))[..., None]
+    own = (moves.flow - seen) * weight
+    own *= lasting(own, moves.flow, lengths(shaken).mean((1, 2)), shot, _clear(moves.certainty, followed))[..., None]
+    size = lengths((seen - shaken) * weight + own)
+    return _top(size), size.mean((1, 2)), believed * panned, _top(lengths(own))
+
+
+def _clear(certainty, followed):
+    """How clear of noise a clip is around each vector, [P, h, w] in [0, 1]."""
+    around = np.stack([cv2.blur(one, (AROUND, AROUND)) for one in certainty])
+    return np.minimum(_share(around, *CLEAR), _share(followed, DOUBT, PICTURE))
+
+
+def _share(value, low, high):
+    """Where values lie between low and high, float32 in [0, 1]."""
+    return np.clip((value - low) / (high - low), 0, 1).astype(np.float32)
 
 
 def _top(size):

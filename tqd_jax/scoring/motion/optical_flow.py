@@ -1,5 +1,6 @@
 """Dense optical flow between the pictures of a clip, and a weight of trust for each vector."""
 import dataclasses
+import functools
 import itertools
 
 import cv2
@@ -22,6 +23,7 @@ class Flows:
     trust [P, h, w]: in [0, 1], how far following the flow explains more of the change than noise can. certainty [P, h, w]: in [0, 1], how
     well the texture here determines the flow, be it zero. change, unexplained, largest [P]: absolute change in grey levels: mean of
     staying, mean of following, and of staying in the place that changes most. contrast [P]: sum of both planes' standard deviations.
+    followed [P]: in [0, 1], how far the texture outweighs what following leaves unexplained: low for noise, which no flow explains.
     """
     flow: np.ndarray
     trust: np.ndarray
@@ -30,6 +32,7 @@ class Flows:
     unexplained: np.ndarray
     largest: np.ndarray
     contrast: np.ndarray
+    followed: np.ndarray
 
 
 def planes(frames):
@@ -77,6 +80,12 @@ def flows(pictures, kind='dis'):
     return Flows(**{field.name: np.array(values) for field, values in zip(dataclasses.fields(Flows), pairs, strict=True)})
 
 
+@functools.lru_cache(8)
+def grid(height, width):
+    """(y, x) float32 [2, height, width], not to be written to."""
+    return np.mgrid[0:height, 0:width].astype(np.float32)
+
+
 def _follow(one, other, flow_of):
     """One pair's Flows; `other` is first brought to the mean and contrast of `one`, so that a fade is no motion."""
     spread, spread_other = float(one.std()), float(other.std())
@@ -84,7 +93,7 @@ def _follow(one, other, flow_of):
     largest = np.abs(one - other).max()
     other = (other - other.mean()) * gain + one.mean()
     flow = flow_of(*_bytes(one, other))
-    y, x = np.mgrid[0:one.shape[0], 0:one.shape[1]].astype(np.float32)
+    y, x = grid(*one.shape)
     followed = cv2.remap(other, x + flow[..., 0], y + flow[..., 1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
     change, unexplained = one - other, one - followed
     stay, left, texture = (cv2.blur(energy, (AROUND, AROUND))[::2, ::2] for energy in (change**2, unexplained**2, _texture(one)))
@@ -92,7 +101,7 @@ def _follow(one, other, flow_of):
     evidence = (stay - left) / (np.median(left) + rounding)
     return (flow[::2, ::2] / np.float32(np.hypot(*one.shape)), np.clip((evidence - DOUBT) / (TRUST - DOUBT), 0, 1),
             texture / (texture + 4 * left + 4 * rounding), np.abs(change).mean(), np.abs(unexplained).mean(), largest,
-            spread + spread_other)
+            spread + spread_other, texture.sum() / (texture.sum() + 4 * left.sum() + 1e-6))
 
 
 def _bytes(*pictures):

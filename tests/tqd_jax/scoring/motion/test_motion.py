@@ -98,8 +98,7 @@ def test_what_stands_still_does_not_move_even_under_noise(flow):
     assert max(noisy['motion'], noisy['motion_camera'], noisy['motion_object']) < 0.2 * SPEED and noisy['frozen'] == 0
 
 
-@pytest.mark.parametrize('flow', [pytest.param('dis', marks=pytest.mark.xfail(strict=True, reason='DIS explains noise by itself')),
-                                  'farneback'])
+@both_flows
 @pytest.mark.parametrize('sigma', [5, 15])
 def test_noise_on_a_blank_wall_hardly_moves(sigma, flow):
     noise = np.random.default_rng(0).normal(128, sigma, (9, SIZE, SIZE, 3))

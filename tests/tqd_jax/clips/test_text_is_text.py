@@ -40,6 +40,12 @@ def test_numbers_of_json_are_as_they_are_written(tmp_path):
     assert captions(path) == ['1e5', 'true', '']
 
 
+def test_a_column_of_json_that_the_user_names_for_clips_is_text(tmp_path):
+    path = written(tmp_path, 'x.jsonl', json.dumps({'file': 'a.mp4', 'what': ['p', 'q'], 'caption': 'z'}))
+    table = find(str(path), columns='clip=file,caption=what').table
+    assert table['clip'].to_pylist() == [str(tmp_path / 'a.mp4')] and table['captions'].to_pylist() == [['p', 'q']]
+
+
 def test_paths_that_look_like_numbers_stay_paths(tmp_path):
     assert read_clips(written(tmp_path, 'm.csv', 'clip,caption\n00001,hello\n'))['clip'].to_pylist() == [f'{tmp_path}/00001']
     (tmp_path / '00001.mp4').touch()

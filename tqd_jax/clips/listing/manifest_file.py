@@ -151,7 +151,8 @@ def _read(path, columns) -> Read:
         with places.local_copy(path, MAX_BYTES) as local:
             if ending == '.parquet':
                 return Read(table=parquet_table(local, path, columns))
-            return _read_list(local) if ending == '.txt' else read_text_table(local, ending, columns.values())
+            caption = {field: name for field, name in columns.items() if field == 'caption'}
+            return _read_list(local) if ending == '.txt' else read_text_table(local, ending, caption.values())
     except NoRows as error:
         raise NoTable(f'manifest {path} cannot be read: {error}') from None
     except (pa.ArrowException, OSError, ValueError, places.BadClip) as error:

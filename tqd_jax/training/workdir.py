@@ -30,6 +30,7 @@ from transfer_jax.runtime.paths import path_of
 from transfer_jax.runtime.progress import Stopped, StopRequest
 
 WRITTEN = ('config.json', 'scores.parquet', SKIPPED, 'normaliser.json', LAW, 'cut_captions.jsonl', 'text.json', 'changes.jsonl')
+LOOKED_FOR = 64  # clips, of those evenly spread over the library, that tell whether it was moved
 
 
 def probe_state(config, workdir):
@@ -155,10 +156,10 @@ def remove_normaliser(config, workdir):
 
 
 def _are_elsewhere(config, extras, library):
-    """Whether the clips are named by another path than in the run's config, or the first of them is not where it was."""
-    first = library.paths[0]
-    lost = not places.is_remote(first) and not os.path.lexists(places.as_local(first))
-    return config.data.clips is not None and (config.data.clips != extras['config']['data']['clips'] or lost)
+    """Whether the clips are named by another path than in the run's config, or none of some of them is where it was."""
+    some = (library.paths[row] for row in sorted({len(library.paths) * part // LOOKED_FOR for part in range(LOOKED_FOR)}))
+    is_there = lambda path: places.is_remote(path) or os.path.lexists(places.as_local(path))
+    return config.data.clips is not None and (config.data.clips != extras['config']['data']['clips'] or not any(map(is_there, some)))
 
 
 def restore_run(config, workdir):

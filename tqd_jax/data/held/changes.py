@@ -66,8 +66,7 @@ def _differing(old, new, ours, theirs):
         if len(rows):
             first = int(rows[0])
             clip, what = new.text('clip', int(theirs[first])), 'own scores' if name == 'scores' else name
-            how = '' if name == 'scores' else \
-                f', {_short(old.text(name, int(ours[first])))} -> {_short(new.text(name, int(theirs[first])))}'
+            how = '' if name == 'scores' else f', {_told(old.text(name, int(ours[first])), new.text(name, int(theirs[first])))}'
             parts[name] = len(rows), f'{_clips(len(rows))} another {what} ({_first(len(rows))}{clip}{how})'.replace('another own', 'other')
     return parts
 
@@ -87,9 +86,13 @@ def _first(count):
     return 'the first is ' if count > 1 else ''
 
 
-def _short(value):
-    text = repr('' if value is None else value)
-    return text if len(text) <= LONG else f'{text[:LONG]}...'
+def _told(old, new):
+    """'old -> new', of long texts the part from a few characters before they differ."""
+    one, other = (repr('' if value is None else value) for value in (old, new))
+    same = next((place for place, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), min(len(one), len(other)))
+    start = 0 if max(len(one), len(other)) <= LONG or same < LONG // 2 else same - LONG // 4
+    short = lambda text: f'{"..." * (start > 0)}{text[start:start + LONG]}{"..." * (len(text) > start + LONG)}'
+    return f'{short(one)} -> {short(other)}'
 
 
 __all__ = ['SCORES', 'Changes', 'compare']

@@ -17,7 +17,10 @@ MIX = np.uint64(0x9E3779B97F4A7C15)
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Clips:
-    """N clips. content: uint64 [N]; caption, source, scores: uint64 [N], hashes; text: (column, row) -> its text, for messages."""
+    """N clips. content: uint64 [N]; caption (all that a clip has), source, scores: uint64 [N], hashes.
+
+    text: (column, row) -> its text, for messages; of 'caption' a list where there are several.
+    """
     content: np.ndarray
     caption: np.ndarray
     source: np.ndarray
@@ -57,8 +60,9 @@ def clips_of_scores(scores, names):
     names: of SCORES, which of them count.
     """
     parts, others, unread = [], [], set()
-    for batch in scores.batches([*TEXTS, *names, 'id'], 'scores'):
-        parts.append([of_ids(batch['id']), *(hashed(batch[name]) for name in TEXTS), _hashed_scores(batch, names, len(batch))])
+    several = ['captions'] if 'captions' in scores.columns else []
+    for batch in scores.batches([*TEXTS, *several, *names, 'id'], 'scores'):
+        parts.append([of_ids(batch['id']), _hashed_captions(batch), hashed(batch['source']), _hashed_scores(batch, names, len(batch))])
     for batch in scores.batches(['clip', 'id'], 'reason'):
         ids = of_ids(batch['id'])
         others.append(ids)
@@ -66,7 +70,7 @@ def clips_of_scores(scores, names):
     whole = [np.concatenate([np.zeros(0, np.uint64), *column]) for column in zip(*parts, strict=True)] or [np.zeros(0, np.uint64)] * 4
     rows = np.flatnonzero(_has_scores(scores))
     clips = Clips(content=whole[0], caption=whole[1], source=whole[2], scores=whole[3],
-                  text=lambda column, row: scores.texts(column, rows[[row]])[0])
+                  text=_texts(scores.columns, lambda column, row: scores.texts(column, rows[[row]])[0]))
     return clips, np.concatenate([np.zeros(0, np.uint64), *others]), unread
 
 
@@ -79,10 +83,9 @@ def clips_of_table(table, names, store):
     """The Clips of a table of read_clips; contents by its own ids where this package wrote it, else as contents_of finds them."""
     paths = Strings.from_arrow(table['clip'].chunks)
     content = np.concatenate([np.zeros(0, np.uint64), *map(of_ids, table['id'].chunks)]) if is_scored(table) else contents_of(paths, store)
-    column = lambda name: np.concatenate([np.zeros(0, np.uint64), *map(hashed, table[name].chunks)])
-    scores = _hashed_scores(table, names, len(table))
-    return Clips(content=content, caption=column('caption'), source=column('source'), scores=scores,
-                 text=lambda name, row: table[name][int(row)].as_py())
+    return Clips(content=content, caption=_hashed_captions(table), source=hashed(table['source']),
+                 scores=_hashed_scores(table, names, len(table)),
+                 text=_texts(table.column_names, lambda name, row: table[name][int(row)].as_py()))
 
 
 def given_scores(table, version):
@@ -93,10 +96,24 @@ def given_scores(table, version):
 
 
 def hashed(column):
-    """uint64 [n] of an Arrow array of texts, or of lists of them; null and '' are one."""
+    """uint64 [n] of an Arrow column of texts, or of lists of them; null and '' are one."""
     digest = lambda text: int.from_bytes(hashlib.blake2b(text.encode(errors='surrogatepass'), digest_size=8).digest())
-    return np.array([digest('' if value is None else value if isinstance(value, str) else repr(value)) for value in column.to_pylist()],
-                    np.uint64)
+    one = lambda value: digest('' if value is None else value if isinstance(value, str) else repr(value))
+    chunks = column.chunks if isinstance(column, pa.ChunkedArray) else [column]
+    return np.concatenate([np.zeros(0, np.uint64), *(np.array(list(map(one, chunk.to_pylist())), np.uint64) for chunk in chunks)])
+
+
+def _hashed_captions(columns):
+    """uint64 [n]: one hash of the first caption and, where there are several, of them all; columns: a table or a record batch."""
+    first = hashed(columns['caption'])
+    lists = hashed(columns['captions'] if 'captions' in columns.schema.names else pa.nulls(len(first)))
+    return first * MIX ^ lists
+
+
+def _texts(names, text):
+    """The function `text` of (column, row), whose 'caption' is the list of `captions` where a clip has several."""
+    several = 'captions' in names
+    return lambda column, row: (column == 'caption' and several and text('captions', row)) or text(column, row)
 
 
 def _hashed_scores(columns, names, count):

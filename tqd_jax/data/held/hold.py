@@ -27,7 +27,7 @@ def held_against(data, workdir, store, seed):
     if data.clips is None:  # the seed says which they are
         return SAME, lambda: render_library(workdir / 'library', clips=data.rendered_clips, seed=seed)
     scores = read_scores(workdir / 'scores.parquet')
-    table = clips_table(data.clips, (), None, 'config.data.clips')
+    table = clips_table(data.clips, (), None, 'config.data.clips', data.columns)
     names = given_scores(table, _version(scores))
     held, others, unread = clips_of_scores(scores, names)
     now = clips_of_table(table, names, store)

@@ -3,6 +3,7 @@ import json
 import os
 import pathlib
 import shutil
+import types
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ import small
 from tqd_jax.clips import places
 from tqd_jax.clips.content import content_id
 from tqd_jax.scoring.scores import read_scores
-from tqd_jax.training.workdir import held
+from tqd_jax.training.workdir import _are_elsewhere, held
 from transfer_jax.runtime.checkpoint import Checkpoints
 from transfer_jax.runtime.errors import UserError
 
@@ -88,6 +89,15 @@ def test_a_moved_folder_is_sampled_from_and_not_measured_again(made, run, monkey
     scores = read_scores(run / 'whole/scores.parquet')
     assert scores.texts('clip', np.arange(6)) == [str(run / 'moved' / name) for name in NAMES]
     small.run(run / 'whole', **changes(run / 'moved', **{'train.steps': 5}))
+
+
+@pytest.mark.parametrize(('left', 'elsewhere'), [([], True), ([2], False), ([0, 1], False)])
+def test_clips_were_moved_where_none_is_left_and_not_where_one_is_gone(tmp_path, left, elsewhere):
+    paths = [str(tmp_path / name) for name in NAMES[:3]]
+    for row in left:
+        pathlib.Path(paths[row]).write_bytes(b'')
+    extras = {'config': {'data': {'clips': str(tmp_path)}}}
+    assert _are_elsewhere(small.config(**{'data.clips': tmp_path}), extras, types.SimpleNamespace(paths=paths)) == elsewhere
 
 
 def test_changed_clips_go_on_by_leave_and_the_record_says_so(made, run, capsys):

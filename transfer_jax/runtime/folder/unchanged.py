@@ -28,7 +28,7 @@ def unchanged_on_error(folder: AnyPath, names: Sequence[str], listing: str) -> I
     if jax.process_index() > 0:
         yield
         return
-    restore(folder)
+    restore(folder, names)
     had = [name for name in names if (folder / name).exists()]
     if not had:
         yield

@@ -22,10 +22,10 @@ LARGEST = 2**20  # bytes of a text that are read
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Beside:
-    """What lies beside clips. lists: their captions, list<string> [n].
+    """What lies beside clips.
 
+    lists: their captions, list<string> [n].
     read: {ending, with its encoding where that is not UTF-8, as '.txt' or '.txt in UTF-16': clips that have their captions of such a file}.
-
     files: {ending: files that belong to a clip, read or not}. faults: pairs of a name and the reason why it gives no caption, the first of
     each ending.
     """

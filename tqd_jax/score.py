@@ -111,7 +111,8 @@ def run(config):
     """The whole job of a Command. Raises UserError before anything is measured where it cannot be followed."""
     summary = score_library(config)
     without = summary.clips - summary.scored
-    print(f'{summary.scored} of {summary.clips} clips scored: {config.output}' + (f'; {without} have a reason' if without else ''))
+    reasons = f'; {without} {"has" if without == 1 else "have"} a reason instead' if without else ''
+    print(f'{summary.scored} of {summary.clips} clips scored: {config.output}{reasons}')
     write_beside(config, summary)
 
 

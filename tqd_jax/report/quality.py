@@ -4,6 +4,7 @@ import pathlib
 import numpy as np
 from scipy import stats
 
+from tqd_jax.clips import places
 from tqd_jax.clips.thumbnails import strip, thumbnails
 from tqd_jax.report import plots
 from tqd_jax.report.page import BEST_FIRST, correlation, quadrant_table
@@ -11,7 +12,7 @@ from tqd_jax.report.plots import AXES
 from tqd_jax.report.results import LISTED
 from tqd_jax.report.score_table import COLUMNS, FORMAT, TRUTH, read_score_table
 from tqd_jax.scoring.duplicates import CROWD, near_duplicates
-from tqd_jax.scoring.measures import BAND_HALF, BLOCK_HALF, NOISE_HALF
+from tqd_jax.scoring.measures import VISUAL_FORMULA
 from tqd_jax.timesteps.density import mean_density
 from tqd_jax.timesteps.quadrants import LABELS, QUADRANTS
 from tqd_jax.timesteps.quality import LawConfig, law_from_quality
@@ -69,7 +70,7 @@ def _scatters(page, table, workers):
     for x, y, xlabel, ylabel, caption, cross in (
             (table.motion, table.visual, 'motion', 'visual quality', 'As measured on the decoded frames.', None),
             (table.mq, table.vq, 'mq', 'vq', 'Within the library: the quadrants meet at 0.5.', (0.5, 0.5))):
-        marks = [Mark(x=a, y=b, name=pathlib.PurePath(path).name, detail=f'{xlabel} {_number(a)}, {ylabel} {_number(b)}', picture=jpeg)
+        marks = [Mark(x=a, y=b, name=_short(path, 1), detail=f'{xlabel} {_number(a)}, {ylabel} {_number(b)}', picture=jpeg)
                  for a, b, path, jpeg in zip(x[chosen], y[chosen], paths, jpegs, strict=True)]
         page.figure(plots.scatter(x[chosen], y[chosen], table.quadrant[chosen], xlabel, ylabel, cross=cross),
                     f'{part}{caption} Point at a clip, tap it, or go through them with the Tab key.',
@@ -117,8 +118,7 @@ def _sheets(page, table, workers):
 def _measures(page, table):
     page.section('Every measure', 'The line below the bars goes from the 5th to the 95th percentile, its dot is the median; half a per '
                  'cent at either end is counted in the last bar. The table says how far each measure ranks clips as the two scores do. '
-                 f'Visual quality (the column visual) is detail / (1 + noise / {NOISE_HALF:g} + blockiness / {BLOCK_HALF:g} + banding / '
-                 f'{BAND_HALF:g}): where nothing is broken, it is detail and nothing else.')
+                 f'Where it was measured, visual quality (the column visual) is {VISUAL_FORMULA}.')
     figures, ranks = [], []
     for name in (*AXES, *table.measures, *filter(table.has, FORMAT + TRUTH)):
         values = table.column(name)
@@ -206,6 +206,8 @@ def _number(value):
     return f'{value:.3g}' if abs(value) < 1000 else f'{value:.0f}'
 
 
-def _short(path):
-    """A clip's file and its folder, by which people know it."""
-    return '/'.join(pathlib.PurePath(path).parts[-2:])
+def _short(path, parts=2):
+    """A clip's file and its folder, by which people know it; of an archive's member its archive and its name there."""
+    member = places.member_of(path)
+    whole = pathlib.PurePath(pathlib.PurePath(member[0]).name, member[2]) if member else pathlib.PurePath(path)
+    return '/'.join(whole.parts[-parts:])

@@ -17,8 +17,9 @@ COLUMNS = {measure.name: measure for measure in (
     Measure('motion', 'motion', 'diagonals / s', 'the score: motion_top, or motion_object without the camera; or as another tool has it'),
     Measure('visual', 'visual', '0 to 1', 'the score of visual quality, detail less what makes it ugly; of another tool, as that has it'),
     *MEASURES,
-    Measure('width', '', 'pixels', 'of the file'), Measure('height', '', 'pixels', 'of the file'),
-    Measure('fps', '', 'frames / s', 'mean rate of the file'), Measure('duration', '', 's', 'of the file'),
+    Measure('width', '', 'pixels', 'of the picture that a player shows'),
+    Measure('height', '', 'pixels', 'of the picture that a player shows'),
+    Measure('fps', '', 'frames / s', 'mean rate of the frames that a player shows'), Measure('duration', '', 's', 'of what a player shows'),
     Measure('true_motion', 'motion', 'rendered', 'what the clip was made with'),
     Measure('true_visual', 'visual', 'rendered', 'what the clip was made with'))}
 NOT_MEASURES = ('motion', 'visual', 'mq', 'vq', *FORMAT, *TRUTH)

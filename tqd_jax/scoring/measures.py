@@ -6,6 +6,10 @@ NOISE_HALF, BLOCK_HALF, BAND_HALF = 2.0, 4.0, 0.2  # noise in grey levels, block
 USUAL_HALOS, HALO_HALF, MOST_HALOS = 0.13, 0.4, 0.35  # what a lens and its camera leave; what halves the quality beyond it; no more counts
 UPSCALED = 0.05  # share of the visual quality that a picture without any detail of its own resolution lacks
 
+VISUAL_FORMULA = (f'detail (1 - letterbox) ({1 - UPSCALED:g} + {UPSCALED:g} true_resolution) / (1 + noise / {NOISE_HALF:g} + blockiness / '
+                  f'{BLOCK_HALF:g} + banding / {BAND_HALF:g} + (halos - {USUAL_HALOS:g}) / {HALO_HALF:g}), where halos count from '
+                  f'{USUAL_HALOS:g} to {MOST_HALOS:g}')  # visual_score in words
+
 
 @dataclasses.dataclass(frozen=True)
 class Measure:
@@ -31,7 +35,7 @@ MEASURES = (
     Measure('noise', 'visual', 'grey levels', 'of white noise, as seen at 64 pixels a side'),
     Measure('blockiness', 'visual', 'ratio', "how much higher luma jumps at the borders of the codec's blocks"),
     Measure('banding', 'visual', 'share', 'of the picture on false contours'),
-    Measure('true_resolution', 'visual', 'share', "of the file's width and height that its detail fills: low where it was scaled up"),
+    Measure('true_resolution', 'visual', 'share', "of the picture's width and height that its detail fills: low where it was scaled up"),
     Measure('niqe', 'visual', 'distance', 'of local statistics from those of pristine pictures; lower is better'),
     Measure('brightness', 'visual', 'share', 'mean luma'),
     Measure('contrast', 'visual', 'share', 'from the 5th to the 95th percentile of luma'),

@@ -58,6 +58,15 @@ def test_a_text_goes_before_the_json_of_the_same_name():
     assert beside.files == {'.txt': 2, '.json': 3} and dict(beside.faults) == {'x/b.txt': 'has no caption', 'x/c.json': 'is not JSON'}
 
 
+def test_an_encoding_that_was_detected_is_said_and_bytes_that_are_no_text_are_no_caption():
+    texts = {'a.txt': b'plain', 'b.txt': 'über'.encode('cp1252'), 'c.txt': 'über'.encode('utf-16'), 'd.txt': b'a woman \x8d\x00 signs'}
+    clips = pa.array([f'{stem}.mp4' for stem in 'abcd'])
+    beside = captions_beside(clips, pa.array(list(texts)), lambda names: [texts[name] for name in names])
+    assert beside.lists.to_pylist() == [['plain'], ['über'], ['über'], []]
+    assert beside.read == {'.txt': 1, '.txt in Windows-1252 (Latin-1)': 1, '.txt in UTF-16': 1}
+    assert beside.faults == (('d.txt', 'is not text'),)
+
+
 def test_what_cannot_be_opened_is_named_and_asks_nobody_twice():
     asked = []
 

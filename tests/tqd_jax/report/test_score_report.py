@@ -15,6 +15,7 @@ from tqd_jax.clips.write import write_clip
 from tqd_jax.report import plots
 from tqd_jax.report.quality import quadrant_densities, write_quality_report
 from tqd_jax.report.score_table import kind_of_reason, read_score_table
+from tqd_jax.scoring.measures import VISUAL_FORMULA, visual_score
 from tqd_jax.timesteps.quality import LawConfig
 
 CLIPS, POINTS = 200, 60
@@ -151,11 +152,25 @@ def test_words_units_and_meanings_are_one_and_the_same(page):
     assert {'motion only', 'visual only'} <= set(words)
     assert not re.search(r'<td class="short">(motion|visual)</td><td[^>]*>(moves|looks)', page)
     assert not re.search(r'Distribution of visual,', page) and 'Distribution of visual quality, 0 to 1' in page
-    for text in ('Distribution of motion, diagonals / s', 'pixels: of the file', 'frames / s: mean rate',
-                 'detail / (1 + noise / 2 + blockiness / 4 + banding / 0.2): where nothing is broken, it is detail'):
+    for text in ('Distribution of motion, diagonals / s', 'pixels: of the picture', 'frames / s: mean rate',
+                 f'visual quality (the column visual) is {VISUAL_FORMULA}.'):
         assert text in page
     figure = plots.scatter(*np.zeros((2, 1)), np.zeros(1, int), 'motion', 'visual quality')
     assert [text.get_text() for text in figure.axes[0].get_legend().get_texts()] == ['poor', 'visual only', 'motion only', 'golden']
+
+
+def test_the_formula_in_words_is_the_one_that_is_computed():
+    raw = {'detail': 0.5, 'letterbox': 0.2, 'true_resolution': 0.6, 'noise': 1.0, 'blockiness': 2.0, 'banding': 0.1, 'halos': 0.3}
+    formula = VISUAL_FORMULA.split(',')[0].replace(' (', ' * (').replace('/ * (', '/ (').replace('+ * (', '+ (')
+    assert eval(formula.replace('0.05 true', '0.05 * true'), {}, raw) == pytest.approx(visual_score(raw))
+
+
+def test_members_of_an_archive_are_told_apart(tmp_path):
+    url = f'zip://sub/%s.mp4::{tmp_path}/more.zip'
+    page = report(tmp_path, [row(url % name, i, motion=i, visual=i, mq=i, vq=i) for i, name in enumerate('ab')])
+    assert {'sub/a.mp4', 'sub/b.mp4'} <= set(re.findall(r'sub/[ab]\.mp4', page)) and 'aria-label="a.mp4, m' in page
+    page = report(tmp_path, [row(f'zip://a.mp4::{tmp_path}/more.zip', 0, motion=1.0, visual=1.0, mq=1.0, vq=1.0)])
+    assert 'more.zip/a.mp4' in page
 
 
 def test_reasons_are_of_a_kind_whatever_their_numbers():

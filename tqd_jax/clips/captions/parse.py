@@ -10,7 +10,11 @@ DEPTH = 4  # objects within objects that are looked into
 
 def captions_in(data: bytes, ending: str) -> list[str]:
     """The captions in a file's bytes, [] where there are none: its lines, or what its JSON calls captions. Raises ValueError on no JSON."""
-    text = decode(data)[0]
+    return captions_of_text(decode(data)[0], ending)
+
+
+def captions_of_text(text: str, ending: str) -> list[str]:
+    """captions_in of a file's text."""
     return of_value(json.loads(text, parse_int=str, parse_float=str)) if ending == '.json' and text.strip() else lines_of(text)
 
 

@@ -9,8 +9,9 @@ from collections.abc import Callable, Sequence
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from tqd_jax.clips.captions.parse import captions_in
+from tqd_jax.clips.captions.parse import captions_of_text
 from tqd_jax.clips.captions.several import LISTS
+from tqd_jax.clips.listing.encoding import decode, words_for
 
 ENDINGS = ('.txt', '.text', '.caption', '.cap', '.json')  # the first that has a caption counts
 TEXT_FOLDER = r'(^|/)(?:labels|captions|caption|texts|text|txt|prompts)/'  # where texts lie apart: labels/1.txt of videos/1.mp4
@@ -21,8 +22,10 @@ LARGEST = 2**20  # bytes of a text that are read
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Beside:
-    """What lies beside clips. lists: their captions, list<string> [n]. read: {ending: clips that have their captions of it}.
+    """What lies beside clips.
 
+    lists: their captions, list<string> [n].
+    read: {ending, with its encoding where that is not UTF-8, as '.txt' or '.txt in UTF-16': clips that have their captions of such a file}.
     files: {ending: files that belong to a clip, read or not}. faults: pairs of a name and the reason why it gives no caption, the first of
     each ending.
     """
@@ -48,8 +51,8 @@ def captions_beside(clips: pa.Array, names: pa.Array, read: Callable[[Sequence[s
         for ending, column in rows.items():
             open_rows = [row for row, name in enumerate(column) if name is not None and not found[row]]
             for row, data in zip(open_rows, read([column[row] for row in open_rows]) if open_rows else (), strict=True):
-                found[row], fault = _captions(data, ending)
-                counts[ending] += bool(found[row])
+                found[row], fault, encoding = _captions(data, ending)
+                counts[f'{ending} in {encoding}' if encoding else ending] += bool(found[row])
                 if fault:
                     faults.setdefault(ending, (column[row], fault))
         parts.append(pa.array(found, LISTS))
@@ -81,11 +84,14 @@ def _sample(names):
 
 
 def _captions(data, ending):
-    """(captions, None) of a file's bytes, or ([], why there are none)."""
+    """(captions, None, the encoding in words, '' of UTF-8) of a file's bytes, or ([], why there are none, '')."""
     if isinstance(data, Exception):
-        return [], f'cannot be read ({type(data).__name__})'
+        return [], f'cannot be read ({type(data).__name__})', ''
+    text, encoding = decode(data)
+    if '\0' in text:
+        return [], 'is not text', ''
     try:
-        captions = captions_in(data, ending)
+        captions = captions_of_text(text, ending)
     except ValueError:
-        return [], 'is not JSON'
-    return captions, None if captions else 'has no caption'
+        return [], 'is not JSON', ''
+    return captions, None if captions else 'has no caption', words_for(encoding)

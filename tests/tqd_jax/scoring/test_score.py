@@ -141,6 +141,18 @@ def test_a_clip_that_kills_hangs_or_eats_is_a_reason_and_the_others_are_scored(c
         assert hasattr(sys.modules['__main__'], '__file__')
 
 
+def threads_of_algebra(path, settings, known):
+    return {'id': path, 'threads': {name: os.environ.get(name) for name in score.BLAS_THREADS}}
+
+
+def test_processes_have_one_thread_for_algebra_unless_the_user_says_otherwise(tmp_path, monkeypatch):
+    for name, said in zip(score.BLAS_THREADS, ('3', None, None), strict=True):
+        monkeypatch.setenv(name, said) if said else monkeypatch.delenv(name, raising=False)
+    before = dict(os.environ)
+    (_, row), = by_processes(tmp_path / 'store', threads_of_algebra)(['a clip'])
+    assert list(row['threads'].values()) == ['3', '1', '1'] and dict(os.environ) == before
+
+
 def brief(path, settings, known):
     return {'id': path}
 

@@ -8,7 +8,7 @@ from tqd_jax.scoring.measures import motion_score
 from tqd_jax.scoring.motion.bars import moving_bars
 from tqd_jax.scoring.motion.camera import affine_flow, camera_affine, camera_support, lengths
 from tqd_jax.scoring.motion.lasting import lasting, persistence, steady
-from tqd_jax.scoring.motion.optical_flow import flows, planes
+from tqd_jax.scoring.motion.optical_flow import flows, planes, trust_against
 from tqd_jax.scoring.motion.tickers import ticker_mask
 
 SLOWEST = 10.0  # frames a second to look at, up to twice as many: finer steps are followed no better, coarser ones lose fast hands
@@ -63,7 +63,7 @@ def motion(frames, times, flow='dis'):
     steps = np.diff(times)
     cut = _cuts(moves.unexplained / (moves.contrast + FAINT), moves.unexplained / np.maximum(moves.change, FAINT))
     seconds = steps[~cut].sum() or np.inf
-    raw = {name: float(path[~cut].sum() / seconds) for name, path in zip(PATHS, _paths(moves, steps, cut), strict=True)} | {
+    raw = {name: float(path[~cut].sum() / seconds) for name, path in zip(PATHS, _paths(pictures, moves, steps, cut), strict=True)} | {
         'motion_change': _change(pictures, times, cut), 'jerk': _jerk(moves.flow * moves.trust[..., None], steps, cut),
         'frozen': float(steps[moves.largest <= STILL].sum() / steps.sum()), 'cuts': float(cut.sum() / steps.sum())}
     return raw | {'motion': motion_score(raw)}
@@ -74,7 +74,8 @@ def _masked(moves, mask):
     if not mask.any():
         return moves
     seen = ~mask[::2, ::2]
-    return dataclasses.replace(moves, flow=moves.flow * seen[..., None], trust=moves.trust * seen, certainty=moves.certainty * seen)
+    return dataclasses.replace(moves, flow=moves.flow * seen[..., None], trust=moves.trust * seen, certainty=moves.certainty * seen,
+                               left=np.where(seen, moves.left, np.float32(np.inf)))
 
 
 def _with_pauses(pictures, times, moves, lengths):
@@ -91,11 +92,11 @@ def _with_pauses(pictures, times, moves, lengths):
     still = {name: getattr(moves, name)[source] * moving.reshape(-1, *[1] * (getattr(moves, name).ndim - 1)) for name in MOVING}
     step = np.append(np.diff(times) / stays[:-1], period)[pair]
     held = dataclasses.replace(moves, **still, certainty=moves.certainty[source], contrast=moves.contrast[source],
-                               followed=moves.followed[source])
+                               followed=moves.followed[source], left=moves.left[source], noise=moves.noise[source])
     return pictures[np.append(0, pair + moving)], times[0] + np.append(0, np.cumsum(step)), held
 
 
-def _paths(moves, steps, cut):
+def _paths(pictures, moves, steps, cut):
     """How far each pair of pictures moved [P], in diagonals, by each of PATHS."""
     shot, lively = np.where(cut, -1, np.cumsum(cut)), ~cut & (moves.largest > STILL)
     if not lively.any():
@@ -110,7 +111,7 @@ def _paths(moves, steps, cut):
     shaken = np.maximum(supported, 1 - _share(persistence(affine, shot, lively), 0.0, PERSISTS)) * (seen - camera)
     rest = moves.certainty * np.minimum(1, panned / VISIBLE)[:, None, None]  # against a camera that moves, to rest is to move
     weight = (believed * np.maximum(moves.trust, rest))[..., None]
-    own = (moves.flow - seen) * weight
+    own = (moves.flow - seen) * (believed * trust_against(pictures, moves, seen))[..., None]
     own *= lasting(own, moves.flow, lengths(shaken).mean((1, 2)), shot, _clear(moves.certainty, followed))[..., None]
     size = lengths((seen - shaken) * weight + own)
     return _top(size), size.mean((1, 2)), believed * panned, _top(lengths(own))

@@ -14,6 +14,8 @@ QUANTISED = 0.25  # squared grey levels that rounding alone explains
 DOUBT, TRUST = 1.2, 3.0  # how many times the noise a flow must explain to count at all, and fully
 BRIGHTER = 4.0  # a fade is undone up to this gain
 AROUND = 9  # pixels a side that evidence is averaged over
+EXPLAINED = (0.1, 0.25)  # shares of a change from which flow counts that explains so much more of it than the camera's motion, and fully
+VISIBLE = 0.1  # pixels that a camera must move for what goes with it to be told from what rests
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -24,6 +26,7 @@ class Flows:
     well the texture here determines the flow, be it zero. change, unexplained, largest [P]: absolute change in grey levels: mean of
     staying, mean of following, and of staying in the place that changes most. contrast [P]: sum of both planes' standard deviations.
     followed [P]: in [0, 1], how far the texture outweighs what following leaves unexplained: low for noise, which no flow explains.
+    left [P, h, w]: squared grey levels around that following leaves. noise [P]: and those that noise explains.
     """
     flow: np.ndarray
     trust: np.ndarray
@@ -33,6 +36,8 @@ class Flows:
     largest: np.ndarray
     contrast: np.ndarray
     followed: np.ndarray
+    left: np.ndarray
+    noise: np.ndarray
 
 
 def planes(frames):
@@ -86,22 +91,64 @@ def grid(height, width):
     return np.mgrid[0:height, 0:width].astype(np.float32)
 
 
+def trust_against(pictures, moves, camera):
+    """How far Flows explain more of the change of planes [P + 1, H, W] than following `camera` [P, h, w, 2] does, [P, h, w] in [0, 1].
+
+    More than noise can, as in Flows.trust, and more than EXPLAINED of the change itself: the share (c - f) / s, with c, f and s the squared
+    errors around of following the camera, of following the flow, and of staying. None is trusted where the camera's motion leads out of the
+    picture, or in: what comes and goes there moves against nothing. Where the camera does not move visibly: Flows.trust.
+    """
+    trust = moves.trust.copy()
+    for i in np.flatnonzero(np.abs(camera).max((1, 2, 3)) * np.hypot(*pictures.shape[1:]) > VISIBLE):
+        one, other, _ = _alike(pictures[i], pictures[i + 1])
+        flow = cv2.resize(camera[i], one.shape[::-1]) * np.float32(np.hypot(*one.shape))
+        explained = _around((one - _followed(other, flow))**2) - moves.left[i]
+        share = explained / (_around((one - other)**2) + moves.noise[i])
+        trust[i] = _trust(explained, moves.noise[i]) * np.clip((share - EXPLAINED[0]) / (EXPLAINED[1] - EXPLAINED[0]), 0, 1)
+        trust[i] *= _around(_leads_out(flow)) == 0
+    return trust
+
+
+def _leads_out(flow):
+    """float32 [H, W]: 1 where the flow [H, W, 2], in pixels, leads out of the picture, or in, by more than a quarter of a pixel."""
+    place = np.stack(grid(*flow.shape[:2])[::-1], -1)
+    last = np.float32(flow.shape[1::-1]) - 1
+    inside = (place - np.abs(flow) >= -0.25) & (place + np.abs(flow) <= last + 0.25)
+    return 1 - inside.all(-1).astype(np.float32)
+
+
 def _follow(one, other, flow_of):
     """One pair's Flows; `other` is first brought to the mean and contrast of `one`, so that a fade is no motion."""
-    spread, spread_other = float(one.std()), float(other.std())
-    gain = np.float32(np.clip(spread / max(1e-3, spread_other), 1 / BRIGHTER, BRIGHTER))
-    largest = np.abs(one - other).max()
-    other = (other - other.mean()) * gain + one.mean()
+    largest, contrast = np.abs(one - other).max(), float(one.std()) + float(other.std())
+    one, other, gain = _alike(one, other)
     flow = flow_of(*_bytes(one, other))
-    y, x = grid(*one.shape)
-    followed = cv2.remap(other, x + flow[..., 0], y + flow[..., 1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-    change, unexplained = one - other, one - followed
-    stay, left, texture = (cv2.blur(energy, (AROUND, AROUND))[::2, ::2] for energy in (change**2, unexplained**2, _texture(one)))
-    rounding = QUANTISED * max(1.0, float(gain))**2
-    evidence = (stay - left) / (np.median(left) + rounding)
-    return (flow[::2, ::2] / np.float32(np.hypot(*one.shape)), np.clip((evidence - DOUBT) / (TRUST - DOUBT), 0, 1),
-            texture / (texture + 4 * left + 4 * rounding), np.abs(change).mean(), np.abs(unexplained).mean(), largest,
-            spread + spread_other, texture.sum() / (texture.sum() + 4 * left.sum() + 1e-6))
+    change, unexplained = one - other, one - _followed(other, flow)
+    stay, left, texture = (_around(energy) for energy in (change**2, unexplained**2, _texture(one)))
+    rounding = QUANTISED * max(1.0, gain)**2
+    noise = np.median(left) + rounding
+    return (flow[::2, ::2] / np.float32(np.hypot(*one.shape)), _trust(stay - left, noise), texture / (texture + 4 * left + 4 * rounding),
+            np.abs(change).mean(), np.abs(unexplained).mean(), largest, contrast, texture.sum() / (texture.sum() + 4 * left.sum() + 1e-6),
+            left, noise)
+
+
+def _alike(one, other):
+    """Two planes, the second at the mean and contrast of the first, and the gain that this took."""
+    gain = np.float32(np.clip(float(one.std()) / max(1e-3, float(other.std())), 1 / BRIGHTER, BRIGHTER))
+    return one, (other - other.mean()) * gain + one.mean(), float(gain)
+
+
+def _followed(other, flow):
+    """What is where the flow [H, W, 2], in pixels, leads to."""
+    y, x = grid(*other.shape)
+    return cv2.remap(other, x + flow[..., 0], y + flow[..., 1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+
+
+def _around(energy):
+    return cv2.blur(energy, (AROUND, AROUND))[::2, ::2]
+
+
+def _trust(explained, noise):
+    return np.clip((explained / noise - DOUBT) / (TRUST - DOUBT), 0, 1)
 
 
 def _bytes(*pictures):

@@ -61,7 +61,7 @@ def _frame(luma, hidden, plain):
 
 def _open(hidden, regions):
     """The share of each region that nothing hides."""
-    return 1 if hidden is None else 1 - _like(hidden.astype(np.float32), regions)
+    return 1 if hidden is None or not hidden.any() else 1 - _like(hidden.astype(np.float32), regions)
 
 
 def _filled(luma, hidden):

@@ -1,6 +1,8 @@
 """Tables as programs and people really write them: quotes that do not close, Excel's lines, JSON of other shapes."""
 import json
 
+import pyarrow as pa
+import pyarrow.parquet
 import pytest
 
 from tqd_jax.clips.manifest import find
@@ -56,3 +58,22 @@ def test_json_of_several_lists_gives_no_clip_the_captions_of_all(tmp_path):
     data = {'videos': [{'video_id': 'a'}, {'video_id': 'b'}], 'sentences': [{'video_id': name, 'caption': name} for name in 'ab']}
     with pytest.raises(UserError, match='several lists of rows, videos, sentences'):
         captions(tmp_path, 'm.json', json.dumps(data))
+
+
+@pytest.mark.parametrize(('column', 'expected'), [
+    (pa.array([['A', 'B'], None], pa.list_(pa.string(), 2)), (['A', 'B'], '')),
+    (pa.array([[{'caption': 'A'}, {'caption': 'B'}], []]), (['A', 'B'], '')),
+    (pa.array([{'short': 'A', 'long': 'B'}, {'short': None, 'long': ' '}]), (['A', 'B'], '')),
+    (pa.array([[('short', 'A'), ('long', 'B')], None], pa.map_(pa.string(), pa.string())), (['A', 'B'], '')),
+    (pa.array([b'A', None]), ('A', '')), (pa.array(['A', ' \n']), ('A', '')), (pa.array(['A', 'A']).dictionary_encode(), ('A', 'A')),
+])
+def test_captions_of_every_type_of_parquet(tmp_path, column, expected):
+    path = tmp_path / 'm.parquet'
+    pa.parquet.write_table(pa.table({'clip': ['a.mp4', 'b.mp4'], 'caption': column}), path)
+    rows = find(str(path)).table.to_pylist()
+    assert tuple(row.get('captions') or row['caption'] for row in rows) == expected
+
+
+def test_captions_are_counted_by_clip(tmp_path):
+    (tmp_path / 'm.csv').write_text('clip,caption\na.mp4,A\na.mp4,B\nb.mp4,C\n')
+    assert find(str(tmp_path / 'm.csv')).origins == {f'{tmp_path}/m.csv': 2}

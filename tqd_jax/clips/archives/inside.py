@@ -6,9 +6,11 @@ import itertools
 import os
 
 from tqd_jax.clips.archives.listing import counted, sort_out, unpaired
+from tqd_jax.clips.archives.members import member_blocks
 from tqd_jax.clips.archives.source import Unreadable
 from tqd_jax.clips.archives.stamps import index_at
 from tqd_jax.clips.archives.urls import as_local, as_text, check_protocols, ending, is_remote, member_of, member_url
+from tqd_jax.clips.captions.sidecars import LARGEST
 from transfer_jax.runtime.errors import UserError
 
 AT_ONCE = 16  # archives elsewhere whose headers are read at a time
@@ -39,7 +41,20 @@ def texts_by_archive(clips):
     """
     for (archive, kind), group in itertools.groupby(map(member_of, clips), key=lambda member: member[:2]):
         index = index_at(archive, kind)
-        yield [name for _, _, name in group], index.texts(), lambda names, index=index: [index.entry(name).text for name in names]
+        yield [name for _, _, name in group], index.texts(), functools.partial(_texts, archive, kind)
+
+
+def _texts(archive, kind, names):
+    """The bytes of members that hold texts, of each the first that are read of a file; what went wrong where there are none."""
+    index = index_at(archive, kind)
+    return [text if (text := index.entry(name).text) is not None else _long_text(member_url(archive, kind, name)) for name in names]
+
+
+def _long_text(url):
+    try:
+        return b''.join(member_blocks(url, 64 * LARGEST))[:LARGEST]
+    except Unreadable as error:
+        return error
 
 
 def _members(path, alone):

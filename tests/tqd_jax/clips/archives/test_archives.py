@@ -16,7 +16,7 @@ from tqd_jax.clips import places
 from tqd_jax.clips.archives.index import index_of
 from tqd_jax.clips.archives.inside import texts_by_archive
 from tqd_jax.clips.display import probe
-from tqd_jax.clips.manifest import left_out, read_clips
+from tqd_jax.clips.manifest import find, left_out, read_clips
 from tqd_jax.clips.read import read_clip
 from tqd_jax.scoring.row import measured_row
 from transfer_jax.runtime.errors import UserError
@@ -325,3 +325,11 @@ def test_frames_of_a_member_are_those_of_the_file(tmp_path):
         for start in (0.0, 2.5):
             one, other = (read_clip(path, rate=10, start=start, seconds=0.5).frames for path in (url, file))
             assert (one == other).all()
+
+
+def test_a_long_caption_of_a_member_is_read(tmp_path):
+    long = 'a red disc moves ' * 6000
+    with zipfile.ZipFile(tmp_path / 'part.zip', 'w', zipfile.ZIP_DEFLATED) as packed:
+        for name, data in {'a.mp4': b'', 'a.txt': long, 'b.mp4': b'', 'b.txt': 'short'}.items():
+            packed.writestr(name, data)
+    assert find(str(tmp_path / 'part.zip')).table['caption'].to_pylist() == [long.strip(), 'short']

@@ -7,7 +7,7 @@ from tqd_jax.clips import places
 from tqd_jax.clips.captions import several
 from tqd_jax.clips.captions.opened import beside_inside, beside_named
 from tqd_jax.clips.listing.embedded import PROTOCOL
-from tqd_jax.clips.listing.folder import lists_of_folder
+from tqd_jax.clips.listing.folder import lists_of_folder, of_tables, read_tables
 from tqd_jax.clips.listing.found import Found, joined
 from tqd_jax.clips.listing.manifest_file import read_manifest
 from tqd_jax.clips.listing.texts import one_type, repeated
@@ -24,12 +24,15 @@ def of_folder(folder, source, flag, columns) -> Found:
         seen = ', '.join(f'{count} {ending or "without an ending"}' for ending, count in sorted(others.items())) or 'no others'
         raise UserError(f'{flag}: no video files ({", ".join(places.ENDINGS)}) under {folder}; it has {seen}')
     lists, found = lists_of_folder(pa.array(there.clips, pa.string()), there.rest, columns)
-    inside, read = beside_inside(there.inside)
+    inside, lines, origins = of_tables(pa.array(there.inside, pa.string()), list(read_tables(there.tables, columns)))
+    beside, read = beside_inside(there.inside)
+    inside = several.prefer(inside, beside)
     left = collections.Counter(others)
     left.subtract(found.others)
     captions = several.columns_of(pa.chunked_array([*lists.chunks, *inside.chunks], lists.type))
     return found.replace(table=_table([*there.clips, *there.inside], source, captions), others=dict(+left),
-                         origins=collections.Counter(found.origins) + read)
+                         lines=(*found.lines, *lines),
+                         origins=collections.Counter(found.origins) + collections.Counter(origins) + read)
 
 
 def of_clips(clips, source) -> Found:

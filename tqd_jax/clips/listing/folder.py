@@ -1,6 +1,5 @@
 """A folder of clips as a table: its videos, with captions from tables within (metadata.csv), parallel lists, and files beside each clip."""
 import collections
-import posixpath
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -12,10 +11,9 @@ from tqd_jax.clips.captions.opened import reader
 from tqd_jax.clips.captions.sidecars import captions_beside, find_beside
 from tqd_jax.clips.listing.found import Found, NoTable
 from tqd_jax.clips.listing.manifest_file import read_columns
+from tqd_jax.clips.listing.names import TABLE_ENDINGS, is_table
 from tqd_jax.clips.listing.parallel import is_caption_list, is_video_list, parallel, prompts_of
 
-TABLES = ('metadata', 'captions', 'caption', 'dataset', 'prompts')  # names, without ending, of tables in a folder that are read
-TABLE_ENDINGS = ('.csv', '.tsv', '.jsonl', '.json', '.parquet')
 TOLD = 20  # lines on tables
 
 
@@ -27,10 +25,7 @@ def lists_of_folder(clips, files, columns) -> tuple[pa.ChunkedArray, Found]:
     Raises UserError where a table cannot be read, or two lists are not of one length.
     """
     read = list(_tables(clips, files, columns))
-    found = [(table, names[0]) for table, names in read if table.table is not None]
-    lists, counts, lines = captions_of_rows(clips, [table.table for table, _ in found], [name for _, name in found])
-    lines = _told([table for table, _ in read]) + lines
-    origins = {place: count for (table, _), count in zip(found, counts, strict=True) if count for place in table.origins}
+    lists, lines, origins = of_tables(clips, read)
     used = {name for table, names in read if table.table is not None for name in names}
     open_clips = pc.equal(pc.list_value_length(lists), 0).combine_chunks()
     rows, names = clips.filter(open_clips), pa.array([places.as_text(name) for name in files if name not in used], pa.string())
@@ -46,44 +41,48 @@ def lists_of_folder(clips, files, columns) -> tuple[pa.ChunkedArray, Found]:
     return lists, Found(table=None, others=dict(others), lines=tuple(lines), origins=origins, unread=_unread(names))
 
 
+def of_tables(clips, read) -> tuple[pa.ChunkedArray, list[str], dict]:
+    """(lists of captions, lines for the user, origins) of clips by pairs of the Found of a table and its files' names."""
+    found = [(table, names[0]) for table, names in read if table.table is not None]
+    lists, counts, lines = captions_of_rows(clips, [table.table for table, _ in found], [name for _, name in found])
+    origins = {place: count for (table, _), count in zip(found, counts, strict=True) if count for place in table.origins}
+    return lists, _told([table for table, _ in read]) + lines, origins
+
+
 def _tables(clips, files, columns):
     """Pairs of the Found of each table of captions in a folder, and the files that it was read from: those of the inner folders first.
 
     A file that is called as a clip beside it is no table.
     """
-    named = sorted((name for name in files if _is_table(name) or is_video_list(name)), key=lambda name: (-name.count('/'), name))
+    named = sorted((name for name in files if is_table(name) or is_video_list(name)), key=lambda name: (-name.count('/'), name))
     if named:
         texts = pa.array([places.as_text(name) for name in named], pa.string())
         beside = pc.is_in(_stems(texts), value_set=_stems(clips)).to_pylist()
         named = [name for name, own in zip(named, beside, strict=True) if not own]
-    for name in filter(_is_table, named):
-        try:
-            yield read_columns(name, columns), (name,)
-        except NoTable as error:
-            yield Found(table=None, lines=(f'not read: {error}',)), (name,)
+    yield from read_tables(filter(is_table, named), columns)
     others = collections.defaultdict(list)
     for name in filter(is_caption_list, files):
         others[places.parent(name)].append(name)
-    for name in (name for name in named if not _is_table(name)):
+    for name in (name for name in named if not is_table(name)):
         other = prompts_of(name, others[places.parent(name)])
         if other is not None:
             table = parallel(name, other)
             yield Found(table=table, origins={other: len(table)}), (name, other)
 
 
+def read_tables(names, columns):
+    """Pairs of the Found of each table of captions, which has no table where it is none, and its name in a tuple."""
+    for name in names:
+        try:
+            yield read_columns(name, columns), (name,)
+        except NoTable as error:
+            yield Found(table=None, lines=(f'not read: {error}',)), (name,)
+
+
 def _told(tables):
     """What was noticed when the first of the tables were read."""
     lines = [line for table in tables for line in table.lines if ' are not there: ' not in line]
     return lines[:TOLD] + ([f'{len(lines) - TOLD} more lines like these on other tables of the folder'] if len(lines) > TOLD else [])
-
-
-def _base(name):
-    return posixpath.basename(name).lower()
-
-
-def _is_table(name):
-    stem, ending = posixpath.splitext(_base(name))
-    return ending in TABLE_ENDINGS and stem in TABLES
 
 
 def _stems(names):

@@ -333,3 +333,13 @@ def test_a_long_caption_of_a_member_is_read(tmp_path):
         for name, data in {'a.mp4': b'', 'a.txt': long, 'b.mp4': b'', 'b.txt': 'short'}.items():
             packed.writestr(name, data)
     assert find(str(tmp_path / 'part.zip')).table['caption'].to_pylist() == [long.strip(), 'short']
+
+
+def test_a_table_in_an_archive_has_the_captions_of_its_clips(tmp_path):
+    with zipfile.ZipFile(tmp_path / 'part.zip', 'w') as packed:
+        table = 'file_name,text\na.mp4,A\ngone.mp4,x\n'
+        for name, data in {'k/a.mp4': b'', 'k/b.mp4': b'', 'k/metadata.csv': table, 'k/b.txt': 'B'}.items():
+            packed.writestr(name, data)
+    found = find(str(tmp_path))
+    assert found.table['caption'].to_pylist() == ['A', 'B'] and not found.others
+    assert any('1 of 2 rows of zip://k/metadata.csv' in line for line in found.lines)

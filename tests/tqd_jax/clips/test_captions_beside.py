@@ -64,7 +64,7 @@ def test_an_encoding_that_was_detected_is_said_and_bytes_that_are_no_text_are_no
     beside = captions_beside(clips, pa.array(list(texts)), lambda names: [texts[name] for name in names])
     assert beside.lists.to_pylist() == [['plain'], ['über'], ['über'], []]
     assert beside.read == {'.txt': 1, '.txt in Windows-1252 (Latin-1)': 1, '.txt in UTF-16': 1}
-    assert beside.faults == (('d.txt', 'is not text'),)
+    assert beside.faults == (('d.txt', 'is no text'),)
 
 
 def test_what_cannot_be_opened_is_named_and_asks_nobody_twice():

@@ -34,13 +34,15 @@ from transfer_jax.runtime.errors import UserError
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Contents:
-    """What is at a place: paths, as text. clips: those that lie in no archive, sorted; inside: those in archives, archive by archive.
+    """What is at a place: paths, as text. clips: those that lie in no archive, sorted; inside: those in archives, archive by archive;
+    tables: their tables of captions.
 
     rest: the other files, but for those in archives. others: {what it is, by its ending or in words: how many} of what is in none of these,
     and of what cannot be read.
     """
     clips: list
     inside: list
+    tables: list
     rest: list
     others: collections.Counter
 
@@ -48,7 +50,7 @@ class Contents:
 def find_clips(place):
     """All clips of contents(place), and {what other files are, by their ending or in words: how many}."""
     found = contents(place)
-    return [*found.clips, *found.inside], dict(found.others + counted(found.rest))
+    return [*found.clips, *found.inside], dict(found.others + counted(found.rest + found.tables))
 
 
 def contents(place) -> Contents:
@@ -67,12 +69,12 @@ def contents(place) -> Contents:
         others.update(more)
     archives = {path for path in files if _is_archive(path)}
     clips, rest = sort_out(path for path in files if path not in archives)
-    inside, more = clips_in_archives(sorted(archives), alone=archives == {place})
+    inside, tables, more = clips_in_archives(sorted(archives), alone=archives == {place})
     others.update(more)
     if rate is None and (count := sum(not _is_file(clip) for clip in itertools.chain(clips, inside))):
         others[SERIES] = count
     clips, inside = _with_rate(clips, rate), _with_rate(inside, rate)
-    return Contents(clips=sorted(map(as_text, clips)), inside=inside, rest=rest, others=others)
+    return Contents(clips=sorted(map(as_text, clips)), inside=inside, tables=tables, rest=rest, others=others)
 
 
 def is_listed(path):

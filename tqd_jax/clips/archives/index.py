@@ -5,6 +5,7 @@ import hashlib
 import json
 import os
 import pathlib
+import re
 import secrets
 import tempfile
 
@@ -15,6 +16,7 @@ import pyarrow.ipc
 
 from tqd_jax.clips.archives.entries import Entry, Faults, tar_entries, zip_entries
 from tqd_jax.clips.archives.source import Unreadable, source_of, summary
+from tqd_jax.clips.captions.sidecars import ENDINGS
 
 VERSION = '2'  # of the kept file
 READERS = {'.tar': tar_entries, '.zip': zip_entries}
@@ -45,9 +47,10 @@ class Index:
             yield from batch[0].to_pylist()
 
     def texts(self):
-        """The names of the members whose texts are held, an Arrow array."""
-        held = self.table['name'].filter(self.table['text'].is_valid())
-        return pa.concat_arrays([pa.array([], pa.large_string()), *held.chunks])
+        """The names of the members that end as captions do, an Arrow array: small ones are held, larger ones lie in the archive."""
+        names = self.table['name']
+        some = names.filter(pc.match_substring_regex(names, rf'({"|".join(map(re.escape, ENDINGS))})$', ignore_case=True))
+        return pa.concat_arrays([pa.array([], pa.large_string()), *some.chunks])
 
     def entry(self, name):
         """The Entry of a member, or None."""

@@ -1,20 +1,32 @@
 """What is written beside a clip -> its captions: a text with one a line, or the JSON that trainers and captioners write."""
 import json
+import re
 from collections.abc import Mapping
 
 from tqd_jax.clips.listing.encoding import decode
 from tqd_jax.clips.listing.names import CAPTION, plain
 
+NO_LETTERS = re.compile(r'[\0-\x08\x0e-\x1a\x1c-\x1f]')  # hardly any text has them
 DEPTH = 4  # objects within objects that are looked into
 
 
+class NoText(ValueError):
+    """Bytes that are no text."""
+
+
 def captions_in(data: bytes, ending: str) -> list[str]:
-    """The captions in a file's bytes, [] where there are none: its lines, or what its JSON calls captions. Raises ValueError on no JSON."""
+    """The captions in a file's bytes, [] where there are none: its lines, or what its JSON calls captions.
+
+    Raises ValueError on no JSON, NoText on a file that is no text.
+    """
     return captions_of_text(decode(data)[0], ending)
 
 
 def captions_of_text(text: str, ending: str) -> list[str]:
-    """captions_in of a file's text."""
+    """captions_in of a file's bytes as text."""
+    text = text.strip('\0')
+    if '\0' in text or len(NO_LETTERS.findall(text)) > 0.01 * len(text):
+        raise NoText
     return of_value(json.loads(text, parse_int=str, parse_float=str)) if ending == '.json' and text.strip() else lines_of(text)
 
 

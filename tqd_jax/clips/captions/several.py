@@ -3,6 +3,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from tqd_jax.clips.captions.parse import of_value
+from tqd_jax.clips.tables import pieces
+
 LISTS = pa.list_(pa.string())
 
 
@@ -18,14 +21,22 @@ def lists_of(column) -> pa.ChunkedArray:
 
 
 def _lists(array):
-    if pa.types.is_list(array.type) or pa.types.is_large_list(array.type):
-        clean = lambda texts: [text for text in texts or () if text and text.strip()]
-        return pa.array([clean(texts) for texts in array.to_pylist()], LISTS)
+    if pa.types.is_nested(array.type):
+        parts = [pa.array([_captions(value) for value in piece.to_pylist()], LISTS) for piece in pieces(pa.chunked_array([array]))]
+        return pa.concat_arrays([pa.array([], LISTS), *parts])
     texts = pc.fill_null(array.cast(pa.string()), '')
     full = pc.not_equal(pc.utf8_trim_whitespace(texts), '')
     ends = pc.cumulative_sum(full.cast(pa.int32()))
     offsets = pa.concat_arrays([pa.array([0], pa.int32()), ends]) if len(array) else pa.array([0], pa.int32())
     return pa.ListArray.from_arrays(offsets, texts.filter(full))
+
+
+def _captions(value):
+    """The captions in a value: texts of a list as they stand; those of what lies deeper, pairs of a name and a text too, by of_value."""
+    if isinstance(value, list) and all(isinstance(one, str | None) for one in value):
+        return [text for text in value if text and text.strip()]
+    pairs = isinstance(value, list) and all(isinstance(one, tuple) for one in value)
+    return of_value({'caption': dict(value) if pairs else value})
 
 
 def of_one_clip(clips, lists) -> tuple[np.ndarray, pa.ChunkedArray]:

@@ -6,10 +6,11 @@ import pyarrow as pa
 from tqd_jax.clips import places
 from tqd_jax.clips.captions import several
 from tqd_jax.clips.captions.opened import beside_inside, beside_named
-from tqd_jax.clips.listing.embedded_folder import tables_with_videos
-from tqd_jax.clips.listing.folder import lists_of_folder
-from tqd_jax.clips.listing.found import Found
-from tqd_jax.clips.listing.texts import repeated
+from tqd_jax.clips.listing.embedded import PROTOCOL
+from tqd_jax.clips.listing.folder import lists_of_folder, of_tables, read_tables
+from tqd_jax.clips.listing.found import Found, joined
+from tqd_jax.clips.listing.manifest_file import read_manifest
+from tqd_jax.clips.listing.texts import one_type, repeated
 from transfer_jax.runtime.errors import UserError
 
 
@@ -18,17 +19,20 @@ def of_folder(folder, source, flag, columns) -> Found:
     there = places.contents(folder)
     others = there.others + places.counted(there.rest)
     if not there.clips and not there.inside:
-        if (found := tables_with_videos(there.rest, source, columns)) is not None:
+        if (found := _tables_with_videos(there.rest, source, columns)) is not None:
             return found
         seen = ', '.join(f'{count} {ending or "without an ending"}' for ending, count in sorted(others.items())) or 'no others'
         raise UserError(f'{flag}: no video files ({", ".join(places.ENDINGS)}) under {folder}; it has {seen}')
     lists, found = lists_of_folder(pa.array(there.clips, pa.string()), there.rest, columns)
-    inside, read = beside_inside(there.inside)
+    inside, lines, origins = of_tables(pa.array(there.inside, pa.string()), list(read_tables(there.tables, columns)))
+    beside, read = beside_inside(there.inside)
+    inside = several.prefer(inside, beside)
     left = collections.Counter(others)
     left.subtract(found.others)
     captions = several.columns_of(pa.chunked_array([*lists.chunks, *inside.chunks], lists.type))
     return found.replace(table=_table([*there.clips, *there.inside], source, captions), others=dict(+left),
-                         origins=collections.Counter(found.origins) + read)
+                         lines=(*found.lines, *lines),
+                         origins=collections.Counter(found.origins) + collections.Counter(origins) + read)
 
 
 def of_clips(clips, source) -> Found:
@@ -36,6 +40,18 @@ def of_clips(clips, source) -> Found:
     paths = pa.array([places.as_text(clip) for clip in clips], pa.string())
     lists, origins = beside_named(paths)
     return Found(table=_table(paths, source, several.columns_of(lists)), origins=origins)
+
+
+def _tables_with_videos(files, source, columns) -> Found | None:
+    """The Found of the Parquet files among `files` if they hold videos, else None: shards in the order of their names."""
+    shards = sorted(name for name in files if places.ending(name) == '.parquet')
+    found = []
+    for shard in shards:
+        one = read_manifest(shard, source, columns=columns)
+        if not one.table['clip'][0].as_py().startswith(f'{PROTOCOL}://'):
+            return None
+        found.append(one)
+    return joined(pa.concat_tables(one_type([one.table for one in found]), promote_options='permissive'), found) if found else None
 
 
 def _table(clips, source, captions):

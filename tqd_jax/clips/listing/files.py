@@ -1,20 +1,18 @@
 """A file that lists clips as a table of text: CSV, JSON lines and JSON; nothing is taken for a number or a date."""
-import csv
 import dataclasses
 import itertools
 import json
 import pathlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 
 import pyarrow as pa
 
 from tqd_jax.clips.captions.parse import of_value
 from tqd_jax.clips.captions.several import LISTS
-from tqd_jax.clips.listing.encoding import delimiter_of, encoding_of, words_for
-from tqd_jax.clips.listing.names import is_caption, is_clip, is_known, plain
+from tqd_jax.clips.listing.csv_rows import csv_rows
+from tqd_jax.clips.listing.encoding import encoding_of, words_for
+from tqd_jax.clips.listing.names import is_caption, is_clip, plain
 from tqd_jax.clips.tables import PIECE
-
-FIELD = 2**24  # characters of a value in a CSV, at most
 
 
 class NoRows(ValueError):
@@ -37,7 +35,7 @@ def read_text_table(path: str, ending: str, lists: Iterable[str] = ()) -> Read:
     encoding = _encoding(path)
     with _opened(path, encoding) as text:
         if ending in ('.csv', '.tsv'):
-            delimiter, names, rows = _csv_rows(text)
+            delimiter, names, rows = csv_rows(text)
             return Read(table=_table(rows, frozenset(), names=names), detected=words_for(encoding, delimiter))
         rows = _json_rows(text) if ending == '.json' else _jsonl_rows(text)
         return Read(table=_table(rows, frozenset(lists), json_lists=True), detected=words_for(encoding))
@@ -58,33 +56,6 @@ def _opened(path, encoding):
     return open(path, encoding=encoding, errors='replace' if encoding.startswith('utf') else 'strict', newline='')
 
 
-def _csv_rows(text) -> tuple[str, list, Iterator[Mapping]]:
-    """The delimiter of a CSV, the names of its columns, and its rows."""
-    head = text.readline().removeprefix('\ufeff')
-    delimiter = delimiter_of(head.rstrip('\r\n'), is_known)
-    csv.field_size_limit(FIELD)
-    reader = csv.reader(itertools.chain([head], (line.replace('\0', '') for line in text)), delimiter=delimiter, skipinitialspace=True)
-    names = [name.strip() for name in next(reader, [])]
-    if len(set(names)) < len(names):
-        raise ValueError(f'has two columns of one name: {", ".join(names)}')
-    return delimiter, names, _named_rows(reader, names)
-
-
-def _named_rows(reader, names):
-    number = 0
-    try:
-        for values in reader:
-            if not values:
-                continue
-            if len(values) > len(names) and any(values[len(names):]):
-                raise ValueError(f'row {number} has {len(values)} columns, and the header {len(names)}: put quotes around a value that has '
-                                 'the sign between columns in it')
-            yield dict(itertools.zip_longest(names, values[:len(names)], fillvalue=''))
-            number += 1
-    except csv.Error as error:
-        raise ValueError(f'row {number}: {error}') from None
-
-
 def _jsonl_rows(text):
     """The rows of JSON lines; of a file that is one list, those of the list."""
     first = text.readline().removeprefix('\ufeff')
@@ -102,7 +73,20 @@ def _jsonl_rows(text):
 
 
 def _json_rows(text):
+    """The rows of JSON; of JSON lines too, which some writers call so."""
+    first = text.readline()
+    several = first.strip().endswith('}') and any(line.strip() for line in text)
+    text.seek(0)
+    if several and _is_object(first):
+        return _jsonl_rows(text)
     return iter(_rows_of(_parsed(text.read().removeprefix('\ufeff'), 'the file')))
+
+
+def _is_object(text):
+    try:
+        return isinstance(json.loads(text.removeprefix('\ufeff')), dict)
+    except ValueError:
+        return False
 
 
 def _parsed(text, where):
@@ -118,12 +102,21 @@ def _rows_of(data) -> list[Mapping]:
         lists = [value for value in data.values() if isinstance(value, list) and value and all(isinstance(row, dict) for row in value)]
         if len(lists) == 1 and not all(pathlib.PurePosixPath(name).suffix for name in data):
             return _rows_of(lists[0])
+        if len(lists) > 1 and any(map(is_clip, itertools.chain.from_iterable(rows[0] for rows in lists))):
+            raise NoRows(f'it has several lists of rows, {", ".join(map(str, data))[:200]}: write one, with a clip and its caption a row')
         if any(is_clip(name) for name in data) and not any(isinstance(value, dict) for value in data.values()):
             return [data]
-        return [{**value, 'clip': name} if isinstance(value, dict) else {'clip': name, 'caption': value} for name, value in data.items()]
+        return [_of_name(name, value) for name, value in data.items()]
     if not isinstance(data, list) or not all(isinstance(row, dict) for row in data):
         raise NoRows('a row is no object: rows are [{"clip": "a.mp4", "caption": "..."}, ...], or {"a.mp4": "..."}')
     return data
+
+
+def _of_name(name, value):
+    """The row of one entry of {name: value}: the name is the clip, unless it is no file's and the value says which file it is."""
+    if not isinstance(value, dict):
+        return {'clip': name, 'caption': value}
+    return value if not pathlib.PurePosixPath(name).suffix and any(map(is_clip, value)) else {**value, 'clip': name}
 
 
 def _table(rows, lists, json_lists=False, names=()) -> pa.Table:

@@ -1,22 +1,20 @@
 """A folder of clips as a table: its videos, with captions from tables within (metadata.csv), parallel lists, and files beside each clip."""
 import collections
-import os
-import posixpath
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from tqd_jax.clips import places
 from tqd_jax.clips.captions import several
+from tqd_jax.clips.captions.of_rows import captions_of_rows
 from tqd_jax.clips.captions.opened import reader
 from tqd_jax.clips.captions.sidecars import captions_beside, find_beside
 from tqd_jax.clips.listing.found import Found, NoTable
 from tqd_jax.clips.listing.manifest_file import read_columns
-from tqd_jax.clips.listing.parallel import is_video_list, parallel, prompts_of
-from tqd_jax.clips.tables import pieces
+from tqd_jax.clips.listing.names import TABLE_ENDINGS, is_table
+from tqd_jax.clips.listing.parallel import is_caption_list, is_video_list, parallel, prompts_of
 
-TABLES = ('metadata', 'captions', 'caption', 'dataset', 'prompts')  # names, without ending, of tables in a folder that are read
-TABLE_ENDINGS = ('.csv', '.tsv', '.jsonl', '.json', '.parquet')
+TOLD = 20  # lines on tables
 
 
 def lists_of_folder(clips, files, columns) -> tuple[pa.ChunkedArray, Found]:
@@ -26,15 +24,9 @@ def lists_of_folder(clips, files, columns) -> tuple[pa.ChunkedArray, Found]:
     Where there are several, a table's caption goes before the line of a list, and that before a file beside the clip.
     Raises UserError where a table cannot be read, or two lists are not of one length.
     """
-    lists, lines, origins, used = several.none(len(clips)), [], {}, set()
-    for table, names in _tables(files, columns):
-        if table.table is None:
-            lines += table.lines
-            continue
-        lists, told, count = _added(clips, lists, table, names[0])
-        lines += told
-        origins |= dict.fromkeys(table.origins if count else (), count)
-        used.update(names)
+    read = list(_tables(clips, files, columns))
+    lists, lines, origins = of_tables(clips, read)
+    used = {name for table, names in read if table.table is not None for name in names}
     open_clips = pc.equal(pc.list_value_length(lists), 0).combine_chunks()
     rows, names = clips.filter(open_clips), pa.array([places.as_text(name) for name in files if name not in used], pa.string())
     if len(rows) and len(names):
@@ -49,55 +41,48 @@ def lists_of_folder(clips, files, columns) -> tuple[pa.ChunkedArray, Found]:
     return lists, Found(table=None, others=dict(others), lines=tuple(lines), origins=origins, unread=_unread(names))
 
 
-def _tables(files, columns):
-    """Pairs of the Found of each table of captions in a folder, and the files that it was read from: those of the inner folders first."""
-    named = sorted((name for name in files if _is_table(name) or is_video_list(name)), key=lambda name: (-name.count('/'), name))
-    for name in filter(_is_table, named):
-        try:
-            yield read_columns(name, columns), (name,)
-        except NoTable as error:
-            yield Found(table=None, lines=(f'not read: {error}',)), (name,)
-    for name in (name for name in named if not _is_table(name)):
-        other = prompts_of(name, files)
+def of_tables(clips, read) -> tuple[pa.ChunkedArray, list[str], dict]:
+    """(lists of captions, lines for the user, origins) of clips by pairs of the Found of a table and its files' names."""
+    found = [(table, names[0]) for table, names in read if table.table is not None]
+    lists, counts, lines = captions_of_rows(clips, [table.table for table, _ in found], [name for _, name in found])
+    origins = {place: count for (table, _), count in zip(found, counts, strict=True) if count for place in table.origins}
+    return lists, _told([table for table, _ in read]) + lines, origins
+
+
+def _tables(clips, files, columns):
+    """Pairs of the Found of each table of captions in a folder, and the files that it was read from: those of the inner folders first.
+
+    A file that is called as a clip beside it is no table.
+    """
+    named = sorted((name for name in files if is_table(name) or is_video_list(name)), key=lambda name: (-name.count('/'), name))
+    if named:
+        texts = pa.array([places.as_text(name) for name in named], pa.string())
+        beside = pc.is_in(_stems(texts), value_set=_stems(clips)).to_pylist()
+        named = [name for name, own in zip(named, beside, strict=True) if not own]
+    yield from read_tables(filter(is_table, named), columns)
+    others = collections.defaultdict(list)
+    for name in filter(is_caption_list, files):
+        others[places.parent(name)].append(name)
+    for name in (name for name in named if not is_table(name)):
+        other = prompts_of(name, others[places.parent(name)])
         if other is not None:
             table = parallel(name, other)
             yield Found(table=table, origins={other: len(table)}), (name, other)
 
 
-def _base(name):
-    return posixpath.basename(name).lower()
+def read_tables(names, columns):
+    """Pairs of the Found of each table of captions, which has no table where it is none, and its name in a tuple."""
+    for name in names:
+        try:
+            yield read_columns(name, columns), (name,)
+        except NoTable as error:
+            yield Found(table=None, lines=(f'not read: {error}',)), (name,)
 
 
-def _is_table(name):
-    stem, ending = posixpath.splitext(_base(name))
-    return ending in TABLE_ENDINGS and stem in TABLES
-
-
-def _added(clips, lists, found, name):
-    """(the lists with those of a table where a clip had none, lines for the user, how many clips have theirs from it)."""
-    table = found.table
-    own = several.lists_of(table['captions'] if 'captions' in table.column_names else table['caption'])
-    if 'captions' in table.column_names:
-        own = several.prefer(own, several.lists_of(table['caption']))
-    paths, named = _whole(clips), _whole(table['clip'].combine_chunks())
-    row = pc.coalesce(pc.index_in(paths, value_set=named), pc.index_in(_stems(paths), value_set=named))
-    empty = several.none(len(clips)).combine_chunks()
-    theirs = pc.if_else(pc.is_valid(row), own.combine_chunks().take(pc.fill_null(row, 0)), empty)
-    new = pc.and_(pc.equal(pc.list_value_length(lists), 0), pc.greater(pc.list_value_length(theirs), 0))
-    lost = len(table) - len(pc.unique(row.drop_null()))
-    lines = [line for line in found.lines if ' are not there: ' not in line]
-    if lost:
-        used = pc.is_in(pa.array(range(len(table)), pa.int32()), value_set=row)
-        first = table['clip'][pc.index(used, False).as_py()]
-        lines.append(f'{lost} of {len(table)} rows of {name} name no clip of the folder: the first is {first}')
-    return several.prefer(lists, theirs), lines, pc.sum(new).as_py() or 0
-
-
-def _whole(clips):
-    """Paths as absolute ones, so that two names of one file are equal."""
-    whole = lambda clip: clip if places.is_remote(clip) else os.path.abspath(places.as_local(clip))
-    return pa.concat_arrays([pa.array([whole(clip) for clip in piece.to_pylist()], pa.string())
-                             for piece in pieces(pa.chunked_array([clips]))]) if len(clips) else clips
+def _told(tables):
+    """What was noticed when the first of the tables were read."""
+    lines = [line for table in tables for line in table.lines if ' are not there: ' not in line]
+    return lines[:TOLD] + ([f'{len(lines) - TOLD} more lines like these on other tables of the folder'] if len(lines) > TOLD else [])
 
 
 def _stems(names):

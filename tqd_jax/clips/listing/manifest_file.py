@@ -8,7 +8,6 @@ import pyarrow.compute as pc
 from tqd_jax.clips import places
 from tqd_jax.clips.captions import several
 from tqd_jax.clips.captions.opened import beside_named
-from tqd_jax.clips.captions.parse import of_value
 from tqd_jax.clips.listing import names as columns_named
 from tqd_jax.clips.listing.files import NoRows, Read, read_text_table
 from tqd_jax.clips.listing.found import Found, NoTable
@@ -16,7 +15,7 @@ from tqd_jax.clips.listing.parallel import is_video_list, parallel, prompts_of
 from tqd_jax.clips.listing.parquet import parquet_table
 from tqd_jax.clips.listing.paths import folder_of_paths, missing_line, whole_paths
 from tqd_jax.clips.listing.texts import as_text, blank_as_null, numbers_of, repeated
-from tqd_jax.clips.tables import first_line, pieces
+from tqd_jax.clips.tables import first_line
 from transfer_jax.runtime.errors import UserError
 
 MAX_BYTES = 2**33  # of a manifest that is fetched
@@ -86,7 +85,7 @@ def read_columns(path, columns=None) -> Found:
     if not ours and not RANGES.keys() & fields.keys():
         whole, more = _one_row_a_clip(path, whole)
         lines += more
-    return Found(table=whole, lines=tuple(lines), origins=origins or _origins(path, texts, called),
+    return Found(table=whole, lines=tuple(lines), origins=origins or _origins(path, whole, called),
                  unread=_unread(path, others))
 
 
@@ -96,15 +95,12 @@ def _captions(path, table, called):
     if name is None:
         return several.columns_of(several.none(len(table)))
     plain_captions = next((own for own in table.column_names if own == 'captions' and pa.types.is_list(table[own].type)), None)
-    kind = table[name].type
-    if pa.types.is_struct(kind):
-        parts = [pa.array(map(of_value, piece.to_pylist()), several.LISTS) for piece in pieces(table[name])]
-        return several.columns_of(pa.chunked_array(parts, several.LISTS))
-    texts = table[name] if pa.types.is_list(kind) or pa.types.is_large_list(kind) else as_text(path, 'caption', table[name])
+    texts = table[name] if pa.types.is_nested(table[name].type) else as_text(path, 'caption', table[name])
     if plain_captions and name != plain_captions:
         return several.columns_of(several.prefer(several.lists_of(table[plain_captions]), several.lists_of(texts)))
     if pa.types.is_string(texts.type):
-        return {'caption': pc.fill_null(texts, '')}
+        blank = pc.equal(pc.utf8_trim_whitespace(pc.fill_null(texts, '')), '')
+        return {'caption': pc.if_else(blank, '', texts)}
     return several.columns_of(several.lists_of(texts))
 
 

@@ -1,4 +1,5 @@
 """Names of columns: which one holds the clip and which the caption, as trainers and data sets call them."""
+import posixpath
 import re
 from collections.abc import Iterable, Mapping
 
@@ -11,6 +12,8 @@ CLIP = ('clip', 'file_name', 'video_file_name', 'filename', 'file_path', 'filepa
 CAPTION = ('caption', 'text', 'prompt', 'captions', 'texts', 'prompts', 'video_caption', 'long_caption', 'detailed_caption',
            'dense_caption', 'caption_long', 'long_prompt', 'description', 'video_description', 'recaption', 'generated_caption',
            'short_caption', 'brief_caption', 'caption_short', 'short_prompt', 'txt')
+TABLES = ('metadata', 'captions', 'caption', 'dataset', 'prompts')  # names, without ending, of tables in a folder that are read
+TABLE_ENDINGS = ('.csv', '.tsv', '.jsonl', '.json', '.parquet')
 BARE = ('videoid', 'video_id')  # names of clips without their ending
 
 
@@ -32,6 +35,12 @@ def is_caption(name: str) -> bool:
 def is_known(name: str) -> bool:
     """Whether a column of this name is one that a manifest may have."""
     return is_clip(name) or is_caption(name) or plain(name) in FIELDS
+
+
+def is_table(path: str) -> bool:
+    """Whether a file within a folder is called as a table of captions."""
+    stem, ending = posixpath.splitext(posixpath.basename(path).lower())
+    return ending in TABLE_ENDINGS and stem in TABLES
 
 
 def parse(spec: str | None, flag: str) -> dict[str, str]:

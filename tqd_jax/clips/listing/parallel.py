@@ -17,6 +17,11 @@ def is_video_list(name) -> bool:
     return _base(name) in VIDEO_LISTS
 
 
+def is_caption_list(name) -> bool:
+    """Whether a file is called like such a list of captions."""
+    return _base(name) in CAPTION_LISTS
+
+
 def prompts_of(videos, files) -> str | None:
     """The list of captions that belongs to a list of videos, of the files that lie there, or None."""
     there = {_base(name): name for name in files if places.parent(name) == places.parent(videos) and _base(name) in CAPTION_LISTS}

@@ -21,9 +21,11 @@ def parquet_table(local, path, columns) -> pa.Table:
         schema = file.schema_arrow
         if len(set(schema.names)) < len(schema.names):
             raise ValueError(f'has two columns of one name: {", ".join(schema.names)}')
-        clip = columns_named.find(schema.names, columns, f'manifest {path}').get('clip')
+        called = columns_named.find(schema.names, columns, f'manifest {path}')
+        clip = called.get('clip')
         bytes_of = clip is not None and _bytes_field(file, clip)
-        small = [field.name for field in schema if field.name != clip and not _has_bytes(field.type)]
+        caption = called.get('caption')  # of some writers its bytes are not said to be text
+        small = [field.name for field in schema if field.name != clip and (field.name == caption or not _has_bytes(field.type))]
         table = file.read(small + [clip] * (clip is not None and not bytes_of and not pa.types.is_struct(schema.field(clip).type)))
         if clip is None or clip in table.column_names:
             return table

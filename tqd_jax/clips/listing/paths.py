@@ -2,6 +2,7 @@
 import functools
 import os
 import re
+import unicodedata
 
 import pyarrow as pa
 
@@ -61,10 +62,19 @@ def _there(folder, bare, name):
         return f'{path}.mp4' if bare and not places.ending(path) else path
     if '\\' in name and not os.path.lexists(places.as_local(path)):
         path = places.join(folder, name.replace('\\', '/'))
+    path = _as_written(path)
     if places.ending(path) not in places.ENDINGS and not os.path.lexists(places.as_local(path)):
         tried = (f'{path}{ending}' for ending in TRIED)
         return next((one for one in tried if os.path.lexists(places.as_local(one))), f'{path}.mp4' if bare else path)
     return path
+
+
+def _as_written(path):
+    """A path, or the one with its letters composed or decomposed that is there in its place."""
+    if path.isascii() or os.path.lexists(places.as_local(path)):
+        return path
+    forms = (unicodedata.normalize(form, path) for form in ('NFC', 'NFD'))
+    return next((one for one in forms if os.path.lexists(places.as_local(one))), path)
 
 
 def _shown(value):

@@ -16,7 +16,7 @@ from tqd_jax.clips import places
 from tqd_jax.clips.archives.index import index_of
 from tqd_jax.clips.archives.inside import texts_by_archive
 from tqd_jax.clips.display import probe
-from tqd_jax.clips.manifest import left_out, read_clips
+from tqd_jax.clips.manifest import find, left_out, read_clips
 from tqd_jax.clips.read import read_clip
 from tqd_jax.scoring.row import measured_row
 from transfer_jax.runtime.errors import UserError
@@ -325,3 +325,21 @@ def test_frames_of_a_member_are_those_of_the_file(tmp_path):
         for start in (0.0, 2.5):
             one, other = (read_clip(path, rate=10, start=start, seconds=0.5).frames for path in (url, file))
             assert (one == other).all()
+
+
+def test_a_long_caption_of_a_member_is_read(tmp_path):
+    long = 'a red disc moves ' * 6000
+    with zipfile.ZipFile(tmp_path / 'part.zip', 'w', zipfile.ZIP_DEFLATED) as packed:
+        for name, data in {'a.mp4': b'', 'a.txt': long, 'b.mp4': b'', 'b.txt': 'short'}.items():
+            packed.writestr(name, data)
+    assert find(str(tmp_path / 'part.zip')).table['caption'].to_pylist() == [long.strip(), 'short']
+
+
+def test_a_table_in_an_archive_has_the_captions_of_its_clips(tmp_path):
+    with zipfile.ZipFile(tmp_path / 'part.zip', 'w') as packed:
+        table = 'file_name,text\na.mp4,A\ngone.mp4,x\n'
+        for name, data in {'k/a.mp4': b'', 'k/b.mp4': b'', 'k/metadata.csv': table, 'k/b.txt': 'B'}.items():
+            packed.writestr(name, data)
+    found = find(str(tmp_path))
+    assert found.table['caption'].to_pylist() == ['A', 'B'] and not found.others
+    assert any('1 of 2 rows of zip://k/metadata.csv' in line for line in found.lines)

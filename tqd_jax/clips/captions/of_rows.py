@@ -1,0 +1,61 @@
+"""Captions of clips from tables whose rows name them: one look-up for all tables of a folder, however many there are."""
+import os
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from tqd_jax.clips import places
+from tqd_jax.clips.captions import several
+from tqd_jax.clips.tables import pieces
+
+NAMED = 4  # tables that lines name
+
+
+def captions_of_rows(clips: pa.Array, tables: list, names: list[str]) -> tuple[pa.ChunkedArray, list[int], list[str]]:
+    """(lists of captions, how many clips have theirs from each table, lines on rows that name no clip).
+
+    tables: with columns clip, caption and perhaps captions, the ones that count first at the beginning; names: theirs. A row names a clip
+    by its path, with its ending or without; letters that are composed in one of the two and decomposed in the other are the same.
+    """
+    if not tables:
+        return several.none(len(clips)), [], []
+    of_table = np.repeat(np.arange(len(tables)), [len(table) for table in tables])
+    named = pa.concat_arrays([whole_names(table['clip'].combine_chunks()) for table in tables])
+    own = pa.chunked_array([chunk for table in tables for chunk in _lists_of(table).chunks], several.LISTS).combine_chunks()
+    paths = whole_names(clips)
+    stems = pc.replace_substring_regex(paths, r'\.[^./]*$', '')
+    filled = pc.indices_nonzero(pc.greater(pc.list_value_length(own), 0))
+    options = named.take(filled)
+    place = pc.coalesce(pc.index_in(paths, value_set=options), pc.index_in(stems, value_set=options))
+    rows = filled.take(place)
+    lists = pc.if_else(pc.is_valid(rows), own.take(pc.fill_null(rows, 0)), several.none(len(clips)).combine_chunks()) if len(own) else \
+        several.none(len(clips))
+    counts = np.bincount(of_table[rows.drop_null().to_numpy()], minlength=len(tables)).tolist()
+    lost = pc.invert(pc.is_in(named, value_set=pa.concat_arrays([paths, stems]))).to_numpy(zero_copy_only=False)
+    chunked = lists if isinstance(lists, pa.ChunkedArray) else pa.chunked_array([lists], several.LISTS)
+    return chunked, counts, _lost_lines(lost, of_table, tables, names)
+
+
+def whole_names(clips: pa.Array) -> pa.Array:
+    """Paths as absolute ones with their letters composed (NFC), so that two names of one file are equal."""
+    whole = lambda clip: clip if places.is_remote(clip) else places.as_text(os.path.abspath(places.as_local(clip)))
+    parts = [pa.array(map(whole, piece.to_pylist()), pa.string()) for piece in pieces(pa.chunked_array([clips]))]
+    return pc.utf8_normalize(pa.concat_arrays([pa.array([], pa.string()), *parts]), form='NFC')
+
+
+def _lists_of(table):
+    own = several.lists_of(table['captions'] if 'captions' in table.column_names else table['caption'])
+    return several.prefer(own, several.lists_of(table['caption'])) if 'captions' in table.column_names else own
+
+
+def _lost_lines(lost, of_table, tables, names):
+    """Lines on the rows that name no clip, of the first tables that have such rows."""
+    counts = np.bincount(of_table[lost], minlength=len(tables))
+    wrong = np.flatnonzero(counts)
+    starts = np.searchsorted(of_table, np.arange(len(tables)))
+    first = lambda number: tables[number]['clip'][int(np.flatnonzero(lost[starts[number]:])[0])]
+    lines = [f'{counts[number]} of {len(tables[number])} rows of {names[number]} name no clip of the folder: the first is {first(number)}'
+             for number in wrong[:NAMED]]
+    more = wrong[NAMED:]
+    return lines + ([f'{counts[more].sum()} rows of {len(more)} more tables name no clip of the folder'] if len(more) else [])

@@ -8,8 +8,8 @@ import jax.numpy as jnp
 from transfer_jax.solver.factor import Solve
 from transfer_jax.solver.layout import Layout
 
-PATIENCE = 3
-CLOSE, MORE = 1e-5, 5
+PATIENCE = 3  # rounds in which the number of wrong variables may fail to shrink
+CLOSE, MORE = 1e-5, 5  # a gap above CLOSE is refined further, up to MORE times as often
 Remainder = Callable[[jax.Array], tuple[jax.Array, jax.Array]]
 
 

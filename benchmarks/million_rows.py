@@ -38,7 +38,8 @@ def write_table(path, rows):
                 'clip': [f'/data/videos/shard-{number // 1000:05d}/clip-{number:09d}.mp4' for number in numbers],
                 'width': np.full(count, 64, np.int32), 'height': np.full(count, 64, np.int32), 'duration': np.full(count, 3.0),
                 'fingerprint': ['ab' * 32] * count, 'id': [f'{number:016x}{number:016x}' for number in numbers],
-                'scorer_version': ['4'] * count, 'reason': pa.nulls(count, pa.string()), 'source': ['web'] * count,
+                'scorer_version': ['5'] * count, 'dynamic_range': ['sdr'] * count,
+                'reason': pa.nulls(count, pa.string()), 'source': ['web'] * count,
                 'caption': [' '.join(words[word] for word in rng.integers(0, 5000, length))[:2000] for length in lengths]}
             writer.write_table(pa.table([pa.array(values[field.name], field.type) for field in schema], schema))
 

@@ -280,9 +280,7 @@ def test_a_clip_without_scores_and_one_without_latents_are_too_many_together(giv
     words = r'2 of 5 clips cannot be used, more than .*=0\.25; 1 have no scores, and 1 cannot be encoded; the first is .*02\.mp4'
     with pytest.raises(UserError, match=words):
         wan_runs.encoded(own, **{**given, 'data.clips': folder, 'data.crop': 'center'})
-    line, other = small.lines(own / 'skipped.jsonl')
-    assert 'short.mp4' in line['clip'] and 'too short: 0.25 s, and the shortest bucket is 5 frames at 8 a second' in line['reason']
-    assert other['reason'] == 'its latents are not finite'
+    assert (own / 'skipped.jsonl').read_bytes() == (cache / 'skipped.jsonl').read_bytes(), 'a refused command changes nothing'
 
 
 def test_a_damaged_shard_stops_the_training_by_its_name(given, cache, tmp_path):

@@ -51,6 +51,14 @@ def train(library, tmp_path, monkeypatch):
     return train
 
 
+def same(one, other):
+    """To the bit; t, which a CPU computes by other instructions for one example than for eight, but for the last bit."""
+    if np.issubdtype(one.dtype, np.floating):
+        np.testing.assert_array_max_ulp(one, other, maxulp=1)
+    else:
+        np.testing.assert_array_equal(one, other)
+
+
 @pytest.mark.usefixtures('compiled')
 def test_a_run_goes_on_on_other_meshes_as_on_one_device(train):
     wanted, straight = train('straight', MESHES[0], 2 * len(MESHES))
@@ -61,7 +69,7 @@ def test_a_run_goes_on_on_other_meshes_as_on_one_device(train):
         steps += new
     for (*draws, losses), (*wanted_draws, wanted_losses) in zip(steps, straight, strict=True):
         for one, other in zip(draws, wanted_draws, strict=True):
-            np.testing.assert_array_equal(one, other)
+            same(one, other)
         np.testing.assert_allclose(losses, wanted_losses, rtol=1e-4, atol=1e-5)
     for name, leaf in named_leaves(wanted).items():
         np.testing.assert_allclose(named_leaves(state)[name], leaf, rtol=1e-5, atol=1e-5, err_msg=name)

@@ -4,7 +4,7 @@ import numpy as np
 
 from tqd_jax.scoring.visual.burnt_in.bars import inside_bars
 from tqd_jax.scoring.visual.burnt_in.fixed_edges import fixed_edges
-from tqd_jax.scoring.visual.burnt_in.text import text_contrast
+from tqd_jax.scoring.visual.burnt_in.text import CELL, text_contrast
 
 SIDE = 270  # pixels of the shorter side that overlays are looked for at
 STRONG = 130.0  # grey levels: strokes that stand out by more hide what is under them, and their outlines or box with them
@@ -40,6 +40,8 @@ def covered(lumas):
     or that is a line: thinner and smaller strokes add no detail, see detail.
     """
     small = np.stack([_shrink(luma) for luma in lumas])
+    if min(small.shape[1:]) < CELL:
+        return None, np.zeros(small.shape, bool)
     fixed, moves = fixed_edges(small)
     contrast, strokes = (np.stack(maps) for maps in zip(*(text_contrast(luma) for luma in small), strict=True))
     often = np.mean([cv2.dilate((one > 0).astype(np.uint8), np.ones((3, 3), np.uint8)) for one in contrast], axis=0) >= OFTEN

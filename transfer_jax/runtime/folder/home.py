@@ -10,12 +10,13 @@ FIRST = re.compile(HOME)
 NAMED = re.compile(rf'(^(?:[^,=/]+=)?|,[^,=/]+=){HOME}')  # where a path begins in 'name=path,name=path', or in one path
 
 
-def at_home(text: str) -> str:
+def at_home(text: str | os.PathLike) -> str:
     """A path or URL whose ~, ~user, $HOME or ${HOME} at the beginning is replaced by that folder; './~' is a folder of that name.
 
     Raises:
       UserError: there is no such user, and nothing here has that name.
     """
+    text = os.fspath(text)
     start = FIRST.match(text)
     return text if start is None else _folder(start[1], text) + text[start.end():]
 

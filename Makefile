@@ -9,7 +9,7 @@ PYTEST := $(BIN)/python -m pytest -n $(WORKERS) --dist loadscope --no-loadscope-
 # huge pages for large arrays: on a CPU every step's temporaries are fresh memory
 export GLIBC_TUNABLES ?= glibc.malloc.hugetlb=1
 
-.PHONY: demo transfer test lint configuration processes parity tpu pretrain bench files docs
+.PHONY: demo transfer test long lint configuration processes parity tpu pretrain bench files docs
 .DEFAULT_GOAL := demo
 
 .venv/ready: setup.py
@@ -31,7 +31,10 @@ configuration: .venv/ready
 	($(BIN)/python -m tqd_jax.config && $(BIN)/python -m transfer_jax.experiment.config) > docs/configuration.md
 
 test: lint
-	$(PYTEST) -m 'not parity and not processes and not tpu'
+	$(PYTEST) -m 'not parity and not processes and not tpu and not long'
+
+long: .venv/ready
+	$(PYTEST) -m long
 
 .venv/parity: .venv/ready
 	$(BIN)/pip install --quiet --disable-pip-version-check -e '.[test,parity]'

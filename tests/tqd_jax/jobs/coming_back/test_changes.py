@@ -16,6 +16,8 @@ from tqd_jax.training.workdir import _are_elsewhere, held
 from transfer_jax.runtime.checkpoint import Checkpoints
 from transfer_jax.runtime.errors import UserError
 
+pytestmark = pytest.mark.long
+
 NAMES = [f'{number}.mp4' for number in range(6)]
 
 

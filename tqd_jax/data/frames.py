@@ -2,8 +2,10 @@
 import dataclasses
 import functools
 import io
+import math
 import os
 import pathlib
+import re
 import secrets
 from typing import Protocol
 
@@ -81,7 +83,17 @@ class FrameStore:
                 os.replace(part, path)
             finally:
                 part.unlink(missing_ok=True)
-        return np.load(path, mmap_mode='r')
+        return open_frames(path)
+
+
+def open_frames(path):
+    """uint8 [F, H, W, 3] of a .npy file of the cache, mapped into memory; several threads may call it at once.
+
+    np.load parses the header with ast, which in Python 3.11 raises SystemError where another thread parses at the same moment.
+    """
+    with open(path, 'rb') as file:
+        shape = tuple(map(int, re.search(rb"'shape': \(([\d, ]+)\)", file.read(256))[1].split(b',')))
+    return np.memmap(path, np.uint8, 'r', offset=path.stat().st_size - math.prod(shape), shape=shape)
 
 
 def picture_options(data):

@@ -39,8 +39,8 @@ class Handler(http.server.SimpleHTTPRequestHandler):
             self.send_header('Content-Range', f'bytes {wanted[1]}-{int(wanted[1]) + len(part) - 1}/{len(data)}')
         self.send_header('Accept-Ranges', 'bytes' if self.ranges else 'none')
         self.end_headers()
+        self.sent.append(len(part))  # before the client can have all of it
         self.wfile.write(part)
-        self.sent.append(len(part))
 
     def log_message(self, *arguments):
         """Nothing: a test's output is its own."""

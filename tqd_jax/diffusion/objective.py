@@ -52,16 +52,21 @@ def init_frozen(objective, model, codec=None, text=None):
     return {'model': model, 'codec': fresh(objective.codec, 'codec', codec), 'text': fresh(objective.text, 'text', text)}
 
 
-def draw_timesteps(objective, batch, step):
-    """t [B]: the quantile of each example's law, given t_range, at a uniform number, which is a function of (seed, step, example)."""
-    uniforms = jax.vmap(jax.random.uniform)(example_keys(objective.seed, 't', step, batch.example))
+def draw_timesteps(objective, batch, step, whole=lambda arrays: arrays):
+    """t [B]: the quantile of each example's law, given t_range, at a uniform number, which is a function of (seed, step, example).
+
+    whole: a layout in which every device has all rows, so that t has the same bits on every mesh: a CPU finds a quantile by other
+    instructions for one row than for eight.
+    """
+    example, law = whole((batch.example, batch.law))
+    uniforms = jax.vmap(jax.random.uniform)(example_keys(objective.seed, 't', step, example))
     if objective.stratified:
         uniforms = stratified_uniforms(stream_key(objective.seed, 'strata', step), uniforms)
     else:
         uniforms = jnp.clip(uniforms, 1e-7, 1 - 1e-7)
     if objective.t_range == EVERYWHERE:
-        return sample_timesteps(batch.law, uniforms)
-    return sample_between(batch.law, uniforms, *objective.t_range)
+        return whole(sample_timesteps(law, uniforms))
+    return whole(sample_between(law, uniforms, *objective.t_range))
 
 
 def losses(objective, trained, frozen, batch, t, step, stream, training=False):

@@ -32,7 +32,8 @@ def lower_train(run, bucket):
 
     run: a Run, or what has its config, mesh, foundation, objective, optimizer, abstract_state and abstract_frozen.
     """
-    step = functools.partial(train_step, run.objective, run.optimizer, run.config.train.accumulate, run.config.train.ema)
+    whole = functools.partial(jax.lax.with_sharding_constraint, shardings=replicated(run.mesh))
+    step = functools.partial(train_step, run.objective, run.optimizer, run.config.train.accumulate, run.config.train.ema, whole=whole)
     outputs = (shardings_of(run.abstract_state), replicated(run.mesh))
     jitted = jax.jit(step, donate_argnums=0, out_shardings=outputs)
     return jitted.lower(run.abstract_state, run.abstract_frozen, _spec(run, bucket))

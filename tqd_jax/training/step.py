@@ -7,14 +7,14 @@ from tqd_jax.diffusion.objective import draw_timesteps, drop_captions, losses
 from tqd_jax.training.state import TrainState
 
 
-def train_step(objective, optimizer, accumulate, decay, state, frozen, batch):
+def train_step(objective, optimizer, accumulate, decay, state, frozen, batch, whole=lambda arrays: arrays):
     """One update on sum_i weight_i loss_i / sum_i weight_i over the global batch.
 
     accumulate: number of slices of the batch that the gradient is summed over, a divisor of B. decay: of the moving average.
-    frozen: the tree of tqd_jax.diffusion.objective.init_frozen. batch: a Batch. Returns the new state and metrics: loss, grad_norm
-    (scalars), and t, loss_per_example, clip [B].
+    frozen: the tree of tqd_jax.diffusion.objective.init_frozen. batch: a Batch. whole: as draw_timesteps takes it.
+    Returns the new state and metrics: loss, grad_norm (scalars), and t, loss_per_example, clip [B].
     """
-    t = draw_timesteps(objective, batch, state.step)
+    t = draw_timesteps(objective, batch, state.step, whole)
     batch = drop_captions(objective, frozen, batch, state.step)
 
     def weighted_sum(trained, part):

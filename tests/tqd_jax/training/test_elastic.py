@@ -1,4 +1,4 @@
-"""A run that is saved on one mesh goes on on any other: the same draws and noise to the last bit, t and parameters to rounding."""
+"""A run that is saved on one mesh goes on on any other: the same draws, t and noise to the last bit, parameters to rounding."""
 import dataclasses
 import math
 import types
@@ -51,14 +51,6 @@ def train(library, tmp_path, monkeypatch):
     return train
 
 
-def same(one, other):
-    """To the bit, but t: the quantile of a law is a root that a CPU finds by other instructions for one example than for eight."""
-    if np.issubdtype(one.dtype, np.floating):
-        np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-6)
-    else:
-        np.testing.assert_array_equal(one, other)
-
-
 @pytest.mark.usefixtures('compiled')
 def test_a_run_goes_on_on_other_meshes_as_on_one_device(train):
     wanted, straight = train('straight', MESHES[0], 2 * len(MESHES))
@@ -69,7 +61,7 @@ def test_a_run_goes_on_on_other_meshes_as_on_one_device(train):
         steps += new
     for (*draws, losses), (*wanted_draws, wanted_losses) in zip(steps, straight, strict=True):
         for one, other in zip(draws, wanted_draws, strict=True):
-            same(one, other)
+            np.testing.assert_array_equal(one, other)
         np.testing.assert_allclose(losses, wanted_losses, rtol=1e-4, atol=1e-5)
     for name, leaf in named_leaves(wanted).items():
         np.testing.assert_allclose(named_leaves(state)[name], leaf, rtol=1e-5, atol=1e-5, err_msg=name)

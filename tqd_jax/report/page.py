@@ -114,12 +114,13 @@ def _timesteps(page, run):
     page.text(f'{counts.sum()} timesteps as they were drawn (area), and the law of each quadrant: the mean over its clips by how often '
               'they are drawn (line).')
     highest = np.max(counts * counts.shape[1] / np.maximum(1, counts.sum(axis=1, keepdims=True)))
-    top = 1.3 * max(1, highest, *np.nanquantile(density[counts.any(axis=1)], 0.97, axis=1))
+    has_law = counts.any(axis=1) & np.isfinite(density).all(axis=1)  # all clips of a quadrant may be gone since they were drawn
+    top = 1.3 * max(1, highest, *np.quantile(density[has_law], 0.97, axis=1))
     for q, name in BEST_FIRST:
         if counts[q].any():
-            gap = largest_gap(counts[q], density[q])
-            page.figure(plots.timesteps(name, counts[q], grid, density[q], top),
-                        f'{counts[q].sum()} draws of {LABELS[q]} clips; the two cumulated shares differ by at most {gap:.3f}.',
+            gap = (f'the two cumulated shares differ by at most {largest_gap(counts[q], density[q]):.3f}' if has_law[q]
+                   else 'there is no clip of this quadrant any more')
+            page.figure(plots.timesteps(name, counts[q], grid, density[q], top), f'{counts[q].sum()} draws of {LABELS[q]} clips; {gap}.',
                         f'Histogram of drawn timesteps and density of the law, {LABELS[q]} clips')
     missing = [LABELS[q] for q, _ in BEST_FIRST if not counts[q].any()]
     if missing:

@@ -30,9 +30,16 @@ def run_mode(modes, mode, config, workdir, *, alone=True):
     folder = path_of(workdir)
     check_store(folder)
     with unwritable(folder):
-        make_folder(folder)
+        _make(folder)
         with alone_in(folder) if alone else contextlib.nullcontext():
             modes[mode](config, folder)
+
+
+def _make(folder):
+    try:
+        make_folder(folder)
+    except FileNotFoundError as error:  # below /proc and the like, or below a link to nowhere
+        raise UserError(f'{folder} cannot be made: {error.strerror}; name another --workdir') from error
 
 
 @contextlib.contextmanager

@@ -153,6 +153,16 @@ def test_one_clip_and_one_evaluation_are_enough(tmp_path):
     assert 'No clip was skipped.' in page and 'change of the loss' not in page
 
 
+def test_a_quadrant_whose_clips_are_gone_has_its_draws_and_no_law(made_up, tmp_path):
+    folder = shutil.copytree(made_up, tmp_path / 'gone')
+    with np.load(folder / 'drawn.npz') as drawn:
+        arrays = dict(drawn)
+    arrays['law_density'][2] = np.nan
+    np.savez(folder / 'drawn.npz', **arrays)
+    page = write_report(folder).read_text(encoding='utf-8')
+    assert page.count('there is no clip of this quadrant any more') == 1 and page.count('the two cumulated shares differ') == 3
+
+
 def test_numbers_against_a_closed_form():
     linear = (np.arange(GRID) + 0.5) / GRID * 2  # density 2 t, CDF t^2, against uniform draws: the largest gap is 1/4, at t = 1/2
     assert largest_gap(np.ones(BINS), linear) == pytest.approx(0.25, abs=1e-6)

@@ -89,3 +89,8 @@ def test_a_stopped_job_says_how_it_goes_on(capsys):
                                        'stopped and saved at step 7; the same command goes on from there\n'
                                        'stopped before the first step; the same command begins with it\n'
                                        'stopped; the same command begins again\n')
+
+
+def test_a_place_where_no_folder_can_be_is_named(tmp_path):
+    with pytest.raises(UserError, match=f'^/proc/run cannot be made: {os.strerror(errno.ENOENT)}; name another --workdir$'):
+        run_mode({}, 'train', None, '/proc/run')

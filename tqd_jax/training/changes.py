@@ -13,7 +13,7 @@ RATE = ('train.learning_rate', 'train.schedule', 'train.warmup', 'train.steps')
 
 
 def read_changes(workdir):
-    """The records {'step', 'clips': {kind: how many}, 'said', 'config': ['key: old -> new', ...]} of a folder, oldest first."""
+    """The records {'step', 'clips': {kind: how many}, 'summary', 'config': ['key: old -> new', ...]} of a folder, oldest first."""
     return read_metrics(workdir / FILE)
 
 
@@ -24,20 +24,20 @@ def config_changes(config, extras):
     return [line for line, name in changed if any(name == key or name.startswith(f'{key}.') for key in keys)]
 
 
-def record_changes(run, step, extras, counts, said):
+def record_changes(run, step, extras, counts, summary):
     """Adds what differs from a checkpoint of a step to changes.jsonl, and says what the learning rate does; nothing where nothing differs.
 
-    counts, said: of the clips. A start that was killed before it saved has its record there already.
+    counts, summary: of the clips. A start that was killed before it saved has its record there already.
     """
     config = config_changes(run.config, extras)
     if not counts and not config and extras['library'] != run.fingerprint:
-        said = 'what the batches depend on beside clips and config'
+        summary = 'what the batches depend on beside clips and config'
     records = read_changes(run.workdir)
-    new = {'step': step, 'clips': counts, 'said': said, 'config': config}
-    if not (said or config) or any(covers(record, new) for record in records):
+    new = {'step': step, 'clips': counts, 'summary': summary, 'config': config}
+    if not (summary or config) or any(covers(record, new) for record in records):
         return
     write_atomically(run.workdir / FILE, ''.join(f'{json.dumps(record)}\n' for record in [*records, new]).encode())
-    print(f'from step {step} on: {"; ".join(part for part in (said, *config) if part)} (recorded in {run.workdir / FILE})', flush=True)
+    print(f'from step {step} on: {"; ".join(part for part in (summary, *config) if part)} (recorded in {run.workdir / FILE})', flush=True)
     if any(line.split(':')[0] in RATE for line in config):
         print(rate_line(run.config, step, extras), flush=True)
 

@@ -62,7 +62,7 @@ def require_same(run, extras):
     if extras['library'] != run.fingerprint and not run.config.data.allow_changes:
         changed = read_changes(run.workdir)
         if changed and changed[-1]['step'] == extras['next_batch']:
-            raise UserError(f'{run.workdir} was changed at step {extras["next_batch"]} by leave ({changed[-1]["said"]}), and has saved '
+            raise UserError(f'{run.workdir} was changed at step {extras["next_batch"]} by leave ({changed[-1]["summary"]}), and has saved '
                             f'nothing since: give {LEAVE} again, or restore what it was')
         raise UserError(f'{run.workdir} holds a run on another set of clips or scores; use another --workdir, restore the clips, or go on '
                         f'with them by {LEAVE}')

@@ -63,7 +63,7 @@ def prepare_run(config, workdir, foundation, step=None):
             extras = checkpoints.extras(step)
             require_same(run, extras)
             checkpoints.require(step, run.abstract_state)
-            first_host(record_changes, run, step, extras, clips['counts'], clips['said'])
+            first_host(record_changes, run, step, extras, clips['counts'], clips['summary'])
     return run
 
 
@@ -82,8 +82,8 @@ def prepared(config, workdir, foundation):
 def prepare_once(config, workdir):
     """Scores the clips, each process its share, and writes what a run stands on; a run that has begun keeps the scores that it has.
 
-    Returns {'counts', 'said'}: how the clips differ from those of the run. Raises UserError where clips_of and held do, before anything is
-    written, and Stopped where a request stopped one of several processes.
+    Returns {'counts', 'summary'}: how the clips differ from those of the run. Raises UserError where clips_of and held do, before anything
+    is written, and Stopped where a request stopped one of several processes.
     """
     data = clips_of(config)
     clips = held(config, data, workdir)
@@ -100,7 +100,7 @@ def prepare_once(config, workdir):
 
 
 def held(config, data, workdir, *, leave=True):
-    """{'stay', 'counts', 'said'}: whether the scores of the folder's run stay, and how the clips of config.data differ from its clips.
+    """{'stay', 'counts', 'summary'}: whether the scores of the folder's run stay, and how the clips of config.data differ from its clips.
 
     Where they do not differ, the table gets the paths that they have now. leave: whether config.data.allow_changes counts.
     Raises UserError where they differ without leave.
@@ -111,17 +111,17 @@ def held(config, data, workdir, *, leave=True):
 
 def _held(config, data, workdir, leave):
     if not (workdir / 'scores.parquet').exists() or Checkpoints(workdir / 'checkpoints').latest() is None:
-        return {'stay': False, 'counts': {}, 'said': ''}
+        return {'stay': False, 'counts': {}, 'summary': ''}
     told = io.StringIO()
     with contextlib.redirect_stdout(told):
         changes, follow = held_against(data, workdir, workdir / STORE, config.seed)
     if changes and not (leave and config.data.allow_changes):
         how = f', or go on with these, in a new order, by {LEAVE}' if leave else ''
-        raise UserError(f'{workdir} holds a run on other clips: {changes.said}; restore them, name another --workdir{how}')
+        raise UserError(f'{workdir} holds a run on other clips: {changes.summary}; restore them, name another --workdir{how}')
     if not changes:  # else scoring says again what is told here
         print(told.getvalue(), end='')
         follow()
-    return {'stay': not changes, 'counts': changes.counts, 'said': changes.said}
+    return {'stay': not changes, 'counts': changes.counts, 'summary': changes.summary}
 
 
 def _begin(config, workdir):

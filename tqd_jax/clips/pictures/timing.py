@@ -29,7 +29,7 @@ class Timing:
 
 
 @dataclasses.dataclass(frozen=True)
-class _Counted:
+class _Count:
     """Frames that are shown: how many a second, seconds with an average time for the last, and the end of the last by its own duration."""
     rate: float
     span: float
@@ -45,7 +45,7 @@ def timing_of(container, stream, opening, limits):
         duration = _without_pause(duration, stream, counted)
     elif lost or not (duration > 0 and claimed and _is_even(opening, claimed) and os.path.getsize(container.name) > SMALL):
         counted = _by_packets(container.name, stream, opening[0], claimed, limits)
-    counted = counted or _Counted(claimed, duration, duration)
+    counted = counted or _Count(claimed, duration, duration)
     if lost or not duration > 0 or _is_wrong(duration, counted):
         duration, promised = counted.span, None
     if not (duration > 0 and counted.rate):
@@ -99,7 +99,7 @@ def _is_even(opening, claimed):
 
 
 def _by_index(container, stream):
-    """The _Counted frames that the container's index lists, or None where it does not list them all."""
+    """The _Count frames that the container's index lists, or None where it does not list them all."""
     index = stream.index_entries
     if container.format.name.split(',')[0] not in INDEXED or not stream.frames or len(index) < 2:
         return None
@@ -111,12 +111,12 @@ def _by_index(container, stream):
 
 
 def _counted(count, span, end):
-    """_Counted of `count` frames, span s from the first to the last; None where that says nothing."""
-    return _Counted(float((count - 1) / span), float(span * count / (count - 1)), end) if count > 1 and span > 0 else None
+    """_Count of `count` frames, span s from the first to the last; None where that says nothing."""
+    return _Count(float((count - 1) / span), float(span * count / (count - 1)), end) if count > 1 and span > 0 else None
 
 
 def _by_packets(name, stream, first, claimed, limits):
-    """_Counted by the times of all packets from the first whole frame on, or None where they have none."""
+    """_Count by the times of all packets from the first whole frame on, or None where they have none."""
     origin, last, times, end, lasts = first.pts or 0, None, [], 0.0, []
     with opened(name, limits) as (container, again):
         for packet in container.demux(again):
@@ -127,7 +127,7 @@ def _by_packets(name, stream, first, claimed, limits):
                 last, end = time, max(end, time + float((packet.duration or 0) * packet.time_base))
                 times.append(time)
     if not times and any(lasts):  # an elementary stream
-        return _Counted(np.count_nonzero(lasts) / sum(lasts), sum(lasts), sum(lasts))
+        return _Count(np.count_nonzero(lasts) / sum(lasts), sum(lasts), sum(lasts))
     times = [time for time in times if time > -MILLISECONDS] if first.pts is not None else times
     counted = _counted(len(times), max(times) - min(times), end) if times else None
     fields = counted and first.interlaced_frame and abs(counted.rate / (claimed or 1) - 2) < 0.1  # some have a packet for each field

@@ -10,12 +10,12 @@ LONG = 60  # characters of a text in a message
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Changes:
-    """counts: {'caption', 'source', 'scores', 'gone', 'new': how many clips}, of which there are some. said: the same in words.
+    """counts: {'caption', 'source', 'scores', 'gone', 'new': how many clips}, of which there are some. summary: the same in words.
 
     rows: int [N]: for each clip of the run the row of the same clip now, where nothing differs; else empty.
     """
     counts: dict
-    said: str
+    summary: str
     rows: np.ndarray
 
     def __bool__(self):
@@ -35,7 +35,7 @@ def compare(held, others, unread, now):
     now = now.taken(used)
     left, came = _unmatched(held.keys, now.keys)
     if not len(left) and not len(came):
-        return Changes(counts={}, said='', rows=used[_places(held.keys, now.keys)])
+        return Changes(counts={}, summary='', rows=used[_places(held.keys, now.keys)])
     old, new = held.taken(left), now.taken(came)
     one, other = numbered(old.content), numbered(new.content)
     gone, added = _unmatched(one, other)
@@ -43,7 +43,7 @@ def compare(held, others, unread, now):
     parts = {**_differing(old, new, stayed, _places(one[stayed], other)), 'gone': _listed(old, gone, 'gone'),
              'new': _listed(new, added, 'new')}
     parts = {name: part for name, part in parts.items() if part}
-    return Changes(counts={name: count for name, (count, _) in parts.items()}, said='; '.join(said for _, said in parts.values()),
+    return Changes(counts={name: count for name, (count, _) in parts.items()}, summary='; '.join(words for _, words in parts.values()),
                    rows=np.zeros(0, int))
 
 

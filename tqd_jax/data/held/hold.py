@@ -15,7 +15,7 @@ from tqd_jax.scoring.store import RowStore, local_store
 from tqd_jax.scoring.table import rename_clips
 from tqd_jax.scoring.versions import MARK
 
-SAME = Changes(counts={}, said='', rows=np.zeros(0, int))
+SAME = Changes(counts={}, summary='', rows=np.zeros(0, int))
 
 
 def held_against(data, workdir, store, seed):

@@ -25,7 +25,7 @@ def told(clips, tmp_path):
         data = small.config(**{'data.clips': manifest, **{f'data.{key}': value for key, value in keys.items()}}).data
         prepare(data, tmp_path, seed=0)
         manifest.write_text('\n'.join(map(json.dumps, now)))
-        return held_against(data, tmp_path, tmp_path / STORE, 0)[0].said
+        return held_against(data, tmp_path, tmp_path / STORE, 0)[0].summary
     return say
 
 

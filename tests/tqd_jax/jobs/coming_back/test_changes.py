@@ -76,7 +76,7 @@ def test_however_they_are_named_they_are_the_same_clips(made, run, spellings):
     ids, folder = table.texts('id', np.arange(6)), run / 'run'
     for spec in spellings.values():
         config = small.config(**changes(spec))
-        assert held(config, config.data, folder) == {'stay': True, 'counts': {}, 'said': ''}
+        assert held(config, config.data, folder) == {'stay': True, 'counts': {}, 'summary': ''}
         named = read_scores(folder / 'scores.parquet')
         assert named.texts('id', np.arange(6)) == ids and named.schema == table.schema
         assert [content_id(places.join(str(folder), name)) for name in named.texts('clip', np.arange(6))] == ids

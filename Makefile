@@ -51,7 +51,7 @@ parity: .venv/parity
 	touch $@
 
 tpu: .venv/tpu
-	$(BIN)/python -m pytest -n 0 -m tpu
+	$(PYTEST) --dist load -m 'tpu and not long'
 
 pretrain: .venv/ready
 	$(BIN)/python -m tqd_jax.main --config=configs/pretrain.py --workdir=runs/pretrain

@@ -5,8 +5,6 @@ import pytest
 from benchmarks.scoring.copies import KINDS
 from benchmarks.scoring.kind import CLIP, Must
 
-pytestmark = pytest.mark.long
-
 
 @pytest.mark.parametrize(('verb', 'right'), [('fall', [1, 0, 0]), ('rise', [0, 0, 1]), ('stay', [0, 1, 0]), ('not rise', [1, 1, 0]),
                                              ('not fall', [0, 1, 1])])

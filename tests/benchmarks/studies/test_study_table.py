@@ -167,6 +167,7 @@ def test_killed_between_two_records_of_a_group_it_goes_on_from_their_checkpoint(
         assert end(again.store, name) == pytest.approx(end(study.store, name), rel=1e-5)
 
 
+@pytest.mark.long
 def test_a_checkpoint_of_another_number_of_devices_is_made_anew(study, finished, tmp_path, monkeypatch):
     """One run begins on one device and goes on on two, where its group has a second run to fill them."""
     again, stop, devices = dataclasses.replace(study, store=Store(tmp_path)), SimpleNamespace(requested=True), study.devices[:1]

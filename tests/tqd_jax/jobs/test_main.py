@@ -206,7 +206,7 @@ LAWS = {
 }
 
 
-@pytest.mark.parametrize('kind', LAWS)
+@pytest.mark.parametrize('kind', [pytest.param(kind, marks=pytest.mark.long) if kind in ('offset', 'min_noise') else kind for kind in LAWS])
 def test_every_law_draws_its_timesteps_by_the_same_program(graded, step, tmp_path, kind):
     settings, moving, looking = LAWS[kind]
     workdir = shutil.copytree(graded, tmp_path / 'run')

@@ -82,6 +82,7 @@ def ends(session):
     return False
 
 
+@pytest.mark.long
 def test_killed_again_and_again_it_loses_no_row_and_writes_the_same_table(clips, tmp_path):
     run(tmp_path / 'straight' / 'scores.parquet', clips=str(clips))
     output, store = tmp_path / 'scores.parquet', tmp_path / 'scores.parquet.store'

@@ -12,6 +12,8 @@ from wan_signalled import signalled, small_shards
 
 from transfer_jax.runtime.checkpoint import Checkpoints
 
+pytestmark = pytest.mark.long  # a minute and a half
+
 STEPS = 4
 CAPTIONS = ('a red disc', 'the red disc ' * 25, 'the red disc ' * 60)  # of three widths, hence batches
 

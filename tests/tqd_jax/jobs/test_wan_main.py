@@ -123,7 +123,7 @@ def test_full_training_changes_every_parameter_and_lowers_the_loss(cached, tmp_p
     assert frozen['model'] == {} and sorted(wan_runs.different(wan_runs.arrays(state.trained), start)) == sorted(start)
 
 
-@pytest.mark.parametrize('mode', ['align', 'learn'])
+@pytest.mark.parametrize('mode', [pytest.param('align', marks=pytest.mark.long), 'learn'])
 def test_gradients_of_adapters_are_measured(lora, tmp_path, mode):
     workdir = shutil.copytree(lora[0], tmp_path / 'copy')
     wan_runs.run(workdir, mode, **lora[1], **GRADIENTS)
@@ -159,7 +159,8 @@ def experts(cached, tmp_path_factory):
     return {**cached, 'wan.path': wan_small.write_folder(tmp_path_factory.mktemp('experts'), experts=('high', 'low')), 'train.steps': 8}
 
 
-@pytest.mark.parametrize(('expert', 'changes'), [('high', {}), ('low', {'train.trained': 'full', 'wan.storage': 'bfloat16'})])
+@pytest.mark.parametrize(('expert', 'changes'), [
+    pytest.param('high', {}, marks=pytest.mark.long), ('low', {'train.trained': 'full', 'wan.storage': 'bfloat16'})])
 def test_an_expert_trains_on_its_own_range_and_samples_use_both(experts, tmp_path, monkeypatch, expert, changes):
     run, state, frozen = wan_runs.trained(tmp_path, **experts, **changes, **{'wan.expert': expert})
     counts, edge = np.load(tmp_path / 'drawn.npz')['counts'].sum(0), round(0.875 * 40)

@@ -27,6 +27,7 @@ class Killed(Exception):
     """The process is gone."""
 
 
+@pytest.mark.long
 def test_a_run_goes_on_elsewhere_and_ends_as_a_local_one(tmp_path, monkeypatch, capsys):
     url, write = stores.gs_folder(), Metrics.write
 
@@ -57,6 +58,7 @@ def test_a_run_goes_on_elsewhere_and_ends_as_a_local_one(tmp_path, monkeypatch, 
     assert not list((tmp_path / 'first/here').iterdir()) and not list((tmp_path / 'second/here').iterdir())
 
 
+@pytest.mark.long
 def test_a_cache_is_encoded_there_and_trained_on_elsewhere(tmp_path, monkeypatch, capsys):
     given = {'wan.path': wan_small.write_folder(tmp_path / 'wan'), 'data.held_out_fraction': 0.0}
     clips, url = wan_runs.clips(tmp_path / 'clips'), stores.gs_folder()

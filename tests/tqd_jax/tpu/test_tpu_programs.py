@@ -29,7 +29,7 @@ CASES = {  # chip -> the mesh's sizes, slices, and what differs from a step that
     'v6e:2x4': ((2, 2, 4), 2, {'remat': 'attention'})}
 
 
-@pytest.mark.parametrize('name', CASES)
+@pytest.mark.parametrize('name', [pytest.param(name, marks=pytest.mark.long) if name.endswith('x1') else name for name in CASES])
 def test_a_step_on_a_mesh_with_context(name):
     sizes, slices, changes = CASES[name]
     done = compiled(lowered(tpu_mesh(name, *sizes, slices=slices), **changes), 'a step', 'take less', QUICK)

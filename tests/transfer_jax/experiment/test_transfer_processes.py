@@ -2,6 +2,7 @@
 import signal
 
 import numpy as np
+import pytest
 import transfer_job
 from processes import ROOT, ends, start
 from test_transfer_resume import timeless
@@ -10,6 +11,7 @@ CHANGES = {'targets': "('a','b')", 'transfer.methods': "('target_only','uowq')",
            'checkpoint.seconds': 0}
 
 
+@pytest.mark.long
 def test_two_processes_take_targets_in_turn_and_go_on_after_a_stop(tmp_path, compiled):
     np.savez(tmp_path / 'data.npz', **transfer_job.table())
     changes = {'data.path': tmp_path / 'data.npz', **CHANGES}

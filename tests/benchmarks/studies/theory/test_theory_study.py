@@ -60,6 +60,7 @@ def small_config(folder):
     return override(instance(TheoryConfig, study_theory.get_config()), changes)
 
 
+@pytest.mark.long
 def test_a_stopped_study_goes_on_and_writes_all_cases(tmp_path, monkeypatch):
     config = small_config(tmp_path)
     monkeypatch.setattr(study, 'PREDICTED', 20)

@@ -11,8 +11,6 @@ from tqd_jax.training import workdir as workdirs
 from transfer_jax.runtime.checkpoint import Checkpoints
 from transfer_jax.runtime.errors import UserError
 
-pytestmark = pytest.mark.long
-
 NAMES = [f'{number}.mp4' for number in range(6)]
 MODES = ('train', 'sample', 'eval', 'learn', 'align', 'score')
 LEAVE = '--config.data.allow_changes=True'

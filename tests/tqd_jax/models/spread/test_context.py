@@ -31,6 +31,7 @@ def test_one_and_eight_devices_agree_after_five_steps(sizes, changes):
     close(ours, theirs)
 
 
+@pytest.mark.long
 def test_lora_and_its_dropout_are_the_same_on_a_context():
     close(run(make_mesh(1, 2, 4), 'lora', lora=LORA), alone('lora', LORA))
 

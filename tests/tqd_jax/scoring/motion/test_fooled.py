@@ -9,8 +9,6 @@ from tqd_jax.scoring.motion.motion import motion
 from tqd_jax.scoring.motion.optical_flow import planes
 from tqd_jax.scoring.motion.tickers import ticker_mask
 
-pytestmark = pytest.mark.long
-
 HEIGHT, WIDTH, COUNT = 180, 320, 30
 DIAGONAL = np.hypot(HEIGHT, WIDTH)
 NEAR = 0.25  # of the score of a thing that moves at a quarter of a diagonal a second

@@ -6,8 +6,6 @@ import pytest
 from benchmarks.scoring.visual_copies import EFFECTS, FRAMES, TEXTS
 from tqd_jax.scoring.visual.visual import visual
 
-pytestmark = pytest.mark.long
-
 SIZE, COUNT, RATE = (270, 480), 6, 2.0
 TOLD = {'watermark, faint', 'watermark, tiled', 'watermark that jumps'}  # too faint, or nowhere twice: found in some pictures only
 

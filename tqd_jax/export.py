@@ -27,13 +27,13 @@ from tqd_jax.models.partition import merge, partition, selects
 from tqd_jax.models.wan import model as wan
 from tqd_jax.models.wan.lora import merge_lora
 from tqd_jax.training.run import placed
-from transfer_jax.runtime.checkpoint import Checkpoints
 from transfer_jax.runtime.config import instance
 from transfer_jax.runtime.errors import UserError
 from transfer_jax.runtime.folder.home import at_home
 from transfer_jax.runtime.job import unwritable
 from transfer_jax.runtime.parallel.mesh import make_mesh
 from transfer_jax.runtime.paths import path_of
+from transfer_jax.runtime.saves.checkpoint import Checkpoints
 
 FORMATS = ('comfyui', 'diffusers', 'kohya', 'original')
 DTYPES = ('bfloat16', 'float32')

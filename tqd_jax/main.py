@@ -27,13 +27,14 @@ from tqd_jax.training.sampling.samples import draw_samples
 from tqd_jax.training.weights import averaged_weights
 from tqd_jax.training.workdir import clips_of, held, prepare_once, prepare_run, probe_state, restore_run, unchanged
 from transfer_jax.runtime.app import define_flags, run_app
-from transfer_jax.runtime.checkpoint import Checkpoints, is_copied
 from transfer_jax.runtime.errors import UserError
 from transfer_jax.runtime.files import write_atomically
 from transfer_jax.runtime.job import machine, print_stop, run_mode
 from transfer_jax.runtime.parallel.gather import of_first
 from transfer_jax.runtime.parallel.hosts import fetch, first_host
 from transfer_jax.runtime.progress import Stopped, StopRequest
+from transfer_jax.runtime.saves.checkpoint import Checkpoints
+from transfer_jax.runtime.saves.steps import is_copied
 from transfer_jax.runtime.speed.kept import compiled_programs_kept
 from transfer_jax.runtime.tensors import save_weights
 

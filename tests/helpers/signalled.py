@@ -10,8 +10,8 @@ import sys
 from alone import one_device
 from quick import run_module
 
-from transfer_jax.runtime.checkpoint import Checkpoints
 from transfer_jax.runtime.metrics import FILE, Metrics
+from transfer_jax.runtime.saves.checkpoint import Checkpoints
 
 
 def main(number, folder, step):

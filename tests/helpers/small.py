@@ -18,9 +18,9 @@ from tqd_jax.clips.render import render_library
 from tqd_jax.clips.write import write_clip
 from tqd_jax.config import Config
 from tqd_jax.training.run import build
-from transfer_jax.runtime.checkpoint import Checkpoints
 from transfer_jax.runtime.config import instance, override
 from transfer_jax.runtime.paths import path_of
+from transfer_jax.runtime.saves.checkpoint import Checkpoints
 from transfer_jax.runtime.store import Store
 from transfer_jax.runtime.tensors import named_leaves
 

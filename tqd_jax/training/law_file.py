@@ -5,10 +5,10 @@ import numpy as np
 
 from tqd_jax.config import LEARNED, law_config
 from tqd_jax.timesteps.learned import LearnedLaw
-from transfer_jax.runtime.checkpoint import Checkpoints
 from transfer_jax.runtime.errors import UserError
 from transfer_jax.runtime.files import write_atomically
 from transfer_jax.runtime.paths import path_of
+from transfer_jax.runtime.saves.checkpoint import Checkpoints
 
 LAW = 'learned_law.json'  # a run's own copy of config.law.file
 

@@ -7,12 +7,12 @@ from tqd_jax.training.log import Evaluations, TrainingLog, save_timesteps
 from tqd_jax.training.programs import compile_eval, compile_train, flops_of_steps
 from tqd_jax.training.resume import extras_of, start_of
 from tqd_jax.training.sampling.samples import draw_during_training, samples_folder
-from transfer_jax.runtime.checkpoint import Checkpoints
 from transfer_jax.runtime.metrics import FILE, Metrics, read_metrics
 from transfer_jax.runtime.parallel.gather import of_first
 from transfer_jax.runtime.parallel.mesh import to_global
 from transfer_jax.runtime.parallel.votes import Votes
 from transfer_jax.runtime.progress import Progress, Stopped, StopRequest
+from transfer_jax.runtime.saves.checkpoint import Checkpoints
 from transfer_jax.runtime.speed.clock import Clock
 from transfer_jax.runtime.speed.rates import peak
 from transfer_jax.runtime.speed.trace import Trace

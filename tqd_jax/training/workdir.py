@@ -18,7 +18,6 @@ from tqd_jax.training.law_file import LAW, copy_law
 from tqd_jax.training.resume import LEAVE, require_same, require_same_config, require_same_weights
 from tqd_jax.training.run import build, check_start, foundation_of
 from tqd_jax.training.weights import fresh_state, frozen_parameters
-from transfer_jax.runtime.checkpoint import Checkpoints
 from transfer_jax.runtime.config import differences, to_json
 from transfer_jax.runtime.errors import UserError
 from transfer_jax.runtime.files import write_atomically
@@ -28,6 +27,7 @@ from transfer_jax.runtime.parallel.hosts import first_host
 from transfer_jax.runtime.parallel.mesh import make_mesh
 from transfer_jax.runtime.paths import path_of
 from transfer_jax.runtime.progress import Stopped, StopRequest
+from transfer_jax.runtime.saves.checkpoint import Checkpoints
 
 WRITTEN = ('config.json', 'scores.parquet', SKIPPED, 'normaliser.json', LAW, 'cut_captions.jsonl', 'text.json', 'changes.jsonl')
 LOOKED_FOR = 64  # clips, of those evenly spread over the library, that tell whether it was moved

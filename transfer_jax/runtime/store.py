@@ -4,8 +4,8 @@ from typing import Any
 
 from transfer_jax.runtime.errors import UserError
 from transfer_jax.runtime.files import write_atomically
-from transfer_jax.runtime.local_checkpoint import LocalCheckpoints
 from transfer_jax.runtime.paths import AnyPath, make_folder, path_of, remove_folder
+from transfer_jax.runtime.saves.local_checkpoint import LocalCheckpoints
 from transfer_jax.runtime.tensors import load_weights, save_weights
 
 

@@ -13,7 +13,7 @@ from quick import run_module
 
 PLACES = {'score': 'tqd_jax.scoring.store.RowStore.add', 'compile': 'tqd_jax.training.programs._compiled',
           'step': 'tqd_jax.training.log.TrainingLog.add', 'evaluate': 'tqd_jax.training.log.loss_table', 'eval': 'tqd_jax.main.loss_table',
-          'save': 'transfer_jax.runtime.checkpoint.Checkpoints.begin', 'sample': 'tqd_jax.training.sampling.generate.draw_latents'}
+          'save': 'transfer_jax.runtime.saves.checkpoint.Checkpoints.begin', 'sample': 'tqd_jax.training.sampling.generate.draw_latents'}
 
 
 def signalled(number, phase, count):

@@ -19,9 +19,9 @@ from quick import quick_to_compile
 from tqd_jax import main
 from tqd_jax.config import Config
 from transfer_jax.runtime.app import run_app
-from transfer_jax.runtime.checkpoint import Checkpoints
 from transfer_jax.runtime.parallel.gather import wait_for_all
 from transfer_jax.runtime.parallel.tell import KEY, tell_all
+from transfer_jax.runtime.saves.checkpoint import Checkpoints
 
 
 def stopped_at(stops):

@@ -13,8 +13,8 @@ from tqd_jax.cache.reader import Reader
 from tqd_jax.training import loop
 from tqd_jax.training.run import build, check_start
 from tqd_jax.training.workdir import prepare_run
-from transfer_jax.runtime.checkpoint import Checkpoints
 from transfer_jax.runtime.paths import path_of
+from transfer_jax.runtime.saves.checkpoint import Checkpoints
 from transfer_jax.runtime.tensors import named_leaves
 
 CAPTIONS = ('a red disc', 'two dogs', 'one')

@@ -24,9 +24,9 @@ from tqd_jax.data.buckets import Bucket
 from tqd_jax.data.frames import LONG, FrameStore
 from tqd_jax.training.run import check_accumulation
 from transfer_jax.runtime.app import parse
-from transfer_jax.runtime.checkpoint import Checkpoints
 from transfer_jax.runtime.errors import UserError
 from transfer_jax.runtime.metrics import read_metrics
+from transfer_jax.runtime.saves.checkpoint import Checkpoints
 from transfer_jax.runtime.tensors import load_weights, save_weights
 
 BAD = {name: case for name, case in bad_clips.BAD.items() if name not in ('missing.mp4', 'pipe.mp4', 'folder.mp4')}  # folders are none

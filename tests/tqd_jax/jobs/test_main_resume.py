@@ -10,8 +10,8 @@ import pyarrow.parquet
 import pytest
 import small
 
-from transfer_jax.runtime.checkpoint import Checkpoints
 from transfer_jax.runtime.errors import UserError
+from transfer_jax.runtime.saves.checkpoint import Checkpoints
 
 STEPS = 24
 

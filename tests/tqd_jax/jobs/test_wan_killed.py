@@ -10,7 +10,7 @@ import wan_small
 from alone import ENVIRONMENT
 from wan_signalled import signalled, small_shards
 
-from transfer_jax.runtime.checkpoint import Checkpoints
+from transfer_jax.runtime.saves.checkpoint import Checkpoints
 
 pytestmark = pytest.mark.long  # a minute and a half
 

@@ -10,9 +10,9 @@ import small
 from phases import signalled
 from processes import ROOT, ends, start
 
-from transfer_jax.runtime.checkpoint import Checkpoints
 from transfer_jax.runtime.metrics import read_metrics
 from transfer_jax.runtime.parallel.mesh import make_mesh
+from transfer_jax.runtime.saves.checkpoint import Checkpoints
 
 CHANGES = {'mesh.fsdp': 2, 'train.steps': 24, 'checkpoint.every': 14, 'eval.every': 8, 'log_every': 1, 'sample.clips': 1,
            'sample.steps': 1}

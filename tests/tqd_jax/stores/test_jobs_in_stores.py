@@ -11,10 +11,10 @@ import wan_small
 from tqd_jax import export
 from tqd_jax.data.prepare import STORE
 from tqd_jax.scoring.store import RowStore, local_store, merge_shares, share_of
-from transfer_jax.runtime.checkpoint import Checkpoints
 from transfer_jax.runtime.errors import UserError
 from transfer_jax.runtime.metrics import Metrics, read_metrics
 from transfer_jax.runtime.paths import path_of
+from transfer_jax.runtime.saves.checkpoint import Checkpoints
 
 pytestmark = pytest.mark.filterwarnings('ignore:Sending a large body directly:ResourceWarning')  # aiohttp, of a megabyte
 LEFT = {'config.json', 'scores.parquet', 'scores.store', 'normaliser.json', 'skipped.jsonl', 'metrics.jsonl', 'evaluation.jsonl',

@@ -12,8 +12,8 @@ from tqd_jax.training.programs import compile_train
 from tqd_jax.training.run import build
 from tqd_jax.training.state import LAYOUT, require_layout
 from tqd_jax.training.weights import averaged_weights, fresh_state, frozen_parameters
-from transfer_jax.runtime.checkpoint import Checkpoints
 from transfer_jax.runtime.errors import UserError
+from transfer_jax.runtime.saves.checkpoint import Checkpoints
 from transfer_jax.runtime.tensors import named_leaves
 
 CHANGES = {'train.steps': 2, 'eval.every': 2, 'checkpoint.every': 1, 'train.trained': 'patch_out/.*'}

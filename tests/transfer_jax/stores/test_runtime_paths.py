@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 import stores
 
-from transfer_jax.runtime import checkpoint
-from transfer_jax.runtime.checkpoint import Checkpoints
 from transfer_jax.runtime.errors import UserError
 from transfer_jax.runtime.files import local_folder, replace_atomically, write_atomically
 from transfer_jax.runtime.job import run_mode
 from transfer_jax.runtime.metrics import Metrics, read_metrics
 from transfer_jax.runtime.paths import check_store, is_remote, local_copy, path_of, remove_folder, scratch_of
+from transfer_jax.runtime.saves import checkpoint
+from transfer_jax.runtime.saves.checkpoint import Checkpoints
 from transfer_jax.runtime.store import Store
 
 STATE = {'a': {'w': jnp.arange(6.0).reshape(2, 3)}, 'step': jnp.int32(7)}

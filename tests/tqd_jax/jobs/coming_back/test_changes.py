@@ -13,8 +13,8 @@ from tqd_jax.clips import places
 from tqd_jax.clips.content import content_id
 from tqd_jax.scoring.scores import read_scores
 from tqd_jax.training.workdir import _are_elsewhere, held
-from transfer_jax.runtime.checkpoint import Checkpoints
 from transfer_jax.runtime.errors import UserError
+from transfer_jax.runtime.saves.checkpoint import Checkpoints
 
 pytestmark = pytest.mark.long
 

@@ -8,8 +8,8 @@ import pytest
 import small
 
 from tqd_jax.training import workdir as workdirs
-from transfer_jax.runtime.checkpoint import Checkpoints
 from transfer_jax.runtime.errors import UserError
+from transfer_jax.runtime.saves.checkpoint import Checkpoints
 
 NAMES = [f'{number}.mp4' for number in range(6)]
 MODES = ('train', 'sample', 'eval', 'learn', 'align', 'score')

@@ -15,9 +15,9 @@ import numpy as np
 import optax
 import pytest
 
-from transfer_jax.runtime.checkpoint import Checkpoints
 from transfer_jax.runtime.errors import UserError
 from transfer_jax.runtime.parallel.mesh import make_mesh, shard_tree
+from transfer_jax.runtime.saves.checkpoint import Checkpoints
 from transfer_jax.runtime.tensors import load_weights, save_weights
 
 
@@ -148,7 +148,7 @@ def test_a_damaged_checkpoint_is_named(tmp_path, damage):
     state, checkpoints = make_state(make_mesh(), width=10**4), Checkpoints(tmp_path)
     checkpoints.save(1, state, {})
     damage(tmp_path / '1')
-    with pytest.raises(UserError, match=r'1 cannot be read .*; remove that folder'):
+    with pytest.raises(UserError, match=r'1 cannot be read .*; remove that folder and the run begins anew: there is no earlier one$'):
         checkpoints.restore(1, abstract_of(state, make_mesh()))
 
 
@@ -161,7 +161,7 @@ def test_a_folder_that_cannot_be_written_is_named(tmp_path):
 START = """
 import sys, resource
 import jax, jax.numpy as jnp
-from transfer_jax.runtime.checkpoint import Checkpoints
+from transfer_jax.runtime.saves.checkpoint import Checkpoints
 from transfer_jax.runtime.errors import UserError
 checkpoints = Checkpoints(sys.argv[1])
 state = lambda step: {'w': jax.random.normal(jax.random.key(step), (500, 1000)), 'step': jnp.int32(step)}
@@ -240,3 +240,13 @@ def test_weights(tmp_path):
             load_weights(path, params)
     with pytest.raises(UserError, match='No such file'):
         load_weights(tmp_path / 'absent.npz', params)
+
+
+def test_a_damaged_checkpoint_is_said_to_have_one_before_where_it_has(tmp_path):
+    checkpoints = Checkpoints(tmp_path)
+    for step in (1, 2):
+        checkpoints.save(step, {'w': jnp.ones(3)}, {})
+    for path in (tmp_path / '2').rglob('_METADATA'):
+        path.write_text('')
+    with pytest.raises(UserError, match=r'2 cannot be read .*; remove that folder to go on from the one before$'):
+        checkpoints.require(2, {'w': jax.ShapeDtypeStruct((3,), jnp.float32)})

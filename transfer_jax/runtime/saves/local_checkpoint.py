@@ -4,9 +4,10 @@ import json
 import jax
 import numpy as np
 
-from transfer_jax.runtime.checkpoint import TEMPORARY, Checkpoints
 from transfer_jax.runtime.files import write_atomically
 from transfer_jax.runtime.paths import is_remote, local_copy, make_folder, remove_folder
+from transfer_jax.runtime.saves.checkpoint import Checkpoints
+from transfer_jax.runtime.saves.steps import TEMPORARY
 from transfer_jax.runtime.tensors import save_weights
 
 STATE, EXTRAS = 'state.npz', 'extras.json'

@@ -82,7 +82,7 @@ def train_mode(config, workdir):
 def score_mode(config, workdir):
     """Scores the clips and reports on the data alone. Raises UserError where the folder holds a run with another config or other clips."""
     if of_first(_latest_step(config, workdir)) is not None:
-        held(config, clips_of(config), workdir, leave=False)
+        held(config, clips_of(config), workdir, to='score')
     with unchanged(workdir):
         prepare_once(config, workdir)
     first_host(_finish_scores, config, workdir)

@@ -99,24 +99,28 @@ def prepare_once(config, workdir):
     return clips
 
 
-def held(config, data, workdir, *, leave=True):
+def held(config, data, workdir, *, to='train'):
     """{'stay', 'counts', 'summary'}: whether the scores of the folder's run stay, and how the clips of config.data differ from its clips.
 
-    Where they do not differ, the table gets the paths that they have now. leave: whether config.data.allow_changes counts.
-    Raises UserError where they differ without leave.
+    Where they do not differ, the table gets the paths that they have now. Where they do, it matters what the clips are there to: 'train'
+    needs leave, config.data.allow_changes; 'score' is refused; 'read' (samples, evaluations) takes the run's table as it is.
+    Raises UserError where they are refused.
     """
     first = jax.process_index() == 0
-    return of_first(together(_held, config, data, workdir, leave) if first else together(lambda: None))
+    return of_first(together(_held, config, data, workdir, to) if first else together(lambda: None))
 
 
-def _held(config, data, workdir, leave):
+def _held(config, data, workdir, to):
     if not (workdir / 'scores.parquet').exists() or Checkpoints(workdir / 'checkpoints').latest() is None:
         return {'stay': False, 'counts': {}, 'summary': ''}
     told = io.StringIO()
     with contextlib.redirect_stdout(told):
         changes, follow = held_against(data, workdir, workdir / STORE, config.seed)
-    if changes and not (leave and config.data.allow_changes):
-        how = f', or go on with these, in a new order, by {LEAVE}' if leave else ''
+    if changes and to == 'read':
+        print(f'{workdir} holds a run on other clips: {changes.summary}; its own table is read')
+        return {'stay': True, 'counts': {}, 'summary': ''}
+    if changes and not (to == 'train' and config.data.allow_changes):
+        how = f', or go on with these, in a new order, by {LEAVE}' if to == 'train' else ''
         raise UserError(f'{workdir} holds a run on other clips: {changes.summary}; restore them, name another --workdir{how}')
     if not changes:  # else scoring says again what is told here
         print(told.getvalue(), end='')
@@ -179,6 +183,6 @@ def restore_run(config, workdir):
     run = prepared(config, workdir, foundation)
     require_same(run, extras)
     if of_first(_are_elsewhere(config, extras, run.library)):
-        held(config, clips_of(config), workdir, leave=False)
+        held(config, clips_of(config), workdir, to='read')
         run = prepared(config, workdir, foundation)
     return run, checkpoints.restore(step, run.abstract_state), frozen_parameters(run)

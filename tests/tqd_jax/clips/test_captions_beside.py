@@ -118,7 +118,8 @@ def test_a_table_goes_before_a_file_beside_and_both_are_told(tmp_path):
     assert left_out(found.others) == ['left out, no videos by their ending: 1 .txt']
     lines = caption_lines(found.table, found.origins, found.unread, '--columns')
     assert lines[0].startswith(f'2 of 3 clips have a caption (1 from {folder}/metadata.csv, column ') and '1 from .txt' in lines[0]
-    assert "the first is of " in lines[0] and lines[1] == f'not read for captions: 1 .txt, such as {folder}/z.txt'
+    assert "the first is of " in lines[0] and lines[1] == f'without a caption: 1 of 3 clips, the first is {folder}/c.mp4'
+    assert lines[2] == f'not read for captions: 1 .txt, such as {folder}/z.txt'
 
 
 def test_no_caption_at_all_is_loud_and_says_what_is_unread(tmp_path):

@@ -71,3 +71,21 @@ def test_a_table_in_each_folder_is_one_look_at_each_clip(tmp_path, monkeypatch):
     assert found.origins == {f'{table}, column \'text\'': 2 for table in tables}
     assert len(looked) == 40 * (2 + 3), 'clips and rows once each'
     assert '1 of 3 rows of ' in found.lines[-5] and found.lines[-1] == '36 rows of 36 more tables name no clip of the folder'
+
+
+def test_a_row_may_name_a_clip_by_its_file_name_alone(tmp_path):
+    """Older folders have a table beside the folder of the clips, whose rows name no folder."""
+    files = {'train/a.mp4': b'', 'train/b.mp4': b'', 'test/b.mp4': b'',
+             'metadata.csv': b'file_name,text\na.mp4,a red disc\nb.mp4,of either\nc.mp4,of none\n'}
+    captions, found = found_in(tmp_path, files)
+    assert captions == {'train/a.mp4': 'a red disc', 'train/b.mp4': '', 'test/b.mp4': ''}
+    table = tmp_path / 'metadata.csv'
+    assert f'1 rows name a clip by its file name alone, in another folder: the first is {tmp_path}/a.mp4' in found.lines
+    assert f'2 of 3 rows of {table} name no clip of the folder: the first is {tmp_path}/b.mp4' in found.lines
+
+
+@pytest.mark.parametrize(('more', 'expected'), [({}, 'a red disc'), ({'other.csv': b'x,y\n1,2\n'}, '')])
+def test_the_only_table_of_a_folder_is_read_however_it_is_called(tmp_path, more, expected):
+    row = b'{"video_path": "clips/a.mp4", "caption": "a red disc"}\n'
+    captions, _ = found_in(tmp_path, {'clips/a.mp4': b'', 'data.jsonl': row, **more})
+    assert captions == {'clips/a.mp4': expected}

@@ -1,11 +1,12 @@
 """A manifest's values stay what the file says, whatever its encoding, its delimiter and the look of its values."""
+import io
 import json
 
 import pyarrow as pa
 import pyarrow.parquet
 import pytest
 
-from tqd_jax.clips.listing.encoding import guess
+from tqd_jax.clips.listing.encoding import BLOCK, decode, encoding_of, guess
 from tqd_jax.clips.manifest import find, read_clips
 from transfer_jax.runtime.errors import UserError
 
@@ -142,3 +143,13 @@ def test_paths_of_windows_are_found(tmp_path):
     (tmp_path / 'sub').mkdir()
     (tmp_path / 'sub/a.mp4').touch()
     assert read_clips(written(tmp_path, 'm.csv', 'clip\nsub\\a.mp4\n'))['clip'].to_pylist() == [f'{tmp_path}/sub/a.mp4']
+
+
+@pytest.mark.parametrize('end', ['', '\n'])
+def test_a_letter_at_the_end_of_a_file_is_not_half_a_letter_of_utf_8(end):
+    data = f'un café{end}'.encode('cp1252')
+    assert decode(data) == (f'un café{end}', 'cp1252') and encoding_of(io.BytesIO(data)) == 'cp1252'
+    half = 'un café'.encode()[:-1]
+    assert decode(half, cut=True)[1] == 'utf-8' and decode(half)[1] == 'cp1252'
+    long = ('é' * BLOCK).encode()[:-1]  # the blocks of a file cut letters too
+    assert encoding_of(io.BytesIO(b'x' + long + b'\xa9')) == 'utf-8' and encoding_of(io.BytesIO(b'x' + long)) != 'utf-8'

@@ -16,7 +16,8 @@ def captions_of_rows(clips: pa.Array, tables: list, names: list[str]) -> tuple[p
     """(lists of captions, how many clips have theirs from each table, lines on rows that name no clip).
 
     tables: with columns clip, caption and perhaps captions, the ones that count first at the beginning; names: theirs. A row names a clip
-    by its path, with its ending or without; letters that are composed in one of the two and decomposed in the other are the same.
+    by its path, with its ending or without; letters that are composed in one of the two and decomposed in the other are the same. A row
+    whose path is nowhere names the clip of the same file name, where there is one such clip and one such row.
     """
     if not tables:
         return several.none(len(clips)), [], []
@@ -27,14 +28,19 @@ def captions_of_rows(clips: pa.Array, tables: list, names: list[str]) -> tuple[p
     stems = pc.replace_substring_regex(paths, r'\.[^./]*$', '')
     filled = pc.indices_nonzero(pc.greater(pc.list_value_length(own), 0))
     options = named.take(filled)
+    lost = pc.invert(pc.is_in(named, value_set=pa.concat_arrays([paths, stems])))
     place = pc.coalesce(pc.index_in(paths, value_set=options), pc.index_in(stems, value_set=options))
-    rows = filled.take(place)
+    alike = _of_one_name(paths, pc.if_else(lost.take(filled), options, pa.scalar(None, options.type)))
+    rows = filled.take(pc.coalesce(place, alike))
     lists = pc.if_else(pc.is_valid(rows), own.take(pc.fill_null(rows, 0)), several.none(len(clips)).combine_chunks()) if len(own) else \
         several.none(len(clips))
     counts = np.bincount(of_table[rows.drop_null().to_numpy()], minlength=len(tables)).tolist()
-    lost = pc.invert(pc.is_in(named, value_set=pa.concat_arrays([paths, stems]))).to_numpy(zero_copy_only=False)
     chunked = lists if isinstance(lists, pa.ChunkedArray) else pa.chunked_array([lists], several.LISTS)
-    return chunked, counts, _lost_lines(lost, of_table, tables, names)
+    lost = lost.to_numpy(zero_copy_only=False).copy()
+    lost[found := filled.take(alike.drop_null()).to_numpy()] = False
+    lines = [f'{len(found)} rows name a clip by its file name alone, in another folder: the first is {_row(tables, of_table, found.min())}'
+             ] if len(found) else []
+    return chunked, counts, lines + _lost_lines(lost, of_table, tables, names)
 
 
 def whole_names(clips: pa.Array) -> pa.Array:
@@ -42,6 +48,22 @@ def whole_names(clips: pa.Array) -> pa.Array:
     whole = lambda clip: clip if places.is_remote(clip) else places.as_text(os.path.abspath(places.as_local(clip)))
     parts = [pa.array(map(whole, piece.to_pylist()), pa.string()) for piece in pieces(pa.chunked_array([clips]))]
     return pc.utf8_normalize(pa.concat_arrays([pa.array([], pa.string()), *parts]), form='NFC')
+
+
+def _of_one_name(paths, options):
+    """For each of the paths the place of the option with its file name, null where two of either have that name."""
+    none = pa.scalar(None, paths.type)
+    bare = lambda names: pc.if_else(pc.match_substring(names, '::'), none, pc.replace_substring_regex(names, '^.*/', ''))
+    ours, theirs = bare(paths), bare(options)
+    single = [counts.field('values').filter(pc.equal(counts.field('counts'), 1)) for counts in map(pc.value_counts, (ours, theirs))]
+    both = pc.and_(pc.is_in(ours, value_set=single[0].drop_null()), pc.is_in(ours, value_set=single[1].drop_null()))
+    return pc.index_in(pc.if_else(both, ours, none), value_set=theirs, skip_nulls=True)
+
+
+def _row(tables, of_table, row):
+    """What a row calls its clip, of all tables' rows."""
+    number = of_table[row]
+    return tables[number]['clip'][int(row - np.searchsorted(of_table, number))]
 
 
 def _lists_of(table):

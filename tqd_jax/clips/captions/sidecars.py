@@ -111,7 +111,7 @@ def _captions(data, ending):
     """(captions, None, the encoding in words, '' of UTF-8) of a file's bytes, or ([], why there are none, '')."""
     if isinstance(data, Exception):
         return [], f'cannot be read ({type(data).__name__})', ''
-    text, encoding = decode(data)
+    text, encoding = decode(data, cut=len(data) >= LARGEST)
     try:
         captions = captions_of_text(text, ending)
     except (ValueError, RecursionError) as error:

@@ -22,8 +22,10 @@ def caption_lines(table: pa.Table, origins: dict, unread: tuple, flag: str) -> l
     example = f'{table["clip"][row].as_py()}: {text[:SHOWN]!r}{"..." if len(text) > SHOWN else ""}'
     from_where = f' ({_some([f"{clips} from {place}" for place, clips in origins.items()])})' if origins else ''
     lines = [f'{count} of {total} clips have a caption{from_where}; the first is of {example}']
-    if count < total and unread:
-        lines.append(f'not read for captions: {_some(unread)}')
+    if count < total:
+        bare = table['clip'][pc.index(filled, False).as_py()].as_py()
+        lines.append(f'without a caption: {total - count} of {total} clips, the first is {bare}')
+        lines += [f'not read for captions: {_some(unread)}'] if unread else []
     return lines + _several_line(table)
 
 
@@ -32,7 +34,8 @@ def _several_line(table):
         return []
     counts = pc.fill_null(pc.list_value_length(table['captions']), 0)
     several = pc.sum(pc.greater(counts, 1)).as_py()
-    return [f'{several} clips have several captions, {pc.max(counts).as_py()} at most'] if several else []
+    of = '1 clip has' if several == 1 else f'{several} clips have'
+    return [f'{of} several captions, {pc.max(counts).as_py()} at most'] if several else []
 
 
 def _some(texts):

@@ -12,25 +12,27 @@ DELIMITERS = {',': 'commas', ';': 'semicolons', '\t': 'tabs', '|': 'bars'}
 BLOCK = 2**20
 
 
-def decode(data: bytes) -> tuple[str, str]:
-    """(the text of a file's bytes, the name of its encoding as Python knows it); a byte order mark is no part of the text."""
-    encoding = _marked(data) or ('utf-8' if _is_utf8(data) else guess(data))
+def decode(data: bytes, cut: bool = False) -> tuple[str, str]:
+    """(the text of a file's bytes, the name of its encoding as Python knows it); a byte order mark is no part of the text.
+
+    cut: the file has more bytes than these, so the last letter may not be whole.
+    """
+    encoding = _marked(data) or ('utf-8' if _decodes(data, 'utf-8', cut) else guess(data))
     text = data.decode(encoding, 'replace' if encoding.startswith('utf') else 'strict')
     return text.removeprefix('\ufeff'), encoding
 
 
 def encoding_of(file) -> str:
     """The encoding of a binary file, read from its beginning to its end; its place is the beginning afterwards."""
-    head = file.read(BLOCK)
-    found = _marked(head)
-    decoder, block, other = codecs.getincrementaldecoder('utf-8')(), head, None
-    while found is None and block:
+    block = file.read(BLOCK)
+    found, decoder, other = _marked(block), codecs.getincrementaldecoder('utf-8')(), None
+    while found is None and block and other is None:
+        following = file.read(BLOCK)
         try:
-            decoder.decode(block)
+            decoder.decode(block, final=not following)
         except UnicodeDecodeError:
             other = block
-            break
-        block = file.read(BLOCK)
+        block = following
     file.seek(0)
     return found or ('utf-8' if other is None else guess(other))
 
@@ -76,14 +78,10 @@ def _marked(head):
     return None
 
 
-def _is_utf8(data):
-    return _decodes(data, 'utf-8')
-
-
-def _decodes(data, encoding):
-    """Whether bytes are text of an encoding; a letter that the end cuts does not count."""
+def _decodes(data, encoding, cut=True):
+    """Whether bytes are text of an encoding. cut: the last letter may not be whole."""
     try:
-        codecs.getincrementaldecoder(encoding)().decode(data)
+        codecs.getincrementaldecoder(encoding)().decode(data, final=not cut)
     except UnicodeDecodeError:
         return False
     return True

@@ -54,11 +54,11 @@ def _tables(clips, files, columns):
 
     A file that is called as a clip beside it is no table.
     """
+    files = list(files)
     named = sorted((name for name in files if is_table(name) or is_video_list(name)), key=lambda name: (-name.count('/'), name))
-    if named:
-        texts = pa.array([places.as_text(name) for name in named], pa.string())
-        beside = pc.is_in(_stems(texts), value_set=_stems(clips)).to_pylist()
-        named = [name for name, own in zip(named, beside, strict=True) if not own]
+    if not named:
+        yield from _only_table(_not_beside(clips, [name for name in files if places.ending(name) in TABLE_ENDINGS]), columns)
+    named = _not_beside(clips, named)
     yield from read_tables(filter(is_table, named), columns)
     others = collections.defaultdict(list)
     for name in filter(is_caption_list, files):
@@ -68,6 +68,20 @@ def _tables(clips, files, columns):
         if other is not None:
             table = parallel(name, other)
             yield Found(table=table, origins={other: len(table)}), (name, other)
+
+
+def _not_beside(clips, names):
+    """Those of the files that are not called as a clip beside them."""
+    texts = pa.array([places.as_text(name) for name in names], pa.string())
+    beside = pc.is_in(_stems(texts), value_set=_stems(clips)).to_pylist()
+    return [name for name, own in zip(names, beside, strict=True) if not own]
+
+
+def _only_table(tables, columns):
+    """As _tables does: the one table that a folder has, however it is called, if it has captions; of several each may be anything."""
+    for found, names in read_tables(tables if len(tables) == 1 else (), columns):
+        if found.table is not None and pc.any(pc.not_equal(pc.fill_null(found.table['caption'], ''), '')).as_py():
+            yield found, names
 
 
 def read_tables(names, columns):

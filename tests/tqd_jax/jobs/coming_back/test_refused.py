@@ -64,11 +64,13 @@ def refused(run, words, mode='train', **more):
     return str(caught.value)
 
 
-def test_a_clip_that_is_gone(made, run):
+def test_a_clip_that_is_gone(made, run, capsys):
     table = with_captions(run / 'clips', {name: f'disc {name[0]}' for name in NAMES[1:]})
     message = refused(run, r'1 clip is gone \(.*0\.mp4\); restore', **changes(table, **{'train.steps': 3}))
     assert LEAVE in message
     refused(run, r'1 clip is gone', 'score', **changes(table))
+    small.run(run / 'run', 'sample', **changes(table))  # by another name, too
+    assert '1 clip is gone' in capsys.readouterr().out
     whole = (made / 'clips/list.csv').read_text()
     try:  # under the name that the run knows: what reads the run as it is still can
         with_captions(made / 'clips', {name: f'disc {name[0]}' for name in NAMES[1:]})

@@ -89,3 +89,11 @@ def test_the_only_table_of_a_folder_is_read_however_it_is_called(tmp_path, more,
     row = b'{"video_path": "clips/a.mp4", "caption": "a red disc"}\n'
     captions, _ = found_in(tmp_path, {'clips/a.mp4': b'', 'data.jsonl': row, **more})
     assert captions == {'clips/a.mp4': expected}
+
+
+@pytest.mark.parametrize(('name', 'content'), [('config.json', b'[{"clip": null, "caption": "x"}]'), ('run/config.json', b'{"clip": null}'),
+                                               ('x.csv', b'clip,caption\n,x\n'), ('x.parquet', b'no table'), ('x.jsonl', b'{'),
+                                               ('x.json', b'{"data": {"clips": null, "columns": 5}, "mesh": [1, 2]}')])
+def test_a_file_that_is_of_something_else_refuses_nothing(tmp_path, name, content):
+    captions, found = found_in(tmp_path, {'a.mp4': b'', 'a.txt': b'a red disc', name: content})
+    assert captions == {'a.mp4': 'a red disc'} and not found.lines

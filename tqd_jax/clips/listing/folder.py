@@ -1,5 +1,6 @@
 """A folder of clips as a table: its videos, with captions from tables within (metadata.csv), parallel lists, and files beside each clip."""
 import collections
+import contextlib
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -13,8 +14,10 @@ from tqd_jax.clips.listing.found import Found, NoTable
 from tqd_jax.clips.listing.manifest_file import read_columns
 from tqd_jax.clips.listing.names import TABLE_ENDINGS, is_table
 from tqd_jax.clips.listing.parallel import is_caption_list, is_video_list, parallel, prompts_of
+from transfer_jax.runtime.errors import UserError
 
 TOLD = 20  # lines on tables
+ROWS = tuple(ending for ending in TABLE_ENDINGS if ending != '.json')  # any JSON may be settings
 
 
 def lists_of_folder(clips, files, columns) -> tuple[pa.ChunkedArray, Found]:
@@ -57,7 +60,7 @@ def _tables(clips, files, columns):
     files = list(files)
     named = sorted((name for name in files if is_table(name) or is_video_list(name)), key=lambda name: (-name.count('/'), name))
     if not named:
-        yield from _only_table(_not_beside(clips, [name for name in files if places.ending(name) in TABLE_ENDINGS]), columns)
+        yield from _only_table(_not_beside(clips, [name for name in files if places.ending(name) in ROWS]), columns)
     named = _not_beside(clips, named)
     yield from read_tables(filter(is_table, named), columns)
     others = collections.defaultdict(list)
@@ -78,10 +81,15 @@ def _not_beside(clips, names):
 
 
 def _only_table(tables, columns):
-    """As _tables does: the one table that a folder has, however it is called, if it has captions; of several each may be anything."""
-    for found, names in read_tables(tables if len(tables) == 1 else (), columns):
-        if found.table is not None and pc.any(pc.not_equal(pc.fill_null(found.table['caption'], ''), '')).as_py():
-            yield found, names
+    """As _tables does: the one table that a folder has, however it is called, if it has captions; of several each may be anything.
+
+    One that cannot be read is of something else.
+    """
+    if len(tables) == 1:
+        with contextlib.suppress(UserError):
+            for found, names in read_tables(tables, columns):
+                if found.table is not None and pc.any(pc.not_equal(pc.fill_null(found.table['caption'], ''), '')).as_py():
+                    yield found, names
 
 
 def read_tables(names, columns):

@@ -7,7 +7,6 @@ Takes some 40 minutes for 30 clips on two cores; a run with the same --workdir g
 import argparse
 import concurrent.futures
 import functools
-import multiprocessing
 import pathlib
 import statistics
 
@@ -17,14 +16,13 @@ import scipy.stats as st
 
 from benchmarks.scoring import page as scoring_page
 from benchmarks.scoring.copies import make_copies
-from benchmarks.scoring.cost import memory, speed
+from benchmarks.scoring.cost import SPAWN, memory, speed
 from tqd_jax.clips.manifest import read_clips
 from tqd_jax.clips.render import render_library
 from tqd_jax.scoring.engine import in_processes, rows, score_clips
 from tqd_jax.scoring.row import Settings
 
 SEEDS = (0, 1, 2)  # of rendered libraries
-SPAWN = multiprocessing.get_context('spawn')
 
 
 def score(paths, store, workers):

@@ -80,7 +80,7 @@ def test_a_row_may_name_a_clip_by_its_file_name_alone(tmp_path):
     captions, found = found_in(tmp_path, files)
     assert captions == {'train/a.mp4': 'a red disc', 'train/b.mp4': '', 'test/b.mp4': ''}
     table = tmp_path / 'metadata.csv'
-    assert f'1 rows name a clip by its file name alone, in another folder: the first is {tmp_path}/a.mp4' in found.lines
+    assert f'rows that name a clip by its file name alone, in another folder: 1, the first is {tmp_path}/a.mp4' in found.lines
     assert f'2 of 3 rows of {table} name no clip of the folder: the first is {tmp_path}/b.mp4' in found.lines
 
 

@@ -152,4 +152,16 @@ def test_a_letter_at_the_end_of_a_file_is_not_half_a_letter_of_utf_8(end):
     half = 'un café'.encode()[:-1]
     assert decode(half, cut=True)[1] == 'utf-8' and decode(half)[1] == 'cp1252'
     long = ('é' * BLOCK).encode()[:-1]  # the blocks of a file cut letters too
-    assert encoding_of(io.BytesIO(b'x' + long + b'\xa9')) == 'utf-8' and encoding_of(io.BytesIO(b'x' + long)) != 'utf-8'
+    assert encoding_of(io.BytesIO(b'x' + long + b'\xa9')) == 'utf-8'
+
+
+def test_half_a_letter_at_the_end_of_utf_8_spoils_nothing_else():
+    data = 'ein größerer Kreis, très près'.encode()
+    for count in range(len(data) - 5, len(data) + 1):
+        text, encoding = decode(data[:count])
+        assert encoding == encoding_of(io.BytesIO(data[:count])) == 'utf-8' and text.startswith('ein größerer Kreis')
+
+
+def test_a_letter_that_is_none_of_utf_8_counts_in_any_block():
+    data = ('é' * BLOCK).encode() + 'ü'.encode('cp1252') + b' x'
+    assert encoding_of(io.BytesIO(data)) != 'utf-8' and encoding_of(io.BytesIO(('é' * BLOCK).encode())) == 'utf-8'

@@ -38,8 +38,8 @@ def captions_of_rows(clips: pa.Array, tables: list, names: list[str]) -> tuple[p
     chunked = lists if isinstance(lists, pa.ChunkedArray) else pa.chunked_array([lists], several.LISTS)
     lost = lost.to_numpy(zero_copy_only=False).copy()
     lost[found := filled.take(alike.drop_null()).to_numpy()] = False
-    lines = [f'{len(found)} rows name a clip by its file name alone, in another folder: the first is {_row(tables, of_table, found.min())}'
-             ] if len(found) else []
+    lines = [f'rows that name a clip by its file name alone, in another folder: {len(found)}, the first is '
+             f'{_row(tables, of_table, found.min())}'] if len(found) else []
     return chunked, counts, lines + _lost_lines(lost, of_table, tables, names)
 
 

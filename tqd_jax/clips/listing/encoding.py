@@ -17,7 +17,7 @@ def decode(data: bytes, cut: bool = False) -> tuple[str, str]:
 
     cut: the file has more bytes than these, so the last letter may not be whole.
     """
-    encoding = _marked(data) or ('utf-8' if _decodes(data, 'utf-8', cut) else guess(data))
+    encoding = _marked(data) or ('utf-8' if _is_utf8(data, cut) else guess(data))
     text = data.decode(encoding, 'replace' if encoding.startswith('utf') else 'strict')
     return text.removeprefix('\ufeff'), encoding
 
@@ -25,13 +25,15 @@ def decode(data: bytes, cut: bool = False) -> tuple[str, str]:
 def encoding_of(file) -> str:
     """The encoding of a binary file, read from its beginning to its end; its place is the beginning afterwards."""
     block = file.read(BLOCK)
-    found, decoder, other = _marked(block), codecs.getincrementaldecoder('utf-8')(), None
+    found, decoder, other, wide = _marked(block), codecs.getincrementaldecoder('utf-8')(), None, False
     while found is None and block and other is None:
         following = file.read(BLOCK)
         try:
-            decoder.decode(block, final=not following)
+            wide |= not decoder.decode(block).isascii()
         except UnicodeDecodeError:
             other = block
+        else:
+            other = block if not following and not wide and decoder.getstate()[0] else None
         block = following
     file.seek(0)
     return found or ('utf-8' if other is None else guess(other))
@@ -76,6 +78,11 @@ def _marked(head):
         if max(zeros) > 0.3 * (len(sample) // 2) and min(zeros) < 0.05 * len(sample):
             return 'utf-16-be' if zeros[0] > zeros[1] else 'utf-16-le'
     return None
+
+
+def _is_utf8(data, cut):
+    """Half a letter at the end is of UTF-8 where the bytes are cut, or where other letters of several bytes are whole."""
+    return _decodes(data, 'utf-8') and (cut or _decodes(data, 'utf-8', cut=False) or not data.decode('utf-8', 'ignore').isascii())
 
 
 def _decodes(data, encoding, cut=True):

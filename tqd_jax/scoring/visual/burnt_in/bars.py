@@ -23,8 +23,8 @@ def inside_bars(lumas):
     """Slices (rows, columns) of the picture inside its bars, from lumas float32 [F, H, W]; the whole frame where there are none.
 
     A plain bar lies along a border, has one colour in all frames, and ends in a straight line, where at least half of the picture differs
-    from it at once in some frame: a dark scene ends anywhere. Text may cover a bar, and a dark scene hide its end, where a bar of the same
-    colour faces it. Bars that are not black count in pairs of the same size and colour. Bars of a gradient or a pattern count in pairs of
+    from it at once in some frame: a dark scene ends anywhere. Text may cover a black bar, and a dark scene hide its end, where another
+    faces it. Bars that are not black count in pairs of the same size and colour. Bars of a gradient or a pattern count in pairs of
     one size that rest while the picture may move, and end on both sides in a straight line: a step
     of 5 grey levels, in the mean over time, along 70 % of the side, with none like it further inside.
     """
@@ -44,7 +44,7 @@ def _between(strips):
     """The slice of lines between a leading and a trailing bar of strips [F, lines, blocks]."""
     lines = strips.shape[1]
     (first, colour), (last, other) = _bar(strips), _bar(strips[:, ::-1])
-    if abs(colour - other) <= PLAIN:
+    if max(colour, other) <= BLACK and abs(colour - other) <= PLAIN:
         first, last = max(first, _facing(strips, last, colour)), max(last, _facing(strips[:, ::-1], first, colour))
     pair = abs(colour - other) <= PLAIN and abs(first - last) <= max(2, EVEN * lines)
     first, last = (size if pair or tone <= BLACK else 0 for size, tone in ((first, colour), (last, other)))

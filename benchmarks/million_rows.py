@@ -78,7 +78,8 @@ def load(folder):
 
 
 def in_worker(work):
-    """The peaks of a spawned process, in MB: with what it must import, with `work` unpickled, and with work's first batch planned."""
+    """The peaks of a spawned process, in MB: with what it must import, with `work` unpickled, with work's first batch planned, and with
+    the decoder, which a worker imports that reads no cached frames."""
     context = multiprocessing.get_context('spawn')
     mine, theirs = context.Pipe()
     process = context.Process(target=worker, args=(theirs, __import__('cloudpickle').dumps(work)))  # as grain hands it over
@@ -92,7 +93,7 @@ def worker(pipe, pickled):
     """In the spawned process."""
     import pickle
 
-    import tqd_jax.data.loader  # noqa: F401
+    import tqd_jax.data.loader
     peaks = [peak()]
     work = pickle.loads(pickled)
     peaks.append(peak())
@@ -100,6 +101,8 @@ def worker(pipe, pickled):
         work[0]
     else:
         work.library.laws([0, len(work.library) - 1]), work.library.paths[len(work.library) - 1]
+    peaks.append(peak())
+    import tqd_jax.clips.read  # noqa: F401
     pipe.send([*peaks, peak()])
 
 
@@ -108,7 +111,8 @@ def page(rows, size, figures):
     imports, plan = figures['worker'][0], figures['worker_plan'][2]
     table = [('the process that loads: imports', figures['imports']), ('... and the library', figures['load']),
              ('... and the first batch planned', figures['plan']), ('a worker process: imports', imports),
-             ('... and the loader', figures['worker'][2]), ('... and the streams, the first batch planned', plan)]
+             ('... and the loader', figures['worker'][2]), ('... and the streams, the first batch planned', plan),
+             ('... and the decoder, where frames are not cached', figures['worker_plan'][3])]
     peaks = [f'| {name} | {value:.0f} |' for name, value in table]
     return [f'{rows:,} clips, captions of 300 characters on average and 2,000 at most; scores.parquet has {size:.0f} MB. Each figure is '
             'the peak of a fresh process (VmHWM).', '', '| | MB |', '|---|---|', *peaks, '',

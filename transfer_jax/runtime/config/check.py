@@ -131,7 +131,7 @@ def unknown_key(key, value, rule_keys, renamed=NO_NAMES):
         return f'config.{key} = {value!r}: there is no such key; {meaning}'
     section, _, last = key.rpartition('.')
     beside = {name.rpartition('.')[2]: name for name in rule_keys if name.rpartition('.')[0] == section}
-    near = [beside[name] for name in difflib.get_close_matches(last, beside, 1)]
+    near = [beside[name] for name in difflib.get_close_matches(last, beside, 1, 0.65)]  # at .6 scores are workers
     near = near or difflib.get_close_matches(key, rule_keys, 1, 0.8)
     near = near or [name for name in rule_keys if name.rpartition('.')[2] == last]
     if near:

@@ -2,6 +2,8 @@
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from tqd_jax.clips.captions.file_names import names_hint
+
 SHOWN = 80  # letters of an example
 NAMED = 4  # places and files that a line names
 
@@ -20,7 +22,7 @@ def caption_lines(table: pa.Table, origins: dict, unread: tuple, flag: str, abse
     count = pc.sum(filled).as_py() or 0
     if not count:
         where = f': there is {_some(unread)}, which is not read; {flag} names a column' if unread else ''
-        return [f'WARNING: NONE of {total} {clips} has a caption{f" ({gone})" if gone else ""}{where}']
+        return [f'WARNING: NONE of {total} {clips} has a caption{f" ({gone})" if gone else ""}{where}{names_hint(table, flag)}']
     row = pc.index(filled, True).as_py()
     text = table['caption'][row].as_py()
     example = f'{table["clip"][row].as_py()}: {text[:SHOWN]!r}{"..." if len(text) > SHOWN else ""}'

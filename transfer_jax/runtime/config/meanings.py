@@ -48,9 +48,9 @@ NAMES = {  # key, of any job's schema: its names elsewhere
                   'instance_data_dir video_directory dataset_name data_path video_jsonl_file dataset_base_path '
                   'metadata metadata_path metadata_file dataset_metadata_path dataset_config dataset_file data_backend_config csv_path '
                   'train_data_meta annotation annotations annotation_path ann_path manifest manifest_path train_data jsonl_path dataset',
-    'data.columns': 'caption_column video_column text_column prompt_column path_column column_mapping caption_field caption_key '
-                    'video_key text_key data_file_keys',
-    'data.captions': 'caption caption_strategy multi_caption caption_sampling',
+    'data.columns': 'caption_strategy caption_column video_column text_column prompt_column path_column column_mapping caption_field '
+                    'caption_key video_key text_key data_file_keys',
+    'data.captions': 'caption multi_caption caption_sampling',
     'data.mix': 'num_repeats repeats dataset_repeat repeat mixing_weights dataset_weights sampling_weights sample_weights',
     'data.cache': 'cache_dir cache_directory latent_cache_dir cache_path',
     'data.buckets': 'num_frames video_length target_frames n_frames frames max_num_frames frame_buckets height width resolution size '
@@ -94,7 +94,7 @@ NOTES = {  # where the same name would mislead, what the key counts here
     'data.buckets': 'each is (width, height, frames)',
     'data.captions': 'how several of one clip are taken; where captions lie is found',
     'data.clips': 'a folder with its captions, or a table',
-    'data.columns': "as 'clip=video,caption=prompt'",
+    'data.columns': "as 'clip=video,caption=prompt'; caption=filename takes the names of files",
     'data.mix': 'of sources, rate and weight of each',
     'train.trained': 'full, lora, or a regular expression of names',
     'model.remat': 'what is computed again, by name'}

@@ -1,10 +1,13 @@
 """Folders as the trainers that people come from document them: every caption is found."""
 import json
+import math
 
+import once
 import pyarrow as pa
 import pyarrow.parquet
 import pytest
 import small
+from alone import one_device
 
 from tqd_jax.clips.captions.file_names import names_hint
 from tqd_jax.clips.captions.summary import caption_lines
@@ -13,10 +16,12 @@ from tqd_jax.data.library import load_library
 from tqd_jax.data.prepare import prepare
 from tqd_jax.text.words import HashedWords
 from tqd_jax.timesteps.quality import LawConfig
+from tqd_jax.training.loop import train
 from transfer_jax.runtime.errors import UserError
 
 CAPTIONS = ['a red disc moves', 'a blue square rests', 'a green ring turns']
 CLIPS = ['0.mp4', '1.mp4', '2.mp4']
+SHAPES = {'data.dropout': 'none', 'data.held_out_fraction': 0.0}
 
 
 def rows(clip, caption, prefix=''):
@@ -85,7 +90,7 @@ def test_several_captions_of_a_clip_stay_several(tmp_path, files):
 
 def test_a_library_has_the_captions_and_training_starts_with_them(tmp_path, capsys):
     folder, text = written(tmp_path / 'data', '', BESIDE | {'0.txt': f'{CAPTIONS[0]}\nanother way\n'}), HashedWords(length=8, vocab=64)
-    changes = {'data.clips': str(folder), 'data.dropout': 'none', 'data.held_out_fraction': 0.0}
+    changes = {'data.clips': str(folder), **SHAPES}
     data = small.config(**changes).data
     (tmp_path / 'run').mkdir()
     prepare(data, tmp_path / 'run', seed=0)
@@ -141,6 +146,25 @@ def test_control_videos_are_named_and_can_be_left_out(tmp_path, videos, controls
 
 def test_a_folder_of_poses_alone_is_no_control(tmp_path):
     assert find(str(written(tmp_path, 'pose', {}))).lines == ()
+
+
+STARTED = ('musubi-tuner, video_jsonl_file', 'diffusion-pipe, captions.json', 'SimpleTuner, json lines', 'finetrainers, two files',
+           'DiffSynth, metadata.csv')
+
+
+@pytest.mark.parametrize('trainer', STARTED)
+def test_training_starts_with_the_folder_of_each_trainer(tmp_path, capsys, trainer):
+    """One step of the tiny model, of the shapes that the test above has compiled."""
+    videos, files, named = FOLDERS[trainer]
+    folder, run = written(tmp_path / 'data', videos, files), tmp_path / 'run'
+    changes = SHAPES | {'data.clips': f'{folder}/{named}', 'train.steps': 1}
+    run.mkdir()
+    with once.programs_once(), one_device():
+        prepare(small.config(**changes).data, run, seed=0)
+        state, _, stopped = train(small.built(run, **changes))
+    assert '3 of 3 clips have a caption (3 from ' in capsys.readouterr().out and not stopped
+    losses = [line['loss'] for line in small.scalars(run) if 'loss' in line]
+    assert int(state.step) == 1 and len(losses) == 1 and math.isfinite(losses[0])
 
 
 def test_texts_in_a_folder_of_their_own(tmp_path):

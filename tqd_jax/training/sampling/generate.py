@@ -67,7 +67,7 @@ def draw_latents(run, trained, frozen, captions, parts):
     features = run.foundation.features([*captions, run.foundation.negative()], run.workdir)
     text = run.objective.text.encode(frozen['text'], jnp.asarray(features))
     states = [start_latents(noise_of(run, *part), settings) for part in parts]
-    with Progress(settings.steps * len(parts), label='sample') as progress:
+    with Progress(settings.steps * len(parts), label='sample', warms=True) as progress:
         for stage in stages(settings):
             own = stage.expert in (None, run.foundation.expert)
             weights = (trained, frozen['model']) if own else run.foundation.other(run.abstract_state.trained, run.abstract_frozen['model'])
@@ -101,7 +101,7 @@ def decode(run, latents):
     Raises Stopped where a stop is requested between two of them.
     """
     params, frames = run.foundation.decoder(), []
-    with Progress(len(latents), label='decode', unit='clip') as progress:
+    with Progress(len(latents), label='decode', unit='clip', warms=True) as progress:
         for latent in latents:
             check_stop()
             frames.append(np.asarray(_decode(run.objective.codec, replicated(run.mesh), params, latent[None]))[0])

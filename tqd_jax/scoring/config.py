@@ -21,7 +21,7 @@ class ScoreConfig:
     clips: str | None = key(None, optional(paths()), 'a folder, archive, manifest (.parquet, .csv, .tsv, .jsonl, .json), list (.txt) or '
                             'video; or name=path,name=path')
     columns: str | None = key(None, optional(text()), "names of a manifest's columns, as 'clip=video,caption=prompt'; by default they "
-                              'are found by the usual names; caption=filename: captions are the names of the files')
+                              'are found by the usual names')
     output: str = key('scores.parquet', paths(), 'the table to write; its page and files lie beside it')
     store: str | None = key(None, optional(paths()), 'where measured rows are kept; OUTPUT.store by default')
     workers: int = key(cores(), integer(at_least=0), 'processes; 0 measures in this one, which no limit of time or memory protects')

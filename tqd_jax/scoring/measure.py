@@ -3,7 +3,6 @@ import contextlib
 import dataclasses
 import functools
 import hashlib
-import time
 
 import numpy as np
 import pyarrow as pa
@@ -153,11 +152,11 @@ def progress_bar(label, unit):
 
     stored: what is done since the last call was in the store already, and is no part of the rate.
     """
-    bars, since = [], time.monotonic()  # the first clip is done when its bar is made
+    bars = []
 
     def progress(done, total, stored=False):
         if not bars:
-            bars.append(Progress(total, label=label, unit=unit, since=since))
+            bars.append(Progress(total, label=label, unit=unit))
         more = done - bars[0].count
         if stored:
             bars[0].skip(more)

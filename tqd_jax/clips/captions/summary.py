@@ -3,17 +3,23 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from tqd_jax.clips.captions.file_names import names_hint
+from tqd_jax.clips.listing.paths import rows_there
 
 SHOWN = 80  # letters of an example
 NAMED = 4  # places and files that a line names
 
 
-def caption_lines(table: pa.Table, origins: dict, unread: tuple, flag: str, absent: int = 0) -> list[str]:
-    """Lines on the columns caption and captions of a table of the clips that are there, and of how many are not: `absent`.
+def caption_lines(table: pa.Table, origins: dict, unread: tuple, flag: str) -> list[str]:
+    """Lines on the columns caption and captions of a table: of its clips that are there, and how many are not.
 
     origins: {where captions come from: clips, those too that are not there}. unread: what may hold captions. flag: the name of the key
     that says which columns are read.
     """
+    here = rows_there(table)
+    return _lines(here, origins, unread, flag, absent=len(table) - len(here))
+
+
+def _lines(table, origins, unread, flag, absent):
     total = len(table)
     if absent and not total:
         return [f'WARNING: none of the {absent} clips is there']

@@ -7,7 +7,7 @@ import pyarrow.compute as pc
 from tqd_jax.clips import places
 from tqd_jax.clips.captions.summary import caption_lines
 from tqd_jax.clips.listing.names import parse
-from tqd_jax.clips.listing.paths import missing_line, rows_there
+from tqd_jax.clips.listing.paths import missing_line
 from tqd_jax.clips.manifest import find, left_out
 from tqd_jax.scoring.importers.matching import matched_rows, whole_names
 from tqd_jax.scoring.importers.scores import import_scores, merge
@@ -49,11 +49,10 @@ def clips_table(spec, scores, tool, flag='--clips', columns=None):
 
 
 def _tell(table, origins, unread, key):
-    """Prints how many of the clips that are there have captions, and where from."""
+    """Prints how many clips have captions, and where from."""
     if 'caption' not in table.column_names:
         table = table.append_column('caption', pa.nulls(len(table), pa.string()))
-    here = rows_there(table)
-    for line in caption_lines(here, origins, unread, key, absent=len(table) - len(here)):
+    for line in caption_lines(table, origins, unread, key):
         print(line)
 
 

@@ -108,6 +108,10 @@ def check_value(key, value, rule):
 def check_keys(config, rules, renamed=NO_NAMES):
     """{dotted key: Rule} for this config, as `rules_for`; raises UserError (`unknown_key`) for a key without a rule."""
     config = plain(config)
+    tops = dict.fromkeys(name.split('.')[0] for name in (*rules, *renamed))
+    strange = [name for name in config if name not in tops]
+    if len(strange) > len(config) - len(strange):
+        raise UserError(f'the config file is one of another program: it has {", ".join(strange)}, and this one reads {", ".join(tops)}')
     flat, names = rules_for(config, rules), renamed_for(config, rules, renamed)
     for key, value in flatten(config, flat).items():
         empty_section = value == {} and any(name.startswith(f'{key}.') for name in flat)

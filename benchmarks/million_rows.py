@@ -116,8 +116,8 @@ def page(rows, size, figures):
     peaks = [f'| {name} | {value:.0f} |' for name, value in table]
     return [f'{rows:,} clips, captions of 300 characters on average and 2,000 at most; scores.parquet has {size:.0f} MB. Each figure is '
             'the peak of a fresh process (VmHWM).', '', '| | MB |', '|---|---|', *peaks, '',
-            f'Loading took {figures["load_s"]:.1f} s of CPU, the plan of the first batch {figures["plan_s"]:.2f} s. Aims: less than 1000 MB '
-            'for the process that loads, less than 300 MB for a worker.']
+            f'Loading took {figures["load_s"]:.1f} s of CPU, the plan of the first batch {figures["plan_s"]:.2f} s. Aims: less than 1000 '
+            'MB for the process that loads, less than 300 MB for a worker.']
 
 
 def main():

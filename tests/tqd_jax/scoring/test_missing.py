@@ -7,6 +7,7 @@ import pytest
 import small
 from score_job import measured_paths
 
+from tqd_jax.clips.manifest import find
 from tqd_jax.data.prepare import prepare
 from tqd_jax.scoring.config import ScoreConfig
 from tqd_jax.scoring.importers.clips import clips_table
@@ -93,3 +94,4 @@ def test_a_table_that_the_scorer_wrote_is_one_as_text_too(tmp_path, monkeypatch,
     score_library(ScoreConfig(clips=str(text), output=str(tmp_path / 'y.parquet'), workers=0))
     again = pq.read_table(tmp_path / 'y.parquet')
     assert not measured and again.select(written.column_names).equals(written)
+    assert find(str(text)).unread == (), 'a column of the scorer is no caption'

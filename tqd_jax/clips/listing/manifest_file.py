@@ -87,7 +87,7 @@ def read_columns(path, columns=None) -> Found:
         whole, more = _one_row_a_clip(path, whole)
         lines += more
     return Found(table=whole, lines=tuple(lines), origins=origins or _origins(path, whole, called),
-                 unread=_unread(path, others))
+                 unread=_unread(path, {name: fields[name] for name in others}))
 
 
 def _captions(path, table, called):

@@ -12,6 +12,7 @@ from tqd_jax.launching.config import Launch
 from tqd_jax.launching.job import check_job
 from tqd_jax.launching.render import render
 from transfer_jax.runtime.app import define_flags, run_app
+from transfer_jax.runtime.errors import UserError
 from transfer_jax.runtime.folder.home import local_path
 from transfer_jax.runtime.job import unwritable
 
@@ -32,9 +33,17 @@ def main(config, output):
     print(f'next, in {folder}: {FIRST[config.place]}; the steps: docs/launch.md')
 
 
+def schema_of(config):
+    """Launch; raises UserError where the config file is that of the training itself."""
+    if 'train' in config and 'job' not in config:
+        raise UserError('--config is a config of the training, and files are made of one of the launch: --config=configs/launch.py, and '
+                        "the training's as --config.job.config=FILE")
+    return Launch
+
+
 define_flags()
 
 if __name__ == '__main__':
     if 'output' not in flags.FLAGS:  # another program of this process may have it
         flags.DEFINE_string('output', 'launch', 'the folder of the files')
-    run_app(main, Launch, ('output',))
+    run_app(main, schema_of, ('output',))

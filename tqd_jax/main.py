@@ -25,10 +25,11 @@ from tqd_jax.training.resume import LEAVE, require_same_config, require_same_wei
 from tqd_jax.training.run import check_start
 from tqd_jax.training.sampling.samples import draw_samples
 from tqd_jax.training.weights import averaged_weights
-from tqd_jax.training.workdir import clips_of, held, prepare_once, prepare_run, probe_state, restore_run, unchanged
+from tqd_jax.training.workdir import WRITTEN, clips_of, held, prepare_once, prepare_run, probe_state, restore_run, unchanged
 from transfer_jax.runtime.app import define_flags, run_app
 from transfer_jax.runtime.errors import UserError
 from transfer_jax.runtime.files import write_atomically
+from transfer_jax.runtime.folder.unchanged import undo_killed
 from transfer_jax.runtime.job import machine, print_stop, run_mode
 from transfer_jax.runtime.parallel.gather import of_first
 from transfer_jax.runtime.parallel.hosts import fetch, first_host
@@ -43,15 +44,16 @@ def main(config, workdir, mode):
     """Runs a mode on the checked config, in its folder."""
     check_whole(config)
     try:
-        run_mode({mode: functools.partial(_kept, MODES[mode])}, mode, config, workdir, alone=mode not in BESIDE)
+        run_mode({mode: functools.partial(_kept, mode)}, mode, config, workdir, alone=mode not in BESIDE)
     except Stopped:
         print_stop(saved=mode not in BESIDE)
 
 
-def _kept(run, config, workdir):
-    """Runs a mode, the programs that it compiles kept in its folder."""
+def _kept(mode, config, workdir):
+    """Runs a mode in a folder without what a killed command left half done, the programs that it compiles kept there."""
+    undo_killed(workdir, WRITTEN, held=mode not in BESIDE)
     with compiled_programs_kept(workdir / 'compiled'):
-        run(config, workdir)
+        MODES[mode](config, workdir)
 
 
 def train_mode(config, workdir):

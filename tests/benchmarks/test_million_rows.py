@@ -29,5 +29,15 @@ def test_a_library_takes_its_bytes_alone(few_and_many):
 
 
 def test_a_worker_holds_no_copy(few_and_many):
-    for imported, unpickled, used in [figure['worker'] for figure in few_and_many]:
+    for imported, unpickled, used, _ in [figure['worker'] for figure in few_and_many]:
         assert used - imported < 5 and unpickled - imported < 5
+
+
+@pytest.mark.parametrize(('module', 'never'), [
+    ('tqd_jax.data.loader', ('pyarrow', 'av', 'cv2')),
+    ('tqd_jax.cache.stores', ('pyarrow', 'av', 'cv2')),
+    ('tqd_jax.clips.read', ('pyarrow', 'jax'))])
+def test_what_a_worker_imports(module, never):
+    """Each takes 17 to 160 MB of every worker: who loads cached frames decodes nothing, and a file in no archive needs no Arrow."""
+    code = f'import sys, {module}; print(sorted(set({never}) & set(sys.modules)))'
+    assert subprocess.run([sys.executable, '-c', code], cwd=small.ROOT, check=True, capture_output=True, text=True).stdout == '[]\n'

@@ -44,9 +44,18 @@ def signature(thing):
         header = re.search(r'^def (.*?):\n    """', inspect.getsource(thing), re.DOTALL | re.MULTILINE)[1]
         return header.replace('\n    ', '\n') + '\n'
     body = ast.parse(textwrap.dedent(inspect.getsource(thing))).body[0].body if inspect.isclass(thing) else ()
-    fields = [ast.unparse(node).replace(' ', '\0') for node in body if isinstance(node, ast.AnnAssign)]  # no break within a field
+    names = vars(sys.modules[thing.__module__]) if inspect.isclass(thing) else {}
+    fields = [as_written(node, names).replace(' ', '\0') for node in body if isinstance(node, ast.AnnAssign)]  # no break within a field
     text = textwrap.fill(f'{thing.__name__}(*, {", ".join(fields)})', 100, subsequent_indent='    ') if fields else None
     return text and text.replace('\0', ' ') + '\n'
+
+
+def as_written(field, names):
+    """A field of a dataclass as its source has it, but the value of a default that another class has: a reader has no use for its name."""
+    if isinstance(field.value, ast.Attribute):
+        value = eval(ast.unparse(field.value), dict(names))
+        field.value = ast.Constant(value) if isinstance(value, str | int | float | None) else field.value
+    return ast.unparse(field)
 
 
 def check_types(monkeypatch):

@@ -8,6 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from tqd_jax.clips import places
+from tqd_jax.clips.captions.file_names import COLUMN, with_captions_of_names
 from tqd_jax.clips.listing.beside import of_clips, of_folder
 from tqd_jax.clips.listing.found import Found, joined
 from tqd_jax.clips.listing.manifest_file import ENDINGS, PAIRS, read_manifest
@@ -50,12 +51,15 @@ def find(spec, flag='config.data.clips', columns=None) -> Found:
     mq and vq of a scores.parquet are ranks within its library: of several paths they are left out, and fitted to all clips together;
     so are its motion and visual where other paths have none, and all clips are measured by one version of the scorer.
     All paths, and the clips, may be URLs: see tqd_jax.clips.places, also for names that are not UTF-8. A URL is a folder unless its
-    ending says otherwise. columns: 'clip=video,caption=prompt', names of columns for what they hold.
+    ending says otherwise. columns: 'clip=video,caption=prompt', names of columns for what they hold; caption=filename takes the names
+    of the clips as their captions.
     Raises UserError, which names `flag`, for what is missing or impossible.
     """
     named = NAMED.match(spec) and not os.path.exists(_here(spec))
     parts = [part.split('=', 1) for part in re.split(rf',(?={NAMED.pattern})', spec)] if named else [('clips', spec)]
     columns = parse(columns, f'{flag.removesuffix("clips")}columns')
+    of_names = columns.get('caption') == COLUMN
+    columns = {field: name for field, name in columns.items() if not (of_names and field == 'caption')}
     read = functools.partial(read_manifest, named=bool(named), several=len(parts) > 1, columns=columns)
     found = [_read_one(_here(path), name, flag, columns, read) for name, path in parts]
     tables = _on_one_scale([one.table for one in found])
@@ -63,7 +67,8 @@ def find(spec, flag='config.data.clips', columns=None) -> Found:
     table = pa.concat_tables(one_type(tables), promote_options='permissive')
     refuse_duplicates(table['clip'], f'{flag}={spec}')
     places.check_protocols(Strings.from_arrow(table['clip'].filter(pc.match_substring(table['clip'], '://')).chunks))
-    return joined(table, found)
+    found = joined(table, found)
+    return found.replace(table=with_captions_of_names(table), origins={'file names': len(table)}) if of_names else found
 
 
 def _on_one_scale(tables):

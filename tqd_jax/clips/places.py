@@ -25,14 +25,11 @@ from tqd_jax.clips.archives.urls import (
     parent,
     seen_from,
 )
+from tqd_jax.clips.bad_clip import BadClip
 
 __all__ = ['BLOCK', 'ENDINGS', 'LOCKED', 'SERIES', 'BadClip', 'as_local', 'as_text', 'check_protocols', 'contents', 'counted', 'ending',
            'find_clips', 'is_listed', 'is_remote', 'join', 'local_copy', 'member_of', 'parent', 'seen_from', 'stamp']
 BLOCK = 1 << 20  # bytes fetched at a time
-
-
-class BadClip(Exception):
-    """One clip cannot be used; the message is the reason, on one line."""
 
 
 @contextlib.contextmanager

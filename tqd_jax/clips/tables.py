@@ -1,4 +1,5 @@
 """Files of scores -> one Arrow table: CSV, JSON lines, JSON and Parquet, structs unpacked, long texts left unread."""
+import collections
 import csv
 import json
 
@@ -8,6 +9,7 @@ import pyarrow.csv
 import pyarrow.json
 import pyarrow.parquet
 
+from tqd_jax.clips.listing.csv_rows import csv_rows
 from tqd_jax.clips.listing.encoding import delimiter_of, encoding_of
 from transfer_jax.runtime.errors import UserError
 
@@ -69,8 +71,21 @@ def _no_numbers(names):
 
 
 def _csv(path, texts, plain):
+    """The columns of a CSV that somebody reads. Raises ValueError, with the row, where a quote is not closed."""
     with open(path, 'rb') as file:
         encoding = encoding_of(file)
+    try:
+        table = _parsed(path, encoding, texts, plain)
+    except pa.ArrowInvalid:
+        _check_quotes(path, encoding)
+        raise
+    with open(path, 'rb') as file:
+        if sum(block.count(b'\n') for block in iter(lambda: file.read(BLOCK), b'')) > table.num_rows + 1:  # values of several lines
+            _check_quotes(path, encoding)
+    return table
+
+
+def _parsed(path, encoding, texts, plain):
     with open(path, encoding=encoding, newline='') as file:
         head = file.readline(2**20).removeprefix('\ufeff').rstrip('\r\n')
     delimiter = delimiter_of(head, lambda name: name.strip() in texts)
@@ -84,6 +99,12 @@ def _csv(path, texts, plain):
     convert = pa.csv.ConvertOptions(include_columns=names, column_types=types, strings_can_be_null=True)
     table = pa.csv.read_csv(path, read(block_size=BLOCK), parse, convert)
     return table.rename_columns([name.strip() for name in names])
+
+
+def _check_quotes(path, encoding):
+    """Raises ValueError, with the row, where a quote is not closed: Arrow takes all rows up to the next one for one value."""
+    with open(path, encoding=encoding, newline='') as file:
+        collections.deque(csv_rows(file)[2], maxlen=0)
 
 
 def _names(head, delimiter):

@@ -23,7 +23,7 @@ class Data:
     allow_changes: bool = key(False, boolean(), 'a resumed run goes on although clips, captions, or keys that say so, are not as they '
                                'were: in a new order from there, recorded in changes.jsonl', free=True)
     columns: str | None = key(None, optional(text()), "names of a manifest's columns, as 'clip=video,caption=prompt'; None: found by "
-                              'the usual names', free=True)
+                              'the usual names; caption=filename: captions are the names of the files', free=True)
     captions: str = key('draw', choice(*CAPTIONS), 'of a clip with several: one is drawn for each example; the first alone; all of '
                         'them joined into one', by_leave=True)
     rendered_clips: int = key(240, integer(at_least=8), 'clips of the embedded library, without wan.path')

@@ -3,12 +3,12 @@ import os
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
+from tqd_jax.clips.archives.urls import join
 from tqd_jax.clips.content import content_number
-from tqd_jax.clips.places import join
 from tqd_jax.clips.strings import Builder
 from tqd_jax.data.buckets import assign_bucket
-from tqd_jax.data.several import taken_captions
 from tqd_jax.scoring.scores import read_scores
 
 NUMBERS = {'mq': np.float64, 'vq': np.float64, 'width': np.int64, 'height': np.int64, 'duration': np.float64}
@@ -45,3 +45,19 @@ def read_columns(path, text, buckets, fps, captions='draw'):
     arrays['source'] = order[arrays['source']]
     arrays['further_start'] = np.cumsum(arrays['further']) - arrays['further']
     return arrays | {name: builder.build() for name, builder in texts.items()} | {'source_names': tuple(names.tolist())}
+
+
+def taken_captions(batch, how: str):
+    """(the first caption of each row, int64 [n] how many further ones it has, these end to end), Arrow arrays of text, of a batch of rows.
+
+    how: of several.CAPTIONS: 'draw' takes them all, 'first' no further ones, 'join' puts all into the first.
+    """
+    first, none = pc.fill_null(batch['caption'], ''), pa.array([], pa.string())
+    if how == 'first' or 'captions' not in batch.schema.names or batch['captions'].null_count == len(batch):
+        return first, np.zeros(len(batch), np.int64), none
+    lists = batch['captions'].to_pylist()
+    if how == 'join':
+        return pa.array([' '.join(some) if some else one for some, one in zip(lists, first.to_pylist(), strict=True)], pa.string()), \
+            np.zeros(len(batch), np.int64), none
+    more = [some[1:] if some else [] for some in lists]
+    return first, np.array([len(some) for some in more], np.int64), pa.array([one for some in more for one in some], pa.string())

@@ -9,12 +9,10 @@ import re
 import secrets
 from typing import Protocol
 
-import cv2
 import numpy as np
 
+from tqd_jax.clips.bad_clip import BadClip
 from tqd_jax.clips.pictures.options import PictureOptions
-from tqd_jax.clips.places import BadClip
-from tqd_jax.clips.read import read_clip
 from tqd_jax.data.rows import Rows
 
 LONG = 150.0  # s; a longer clip is never decoded whole, which Limits would refuse at 133 frames a second
@@ -50,7 +48,7 @@ class FrameStore:
         if self.folder is None or self.rows.duration[clip] > LONG:
             seconds, side = bucket.frames / self.fps, max(bucket.width, bucket.height)
             start = place * max(0.0, self.rows.duration[clip] - seconds)
-            read = functools.partial(read_clip, self.rows.paths[clip], rate=self.fps, seconds=seconds, short_side=side,
+            read = functools.partial(decode, self.rows.paths[clip], rate=self.fps, seconds=seconds, short_side=side,
                                      options=self.options)
             try:
                 frames = read(start=start).frames
@@ -73,7 +71,7 @@ class FrameStore:
         side = max(bucket.width, bucket.height)
         path = pathlib.Path(self.folder, f'{int(self.rows.ids[clip]):016x}-{self.fps:g}-{side}-{self.options.version}.npy')
         if not path.exists():
-            frames = read_clip(self.rows.paths[clip], rate=self.fps, short_side=side, options=self.options).frames
+            frames = decode(self.rows.paths[clip], rate=self.fps, short_side=side, options=self.options).frames
             path.parent.mkdir(parents=True, exist_ok=True)
             part = path.with_name(f'.{path.stem}-{secrets.token_hex(4)}.part')  # two workers may want the same clip at once
             data = io.BytesIO()  # np.save to a file does not report a full disk
@@ -84,6 +82,12 @@ class FrameStore:
             finally:
                 part.unlink(missing_ok=True)
         return open_frames(path)
+
+
+def decode(path, **window):
+    """read_clip; the decoder, 35 MB, is imported by a worker that decodes."""
+    from tqd_jax.clips.read import read_clip
+    return read_clip(path, **window)
 
 
 def open_frames(path):
@@ -107,6 +111,7 @@ def crop(frames, bucket, x, y):
     scale = max(bucket.width / width, bucket.height / height)
     size = max(bucket.width, round(width * scale)), max(bucket.height, round(height * scale))
     if size != (width, height):
+        import cv2  # 17 MB that a worker of latents, and of frames that fit, never needs
         filter_ = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
         frames = np.stack([cv2.resize(frame, size, interpolation=filter_) for frame in frames])
     left, top = int(x * (size[0] - bucket.width + 1 - 1e-9)), int(y * (size[1] - bucket.height + 1 - 1e-9))

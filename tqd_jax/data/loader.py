@@ -10,7 +10,7 @@ import grain
 import numpy as np
 from absl import flags
 
-from tqd_jax.clips.places import BadClip
+from tqd_jax.clips.bad_clip import BadClip
 from tqd_jax.data.batch import Batch
 from tqd_jax.data.frames import Examples
 from tqd_jax.data.rows import Rows

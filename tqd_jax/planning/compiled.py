@@ -14,8 +14,9 @@ from collections.abc import Callable
 import jax
 
 from tqd_jax.planning.topology import Topology
+from transfer_jax.runtime.errors import UserError
 from transfer_jax.runtime.files import write_atomically
-from transfer_jax.runtime.parallel.compiled import lacking
+from transfer_jax.runtime.parallel.compiled import lacking, memory_of_program
 
 GIB = 2**30
 # of a TPU's compiler: no search for the fastest code. A step of 1.3B compiles in 47 s in place of 330 and needs as much memory (12.53 GiB,
@@ -65,7 +66,10 @@ def measure(lowered: jax.stages.Lowered, options: dict | None = None) -> Memory:
 
 
 def _memory(program):
-    sizes = program.memory_analysis()
+    sizes = memory_of_program(program)
+    if sizes is None:
+        raise UserError('the compiler of this platform does not say how much memory a program needs, so nothing can be planned for it: '
+                        'another version of jaxlib, or of the plug-in of the platform, may')
     parts = {'arguments': sizes.argument_size_in_bytes, 'temporaries': sizes.temp_size_in_bytes,
              'results': sizes.output_size_in_bytes - sizes.alias_size_in_bytes}
     sizes = parts | {'whole': sum(parts.values()), 'peak': sizes.peak_memory_in_bytes}

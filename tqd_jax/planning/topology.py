@@ -61,7 +61,10 @@ def read_topology(name: str) -> Topology:
     match = NOTATION.fullmatch(name.strip())
     chip = CHIPS.get(match[2]) if match else None
     shape = tuple(int(size) for size in match[3].split('x')) if match else ()
-    if chip is None or len(shape) != chip.axes or min(shape) < 1:
+    if chip is not None and len(shape) != chip.axes:
+        raise UserError(f'--topology={name}: chips of {match[2]} lie along {chip.axes} {"axis" if chip.axes == 1 else "axes"}, as in '
+                        f'{chip.example}')
+    if chip is None or min(shape) < 1:
         raise UserError(f'--topology={name} is not known: write KIND:CHIPS, of {", ".join(chip.example for chip in CHIPS.values())}, or '
                         'several slices of TPU chips as in 2*v5e:4x4')
     slices = int(match[1] or 1)

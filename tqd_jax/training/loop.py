@@ -40,7 +40,7 @@ def _loop(run, start, checkpoints, metrics, clock):
         programs, evaluations = compile_train(run), _evaluations(run, start.step, metrics)
     log = _log(run, start, metrics, clock, checkpoints)
     votes, trace = Votes(run.mesh), Trace(run.workdir / 'profile', config.profile.steps)
-    with StopRequest() as stop, Progress(config.train.steps, start=start.step, label='train') as progress:
+    with StopRequest() as stop, Progress(config.train.steps, start=start.step, label='train', warms=True) as progress:
         with clock.spent('evaluate'):
             stopped = not _examined(run, start.step, state, frozen, evaluations, again=start.step > 0)  # at step 0 the model as it was
         if stopped:

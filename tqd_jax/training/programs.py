@@ -11,7 +11,7 @@ from tqd_jax.models.partition import LORA
 from tqd_jax.models.wan.config import training_flops_per_example
 from tqd_jax.training.state import shardings_of
 from tqd_jax.training.step import eval_step, train_step
-from transfer_jax.runtime.parallel.compiled import compiled
+from transfer_jax.runtime.parallel.compiled import compiled, memory_of_program
 from transfer_jax.runtime.parallel.mesh import batch_sharding, check_batch, replicated, to_global
 from transfer_jax.runtime.speed.rates import memory as memory_of
 
@@ -42,13 +42,17 @@ def lower_train(run, bucket):
 def _compiled(run, bucket):
     start = time.perf_counter()
     program = compiled(lower_train(run, bucket), f'a step on {bucket.width}x{bucket.height}x{bucket.frames}', LESS_MEMORY)
-    memory = program.memory_analysis()
-    need = memory.argument_size_in_bytes + memory.temp_size_in_bytes + memory.output_size_in_bytes - memory.alias_size_in_bytes
-    there = memory_of(run.mesh.local_devices[0])
-    of = '' if there is None else f' of {there / 2**20:.0f}'
-    print(f'compiled {bucket.width}x{bucket.height}x{bucket.frames} in {time.perf_counter() - start:.1f} s: '
-          f'needs {need / 2**20:.0f}{of} MiB a device', flush=True)
+    needs = _needs(memory_of_program(program), memory_of(run.mesh.local_devices[0]))
+    print(f'compiled {bucket.width}x{bucket.height}x{bucket.frames} in {time.perf_counter() - start:.1f} s{needs}', flush=True)
     return program
+
+
+def _needs(sizes, there):
+    """': needs ... MiB a device' of a program's sizes, '' where the platform does not say them. there: bytes of a device, or None."""
+    if sizes is None:
+        return ''
+    need = sizes.argument_size_in_bytes + sizes.temp_size_in_bytes + sizes.output_size_in_bytes - sizes.alias_size_in_bytes
+    return f': needs {need / 2**20:.0f}{"" if there is None else f" of {there / 2**20:.0f}"} MiB a device'
 
 
 def flops_of_steps(run):

@@ -16,19 +16,29 @@ class Progress:
     """A bar on a terminal; elsewhere a plain line every 10 % or 10 seconds, whichever is first. Only process 0 prints."""
 
     def __init__(self, total: int, start: int = 0, label: str = '', unit: str = 'step', file: TextIO | None = None,
-                 process: int | None = None):
-        """Counts from `start` to `total` units, on `file` (None: stderr). process: number of this process (None: its number in its job)."""
+                 process: int | None = None, since: float | None = None, warms: bool = False):
+        """Counts from `start` to `total` units, on `file` (None: stderr). process: number of this process (None: its number in its job).
+
+        since: time.monotonic() when the first unit began, if that was before. warms: the first update takes longer than those after it, as
+        where it compiles, and does not enter the rate.
+        """
         if process is None:  # JAX need not start for it
             process = jax.process_index() if jax.distributed.is_initialized() else 0
         self.file = sys.stderr if file is None else file
         self.total, self.count, self.label, self.unit = total, start, label, unit
         self.plain = not self.file.isatty() and process == 0
-        self._line_count, self._line_time = start, time.monotonic()
+        self._line_count, self._line_time, self._warms = start, time.monotonic() if since is None else since, warms
         self._bar = tqdm(total=total, initial=start, desc=f'{label}: ', unit=f' {unit}', bar_format=FORMAT, dynamic_ncols=True,
                          file=self.file, disable=self.plain or process > 0)
 
     def update(self, count: int = 1, **values: str) -> None:
         """Adds `count` units; `values` (loss='0.123') stand at the end of the line."""
+        if self._warms and count:
+            self._warms = False
+            self.skip(count)
+            self._line_time = time.monotonic()
+            self._bar.start_t = self._bar.last_print_t = time.time()
+            count = 0
         self.count += count
         self._bar.set_postfix(values, refresh=False)
         self._bar.update(count)

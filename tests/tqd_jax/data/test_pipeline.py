@@ -147,7 +147,7 @@ def test_a_cached_clip_is_decoded_once(clips, tmp_path, monkeypatch):
     cached = loader(lib, str(tmp_path / 'frames')).store
     first = cached.window(0, BUCKETS[0], 0.0)
     assert len(list((tmp_path / 'frames').glob('*.npy'))) == 1
-    monkeypatch.setattr('tqd_jax.data.frames.read_clip', lambda *args, **options: pytest.fail('decoded again'))
+    monkeypatch.setattr('tqd_jax.data.frames.decode', lambda *args, **options: pytest.fail('decoded again'))
     np.testing.assert_array_equal(first, cached.window(0, BUCKETS[0], 0.0))
     assert cached.window(0, BUCKETS[0], 1.0).mean() == pytest.approx(first.mean() + 8, abs=1.5)
 

@@ -8,8 +8,9 @@ import pytest
 import scipy.stats as st
 
 from tqd_jax.clips.strings import Strings
+from tqd_jax.data.columns import taken_captions
 from tqd_jax.data.rows import Rows
-from tqd_jax.data.several import drawn_tokens, taken_captions
+from tqd_jax.data.several import drawn_tokens
 
 BATCH = pa.record_batch({'caption': ['one', 'alone', None, 'x'], 'captions': [['one', 'two', 'three'], None, None, ['x', 'y']]})
 

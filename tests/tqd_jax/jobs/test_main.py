@@ -19,6 +19,7 @@ import tqd_jax.training.loop as loop
 from tqd_jax.clips.read import read_clip
 from tqd_jax.timesteps.quadrants import QUADRANTS
 from tqd_jax.training.programs import compile_train
+from tqd_jax.training.sampling import generate
 from transfer_jax.runtime.errors import UserError
 from transfer_jax.runtime.metrics import read_metrics
 
@@ -127,7 +128,9 @@ def test_sample_mode_draws_anew_from_the_checkpoint(finished, tmp_path):
     workdir = shutil.copytree(finished[0], tmp_path / 'run')
     before = (workdir / 'samples/00.mp4').read_bytes()
     (workdir / 'samples/00.mp4').unlink()
+    generate._advance_guided.clear_cache()
     small.run(workdir, 'sample', **{'sample.clips': 1})
+    assert generate._advance_guided._cache_size() == 1, 'the first step of the solver is a program of its own'
     assert (workdir / 'samples/00.mp4').read_bytes() == before, 'the same weights and seed draw another clip'
     assert sorted(path.name for path in (workdir / 'samples').glob('*.mp4')) == ['00.mp4'], 'clips of an older set are left'
     record = json.loads((workdir / 'samples.json').read_text())

@@ -10,11 +10,15 @@ import launched
 import pytest
 from snippets import parse_flags
 
+from configs import launch as launch_config
+from configs import video, wan
 from tqd_jax import launch
+from tqd_jax.config import Config
 from tqd_jax.launching.checks import check_launch
 from tqd_jax.launching.chips import KINDS, slice_of
 from tqd_jax.launching.flags import environment, flags_of
 from tqd_jax.launching.job import check_job, command
+from transfer_jax.runtime.app import overridden
 from transfer_jax.runtime.errors import UserError
 
 WRONG = [  # the keys, what the line says
@@ -139,3 +143,14 @@ def test_libtpu_takes_the_flags(name, topology, known):
     done = subprocess.run([sys.executable, '-c', TINY.format(topology)], env=os.environ | alone, capture_output=True, text=True)
     assert (done.returncode == 0) == known, done.stderr
     assert known or 'xla_tpu_no_such_flag' in done.stderr
+
+
+@pytest.mark.parametrize('config', [video, wan])
+def test_a_config_of_the_training_is_told_where_it_belongs(config):
+    with pytest.raises(UserError, match=r'--config=configs/launch\.py, .*--config\.job\.config=FILE'):
+        overridden(config.get_config(), [], launch.schema_of)
+
+
+def test_a_launch_config_is_none_of_the_training():
+    with pytest.raises(UserError, match=r'is one of another program: it has chip, code, flags, .*, and this one reads seed, '):
+        overridden(launch_config.get_config(), [], Config)

@@ -40,7 +40,9 @@ def test_a_topology_is_read(text, devices, hbm):
 
 
 @pytest.mark.parametrize(('names', 'memory', 'message'), [
-    (['v5e'], None, 'v5e:2x2, v5p:2x2x1'), (['v5e:2x2x1'], None, 'KIND:CHIPS'), (['v9:2x2'], None, 'not known'), (None, None, 'say what'),
+    (['v5e'], None, 'v5e:2x2, v5p:2x2x1'), (['v5e:2x2x1'], None, 'along 2 axes, as in v5e:2x2'),
+    (['v5e:3'], None, 'along 2 axes'), (['v5p:2x2'], None, 'along 3'),
+    (['h100:2x4'], None, 'along 1 axis, as in h100:8'), (['v9:2x2'], None, 'not known'), (None, None, 'say what'),
     (['v5e:1x1'], 80, 'GiB of a GPU'), (['2*h100:8'], None, 'h100:16'), (['v5e:0x1'], None, 'not known')])
 def test_what_is_no_topology_is_one_line(names, memory, message):
     with pytest.raises(UserError, match=re.escape(message)) as error:

@@ -276,12 +276,19 @@ def test_one_gave_motion_and_another_visual_quality(tmp_path):
     ('m.csv', 'path;flow\na;1,5\n', {}, 'flow is no score: 1,5 in row 0 has a comma'),
     ('m.csv', 'one,two\na,b\n', {}, 'no column of numbers, nor one that a known tool writes, but only one, two'),
     ('m.csv', 'flow, flow\n1,2\n', {}, 'two columns are named flow'),
+    ('m.csv', 'path,text,flow\na.mp4,"a disc,1\nb.mp4,x,2\nc.mp4,"y",3\n', {}, r'row 0: a quote opens a value and does not close it'),
+    ('m.csv', 'path,text,flow\na.mp4,x,1\nb.mp4,"y,2\nc.mp4,z,3\n', {}, r'row 1: a quote opens a value and does not close it'),
     ('m.parquet', 'no table', {}, 'cannot be read'),
     ('m.txt', 'path,flow\n', {}, r'no such file, nor a folder of files of one kind \(.parquet, .csv')])
 def test_faults_are_named_on_one_line(tmp_path, name, text, options, message):
     with pytest.raises(UserError, match=message) as caught:
         import_scores(written(tmp_path, name, text), **options)
     assert str(tmp_path / name) in str(caught.value) and '\n' not in str(caught.value)
+
+
+def test_a_value_of_several_lines_is_one(tmp_path):
+    path = written(tmp_path, 'm.csv', 'path,text,flow\na.mp4,"a disc\nand ""more""",1\nb.mp4,x,2\n')
+    assert import_scores(path)['caption'].to_pylist() == ['a disc\nand "more"', 'x']
 
 
 def test_an_absent_file_is_named(tmp_path):

@@ -7,6 +7,7 @@ import pytest
 import small
 from score_job import measured_paths
 
+from tqd_jax.clips.manifest import find
 from tqd_jax.data.prepare import prepare
 from tqd_jax.scoring.config import ScoreConfig
 from tqd_jax.scoring.importers.clips import clips_table
@@ -44,6 +45,23 @@ def test_training_lists_them_with_a_reason(tmp_path, capsys):
         '3.mp4', '4.mp4']
 
 
+def test_captions_are_counted_of_the_clips_that_are_there(tmp_path, capsys):
+    manifest = table(tmp_path / 'clips')
+    clips_table(str(manifest), (), None)
+    assert f'\n3 of 3 clips that are there have a caption (from {manifest}; 2 of 5 are not there); the first is' in capsys.readouterr().out
+    manifest.write_text('clip,caption\ngone.mp4,x\n0.mp4,\n1.mp4,a disc\n')
+    clips_table(str(manifest), (), None)
+    said = capsys.readouterr().out
+    assert '\n1 of 2 clips that are there have a caption' in said and '1 of 3 are not there' in said
+    assert f'without a caption: 1 of 2 clips that are there, the first is {tmp_path}/clips/0.mp4' in said
+    manifest.write_text('clip,caption\ngone.mp4,x\n0.mp4,\n')
+    clips_table(str(manifest), (), None)
+    assert 'WARNING: NONE of 1 clips that are there has a caption (1 of 2 are not there)' in capsys.readouterr().out
+    manifest.write_text('clip,caption\ngone.mp4,x\n')
+    clips_table(str(manifest), (), None)
+    assert 'WARNING: none of the 1 clips is there' in capsys.readouterr().out
+
+
 def test_captions_of_scores_go_before_those_of_the_folder(tmp_path, capsys):
     path = table(tmp_path / 'clips', gone=())
     (tmp_path / 'clips/0.txt').write_text('one\ntwo\n')
@@ -76,3 +94,4 @@ def test_a_table_that_the_scorer_wrote_is_one_as_text_too(tmp_path, monkeypatch,
     score_library(ScoreConfig(clips=str(text), output=str(tmp_path / 'y.parquet'), workers=0))
     again = pq.read_table(tmp_path / 'y.parquet')
     assert not measured and again.select(written.column_names).equals(written)
+    assert find(str(text)).unread == (), 'a column of the scorer is no caption'

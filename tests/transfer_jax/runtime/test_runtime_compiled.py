@@ -5,8 +5,10 @@ import jax
 import jax.numpy as jnp
 import pytest
 
+from tqd_jax.planning.compiled import _memory
+from tqd_jax.training import programs
 from transfer_jax.runtime.errors import UserError
-from transfer_jax.runtime.parallel.compiled import compiled
+from transfer_jax.runtime.parallel.compiled import compiled, memory_of_program
 
 
 def failing(message):
@@ -34,3 +36,20 @@ def test_another_error_stays(message):
 
 def test_a_program_that_fits_is_compiled():
     assert compiled(jax.jit(jnp.sin).lower(0.5), 'a step', 'take less')(0.5) == pytest.approx(0.479426, abs=1e-6)
+
+
+@pytest.mark.parametrize('error', [NotImplementedError('no'), jax.errors.JaxRuntimeError('UNIMPLEMENTED: no'), None])
+def test_a_platform_may_say_nothing_of_memory(error):
+    def memory_analysis():
+        if error:
+            raise error
+
+    program = types.SimpleNamespace(memory_analysis=memory_analysis)
+    assert memory_of_program(program) is None and programs._needs(None, 2**30) == ''
+    with pytest.raises(UserError, match='does not say how much memory'):
+        _memory(program)
+
+
+def test_what_it_says_is_told():
+    sizes = memory_of_program(jax.jit(jnp.sin).lower(jnp.zeros(2**18)).compile())
+    assert programs._needs(sizes, 2**30) == ': needs 2 of 1024 MiB a device'

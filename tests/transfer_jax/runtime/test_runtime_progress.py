@@ -79,6 +79,28 @@ def test_without_progress_the_time_left_is_a_question_mark(monkeypatch):
                                            'score: 70/100, 0.00 clip/s, ? left', 'score: 100/100, 0.00 clip/s, 00:00 left']
 
 
+def test_a_first_update_that_compiles_does_not_enter_the_rate(monkeypatch):
+    seconds = iter([0, 100, 100, *range(101, 200)])  # the first one takes 100 s, the others 1 s
+    monkeypatch.setattr(progress.time, 'monotonic', lambda: next(seconds))
+    log, terminal = io.StringIO(), Terminal()
+    with Progress(20, label='train', file=log, warms=True) as bar:
+        for _ in range(3):
+            bar.update()
+    assert log.getvalue() == 'train: 3/20, 1.00 step/s, 00:17 left\n'
+    with Progress(20, label='train', file=terminal, warms=True) as bar:
+        bar.update()
+        bar.update()
+    assert '2/20' in terminal.getvalue().split('\r')[-1]
+
+
+def test_a_bar_that_is_made_when_the_first_unit_is_done_counts_its_time(monkeypatch):
+    monkeypatch.setattr(progress.time, 'monotonic', lambda: 50.0)
+    log = io.StringIO()
+    with Progress(10, label='score', unit='clip', file=log, since=30.0) as bar:
+        bar.update(2)
+    assert log.getvalue() == 'score: 2/10, 0.10 clip/s, 01:20 left\n'
+
+
 def test_nothing_to_do_is_done_at_once():
     log = io.StringIO()
     with Progress(0, label='score', unit='clip', file=log) as bar:

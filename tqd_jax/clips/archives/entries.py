@@ -8,7 +8,7 @@ import zipfile
 import zlib
 
 from tqd_jax.clips.archives.source import Unreadable
-from tqd_jax.clips.captions import sidecars
+from tqd_jax.clips.captions.parse import ENDINGS
 
 STORED = -1  # the method of a member whose bytes lie in the archive as they are, at `start`
 MAX_TEXT = 1 << 16  # bytes of a text that is kept
@@ -129,7 +129,7 @@ def _zip_text(packed, info, name):
 
 
 def _is_sidecar(name, size):
-    return posixpath.splitext(name)[1].lower() in sidecars.ENDINGS and size <= MAX_TEXT
+    return posixpath.splitext(name)[1].lower() in ENDINGS and size <= MAX_TEXT
 
 
 def _zip_name(info):

@@ -16,7 +16,7 @@ import pyarrow.ipc
 
 from tqd_jax.clips.archives.entries import Entry, Faults, tar_entries, zip_entries
 from tqd_jax.clips.archives.source import Unreadable, source_of, summary
-from tqd_jax.clips.captions.sidecars import ENDINGS
+from tqd_jax.clips.captions.parse import ENDINGS
 
 VERSION = '2'  # of the kept file
 READERS = {'.tar': tar_entries, '.zip': zip_entries}

@@ -10,7 +10,7 @@ from tqd_jax.clips.archives.members import member_blocks
 from tqd_jax.clips.archives.source import Unreadable
 from tqd_jax.clips.archives.stamps import index_at
 from tqd_jax.clips.archives.urls import as_local, as_text, check_protocols, ending, is_remote, member_of, member_url
-from tqd_jax.clips.captions.sidecars import LARGEST
+from tqd_jax.clips.captions.parse import LARGEST
 from tqd_jax.clips.listing.names import is_table
 from transfer_jax.runtime.errors import UserError
 

@@ -8,7 +8,7 @@ from tqd_jax.clips.archives.frames import IMAGES, RATE, series_of
 from tqd_jax.clips.archives.members import head_of
 from tqd_jax.clips.archives.patterns import is_pattern
 from tqd_jax.clips.archives.urls import as_local, base, ending, is_remote, member_of, parent
-from tqd_jax.clips.captions import sidecars
+from tqd_jax.clips.captions import parse
 
 ENDINGS = tuple('.mp4 .m4v .mov .qt .3gp .3g2 .f4v .mkv .webm .avi .divx .gif .mpg .mpeg .mpe .m1v .m2v .vob .ts .mts .m2ts .wmv .asf '
                 '.flv .ogv .mxf .y4m .rm .rmvb .apng .h264 .264 .avc .h265 .265 .hevc .h266 .266 .vvc .av1 .obu .ivf .mjpeg .mjpg'.split())
@@ -84,7 +84,7 @@ def unpaired(names):
     for _, group in itertools.groupby(names, key=sample_of):
         group = list(group)
         paired = any(ending(name) in ENDINGS for name in group)
-        yield from (name for name in group if not (paired and ending(name) in sidecars.ENDINGS))
+        yield from (name for name in group if not (paired and ending(name) in parse.ENDINGS))
 
 
 def sample_of(name):

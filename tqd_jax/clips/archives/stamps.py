@@ -7,7 +7,6 @@ import time
 
 import fsspec
 
-from tqd_jax.clips.archives.index import index_of
 from tqd_jax.clips.archives.patterns import is_pattern, split_rate
 from tqd_jax.clips.archives.urls import as_local, is_remote, member_of
 
@@ -25,6 +24,7 @@ def stamp(path):
 
 def index_at(archive, kind):
     """The Index of an archive at a path. Raises Unreadable."""
+    from tqd_jax.clips.archives.index import index_of  # pyarrow, 45 MB of a process that opens no archive
     known = _for_a_while(archive, int(time.monotonic() / PERIOD)) if is_remote(archive) else stamp(archive)
     place = archive if is_remote(archive) else os.path.abspath(as_local(archive))
     return index_of(place, kind, known)

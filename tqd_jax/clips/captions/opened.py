@@ -8,7 +8,8 @@ import pyarrow.compute as pc
 from tqd_jax.clips import places
 from tqd_jax.clips.archives.inside import texts_by_archive
 from tqd_jax.clips.captions import several
-from tqd_jax.clips.captions.sidecars import ENDINGS, LARGEST, captions_beside
+from tqd_jax.clips.captions.parse import ENDINGS, LARGEST
+from tqd_jax.clips.captions.sidecars import captions_beside
 
 
 def reader(example):

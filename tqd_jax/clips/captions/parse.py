@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from tqd_jax.clips.listing.encoding import decode
 from tqd_jax.clips.listing.names import CAPTION, plain
 
+ENDINGS = ('.txt', '.text', '.caption', '.cap', '.json')  # the first that has a caption counts
+LARGEST = 2**20  # bytes of a text that are read
 NO_LETTERS = re.compile(r'[\0-\x08\x0e-\x1a\x1c-\x1f]')  # hardly any text has them
 DEPTH = 4  # objects within objects that are looked into
 

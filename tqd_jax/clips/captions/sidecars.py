@@ -9,16 +9,14 @@ from collections.abc import Callable, Sequence
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from tqd_jax.clips.captions.parse import NoText, captions_of_text
+from tqd_jax.clips.captions.parse import ENDINGS, LARGEST, NoText, captions_of_text
 from tqd_jax.clips.captions.several import LISTS
 from tqd_jax.clips.listing.encoding import decode, words_for
 
-ENDINGS = ('.txt', '.text', '.caption', '.cap', '.json')  # the first that has a caption counts
 TEXT_FOLDER = r'(^|/)(?:labels|captions|caption|texts|text|txt|prompts)/'  # where texts lie apart: labels/1.txt of videos/1.mp4
 VIDEO_FOLDER = r'(^|/)(?:videos|video|clips|mp4)/'
 RATE = r'\?fps=\d+(?:\.\d+)?$'  # after a clip of numbered pictures, as the user writes it
 PIECE = 4096  # clips whose texts are read at a time
-LARGEST = 2**20  # bytes of a text that are read
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -2,29 +2,42 @@
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from tqd_jax.clips.captions.file_names import names_hint
+from tqd_jax.clips.listing.paths import rows_there
+
 SHOWN = 80  # letters of an example
 NAMED = 4  # places and files that a line names
 
 
 def caption_lines(table: pa.Table, origins: dict, unread: tuple, flag: str) -> list[str]:
-    """Lines on a table's columns caption and captions. origins: {where captions come from: clips}. unread: what may hold captions.
+    """Lines on the columns caption and captions of a table: of its clips that are there, and how many are not.
 
-    flag: the name of the key that says which columns are read.
+    origins: {where captions come from: clips, those too that are not there}. unread: what may hold captions. flag: the name of the key
+    that says which columns are read.
     """
+    here = rows_there(table)
+    return _lines(here, origins, unread, flag, absent=len(table) - len(here))
+
+
+def _lines(table, origins, unread, flag, absent):
     total = len(table)
+    if absent and not total:
+        return [f'WARNING: none of the {absent} clips is there']
+    clips, gone = ('clips that are there', f'{absent} of {total + absent} are not there') if absent else ('clips', '')
     filled = pc.not_equal(pc.fill_null(table['caption'], ''), '')
     count = pc.sum(filled).as_py() or 0
     if not count:
         where = f': there is {_some(unread)}, which is not read; {flag} names a column' if unread else ''
-        return [f'WARNING: NONE of {total} clips has a caption{where}']
+        return [f'WARNING: NONE of {total} {clips} has a caption{f" ({gone})" if gone else ""}{where}{names_hint(table, flag)}']
     row = pc.index(filled, True).as_py()
     text = table['caption'][row].as_py()
     example = f'{table["clip"][row].as_py()}: {text[:SHOWN]!r}{"..." if len(text) > SHOWN else ""}'
-    from_where = f' ({_some([f"{clips} from {place}" for place, clips in origins.items()])})' if origins else ''
-    lines = [f'{count} of {total} clips have a caption{from_where}; the first is of {example}']
+    places = _some([f'from {place}' if absent else f'{number} from {place}' for place, number in origins.items()])
+    notes = '; '.join(filter(None, (places, gone)))
+    lines = [f'{count} of {total} {clips} have a caption{f" ({notes})" if notes else ""}; the first is of {example}']
     if count < total:
         bare = table['clip'][pc.index(filled, False).as_py()].as_py()
-        lines.append(f'without a caption: {total - count} of {total} clips, the first is {bare}')
+        lines.append(f'without a caption: {total - count} of {total} {clips}, the first is {bare}')
         lines += [f'not read for captions: {_some(unread)}'] if unread else []
     return lines + _several_line(table)
 

@@ -23,7 +23,11 @@ def of_folder(folder, source, flag, columns) -> Found:
             return found
         seen = ', '.join(f'{count} {ending or "without an ending"}' for ending, count in sorted(others.items())) or 'no others'
         raise UserError(f'{flag}: no video files ({", ".join(places.ENDINGS)}) under {folder}; it has {seen}')
-    lists, found = lists_of_folder(pa.array(there.clips, pa.string()), there.rest, columns)
+    clips = pa.array(there.clips, pa.string())
+    lists, found = lists_of_folder(clips, there.rest, columns)
+    if places.is_listed(folder) and not found.origins:  # a pattern of videos, which names no texts
+        lists, more = beside_named(clips)
+        found = found.replace(origins=more)
     inside, lines, origins = of_tables(pa.array(there.inside, pa.string()), list(read_tables(there.tables, columns)))
     beside, read = beside_inside(there.inside)
     inside = several.prefer(inside, beside)

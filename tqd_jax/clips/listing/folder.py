@@ -7,6 +7,7 @@ import pyarrow.compute as pc
 
 from tqd_jax.clips import places
 from tqd_jax.clips.captions import several
+from tqd_jax.clips.captions.controls import control_lines
 from tqd_jax.clips.captions.of_rows import captions_of_rows
 from tqd_jax.clips.captions.opened import reader
 from tqd_jax.clips.captions.sidecars import captions_beside, find_beside
@@ -41,6 +42,7 @@ def lists_of_folder(clips, files, columns) -> tuple[pa.ChunkedArray, Found]:
     for ending, column in find_beside(clips, names).items():  # those of clips that have their caption from a table too
         others[ending] += len(column) - column.null_count
         names = names.filter(pc.invert(pc.is_in(names, value_set=column)))
+    lines += control_lines(clips, [(table.table, names[0]) for table, names in read if table.table is not None])
     return lists, Found(table=None, others=dict(others), lines=tuple(lines), origins=origins, unread=_unread(names))
 
 

@@ -21,7 +21,8 @@ from transfer_jax.runtime.errors import UserError
 MAX_BYTES = 2**33  # of a manifest that is fetched
 RANGES = {'motion': (-math.inf, math.inf), 'visual': (-math.inf, math.inf), 'mq': (0, 1), 'vq': (0, 1)}
 PAIRS = (('motion', 'visual'), ('mq', 'vq'))
-TEXTS = ('clip', 'caption', 'source', 'source_own', 'id', 'fingerprint', 'scorer_version', 'reason')  # of the scorer's tables, as in a CSV
+TEXTS = ('clip', 'caption', 'source', 'source_own', 'id', 'fingerprint', 'scorer_version', 'reason',
+         'dynamic_range')  # of the scorer's tables, as in a CSV
 ENDINGS = ('.parquet', '.csv', '.tsv', '.jsonl', '.json', '.txt')
 
 
@@ -86,7 +87,7 @@ def read_columns(path, columns=None) -> Found:
         whole, more = _one_row_a_clip(path, whole)
         lines += more
     return Found(table=whole, lines=tuple(lines), origins=origins or _origins(path, whole, called),
-                 unread=_unread(path, others))
+                 unread=_unread(path, {name: fields[name] for name in others}))
 
 
 def _captions(path, table, called):

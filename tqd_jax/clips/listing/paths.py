@@ -5,6 +5,7 @@ import re
 import unicodedata
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from tqd_jax.clips import places
 from tqd_jax.clips.listing.texts import by_piece
@@ -53,6 +54,13 @@ def missing_line(where, clips) -> list[str]:
             if not is_there(path):
                 count, first = count + 1, first or path
     return [f'{count} of {len(clips)} clips of {where} are not there: the first is {first}'] if count else []
+
+
+def rows_there(table: pa.Table) -> pa.Table:
+    """The rows of a table of clips whose clip is there."""
+    parts = [pa.array([is_there(path) for path in piece.to_pylist()], pa.bool_()) for piece in pieces(table['clip'])]
+    mask = pa.chunked_array(parts, pa.bool_())
+    return table if pc.all(mask).as_py() else table.filter(mask)
 
 
 def _there(folder, bare, name):

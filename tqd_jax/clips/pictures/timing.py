@@ -45,6 +45,7 @@ def timing_of(container, stream, opening, limits):
         duration = _without_pause(duration, stream, counted)
     elif lost or not (duration > 0 and claimed and _is_even(opening, claimed) and os.path.getsize(container.name) > SMALL):
         counted = _by_packets(container.name, stream, opening[0], claimed, limits)
+        duration = _of_whole_frames(duration, stream, counted) if counted else duration
     counted = counted or _Count(claimed, duration, duration)
     if lost or not duration > 0 or _is_wrong(duration, counted):
         duration, promised = counted.span, None
@@ -63,6 +64,15 @@ def _without_pause(duration, stream, counted):
     pause = float((stream.start_time or 0) * stream.time_base)
     counts = pause * counted.rate > REORDERED and abs(duration - pause - counted.span) < abs(duration - counted.span)
     return duration - pause if counts else duration
+
+
+def _of_whole_frames(duration, stream, counted):
+    """The duration that a header says, mended where it counts from 0 and not from the first frame, which stands behind frames that are
+    decoded before it (DASH, FLV), and where it ends when the last frame begins (FLV without a duration)."""
+    delay = float((stream.start_time or 0) * stream.time_base)
+    if abs(duration - delay - counted.end) < MILLISECONDS:
+        return duration - delay
+    return counted.span if 0 < duration < counted.span - 1 / counted.rate + MILLISECONDS else duration
 
 
 def _checked(timing, limits):

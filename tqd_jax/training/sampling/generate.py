@@ -66,8 +66,8 @@ def draw_latents(run, trained, frozen, captions, parts):
     settings = run.foundation.sampling()
     features = run.foundation.features([*captions, run.foundation.negative()], run.workdir)
     text = run.objective.text.encode(frozen['text'], jnp.asarray(features))
-    states = [start_latents(noise_of(run, *part), settings) for part in parts]
-    with Progress(settings.steps * len(parts), label='sample') as progress:
+    states = [_placed(replicated(run.mesh), start_latents(noise_of(run, *part), settings)) for part in parts]
+    with Progress(settings.steps * len(parts), label='sample', warms=True) as progress:
         for stage in stages(settings):
             own = stage.expert in (None, run.foundation.expert)
             weights = (trained, frozen['model']) if own else run.foundation.other(run.abstract_state.trained, run.abstract_frozen['model'])
@@ -101,7 +101,7 @@ def decode(run, latents):
     Raises Stopped where a stop is requested between two of them.
     """
     params, frames = run.foundation.decoder(), []
-    with Progress(len(latents), label='decode', unit='clip') as progress:
+    with Progress(len(latents), label='decode', unit='clip', warms=True) as progress:
         for latent in latents:
             check_stop()
             frames.append(np.asarray(_decode(run.objective.codec, replicated(run.mesh), params, latent[None]))[0])
@@ -111,6 +111,12 @@ def decode(run, latents):
 
 def _advance(objective, settings, sharding, trained, model, state, text, negative, start, stop, guidance):
     state = advance_latents(objective, trained, {'model': model}, state, text, negative, settings, start, stop, guidance)
+    return jax.lax.with_sharding_constraint(state, sharding)
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def _placed(sharding, state):
+    """The state before the first step where each step leaves it: placed otherwise, the first step would be a program of its own."""
     return jax.lax.with_sharding_constraint(state, sharding)
 
 

@@ -108,6 +108,10 @@ def check_value(key, value, rule):
 def check_keys(config, rules, renamed=NO_NAMES):
     """{dotted key: Rule} for this config, as `rules_for`; raises UserError (`unknown_key`) for a key without a rule."""
     config = plain(config)
+    tops = dict.fromkeys(name.split('.')[0] for name in (*rules, *renamed))
+    strange = [name for name in config if name not in tops]
+    if len(strange) > len(config) - len(strange):
+        raise UserError(f'the config file is one of another program: it has {", ".join(strange)}, and this one reads {", ".join(tops)}')
     flat, names = rules_for(config, rules), renamed_for(config, rules, renamed)
     for key, value in flatten(config, flat).items():
         empty_section = value == {} and any(name.startswith(f'{key}.') for name in flat)
@@ -131,7 +135,7 @@ def unknown_key(key, value, rule_keys, renamed=NO_NAMES):
         return f'config.{key} = {value!r}: there is no such key; {meaning}'
     section, _, last = key.rpartition('.')
     beside = {name.rpartition('.')[2]: name for name in rule_keys if name.rpartition('.')[0] == section}
-    near = [beside[name] for name in difflib.get_close_matches(last, beside, 1)]
+    near = [beside[name] for name in difflib.get_close_matches(last, beside, 1, 0.65)]  # at .6 scores are workers
     near = near or difflib.get_close_matches(key, rule_keys, 1, 0.8)
     near = near or [name for name in rule_keys if name.rpartition('.')[2] == last]
     if near:

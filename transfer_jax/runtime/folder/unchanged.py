@@ -11,6 +11,7 @@ import jax
 
 from transfer_jax.runtime.errors import UserError
 from transfer_jax.runtime.files import write_atomically
+from transfer_jax.runtime.folder.lock import locked
 from transfer_jax.runtime.paths import AnyPath, is_remote, make_folder, remove_folder, store_of
 
 FOLDER, LIST = '.before', 'files.json'  # copies of the files, and which there were: written last, so where it is the copies are whole
@@ -43,7 +44,20 @@ def unchanged_on_error(folder: AnyPath, names: Sequence[str], listing: str) -> I
     except BaseException:
         restore(folder, names)
         raise
+    (folder / FOLDER / LIST).unlink()  # from here on the new files hold, whenever this process is killed
     remove_folder(folder / FOLDER)
+
+
+def undo_killed(folder: AnyPath, names: Sequence[str], *, held: bool) -> None:
+    """Restores what a killed command left half done. held: this job has the folder's lock; else nothing is done where another job runs,
+    or none can tell. For all processes of a job: the first does it."""
+    if jax.process_index() > 0 or not (folder / FOLDER).exists():
+        return
+    if held:
+        restore(folder, names)
+    elif not is_remote(folder):
+        with contextlib.suppress(UserError), locked(folder):
+            restore(folder, names)
 
 
 def restore(folder: AnyPath, names: Sequence[str] = ()) -> None:

@@ -31,6 +31,14 @@ def compiled(lowered: jax.stages.Lowered, what: str, advice: str, options: dict 
         raise UserError(f'{what} needs {found[0]:.2f} GiB of a device\'s memory, and there are {found[1]:.2f}: {advice}') from None
 
 
+def memory_of_program(program: jax.stages.Compiled):
+    """What the compiler says of the memory that an executable needs, its sizes in bytes a device; None where the platform says nothing."""
+    try:
+        return program.memory_analysis()
+    except (NotImplementedError, jax.errors.JaxRuntimeError):
+        return None
+
+
 def lacking(message: str) -> tuple[float, float] | None:
     """GiB of a device's memory that a program needs and that are there, by XLA's message of an error; None of any other error."""
     found = MEMORY.search(message)

@@ -5,6 +5,7 @@ import functools
 import json
 import logging
 import pathlib
+import sys
 import tempfile
 from typing import Any
 
@@ -17,6 +18,7 @@ from transfer_jax.runtime.saves.steps import Steps, is_copied
 from transfer_jax.runtime.tensors import check_same, named_leaves
 
 UNCOMPRESSED = ocp.options.ArrayOptions(saving=ocp.options.ArrayOptions.Saving(use_compression=False))
+READ = '_read_array_index_and_device_put'  # orbax's coroutine that reads one array
 PARTIAL = ocp.options.PyTreeOptions(loading=ocp.options.PyTreeOptions.Loading(partial_load=True))
 
 
@@ -38,6 +40,7 @@ class Checkpoints(Steps):
         super().__init__(directory, keep)
         self._step, self._pending = None, None  # what is being written
         logging.getLogger('absl').addFilter(_not_from_orbax)
+        logging.getLogger('asyncio').addFilter(_not_of_a_read)
 
     def save(self, step: int, state: Any, extras: dict[str, Any]) -> None:
         """Writes a checkpoint as `begin` does, and returns when it is on disk. Raises UserError as `finish` does."""
@@ -145,8 +148,12 @@ class Checkpoints(Steps):
         self._drop(self.steps()[:-self.keep])
 
     def _read(self, path, expected):
-        with ocp.Context(pytree_options=PARTIAL):
-            return ocp.load(path, expected)
+        try:
+            with ocp.Context(pytree_options=PARTIAL):
+                return ocp.load(path, expected)
+        except Exception:
+            _forget_other_reads()
+            raise
 
     def _describe(self, path):
         """({name: shape and dtype of a leaf}, extras) of a checkpoint."""
@@ -159,6 +166,17 @@ class Checkpoints(Steps):
 def _folder_of(path):
     """A context that gives the folder of a checkpoint as orbax reads it."""
     return local_folder(path) if is_copied(path) else contextlib.nullcontext(path)
+
+
+def _not_of_a_read(record):
+    """False for asyncio's record of a read of orbax that failed beside another one, which was raised: nobody awaits it."""
+    return READ not in record.getMessage()
+
+
+def _forget_other_reads():
+    """Lets Python say nothing of the reads beside one that failed: orbax leaves them, and they would be told when they are collected."""
+    before = sys.unraisablehook
+    sys.unraisablehook = lambda unraisable: None if READ in repr(unraisable.object) else before(unraisable)
 
 
 def _not_from_orbax(record):

@@ -143,6 +143,17 @@ def test_fragments_count_together(tmp_path, flags):
     assert (clip.fps, clip.duration) == (pytest.approx(10), pytest.approx(6)) and numbers(clip).tolist() == list(range(60))
 
 
+@pytest.mark.parametrize(('suffix', 'flags'), [('mp4', {'movflags': 'dash+frag_keyframe+empty_moov'}), ('flv', {}),
+                                               ('mp4', {'movflags': 'frag_keyframe+empty_moov+negative_cts_offsets'}),
+                                               ('flv', {'flvflags': 'no_duration_filesize'}), ('ts', {}), ('mkv', {}), ('mp4', {})])
+def test_frames_that_are_decoded_before_the_first_one_take_no_time(tmp_path, suffix, flags):
+    """48 frames of 1/24 s with B-frames, whose first is shown two frames late: some headers count from 0, or to the last frame's start."""
+    path = str(tmp_path / f'clip.{suffix}')
+    encode(path, levels(48), rate=24, options={'bf': '3', 'b_strategy': '0', 'g': '24'}, **flags)
+    info = probe(path)
+    assert (info.fps, info.duration) == (pytest.approx(24, rel=1e-3), pytest.approx(2, abs=2e-3))
+
+
 def test_frames_that_only_help_others_do_not_count(tmp_path):
     options = {'auto-alt-ref': '1', 'lag-in-frames': '16', 'b': '1M', 'arnr-maxframes': '7'}
     encode(str(tmp_path / 'clip.webm'), levels(60), 'libvpx', rate=25, options=options, live='1')

@@ -1,8 +1,12 @@
 """Another trainer's name of a key is answered by the key of that meaning, and never by a key that is not there."""
+import dataclasses
+import re
+
 import pytest
 
 from tqd_jax.config import Config
 from tqd_jax.launching.config import Launch
+from tqd_jax.scoring.config import ScoreConfig
 from transfer_jax.experiment.config import MultitaskConfig, TransferConfig
 from transfer_jax.runtime.app import overridden
 from transfer_jax.runtime.config import defaults, rules
@@ -16,6 +20,20 @@ MAIN, TRANSFER, MULTITASK = (rules(schema) for schema in (Config, TransferConfig
 def test_every_key_of_the_table_is_one_of_a_job():
     every = {*MAIN, *TRANSFER, *MULTITASK}
     assert not {*NAMES, *NOTES, *(key for section in SECTIONS.values() for key in section.values())} - every
+
+
+def test_every_key_and_flag_of_what_no_key_is_exists():
+    """The flags are those of a run, and of the command of scores."""
+    texts = ' '.join([*ELSEWHERE, *NOTES.values()])
+    assert set(re.findall(r'config\.([a-z_.]*[a-z_])', texts)) <= {*MAIN}
+    schema = {field.name for field in dataclasses.fields(ScoreConfig)}
+    assert set(re.findall(r'--([a-z_]+)', texts)) <= {*schema, 'workdir'}
+
+
+def test_what_no_key_is_has_no_name_of_a_key():
+    names = [name for names in ELSEWHERE.values() for name in names.split()]
+    assert sorted(names) == sorted(set(names))
+    assert not {*names} & {name for key, names in NAMES.items() if key in MAIN for name in names.split()}
 
 
 def test_no_name_has_two_meanings_in_a_job_and_none_is_a_key_there():
@@ -35,7 +53,10 @@ def test_no_name_has_two_meanings_in_a_job_and_none_is_a_key_there():
     ('data.resolution', 'data.buckets'), ('model.fps', 'data.fps'), ('ema_decay', 'train.ema'), ('max_grad_norm', 'train.clip_norm'),
     ('discrete_flow_shift', 'law.shift'), ('sample.flow_shift', 'sample.shift'), ('caption_dropout_rate', 'train.caption_dropout'),
     ('train.seed', 'seed'), ('train.caption_dropuot', 'train.caption_dropout'), ('weight_decay', 'train.weight_decay'),
-    ('train.gradient_checkpointing', 'model.remat'), ('pretrained_model_name_or_path', 'wan.path'), ('Train_Data_Dir', 'data.clips')])
+    ('train.gradient_checkpointing', 'model.remat'), ('pretrained_model_name_or_path', 'wan.path'), ('Train_Data_Dir', 'data.clips'),
+    ('data.metadata', 'data.clips'), ('dataset_path', 'data.clips'), ('data.caption_column', 'data.columns'), ('num_repeats', 'data.mix'),
+    ('training_type', 'train.trained'), ('batch_size', 'train.batch'),
+    ('lora_checkpoint', 'lora.init_from'), ('timestep_sampling', 'law.base'), ('tp_degree', 'mesh.context')])
 def test_the_main_job_names_its_own_key(key, meant):
     assert f'did you mean config.{meant}' in unknown_key(key, 1, MAIN)
     with pytest.raises(UserError, match=f'there is no such key; did you mean config.{meant}'):
@@ -55,7 +76,10 @@ def test_nothing_is_suggested_that_a_job_has_not(key):
 
 
 @pytest.mark.parametrize('key, words', [('train.resume_from_checkpoint', 'a run goes on by itself'), ('output_dir', 'the flag --workdir'),
-                                        ('train.num_train_epochs', 'there are no epochs: config.train.steps counts updates')])
+                                        ('train.num_train_epochs', 'there are no epochs: config.train.steps counts updates'),
+                                        ('data.scores', 'python -m tqd_jax.score --scores=FILE'),
+                                        ('data.caption_file', 'config.data.columns'),
+                                        ('report_to', 'metrics.jsonl'), ('num_gpus', 'config.mesh.fsdp')])
 def test_what_no_key_is_is_told(key, words):
     assert words in unknown_key(key, 1, MAIN)
 

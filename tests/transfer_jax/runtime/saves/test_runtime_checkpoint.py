@@ -250,3 +250,29 @@ def test_a_damaged_checkpoint_is_said_to_have_one_before_where_it_has(tmp_path):
         path.write_text('')
     with pytest.raises(UserError, match=r'2 cannot be read .*; remove that folder to go on from the one before$'):
         checkpoints.require(2, {'w': jax.ShapeDtypeStruct((3,), jnp.float32)})
+
+
+DAMAGED = """
+import gc, pathlib, sys
+import jax, jax.numpy as jnp
+from transfer_jax.runtime.errors import UserError
+from transfer_jax.runtime.saves.checkpoint import Checkpoints
+state, checkpoints = {f'a{i}': jnp.full(20_000, i) for i in range(12)}, Checkpoints(sys.argv[1])
+abstract = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=leaf.sharding), state)
+checkpoints.save(1, state, {})
+for file in pathlib.Path(sys.argv[1]).glob('1/*/ocdbt.process_0/d/*'):
+    file.unlink()
+for _ in range(3):
+    try:
+        checkpoints.restore(1, abstract)
+    except UserError as error:
+        print(str(error).split('(')[0])
+    gc.collect()
+"""
+
+
+def test_a_read_that_fails_is_one_line_whatever_the_others_do(tmp_path):
+    """orbax leaves the other arrays' reads unawaited; Python told each of them, with its whole configuration, where it was collected."""
+    process = python(DAMAGED, tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    said, errors = process.communicate()
+    assert said.splitlines() == 3 * [f'the checkpoint {tmp_path}/1 cannot be read '] and errors == ''

@@ -1,6 +1,7 @@
 """The clock tells a run's time apart over all its starts; traces hold the steps that were asked for; rates are of the devices."""
 import gzip
 import json
+import os
 import re
 import types
 
@@ -153,3 +154,17 @@ def test_xla_keeps_its_own_files_in_local_folders_alone(no_cache, tmp_path, fold
         debug = build.debug_options
         assert bool(debug.xla_gpu_per_fusion_autotune_cache_dir) == there
     assert getattr(jax.config, kept.XLA_SETTING) == before
+
+
+def test_programs_that_nobody_loads_any_more_are_removed(no_cache, tmp_path):
+    new, place = compiled_in(tmp_path), tmp_path / kept.processor()
+    old, other = place / 'jit_old-0-cache', tmp_path / 'another-processor/jit_old-0-cache'
+    other.parent.mkdir()
+    for path in (old, other):
+        path.write_bytes(b'')
+        os.utime(path, times=(0, 0))
+    read = place / 'jit_read-0-cache'
+    read.write_bytes(b'')
+    os.utime(read, times=(os.stat(place).st_mtime, 0))  # written long ago, read today
+    kept.remove_unused(tmp_path)
+    assert not old.exists() and not other.exists() and read.exists() and new.exists()

@@ -71,6 +71,7 @@ def _no_numbers(names):
 def _csv(path, texts, plain):
     with open(path, 'rb') as file:
         encoding = encoding_of(file)
+    encoding = 'latin-1' if encoding == 'utf_8' else encoding  # pyarrow refuses bytes that are no letters
     with open(path, encoding=encoding, newline='') as file:
         head = file.readline(2**20).removeprefix('\ufeff').rstrip('\r\n')
     delimiter = delimiter_of(head, lambda name: name.strip() in texts)

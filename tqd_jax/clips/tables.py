@@ -74,6 +74,7 @@ def _csv(path, texts, plain):
     """The columns of a CSV that somebody reads. Raises ValueError, with the row, where a quote is not closed."""
     with open(path, 'rb') as file:
         encoding = encoding_of(file)
+    encoding = 'latin-1' if encoding == 'utf_8' else encoding  # pyarrow refuses bytes that are no letters
     try:
         table = _parsed(path, encoding, texts, plain)
     except pa.ArrowInvalid:

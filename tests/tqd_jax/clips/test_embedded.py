@@ -92,3 +92,16 @@ def test_a_row_without_a_video_is_a_reason(tmp_path, files):
     path = shard(tmp_path / 'm.parquet', files)
     with pytest.raises(places.BadClip, match='cannot be fetched'), places.local_copy(f'row://video/7/x.mp4::{path}', 2**20):
         pass
+
+
+def test_captions_of_webdataset_in_parquet_are_in_its_json(tmp_path, files):
+    rows = pa.table({'mp4': files, 'json': [{'caption': 'one', 'fps': 8}, {'caption': None, 'fps': 8}, None]})
+    pa.parquet.write_table(rows, tmp_path / 'm.parquet')
+    found = find(str(tmp_path / 'm.parquet'))
+    assert found.table['caption'].to_pylist() == ['one', '', ''] and found.origins == {f"{tmp_path}/m.parquet, column 'json'": 1}
+
+
+def test_a_column_that_says_that_it_is_bytes(tmp_path, files):
+    pa.parquet.write_table(pa.table({'video_bytes': files, 'prompt': ['a', 'b', 'c']}), tmp_path / 'm.parquet')
+    table = read_clips(str(tmp_path / 'm.parquet'))
+    assert table['caption'].to_pylist() == ['a', 'b', 'c'] and table['clip'][2].as_py().startswith('row://video_bytes/2/')

@@ -25,6 +25,8 @@ def found_in(folder, files):
     ({'videos/1.mp4': '', 'videos/1.webm': '', 'labels/1.txt': 'one'}, {'videos/1.mp4': 'one', 'videos/1.webm': 'one'}),
     ({'video.mp4': '', 'video.txt': 'a dog', 'prompt.txt': 'a cat'}, {'video.mp4': 'a dog'}),
     ({'caption.mp4': '', 'caption.json': '{"text": "a dog"}'}, {'caption.mp4': 'a dog'}),
+    ({'a.mp4': '', 'a.caption.txt': 'one', 'b.mp4': '', 'b.caption.mp4': '', 'b.caption.txt': 'two'},
+     {'a.mp4': 'one', 'b.mp4': '', 'b.caption.mp4': 'two'}),
 ])
 def test_a_text_belongs_to_one_clip(tmp_path, files, expected):
     assert found_in(tmp_path, files)[0] == expected

@@ -77,3 +77,34 @@ def test_captions_of_every_type_of_parquet(tmp_path, column, expected):
 def test_captions_are_counted_by_clip(tmp_path):
     (tmp_path / 'm.csv').write_text('clip,caption\na.mp4,A\na.mp4,B\nb.mp4,C\n')
     assert find(str(tmp_path / 'm.csv')).origins == {f'{tmp_path}/m.csv': 2}
+
+
+@pytest.mark.parametrize('text', ['clip,caption\na.mp4,A\n,\n , \nb.mp4,B\n,,\n', 'clip,caption,x,x\na.mp4,A,1,2\nb.mp4,B,3,4\n'])
+def test_rows_without_a_value_and_a_name_twice_that_nobody_reads_refuse_nothing(tmp_path, text):
+    assert captions(tmp_path, 'm.csv', text) == {'a.mp4': 'A', 'b.mp4': 'B'}
+
+
+def test_two_columns_of_captions_of_one_name_are_refused(tmp_path):
+    with pytest.raises(UserError, match='two columns of one name: clip, caption, caption'):
+        captions(tmp_path, 'm.csv', 'clip,caption,caption\na.mp4,A,B\n')
+
+
+@pytest.mark.parametrize('video', ['AAAAIGZ0eXBpc29t' * 400, 'data:video/mp4;base64,AAAA'])
+@pytest.mark.parametrize('name', ['m.csv', 'm.jsonl', 'm.parquet'])
+def test_a_video_as_text_is_a_short_error(tmp_path, video, name):
+    if name == 'm.parquet':
+        pyarrow.parquet.write_table(pa.table({'video': [video], 'caption': ['A']}), tmp_path / name)
+    else:
+        row = json.dumps({'video': video, 'caption': 'A'}) if name == 'm.jsonl' else f'video,caption\n"{video}",A'
+        (tmp_path / name).write_text(f'{row}\n')
+    with pytest.raises(UserError, match='row 0: clip holds the bytes of a video as text') as error:
+        find(str(tmp_path / name))
+    assert len(str(error.value).replace(str(tmp_path), '')) < 250
+
+
+def test_blank_lines_of_two_lists_are_no_clips(tmp_path):
+    (tmp_path / 'prompts.txt').write_text('A\n\nB\n')
+    assert captions(tmp_path, 'videos.txt', 'a.mp4\n\nb.mp4\n') == {'a.mp4': 'A', 'b.mp4': 'B'}
+    (tmp_path / 'prompts.txt').write_text('A\nlost\nB\n')
+    with pytest.raises(UserError, match="a caption, 'lost', in whose line"):
+        find(str(tmp_path / 'videos.txt'))

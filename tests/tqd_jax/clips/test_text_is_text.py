@@ -165,3 +165,17 @@ def test_half_a_letter_at_the_end_of_utf_8_spoils_nothing_else():
 def test_a_letter_that_is_none_of_utf_8_counts_in_any_block():
     data = ('é' * BLOCK).encode() + 'ü'.encode('cp1252') + b' x'
     assert encoding_of(io.BytesIO(data)) != 'utf-8' and encoding_of(io.BytesIO(('é' * BLOCK).encode())) == 'utf-8'
+
+
+@pytest.mark.parametrize('name', ['m.jsonl', 'm.json'])
+def test_half_a_letter_in_json_spoils_nothing_else(tmp_path, name):
+    (tmp_path / name).write_text('{"clip": "a.mp4", "caption": "a face \\ud83d\\ude00"}\n{"clip": "b.mp4", "caption": "cut \\ud83d"}\n')
+    assert find(str(tmp_path / name)).table['caption'].to_pylist() == ['a face \N{GRINNING FACE}', 'cut \ufffd']
+
+
+def test_a_caption_that_was_cut_within_a_letter_leaves_the_others_utf_8(tmp_path):
+    long = 'größer und höher über den Dächern für ältere Bürger wie schön und nötig'
+    (tmp_path / 'm.csv').write_bytes(f'clip,caption\na.mp4,{long}\n'.encode() + b'b.mp4,caf\xc3\nc.mp4,c\n')
+    found = find(str(tmp_path / 'm.csv'))
+    assert found.table['caption'].to_pylist() == [long, 'caf\ufffd', 'c']
+    assert any('read as UTF-8, with bytes that are no letters' in line for line in found.lines)

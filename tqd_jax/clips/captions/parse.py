@@ -9,6 +9,7 @@ from tqd_jax.clips.listing.names import CAPTION, plain
 ENDINGS = ('.txt', '.text', '.caption', '.cap', '.json')  # the first that has a caption counts
 LARGEST = 2**20  # bytes of a text that are read
 NO_LETTERS = re.compile(r'[\0-\x08\x0e-\x1a\x1c-\x1f]')  # hardly any text has them
+LONE = re.compile('[\ud800-\udfff]')  # half a letter, of which JSON may have escapes
 DEPTH = 4  # objects within objects that are looked into
 
 
@@ -29,7 +30,21 @@ def captions_of_text(text: str, ending: str) -> list[str]:
     text = text.strip('\0')
     if '\0' in text or len(NO_LETTERS.findall(text)) > 0.01 * len(text):
         raise NoText
-    return of_value(json.loads(text, parse_int=str, parse_float=str)) if ending == '.json' and text.strip() else lines_of(text)
+    return of_value(loads(text, parse_int=str, parse_float=str)) if ending == '.json' and text.strip() else lines_of(text)
+
+
+def loads(text: str, **options):
+    """json.loads, with U+FFFD for half a letter, as where a caption was cut within an emoji."""
+    value = json.loads(text, **options)
+    return _whole(value) if '\\ud' in text or '\\uD' in text else value
+
+
+def _whole(value):
+    if isinstance(value, str):
+        return LONE.sub('\ufffd', value)
+    if isinstance(value, dict):
+        return {_whole(name): _whole(one) for name, one in value.items()}
+    return [_whole(one) for one in value] if isinstance(value, list) else value
 
 
 def lines_of(text: str) -> list[str]:

@@ -39,6 +39,13 @@ def _captions(value):
     return of_value({'caption': dict(value) if pairs else value})
 
 
+def of_samples(column) -> pa.ChunkedArray:
+    """The lists of captions in what a column says of each sample: objects, as webdataset's .json becomes in Parquet; [] of other types."""
+    if not pa.types.is_struct(column.type):
+        return none(len(column))
+    return pa.chunked_array([pa.array(map(of_value, piece.to_pylist()), LISTS) for piece in pieces(column)], LISTS)
+
+
 def of_one_clip(clips, lists) -> tuple[np.ndarray, pa.ChunkedArray]:
     """(the first row of each clip, all captions of its rows as one list) of clips of which some are listed several times."""
     codes = clips.combine_chunks().dictionary_encode().indices.to_numpy()

@@ -15,6 +15,7 @@ from tqd_jax.clips.listing.encoding import decode, words_for
 
 TEXT_FOLDER = r'(^|/)(?:labels|captions|caption|texts|text|txt|prompts)/'  # where texts lie apart: labels/1.txt of videos/1.mp4
 VIDEO_FOLDER = r'(^|/)(?:videos|video|clips|mp4)/'
+SAID = r'\.(?:captions?|text|prompts?)$'  # within a text's name, what it is: a.caption.txt of a.mp4
 RATE = r'\?fps=\d+(?:\.\d+)?$'  # after a clip of numbered pictures, as the user writes it
 PIECE = 4096  # clips whose texts are read at a time
 
@@ -66,7 +67,7 @@ def find_beside(clips: pa.Array, names: pa.Array, by_sample: bool = False) -> di
     """{ending: the name that lies beside each clip, null where none does}, of the endings that occur.
 
     Letters that are composed in one name and decomposed in the other are the same. A text in a folder of texts belongs to the one clip that
-    may have it: of two, as videos/1.mp4 and clips/1.mp4, to none.
+    may have it: of two, as videos/1.mp4 and clips/1.mp4, to none. A text a.caption.txt is of a.mp4 where there is no a.caption.mp4.
     """
     found, whole = {}, _alike(pc.replace_substring_regex(clips, RATE, ''))
     of_clips = _stem(whole)
@@ -79,9 +80,20 @@ def find_beside(clips: pa.Array, names: pa.Array, by_sample: bool = False) -> di
             inner = pc.if_else(pc.not_equal(inner, stems), inner, pa.scalar(None, inner.type))
             place = pc.coalesce(pc.index_in(of_clips, value_set=stems), pc.index_in(whole, value_set=stems),
                                 pc.index_in(apart, value_set=inner, skip_nulls=True))
-            place = pc.coalesce(place, pc.index_in(_sample(whole), value_set=stems)) if by_sample else place
+            said = _said(stems, of_clips)
+            place = pc.coalesce(place, pc.index_in(of_clips, value_set=said, skip_nulls=True))
+            if by_sample:
+                sample = _sample(whole)
+                place = pc.coalesce(place, pc.index_in(sample, value_set=stems), pc.index_in(sample, value_set=said, skip_nulls=True))
             found[ending] = own.take(place)
     return {ending: column for ending, column in found.items() if column.null_count < len(column)}
+
+
+def _said(stems, of_clips):
+    """The stems of texts without the word that they are captions; null where there is none, or the whole is a clip's."""
+    short = pc.replace_substring_regex(stems, SAID, '')
+    own = pc.or_(pc.equal(short, stems), pc.is_in(stems, value_set=of_clips))
+    return pc.if_else(own, pa.scalar(None, short.type), short)
 
 
 def _one_each(stems):

@@ -15,8 +15,9 @@ OPEN = 'a quote opens a value and does not close it within its row: write a quot
 def csv_rows(text) -> tuple[str, list, Iterator[Mapping]]:
     """The delimiter of a CSV, an open text file, the names of its columns, and its rows.
 
-    Blank lines above the header and Excel's line sep=; are skipped; columns without a name are left out. Raises ValueError, for a row while
-    rows are read, where values cannot be told apart.
+    Blank lines above the header, Excel's line sep=; and rows without a value are skipped; columns without a name are left out, and so is a
+    column that nobody reads where one before it has its name. Raises ValueError, for a row while rows are read, where values cannot be told
+    apart.
     """
     head = _filled(text).removeprefix('\ufeff')
     stated = head.strip().strip('"')[4:] if head.lstrip('"').lower().startswith('sep=') else ''
@@ -24,10 +25,8 @@ def csv_rows(text) -> tuple[str, list, Iterator[Mapping]]:
     delimiter = stated if stated in DELIMITERS else delimiter_of(head.rstrip('\r\n'), is_known)
     csv.field_size_limit(FIELD)
     records = _records(itertools.chain([head], text), delimiter)
-    names = [name.strip() for name in next(records, [])]
+    names = _once([name.strip() for name in next(records, [])])
     named = [name for name in names if name]
-    if len(set(named)) < len(named):
-        raise ValueError(f'has two columns of one name: {", ".join(named)}')
     return delimiter, named, _named_rows(records, names)
 
 
@@ -35,11 +34,19 @@ def _filled(text):
     return next((line for line in text if line.strip()), '')
 
 
+def _once(names):
+    """The names, '' in place of one that was there before. Raises ValueError where that is a column that is read."""
+    again = [name in names[:place] for place, name in enumerate(names)]
+    if any(is_known(name) for name, twice in zip(names, again, strict=True) if twice):
+        raise ValueError(f'has two columns of one name: {", ".join(filter(None, names))}')
+    return ['' if twice else name for name, twice in zip(names, again, strict=True)]
+
+
 def _named_rows(records, names):
     number = 0
     try:
         for values in records:
-            if not values:
+            if not any(value.strip() for value in values):
                 continue
             if len(values) > len(names) and any(values[len(names):]):
                 raise ValueError(f'row {number} has {len(values)} columns, and the header {len(names)}: put quotes around a value that has '

@@ -7,9 +7,10 @@ MARKS = ((codecs.BOM_UTF8, 'utf-8-sig'), (codecs.BOM_UTF32_LE, 'utf-32'),  # UTF
          (codecs.BOM_UTF16_LE, 'utf-16'), (codecs.BOM_UTF16_BE, 'utf-16'))
 NAMES = {'utf-8': 'UTF-8', 'utf-8-sig': 'UTF-8', 'utf-16': 'UTF-16', 'utf-16-le': 'UTF-16', 'utf-16-be': 'UTF-16',
          'utf-32': 'UTF-32', 'gb18030': 'GB 18030 (Chinese)', 'cp1251': 'Windows-1251 (Cyrillic)', 'cp1252': 'Windows-1252 (Latin-1)',
-         'latin-1': 'Latin-1'}
+         'latin-1': 'Latin-1', 'utf_8': 'UTF-8, with bytes that are no letters'}
 DELIMITERS = {',': 'commas', ';': 'semicolons', '\t': 'tabs', '|': 'bars'}
 BLOCK = 2**20
+MANY = 10  # letters of UTF-8 for a byte that is none: so many that the text is UTF-8 with a fault
 
 
 def decode(data: bytes, cut: bool = False) -> tuple[str, str]:
@@ -40,10 +41,14 @@ def encoding_of(file) -> str:
 
 
 def guess(data: bytes) -> str:
-    """The encoding of text that is not UTF-8: GB 18030, Windows-1251, Windows-1252 or Latin-1, by the runs of bytes above 127.
+    """The encoding of text that is not UTF-8 throughout: GB 18030, Windows-1251, Windows-1252 or Latin-1, by the runs of bytes above 127.
 
-    A Chinese letter is a pair of them, a Russian word is made of them, and in a Western one they stand alone.
+    A Chinese letter is a pair of them, a Russian word is made of them, and in a Western one they stand alone. Text with many letters of
+    UTF-8 and hardly a byte that is none, as where captions were cut, is 'utf_8', Python's other name of it.
     """
+    letters = [letter for letter in data.decode('utf-8', 'replace') if not letter.isascii()]
+    if len(letters) > MANY * letters.count('\ufffd'):
+        return 'utf_8'
     runs = re.findall(rb'[\x80-\xff]+', data)
     high = sum(map(len, runs))
     paired = sum(len(run) for run in runs if len(run) % 2 == 0)

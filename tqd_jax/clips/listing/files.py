@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 
 import pyarrow as pa
 
-from tqd_jax.clips.captions.parse import of_value
+from tqd_jax.clips.captions.parse import loads, of_value
 from tqd_jax.clips.captions.several import LISTS
 from tqd_jax.clips.listing.csv_rows import csv_rows
 from tqd_jax.clips.listing.encoding import encoding_of, words_for
@@ -91,7 +91,7 @@ def _is_object(text):
 
 def _parsed(text, where):
     try:
-        return json.loads(text, parse_int=str, parse_float=str, parse_constant=str)
+        return loads(text, parse_int=str, parse_float=str, parse_constant=str)
     except ValueError as error:
         raise ValueError(f'{where} is not JSON: {error}') from None
 

@@ -69,7 +69,8 @@ def read_columns(path, columns=None) -> Found:
     paths = whole_paths(path, table[clip], folder, bare=columns_named.plain(clip) in columns_named.BARE)
     texts, origins = _captions(path, table, called), {}
     if not ours and 'caption' not in called:
-        lists, origins = beside_named(paths.combine_chunks())
+        lists, origins = _samples(path, table)
+        lists, origins = (lists, origins) if origins else beside_named(paths.combine_chunks())
         texts = several.columns_of(lists)
     fields = {field: table[name] for name, field in renamed.items() if field not in ('clip', 'caption')}
     fields = {'clip': paths, **fields, **texts, **others}
@@ -103,6 +104,13 @@ def _captions(path, table, called):
         blank = pc.equal(pc.utf8_trim_whitespace(pc.fill_null(texts, '')), '')
         return {'caption': pc.if_else(blank, '', texts)}
     return several.columns_of(several.lists_of(texts))
+
+
+def _samples(path, table):
+    """(lists of captions, {where they come from: clips}) of a column of webdataset's .json."""
+    lists = several.of_samples(table['json']) if 'json' in table.column_names else several.none(len(table))
+    count = pc.sum(pc.greater(pc.list_value_length(lists), 0)).as_py()
+    return lists, {f"{path}, column 'json'": count} if count else {}
 
 
 def _one_row_a_clip(path, table):

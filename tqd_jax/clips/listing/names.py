@@ -8,7 +8,7 @@ from transfer_jax.runtime.errors import UserError
 FIELDS = ('clip', 'caption', 'source', 'motion', 'visual', 'mq', 'vq')  # what a manifest's columns may be
 CLIP = ('clip', 'file_name', 'video_file_name', 'filename', 'file_path', 'filepath', 'video_path', 'videopath', 'video_file', 'videofile',
         'video_filename', 'clip_path', 'clip_location', 'media_path', 'video', 'path', 'file', 'media', 'mp4', 'video_name', 'clip_name',
-        'videoid', 'video_id')  # the first that is there counts
+        'videoid', 'video_id', 'video_bytes', 'video_data')  # the first that is there counts
 CAPTION = ('caption', 'text', 'prompt', 'captions', 'texts', 'prompts', 'video_caption', 'long_caption', 'detailed_caption',
            'dense_caption', 'caption_long', 'long_prompt', 'description', 'video_description', 'recaption', 'generated_caption',
            'short_caption', 'brief_caption', 'caption_short', 'short_prompt', 'txt')

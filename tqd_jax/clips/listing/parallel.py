@@ -29,7 +29,10 @@ def prompts_of(videos, files) -> str | None:
 
 
 def parallel(videos, captions) -> pa.Table:
-    """The table of clip and caption of two lists. Raises UserError where one is longer, or cannot be read."""
+    """The table of clip and caption of two lists, without lines that are blank in both.
+
+    Raises UserError where one is longer or cannot be read, or a caption has no clip.
+    """
     read = []
     for name in (videos, captions):
         try:
@@ -39,9 +42,12 @@ def parallel(videos, captions) -> pa.Table:
             raise UserError(f'{name} cannot be read: {first_line(error)}') from None
     if len(read[0]) != len(read[1]):
         raise UserError(f'{videos} has {len(read[0])} lines and {captions} {len(read[1])}: line by line they are a clip and its caption')
+    pairs = [pair for pair in zip(*read, strict=True) if any(pair)]
+    if lone := next((caption for name, caption in pairs if not name), None):
+        raise UserError(f'{captions} has a caption, {lone[:60]!r}, in whose line {videos} has no clip: line by line they belong together')
     folder = places.parent(videos)
-    clips = [places.as_text(places.join(folder, name)) for name in read[0]]
-    return pa.table({'clip': pa.array(clips, pa.string()), 'caption': pa.array(read[1], pa.string())})
+    clips = [places.as_text(places.join(folder, name)) for name, _ in pairs]
+    return pa.table({'clip': pa.array(clips, pa.string()), 'caption': pa.array([caption for _, caption in pairs], pa.string())})
 
 
 def _base(name):

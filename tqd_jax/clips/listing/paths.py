@@ -13,6 +13,7 @@ from tqd_jax.clips.tables import pieces
 from transfer_jax.runtime.errors import UserError
 
 TRIED = ('.mp4', '.webm', '.mkv', '.mov', '.avi', '.gif')  # endings that a name without one may lack
+LONGEST = 4096  # characters of a path or an address
 PATTERN = re.compile(r'%0?\d*d|[*?]')  # in a name, of an image sequence
 
 
@@ -29,6 +30,9 @@ def whole_paths(manifest, column, folder, bare=False) -> pa.ChunkedArray:
         for row, name in enumerate(names, start=first):
             if not isinstance(name, str) or not name:
                 raise UserError(f'manifest {manifest}, row {row}: clip is {_shown(name)}, not a path')
+            if len(name) > LONGEST or name.startswith('data:'):
+                raise UserError(f'manifest {manifest}, row {row}: clip holds the bytes of a video as text, {_shown(name)}: write files and '
+                                'their paths, or Parquet with a column of bytes')
         return [places.as_text(tidy(name)) for name in names]
     return by_piece(column, convert)
 

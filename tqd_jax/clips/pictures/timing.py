@@ -30,10 +30,14 @@ class Timing:
 
 @dataclasses.dataclass(frozen=True)
 class _Count:
-    """Frames that are shown: how many a second, seconds with an average time for the last, and the end of the last by its own duration."""
+    """Frames that are shown: how many a second, seconds with an average time for the last, and the end of the last by its own duration.
+
+    joined: whether timestamps start anew on the way, as where files were joined byte by byte; headers then tell of one part.
+    """
     rate: float
     span: float
     end: float
+    joined: bool = False
 
 
 def timing_of(container, stream, opening, limits):
@@ -47,7 +51,7 @@ def timing_of(container, stream, opening, limits):
         counted = _by_packets(container.name, stream, opening[0], claimed, limits)
         duration = _of_whole_frames(duration, stream, counted) if counted else duration
     counted = counted or _Count(claimed, duration, duration)
-    if lost or not duration > 0 or _is_wrong(duration, counted):
+    if lost or not duration > 0 or counted.joined or _is_wrong(duration, counted):
         duration, promised = counted.span, None
     if not (duration > 0 and counted.rate):
         raise BadClip('its frames have no times')
@@ -120,26 +124,28 @@ def _by_index(container, stream):
     return _counted(len(times), (times[-1] - times[0]) * stream.time_base, math.inf) if times else None
 
 
-def _counted(count, span, end):
+def _counted(count, span, end, joined=False):
     """_Count of `count` frames, span s from the first to the last; None where that says nothing."""
-    return _Count(float((count - 1) / span), float(span * count / (count - 1)), end) if count > 1 and span > 0 else None
+    return _Count(float((count - 1) / span), float(span * count / (count - 1)), end, joined) if count > 1 and span > 0 else None
 
 
 def _by_packets(name, stream, first, claimed, limits):
     """_Count by the times of all packets from the first whole frame on, or None where they have none."""
-    origin, last, times, end, lasts = first.pts or 0, None, [], 0.0, []
+    origin, last, times, end, lasts, joined = first.pts or 0, None, [], 0.0, [], False
     with opened(name, limits) as (container, again):
         for packet in container.demux(again):
             lasts.append(float((packet.duration or 0) * packet.time_base) if packet.size else 0.0)
             if packet.pts is not None and _is_shown(packet, again):
                 time = float((packet.pts - origin) * packet.time_base)
-                origin, time = (origin, time) if last is None or time > last - JUMP else (packet.pts - last / packet.time_base, last)
+                if last is not None and time < last - JUMP:
+                    time, joined = max(times) + (float((packet.duration or 0) * packet.time_base) or 1 / (claimed or 25)), True
+                    origin = packet.pts - time / packet.time_base
                 last, end = time, max(end, time + float((packet.duration or 0) * packet.time_base))
                 times.append(time)
     if not times and any(lasts):  # an elementary stream
         return _Count(np.count_nonzero(lasts) / sum(lasts), sum(lasts), sum(lasts))
     times = [time for time in times if time > -MILLISECONDS] if first.pts is not None else times
-    counted = _counted(len(times), max(times) - min(times), end) if times else None
+    counted = _counted(len(times), max(times) - min(times), end, joined) if times else None
     fields = counted and first.interlaced_frame and abs(counted.rate / (claimed or 1) - 2) < 0.1  # some have a packet for each field
     return dataclasses.replace(counted, rate=claimed) if fields else counted
 

@@ -170,3 +170,13 @@ def test_packets_that_cannot_be_decoded_do_not_end_the_file(tmp_path):
             with contextlib.suppress(av.FFmpegError):
                 shown += len(decoded_frames(stream.codec_context, packet))
     assert shown == 60
+
+
+def test_files_that_were_joined_byte_by_byte_last_as_long_as_all_of_them(tmp_path):
+    parts = [tmp_path / '0.ts', tmp_path / '1.ts', tmp_path / '2.ts']
+    for number, part in enumerate(parts):
+        encode(str(part), levels(60)[20 * number:20 * number + 20])
+    path = tmp_path / 'clip.ts'
+    path.write_bytes(b''.join(part.read_bytes() for part in parts))
+    clip = read_clip(path, rate=10)
+    assert (clip.fps, clip.duration) == (pytest.approx(10), pytest.approx(6)) and numbers(clip).tolist() == list(range(60))

@@ -17,8 +17,9 @@ def halos(lumas, smooth):
     """{'halos'}: by what share of its step the mean edge overshoots and falls back, both sides added, from lumas float32 [F, H, W]; >= 0.
 
     smooth [F, h, w]: the same pictures without thin structures, of any size: an edge is where the slope of these, along an axis, is highest
-    among five pixels. Profiles of 21 pixels of the luma across the edges, each set to 0 and 1 at its ends, are averaged by their steps:
-    textures cancel, and what is on both sides of every edge remains. A blurred edge, or one as a lens makes it, rises from end to end.
+    among five pixels. Profiles of 21 pixels of the luma across the edges, from dark to bright, each set to 0 and 1 at its ends, are
+    averaged by their steps: textures cancel, and what is on the dark or the bright side of every edge remains. A
+    blurred edge, or one as a lens makes it, rises from end to end.
     """
     if min(lumas.shape[1:]) < SMALLEST:
         return {'halos': 0.0}
@@ -40,7 +41,7 @@ def _overshoot(side):
 
 
 def _profile(luma, guide):
-    """Sum of the profiles across edges along the rows, each times its step, [2 REACH + 1], and the sum of the steps."""
+    """(the sum of the profiles across edges along the rows, dark to bright, each times its step, [2 REACH + 1], the sum of the steps)."""
     slope = guide[:, 2:] - guide[:, :-2]
     size = np.abs(slope)
     edge = (size > STEP) & (size >= cv2.dilate(size, np.ones((1, 5), np.uint8)))
@@ -49,7 +50,8 @@ def _profile(luma, guide):
     if len(y) > MOST:
         chosen = np.argpartition(size[y, x], -MOST)[-MOST:]
         y, x = y[chosen], x[chosen]
-    values = luma[y[:, None], x[:, None] + 1 + np.arange(-REACH, REACH + 1)] * np.sign(slope[y, x])[:, None]
+    upward = np.sign(slope[y, x])[:, None].astype(int)
+    values = luma[y[:, None], x[:, None] + 1 + upward * np.arange(-REACH, REACH + 1)]
     low, high = values[:, :ENDS].mean(axis=1), values[:, -ENDS:].mean(axis=1)
     step = high - low
     clear = step > STEP

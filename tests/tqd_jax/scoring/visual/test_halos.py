@@ -49,3 +49,16 @@ def test_large_pictures_are_halved_and_tiny_ones_left_alone():
     assert [plain.shape for plain in without_strokes(np.zeros((720, 1280), np.float32))] == [(180, 320)] * 2
     tiny = np.random.default_rng(0).uniform(0, 255, (40, 40)).astype(np.float32)
     assert all(plain is tiny for plain in without_strokes(tiny))
+
+
+@pytest.mark.parametrize('turn', [np.fliplr, np.flipud, np.transpose])
+@pytest.mark.parametrize('size', [(150, 200), (240, 320), (720, 640)])
+def test_a_mirrored_picture_has_mirrored_structures_and_the_same_halos(size, turn):
+    noise = np.random.default_rng(3).standard_normal(size).astype(np.float32)
+    soft = cv2.normalize(cv2.GaussianBlur(noise, (0, 0), 9), None, 20, 230, cv2.NORM_MINMAX)
+    sharp = np.rint(soft + 3 * (soft - cv2.GaussianBlur(soft, (0, 0), 3)))  # dark and bright sides differ where it clips
+    luma = np.clip(sharp, 40, 255).astype(np.float32)
+    turned = np.ascontiguousarray(turn(luma))
+    for ours, theirs in zip(without_strokes(turned), without_strokes(luma), strict=True):
+        np.testing.assert_allclose(ours, turn(theirs), atol=1)
+    assert measured(turned) == pytest.approx(measured(luma), rel=1e-3)

@@ -22,6 +22,7 @@ setup(
         'av>=14,<19',
         'opencv-python-headless>=4.10',
         'scikit-learn>=1.5',
+        'threadpoolctl>=3.1',
         'pyarrow>=17',
         'fsspec>=2024.6',
         'etils[epath]>=1.9',

@@ -45,6 +45,7 @@ EXPERIMENT = {
     'data': (),
     'models': (),
     'training': ('data', 'models'),
+    'linear': (),
     'lab': ('data', 'training'),
     'methods': ('training', 'lab'),
     'multitask': ('data',),

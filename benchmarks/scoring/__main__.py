@@ -1,8 +1,10 @@
 """Orderings and invariances of the scores on copies of real clips, agreement with a rendered truth, and the cost of scoring.
 
-    python -m benchmarks.scoring --clips=FOLDER --workdir=FOLDER [--seconds=2] [--workers=2] [--output=docs/results/scoring.md]
+    python -m benchmarks.scoring --clips=FOLDER --workdir=FOLDER [--seconds=2] [--workers=2] [--before=TABLE]
+        [--output=docs/results/scoring.md]
 
-Takes some 40 minutes for 30 clips on two cores; a run with the same --workdir goes on where the last one stopped.
+--before is what an older commit's `python -m tqd_jax.score --clips=WORKDIR/copies` wrote: the page compares both. All takes some 40
+minutes for 30 clips on two cores; a run with the same --workdir goes on where the last one stopped.
 """
 import argparse
 import concurrent.futures
@@ -45,6 +47,12 @@ def real_clips(clips, folder, seconds, workers):
     return table, [pathlib.Path(path).name for path, _, _ in usable]
 
 
+def older_scores(file, table):
+    """{copy: [clips] of an older scorer's rows}, in the order of table, from the scores of the same files. Raises KeyError without one."""
+    found = {tuple(pathlib.Path(row['clip']).parts[-2:]): row for row in pq.read_table(file).to_pylist()}
+    return {copy: [found[tuple(pathlib.Path(row['clip']).parts[-2:])] for row in rows] for copy, rows in table.items()}
+
+
 def rendered_agreement(folder, seed, workers):
     """Spearman correlations of (motion, visual quality) with the truth of a rendered library, and the number of its clips."""
     manifest = render_library(folder, seed=seed)
@@ -60,14 +68,16 @@ def main():
     parser.add_argument('--workdir', type=pathlib.Path, required=True)
     parser.add_argument('--seconds', type=float, default=2.0)
     parser.add_argument('--workers', type=int, default=2)
+    parser.add_argument('--before', type=pathlib.Path)
     parser.add_argument('--output', type=pathlib.Path, default=pathlib.Path('docs/results/scoring.md'))
     args = parser.parse_args()
     args.workdir.mkdir(parents=True, exist_ok=True)
     clips = read_clips(args.clips)['clip'].to_pylist()
     truth = {seed: rendered_agreement(args.workdir / f'library{seed}', seed, args.workers) for seed in SEEDS}
     table, names = real_clips(clips, args.workdir / 'copies', args.seconds, args.workers)
+    before = older_scores(args.before, table) if args.before else {}
     seconds, peaks = speed(clips, args.workers), {count: statistics.median(memory(count) for _ in range(3)) for count in (100, 10_000)}
-    text = '\n'.join(scoring_page.page(np.array(names), table, truth, seconds, peaks, args))
+    text = '\n'.join(scoring_page.page(np.array(names), table, before, truth, seconds, peaks, args))
     args.output.write_text(text + '\n')
     print(text)
 

@@ -17,8 +17,9 @@ TOLERANCE = 0.05  # how far a measure may move, in shares of the spread
 AXES = {'motion': 'motion', 'visual': 'visual quality'}  # of the two scores
 
 
-def page(names, table, truth, seconds, peaks, args):
-    """The page's lines. names [clips]; table: {copy: [clips] of rows}; the others as benchmarks.scoring makes them."""
+def page(names, table, before, truth, seconds, peaks, args):
+    """The page's lines. names [clips]; table and before: {copy: [clips] of rows}, by this scorer and, or {}, by an older one; the others as
+    benchmarks.scoring makes them."""
     yield '# Scores of motion and visual quality: orderings, invariances, truth, speed\n'
     yield (f'`python -m benchmarks.scoring --clips=FOLDER --workdir=FOLDER --seconds={args.seconds:g}`, {time.strftime("%Y-%m-%d")}, '
            f'{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}, OpenCV {cv2.__version__}, '
@@ -27,31 +28,45 @@ def page(names, table, truth, seconds, peaks, args):
            f'{FINE}; copies at crf {USUAL}, those that must score the same at crf {FINE} or 12. The measures were made with these clips at '
            'hand, and the constants of visual quality with the rendered library of seed 0; the other seeds are fresh. Those of strokes, '
            'overlays and halos were chosen on these clips and their copies too, so the table is no test of them on fresh clips.\n')
-    yield from orderings(names, table)
+    yield from orderings(names, table, before)
     yield from invariances(names, table)
     yield from agreement(truth)
     yield from costs(names, seconds, peaks)
 
 
-def orderings(names, table):
+def orderings(names, table, before):
     """A line for every score that a kind of copy must move, or leave, and the sums by group and score."""
-    lines, right = [], {}
+    lines, right, older = [], {}, {}
     for kind in KINDS:
         for must in kind.musts:
-            base, other = (np.array([row[must.score] for row in table[key]], float) for key in (must.than, kind.name))
-            good = must.holds(base, other)
+            base, other, good = pairs(table, kind, must)
             right.setdefault((kind.group, must.score), []).append(good)
+            was = pairs(before, kind, must)[2]
+            older.setdefault((kind.group, must.score), []).append(was)
             ratio = np.median(np.nan_to_num(other) / np.maximum(np.nan_to_num(base), 1e-9))
             than = '' if must.than == CLIP else f', against *{must.than}*'
-            lines.append(f'| {AXES.get(must.score, must.score)} | {kind.name}{than} | {VERBS[must.verb]} | {good.sum()} of {good.size} | '
+            lines.append(f'| {AXES.get(must.score, must.score)} | {kind.name}{than} | {VERBS[must.verb]} | '
+                         f'{f"{was.sum()} | " if before else ""}{good.sum()} of {good.size} | '
                          f'{f"{ratio:.3f}" if ratio < 1e6 else ""} | {", ".join(names[~good])} |')
     yield '## A copy must score lower, higher, or no higher\n'
     yield (f'A score that must stay moves by no more than {STAYS:.0%} of the clips\' spread; one that must not rise rises by no more than '
            f'{ROUNDING:.0%} of itself, as encoding again does. A column that is null counts as 0. The aim is 97 % of each line.\n')
-    for (group, score), goods in right.items():
-        yield f'- {group}, {AXES.get(score, score)}: {np.sum(goods)} of {np.size(goods)} pairs right, {np.mean(np.concatenate(goods)):.1%}'
-    yield '\n| score | copy | must | does | median copy / clip | does not |\n|---|---|---|---|---|---|'
+    if before:
+        versions = {row.get('scorer_version') for rows in before.values() for row in rows}
+        yield f'*Before* is scorer version {", ".join(sorted(versions))} on the same files; a column that it does not have counts as 0.\n'
+    for key, goods in right.items():
+        was = f'before {np.sum(older[key])}, ' if before else ''
+        yield (f'- {key[0]}, {AXES.get(key[1], key[1])}: {was}{np.sum(goods)} of {np.size(goods)} pairs right, '
+               f'{np.mean(np.concatenate(goods)):.1%}')
+    yield f'\n| score | copy | must | {"before | " if before else ""}does | median copy / clip | does not |'
+    yield f'|---|---|---|{"---|" if before else ""}---|---|---|'
     yield from lines
+
+
+def pairs(table, kind, must):
+    """The scores of the copies that a kind's are compared with, those of its own, and whether each pair is right [clips]; empty without."""
+    base, other = (np.array([row.get(must.score) for row in table.get(key, [])], float) for key in (must.than, kind.name))
+    return base, other, must.holds(base, other) if table else np.zeros(0, bool)
 
 
 def invariances(names, table):

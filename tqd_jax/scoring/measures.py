@@ -1,9 +1,9 @@
 """What each column of a row of scores means, and how raw measures combine into the two scores."""
 import dataclasses
 
-VERSION = '5'  # of every measure and of both formulas: raise it, and rows of another version are measured anew
+VERSION = '6'  # of every measure and of both formulas: raise it, and rows of another version are measured anew
 NOISE_HALF, BLOCK_HALF, BAND_HALF = 2.0, 4.0, 0.2  # noise in grey levels, blockiness and banding that halve the visual quality of a picture
-USUAL_HALOS, HALO_HALF, MOST_HALOS = 0.13, 0.4, 0.35  # what a lens and its camera leave; what halves the quality beyond it; no more counts
+USUAL_HALOS, HALO_HALF, MOST_HALOS = 0.05, 0.8, 0.6  # what a lens and its camera leave; what halves the quality beyond it; no more counts
 UPSCALED = 0.05  # share of the visual quality that a picture without any detail of its own resolution lacks
 
 VISUAL_FORMULA = (f'detail (1 - letterbox) ({1 - UPSCALED:g} + {UPSCALED:g} true_resolution) / (1 + noise / {NOISE_HALF:g} + blockiness / '
@@ -55,11 +55,11 @@ def motion_score(raw, *, camera=True):
 
 def visual_score(raw):
     """visual, in [0, 1]: detail (1 - letterbox) (0.95 + 0.05 true_resolution) / (1 + noise / 2 + blockiness / 4 + banding / 0.2
-    + (halos - 0.13) / 0.4).
+    + (halos - 0.05) / 0.8).
 
     The share of the frame that shows something of a scene, less what makes it ugly; each of the four halves it at its constant, and a
     picture that was scaled up lacks a little, which tells it from the smaller one where that has no fine detail. Halos count
-    from 0.13, which many a camera leaves, to 0.35: what is beyond is a drawing, or text. The constants are calibrated on the rendered
+    from 0.05, which many a lens leaves, to 0.6: what is beyond is a drawing, or text. The constants are calibrated on the rendered
     library, whose truth is known, that of halos on real clips that were sharpened, and held against others (docs/results/scoring.md).
     """
     ugly = raw['noise'] / NOISE_HALF + raw['blockiness'] / BLOCK_HALF + raw['banding'] / BAND_HALF

@@ -46,6 +46,7 @@ def test_noise_teaches_little_and_the_page_says_so(learned):
     assert 'training for clips like &#34;good&#34;' in page and 'Weight of a clip by noise' in page
 
 
+@pytest.mark.long
 def test_who_wants_noise_gets_noise(given, tmp_path):
     """The target is not the first kind: what is found for each must not change places."""
     small.run(tmp_path, 'learn', **{**LEARN, 'data.clips': given, 'learn.by': 'source', 'learn.target': 'noise'})
@@ -54,7 +55,7 @@ def test_who_wants_noise_gets_noise(given, tmp_path):
     assert (np.array(record['shares'])[:, 0] < 0.3).all(), 'good clips are to be drawn as if they were noise'
 
 
-@pytest.mark.parametrize('dropout', ['sampler', 'weight'])
+@pytest.mark.parametrize('dropout', ['sampler', pytest.param('weight', marks=pytest.mark.long)])
 def test_training_draws_as_the_law_says(dropout, learned, given, tmp_path):
     """A law with weights of one's own making: of noise only noisy t, a quarter as many; of good clips every t."""
     record = json.loads((learned / 'law.json').read_text()) | {'weight': [[2.0, 0.0], [2.0, 1.0]]}

@@ -66,7 +66,8 @@ def test_sigterm_saves_says_so_and_the_same_command_goes_on(program, library, st
     assert (tmp_path / 'evaluation.jsonl').read_text() == (straight / 'evaluation.jsonl').read_text()
 
 
-@pytest.mark.parametrize('phase, count, step', [('evaluate', 2, 8), ('evaluate', 4, STEPS), ('sample', 2, 10)])
+@pytest.mark.parametrize('phase, count, step', [
+    ('evaluate', 2, 8), pytest.param('evaluate', 4, STEPS, marks=pytest.mark.long), ('sample', 2, 10)])
 def test_a_stop_while_it_evaluates_or_draws_saves_at_once_and_is_made_up_for(library, straight, tmp_path, capsys, phase, count, step):
     with phases.signalled(signal.SIGTERM, phase, count):
         small.run(tmp_path, **changes(library, **{'checkpoint.every': 1000, 'sample.every': 10 if phase == 'sample' else None}))

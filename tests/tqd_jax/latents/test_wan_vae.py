@@ -201,7 +201,7 @@ def test_wrong_sizes_of_a_config_and_tiles():
         Tiles(size=64, overlap=64)
 
 
-@pytest.mark.parametrize('prefix', ['', 'vae.', 'first_stage_model.'])
+@pytest.mark.parametrize('prefix', ['', *(pytest.param(prefix, marks=pytest.mark.long) for prefix in ('vae.', 'first_stage_model.'))])
 @pytest.mark.parametrize('version', VERSIONS)
 @pytest.mark.parametrize('diffusers', [False, True])
 def test_files_of_both_layouts(tmp_path, diffusers, version, prefix):

@@ -5,7 +5,7 @@ import numpy as np
 from tqd_jax.scoring.visual.strokes import halvings, without_strokes
 
 SCALES = {27.0: 0.75, 64.0: 0.25}  # cycles a shorter side -> weight: coarse enough that a clip and its half-size copy both hold them
-VISIBLE = 50.0  # squared grey levels: band energy at which a region counts half
+VISIBLE = 50.0  # squared grey levels: band energy at which a region counts half; faint traces, as of quantisation, count next to nothing
 REFERENCE = 64  # pixels a shorter side
 WHITE = 2.5  # natural pictures hold at most this many times more energy in the finest octave than in the next; white noise 17
 SPARED = 0.2  # share of regions, the noisiest, that are not asked: textures finer than the rule above
@@ -16,12 +16,12 @@ COARSE, FAINTLY = 8, 0.05  # pixels a cell of the mean around what is hidden, an
 def detail(lumas, hidden=None, plain=None):
     """Raw measures of lumas float32 [F, H, W], means over frames.
 
-    detail: the mean over regions of e / (e + 50), where e is the energy in an octave of the Laplacian pyramid (Burt & Adelson 1983) without
-    what noise adds to it: 3/4 at 27 and 1/4 at 64 cycles a shorter side, or in the finest octave of smaller frames. Of three pictures the
-    least energy counts: the picture, and strokes.without_strokes of it, so that letters, halos and ringing add nothing. It falls with blur,
-    upscaling and coarse quantisation, and hardly changes when the whole picture is shrunk, since these scales are the scene's and not the
-    file's. noise: the sigma, in grey levels, of what the finest octave holds beyond 2.5 times the next one (white noise has 17 times,
-    edges and textures less than 2.5), times 64 pixels over the shorter side: as it is seen at one size.
+    detail: the mean over regions of e^2 / (e^2 + 50^2), where e is the energy in an octave of the Laplacian pyramid (Burt & Adelson 1983)
+    without what noise adds to it: 3/4 at 27 and 1/4 at 64 cycles a shorter side, or in the finest octave of smaller frames. Of three
+    pictures the least energy counts: the picture, and strokes.without_strokes of it, so that letters, halos and ringing add nothing. It
+    falls with blur, upscaling and coarse quantisation, and hardly changes when the whole picture is shrunk, since these scales are the
+    scene's and not the file's. noise: the sigma, in grey levels, of what the finest octave holds beyond 2.5 times the next one (white noise
+    has 17 times, edges and textures less than 2.5), times 64 pixels over the shorter side: as it is seen at one size.
 
     hidden: bool [F, h, w] of any size, what overlays hide, which shows no detail of the scene. plain: without_strokes of every frame.
     """
@@ -51,7 +51,7 @@ def _frame(luma, hidden, plain):
         bands, _ = octaves(_filled(picture, hidden))
         for number, band in enumerate(bands, halvings(luma)):
             energy[number] = np.minimum(energy[number], _like(_regions(band, REGIONS), energy[number]))
-    shares = [float(np.mean(e / (e + VISIBLE) * _open(hidden, e))) for e in energy]
+    shares = [float(np.mean(e**2 / (e**2 + VISIBLE**2) * _open(hidden, e))) for e in energy]
     if not shares:
         return 0.0, 0.0
     log_scales = np.log2(scales[:len(shares)])[::-1]

@@ -15,7 +15,9 @@ MOST = 100  # texts of a frame that are looked at
 FULL = 0.4  # share of the box around a text that its cells fill
 OFTEN = 0.3  # share of the frames in which text is in the same place, give or take a cell
 GROWN = 5  # cells a side around a cell of text that its outline, shadow or box may cover
-BAND = 0.3  # share of a line of cells under text, from which on the whole line is a band
+PLAIN = 12.0  # grey levels between the darkest and the brightest pixel of a cell of a band
+MOSTLY = 0.5  # share of a text's lines that are plain where its band is
+BAND = 0.3  # share of a line of cells under text, from which on it is a band
 
 
 def overlays(lumas):
@@ -48,12 +50,13 @@ def covered(lumas):
     contrast = np.where(often, contrast, 0)
     letters = (cv2.erode((one > 0).astype(np.uint8), cv2.getStructuringElement(cv2.MORPH_CROSS, (3, 3))) for one in contrast)
     share = float(np.mean([(fixed | _full(cells, fixed.shape)).mean() for cells in letters]))
-    hidden = np.stack([(fixed & moves) | _full(_around(*maps), fixed.shape) for maps in zip(contrast, strokes, strict=True)])
+    hidden = np.stack([(fixed & moves) | _full(_around(*maps), fixed.shape)
+                       for maps in zip(contrast, strokes, (_plain(luma, strokes.shape[1:]) for luma in small), strict=True)])
     return (share if moves or share else None), hidden
 
 
-def _around(contrast, strokes):
-    """Cells [h, w] that text and what belongs to it cover: GROWN cells around, and whole lines of cells where there is much of it.
+def _around(contrast, strokes, plain):
+    """Cells [h, w] that text and what belongs to it cover: GROWN cells around, and the band under a line of it.
 
     Text is STRONG in WORD cells, or a line of LINE cells, twice as wide as it is high, among CALM surroundings: what looks like text where
     all is full of strokes, as in trees, may be none, and adds nothing there.
@@ -67,9 +70,32 @@ def _around(contrast, strokes):
             near = cv2.dilate(this, np.ones((RING, RING), np.uint8)) > cv2.dilate(this, np.ones((GROWN, GROWN), np.uint8))
             if number and strokes[near].sum() <= calm * near.sum() * strokes[this > 0].mean():
                 hides |= this
-    grown = cv2.dilate(hides, np.ones((GROWN, GROWN), np.uint8))
-    grown[grown.mean(axis=1) > BAND] = 1
-    return grown
+    return _with_bands(cv2.dilate(hides, np.ones((GROWN, GROWN), np.uint8)), hides, plain)
+
+
+def _with_bands(hidden, text, plain):
+    """hidden [h, w] with all that lies between the ends of lines that are full of it, and beyond the ends as long as cells are plain: the
+    band under the text. The rest of such a line may be the scene."""
+    for rows in _runs(hidden.mean(axis=1) > BAND):
+        first, last = np.flatnonzero(hidden[rows].any(axis=0))[[0, -1]]
+        written = text[rows].any(axis=1)
+        ends = (plain[rows][written] if written.any() else plain[rows]).mean(axis=0) < MOSTLY
+        left, right = np.flatnonzero(ends[:first]), np.flatnonzero(ends[last + 1:])
+        edge = GROWN // 2
+        hidden[rows, (max(0, left[-1] + 1 - edge) if left.size else 0):(last + 1 + right[0] + edge if right.size else None)] = 1
+    return hidden
+
+
+def _runs(lines):
+    """Slices of neighbouring lines that are true."""
+    borders = np.flatnonzero(np.diff(np.concatenate([[0], lines.astype(np.int8), [0]])))
+    return [slice(*pair) for pair in borders.reshape(-1, 2)]
+
+
+def _plain(luma, shape):
+    """bool [h, w]: cells whose luma has next to no range."""
+    cells = luma[:shape[0] * CELL, :shape[1] * CELL].reshape(shape[0], CELL, shape[1], CELL)
+    return np.ptp(cells, axis=(1, 3)) <= PLAIN
 
 
 def _shrink(luma):

@@ -65,6 +65,6 @@ def test_what_the_context_does_not_divide_is_whole_on_every_device():
     close(gradient(mesh), gradient(None), 2e-5)
 
 
-@pytest.mark.parametrize('kind', ['dots', 'full', 'attention', 'offload'])
+@pytest.mark.parametrize('kind', [*(pytest.param(kind, marks=pytest.mark.long) for kind in ('dots', 'full')), 'attention', 'offload'])
 def test_what_is_computed_again_has_the_same_gradient(kind):
     close(gradient(None, remat=kind), gradient(None), 1e-6)

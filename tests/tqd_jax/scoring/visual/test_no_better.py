@@ -34,8 +34,8 @@ def panning(seed=1):
 
 
 # what docs/scoring.md says that it cannot tell
-ALLOWED = {'watermark, faint': 1.1, 'sharpened, sigma 1, amount 1': 1.08, 'sharpened, sigma 1.5, amount 0.5': 1.08,
-           'sharpened by contrast (CAS)': 1.08, 'down and up, then sharpened': 1.06, 'moiré of a screen': 1.05}
+ALLOWED = {'watermark, faint': 1.1, 'sharpened, sigma 1, amount 1': 1.1, 'sharpened, sigma 1.5, amount 0.5': 1.1,
+           'sharpened by contrast (CAS)': 1.1, 'down and up, then sharpened': 1.06, 'moiré of a screen': 1.05}
 BASES = {'resting': resting(), 'panning': panning()}
 SCORES = {name: visual(frames) for name, frames in BASES.items()}
 

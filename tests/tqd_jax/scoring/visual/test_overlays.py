@@ -5,7 +5,7 @@ import pytest
 
 from tqd_jax.clips.read import read_clip
 from tqd_jax.scoring.visual.burnt_in.bars import inside_bars
-from tqd_jax.scoring.visual.overlays import overlays
+from tqd_jax.scoring.visual.overlays import covered, overlays
 
 SIZE = 270, 480
 FRAMES = 8
@@ -36,6 +36,13 @@ def titled(lumas, opacity=1.0):
     return lumas * (1 - share) + 255 * share, area
 
 
+def written(lumas, text, place, size):
+    """White text over all frames."""
+    mark = np.zeros(lumas.shape[1:], np.uint8)
+    cv2.putText(mark, text, place, cv2.FONT_HERSHEY_SIMPLEX, size, 255, 2, cv2.LINE_AA)
+    return np.maximum(lumas, mark)
+
+
 @pytest.mark.parametrize('bars', [{'top': 30, 'bottom': 30}, {'left': 60, 'right': 60}, {'top': 13},
                                   {'top': 20, 'bottom': 20, 'left': 37, 'right': 37}])
 @pytest.mark.parametrize('noise', [0, 4])
@@ -64,6 +71,27 @@ def test_a_dark_scene_is_no_bar_and_hides_none():
 
 def test_bars_that_leave_next_to_nothing_are_no_bars():
     assert overlays(barred(scenes(), top=120, bottom=120))['letterbox'] == 0
+
+
+def test_text_over_one_of_two_bars_hides_neither():
+    lumas = barred(scenes(), top=30, bottom=30)
+    assert inside_bars(written(lumas, 'words in the lower bar', (120, 262), 0.6))[0] == slice(30, 240)
+
+
+def test_a_dark_scene_at_one_of_two_bars_hides_neither():
+    rows, columns = np.indices(SIZE)
+    lumas = np.where(rows < 40 + columns / 4, 0, scenes())  # night above
+    assert inside_bars(barred(lumas, top=30, bottom=30))[0] == slice(30, 240)
+    assert inside_bars(lumas)[0].stop == SIZE[0]
+
+
+@pytest.mark.parametrize('left', [0, 260])
+def test_the_band_under_a_text_is_hidden_and_the_scene_beside_a_box_is_not(left):
+    lumas = scenes()
+    lumas[:, 225:262, left:] = 60.0
+    hidden = covered(written(lumas, 'some words', (280, 252), 0.9))[1]
+    assert hidden[:, 230:257, 265:475].mean() > 0.97
+    assert (hidden[:, 230:257, :240].mean() > 0.97) == (left == 0) and hidden[:, :200].mean() < 0.02
 
 
 def test_what_moves_at_the_border_is_no_bar():

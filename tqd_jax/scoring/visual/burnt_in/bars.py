@@ -8,6 +8,7 @@ STRAIGHT = 0.5  # share of a bar's inner edge where the picture starts at once
 STRAY = 0.02  # share of a bar's line that may differ
 BLACK = 24.0  # luma of the lightest black; lighter bars are believed as a pair
 EVEN = 0.02  # of the side, that the two of a pair may differ by
+LITTERED = 0.35  # share of a bar, in any frame, that text over it may cover, where the bar that faces it is plain
 LEFT = 0.25  # share of the side that bars leave at least
 STEP = 5.0  # grey levels, mean over time, within two pixels across the inner edge of a patterned border
 EDGED = 0.7  # share of its inner edge with such a step, on both sides
@@ -22,8 +23,9 @@ def inside_bars(lumas):
     """Slices (rows, columns) of the picture inside its bars, from lumas float32 [F, H, W]; the whole frame where there are none.
 
     A plain bar lies along a border, has one colour in all frames, and ends in a straight line, where at least half of the picture differs
-    from it at once in some frame: a dark scene ends anywhere. Bars that are not black count in pairs of the same size and colour. Bars of a
-    gradient or a pattern count in pairs of one size that rest while the picture may move, and end on both sides in a straight line: a step
+    from it at once in some frame: a dark scene ends anywhere. Text may cover a bar, and a dark scene hide its end, where a bar of the same
+    colour faces it. Bars that are not black count in pairs of the same size and colour. Bars of a gradient or a pattern count in pairs of
+    one size that rest while the picture may move, and end on both sides in a straight line: a step
     of 5 grey levels, in the mean over time, along 70 % of the side, with none like it further inside.
     """
     rows = _between(np.stack([means(luma, 1, STRIP) for luma in lumas]))
@@ -42,6 +44,8 @@ def _between(strips):
     """The slice of lines between a leading and a trailing bar of strips [F, lines, blocks]."""
     lines = strips.shape[1]
     (first, colour), (last, other) = _bar(strips), _bar(strips[:, ::-1])
+    if abs(colour - other) <= PLAIN:
+        first, last = max(first, _facing(strips, last, colour)), max(last, _facing(strips[:, ::-1], first, colour))
     pair = abs(colour - other) <= PLAIN and abs(first - last) <= max(2, EVEN * lines)
     first, last = (size if pair or tone <= BLACK else 0 for size, tone in ((first, colour), (last, other)))
     border = _patterned(strips)
@@ -57,6 +61,12 @@ def _bar(strips):
     size = int(np.argmax(differs.mean(axis=1) > STRAY))  # 0 where none does: all is plain
     straight = differs[size:size + 3].any(axis=0).mean() >= STRAIGHT
     return (size if straight else 0), colour
+
+
+def _facing(strips, size, colour):
+    """`size` where so many leading lines may be the bar that faces another one: a dark scene or text over it hides its straight end."""
+    differs = np.abs(strips[:, :size] - colour) > PLAIN
+    return size if size and differs.mean(axis=(1, 2)).max() <= LITTERED else 0
 
 
 def _patterned(strips):

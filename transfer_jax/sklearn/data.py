@@ -79,6 +79,11 @@ def make_folds(labels: np.ndarray, classes: int | None, folds: int, random_state
     return fold if len(used) > 1 else np.full(len(labels), -1)
 
 
+def as_target(rows: np.ndarray, size: int) -> np.ndarray:
+    """Weights [..., n] of the rows of masks [..., n], N0 = size in all: a penalty pulls the fits of small and large data sets alike."""
+    return rows * (size / np.maximum(rows.sum(-1, keepdims=True), 1))
+
+
 def stack(x: tuple[Features, ...]) -> Features:
     """Rows of several matrices, one below the other."""
     return scipy.sparse.vstack(x, format='csr') if scipy.sparse.issparse(x[0]) else np.concatenate(x)

@@ -9,12 +9,12 @@ import scipy.special
 from transfer_jax.experiment.linear.fits import TIGHT, fit_linear
 from transfer_jax.experiment.linear.objective import Block
 from transfer_jax.experiment.linear.rows import Rows, make_rows
-from transfer_jax.sklearn.data import Data
+from transfer_jax.sklearn.data import Data, as_target
 from transfer_jax.sklearn.learner import Outputs, held_out, loss_of
 
 PATH = 10.0 ** np.arange(-4, 1.5, 0.5)  # ridges, in parts of the mean square of a row's distance from the mean row
 DEFAULT = 1e-2  # of them, where there are no folds to choose by
-LOOSE = 1e-4  # tolerance of a fit that only says which of several is better
+MEASURED, TRIED = 1e-4, 1e-3  # tolerances of fits that G is measured from, and that only say which of several is better
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -66,17 +66,17 @@ class Linear:
         return [target, *(np.zeros((len(target), len(labels))) for labels in self.data.y[1:])]
 
     def outputs(self, data: Data) -> Outputs:
-        """The Outputs: logits, or values. Every data set counts alike in `middle`."""
+        """The Outputs: logits, or values. Every fit has rows of the weight N0 in all, `middle` those of every data set."""
         sources, folds = len(data.sizes), data.folds
         outside = np.stack([data.without(fold) for fold in range(-2, folds) if fold != -1]).astype(float)  # of all rows, and of each fold
         alone, middle = np.arange(1 + folds), np.arange(1 + folds + 3 * sources, 2 * (1 + folds) + 3 * sources)
         weights = [np.zeros((2 * (1 + folds) + 3 * sources, len(labels))) for labels in data.y]
-        weights[0][alone] = weights[0][middle] = outside
+        weights[0][alone] = weights[0][middle] = as_target(outside, data.size)
         for k, half in enumerate(data.halves):
             first = 1 + folds + 3 * k
-            weights[1 + k][first:first + 3] = np.stack([np.ones(len(half)), half == 0, half == 1])
-            weights[1 + k][middle] = outside.sum(1, keepdims=True) / len(half)
-        z = np.moveaxis(self.rows[0].product(self.solve(weights)), 0, -1)
+            weights[1 + k][first:first + 3] = as_target(np.stack([half >= 0, half == 0, half == 1]), data.size)
+            weights[1 + k][middle] = data.size / len(half)
+        z = np.moveaxis(self.rows[0].product(self.solve(weights, tolerance=MEASURED)), 0, -1)
         each = z[1 + folds:middle[0]].reshape(sources, 3, *z.shape[1:])
         return Outputs(z[0], z[1:1 + folds], each[:, 0], each[:, 1:],
                        None if data.classes is None else scipy.special.softmax(z[middle], -1))
@@ -87,7 +87,7 @@ class Linear:
         outside = np.stack([data.without(fold) for fold in range(folds)]).astype(float)
         flat = weights.reshape(trials * folds, -1)
         of_rows = [np.tile(outside, (trials, 1)), *(np.repeat(flat[:, [k]], len(labels), 1) for k, labels in enumerate(data.y[1:]))]
-        theta = self.solve(of_rows, None if ridges is None else np.repeat(ridges, folds), tolerance=LOOSE)
+        theta = self.solve(of_rows, None if ridges is None else np.repeat(ridges, folds), tolerance=TRIED)
         z = np.moveaxis(self.rows[0].product(theta), 0, -1)
         predicted = z * self.spread + self.offset if data.classes is None else scipy.special.softmax(z, -1)
         losses = np.stack([loss_of(data, one) for one in predicted])
@@ -95,8 +95,8 @@ class Linear:
 
     def fit(self, data: Data, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """(coefficients [C, F], intercepts [C]) in the units of x and y; of two classes one row, the second's against the first's."""
-        of_rows = [np.ones((1, data.size)), *(np.full((1, len(labels)), weight) for labels, weight in zip(data.y[1:], weights, strict=True))]
-        theta = self.solve(of_rows)[:, 0]
+        of_sources = (np.full((1, len(labels)), weight) for labels, weight in zip(data.y[1:], weights, strict=True))
+        theta = self.solve([np.ones((1, data.size)), *of_sources])[:, 0]
         theta = theta[1:] - theta[:1] if data.classes == 2 else theta
         coefficients = theta[:, :-1] / self.scale * self.spread
         return coefficients, theta[:, -1] * self.spread + self.offset - coefficients @ self.mean

@@ -7,7 +7,7 @@ from sklearn.base import clone
 from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import has_fit_parameter
 
-from transfer_jax.sklearn.data import Data, stack
+from transfer_jax.sklearn.data import Data, as_target, stack
 from transfer_jax.sklearn.learner import Outputs, held_out, loss_of
 
 
@@ -44,7 +44,7 @@ class Wrapped:
     def outputs(self, data: Data) -> Outputs:
         """The Outputs: 2 sqrt(p), in which the Fisher metric of a class is Euclid's, or values."""
         none = [np.zeros(len(labels)) for labels in data.y]
-        seen = lambda k, of_rows: self._coordinates(data, [*none[:k], np.asarray(of_rows, float), *none[k + 1:]])
+        seen = lambda k, rows: self._coordinates(data, [*none[:k], as_target(rows, data.size), *none[k + 1:]])
         halves = lambda k, half: [seen(k, half == number) if (half == number).any() else seen(k, half >= 0) for number in (0, 1)]
         target = seen(0, data.fold >= -1)
         folds = [seen(0, data.without(fold)) for fold in range(data.folds)]

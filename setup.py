@@ -21,7 +21,7 @@ setup(
         'scipy>=1.14',
         'av>=14,<19',
         'opencv-python-headless>=4.10',
-        'scikit-learn>=1.5',
+        'scikit-learn>=1.6',
         'threadpoolctl>=3.1',
         'pyarrow>=17',
         'fsspec>=2024.6',

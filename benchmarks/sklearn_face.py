@@ -56,31 +56,34 @@ def row(name, scores):
 
 def run(config, domains, target, seed, wrapped):
     """(accuracies on the target's test rows in the order of NAMES, what the folds of face chose, seconds of both fits)."""
-    others = [domain for number, domain in enumerate(domains.domains) if number != target]
-    scaling = fit_scaling(others, rows=config.data.rows, columns=config.data.columns, mean=config.data.mean, std=config.data.std)
-    prepared = lambda domain: np.asarray(normalise(domain.inputs, scaling), float).reshape(len(domain), -1)
-    domain, labels = domains.domains[target], domains.domains[target].labels
-    split = k_shot(labels, shots=config.data.shots, validation=config.data.validation, test=None, seed=seed, classes=domains.classes)
-    x, sources = prepared(domain), {other.name: (prepared(other), other.labels) for other in others}
-    fit = x[split.train], labels[split.train]
+    fit, sources, test = arrays(config, domains, target, seed)
     began = time.perf_counter()
     face = MultiSourceClassifier().fit(*fit, sources)
     middle = time.perf_counter()
-    both = [face] + ([MultiSourceClassifier(LogisticRegression(max_iter=300, tol=1e-3)).fit(*fit, sources)] if wrapped else [])
-    ended = time.perf_counter()
-    data = make_data([fit[0], *(x for x, _ in sources.values())], [fit[1], *(y for _, y in sources.values())], len(domains.classes), 5, None)
-    linear, found = make_linear(data, face.ridge_), face.cv_results_
-    best = np.argmax(np.where(found['candidate'] == PLAN, -np.inf, found['mean_test_score']))
-    weights = [found['weights'][number] for number in (0, -1, best, 1)]
-    accuracy = lambda weights: np.mean(logits(*linear.fit(data, weights), x[split.test]).argmax(1) == labels[split.test])
-    none, everything, one, plan = map(accuracy, weights)
-    scores = [model.score(x[split.test], labels[split.test]) for model in both]
-    return (none, everything, one, scores[0], plan, scores[-1]), face.choice_, (middle - began, ended - middle)
+    last = MultiSourceClassifier(LogisticRegression(max_iter=300, tol=1e-3)).fit(*fit, sources) if wrapped else face
+    seconds = middle - began, time.perf_counter() - middle
+    none, plan, one, everything = by_candidate(face, fit, sources, test)
+    return (none, everything, one, face.score(*test), plan, last.score(*test)), face.choice_, seconds
 
 
-def logits(coefficients, intercepts, x):
-    """[n, C] of fits of three classes or more."""
-    return x @ coefficients.T + intercepts
+def arrays(config, domains, target, seed):
+    """(X, y) of the target's training rows, {source: (X, y)}, and (X, y) of its test rows, scaled by the sources."""
+    others = [domain for number, domain in enumerate(domains.domains) if number != target]
+    scaling = fit_scaling(others, rows=config.data.rows, columns=config.data.columns, mean=config.data.mean, std=config.data.std)
+    prepared = lambda domain: np.asarray(normalise(domain.inputs, scaling), float).reshape(len(domain), -1)
+    x, labels = prepared(domains.domains[target]), domains.domains[target].labels
+    split = k_shot(labels, shots=config.data.shots, validation=config.data.validation, test=None, seed=seed, classes=domains.classes)
+    part = lambda rows: (x[rows], labels[rows])
+    return part(split.train), {other.name: (prepared(other), other.labels) for other in others}, part(split.test)
+
+
+def by_candidate(face, fit, sources, test):
+    """Accuracies at the weights of no source, of the plan, of the best one weight by folds, and of all; the ridge is the face's."""
+    x, y = zip(fit, *sources.values(), strict=True)
+    data, found = make_data(list(x), list(y), len(face.classes_), 5, None), face.cv_results_
+    linear, best = make_linear(data, face.ridge_), np.argmax(np.where(found['candidate'] == PLAN, -np.inf, found['mean_test_score']))
+    fits = [linear.fit(data, found['weights'][number]) for number in (0, 1, best, -1)]
+    return [np.mean((test[0] @ coefficients.T + intercepts).argmax(1) == test[1]) for coefficients, intercepts in fits]
 
 
 if __name__ == '__main__':

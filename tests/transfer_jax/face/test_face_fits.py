@@ -1,4 +1,4 @@
-"""The face's fits equal scikit-learn's where weights are known, its weights have the symmetries of the problem, sparse rows equal dense ones."""
+"""Fits with known weights are scikit-learn's; weights have the symmetries of the problem; sparse rows give what dense ones do."""
 import numpy as np
 import pytest
 import scipy.sparse
@@ -57,7 +57,7 @@ def test_without_sources_it_is_scikit_learns_on_the_target(classes):
     model = LogisticRegression(C=1e10, tol=1e-14, max_iter=9000).fit((x - 3) * 1e5, y)
     ours = classifier(ridge=1e-20).fit(x, y)
     assert ours.plan_ is None and ours.weights_.shape == (0,) and (ours.choice_, ours.worth_) == ('none', 0)
-    same = classifier(ridge=1e-10 * 1.0).fit((x - 3) * 1e5, y)
+    same = classifier(ridge=1e-10).fit((x - 3) * 1e5, y)
     np.testing.assert_allclose(ours.predict_proba(x), same.predict_proba((x - 3) * 1e5), atol=1e-4)
     assert (ours.predict(x) == model.predict((x - 3) * 1e5)).all()
     strong = classifier(ridge=2.0).fit((x - 3) * 1e5, y)

@@ -9,12 +9,12 @@ import scipy.special
 from transfer_jax.experiment.linear.fits import TIGHT, fit_linear
 from transfer_jax.experiment.linear.objective import Block
 from transfer_jax.experiment.linear.rows import Rows, make_rows
-from transfer_jax.sklearn.data import Data, as_target
+from transfer_jax.sklearn.data import Data, Features, as_target
 from transfer_jax.sklearn.learner import Outputs, held_out, loss_of
 
 PATH = 10.0 ** np.arange(-4, 1.5, 0.5)  # ridges, in parts of the mean square of a row's distance from the mean row
 DEFAULT = 1e-2  # of them, where there are no folds to choose by
-MEASURED, TRIED = 1e-4, 1e-3  # tolerances of fits that G is measured from, and that only say which of several is better
+LOOSE = 1e-4  # tolerance of fits that G is measured from, or that only say which of several is better
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -76,7 +76,7 @@ class Linear:
             first = 1 + folds + 3 * k
             weights[1 + k][first:first + 3] = as_target(np.stack([half >= 0, half == 0, half == 1]), data.size)
             weights[1 + k][middle] = data.size / len(half)
-        z = np.moveaxis(self.rows[0].product(self.solve(weights, tolerance=MEASURED)), 0, -1)
+        z = np.moveaxis(self.rows[0].product(self.solve(weights, tolerance=LOOSE)), 0, -1)
         each = z[1 + folds:middle[0]].reshape(sources, 3, *z.shape[1:])
         return Outputs(z[0], z[1:1 + folds], each[:, 0], each[:, 1:],
                        None if data.classes is None else scipy.special.softmax(z[middle], -1))
@@ -87,7 +87,7 @@ class Linear:
         outside = np.stack([data.without(fold) for fold in range(folds)]).astype(float)
         flat = weights.reshape(trials * folds, -1)
         of_rows = [np.tile(outside, (trials, 1)), *(np.repeat(flat[:, [k]], len(labels), 1) for k, labels in enumerate(data.y[1:]))]
-        theta = self.solve(of_rows, None if ridges is None else np.repeat(ridges, folds), tolerance=TRIED)
+        theta = self.solve(of_rows, None if ridges is None else np.repeat(ridges, folds), tolerance=LOOSE)
         z = np.moveaxis(self.rows[0].product(theta), 0, -1)
         predicted = z * self.spread + self.offset if data.classes is None else scipy.special.softmax(z, -1)
         losses = np.stack([loss_of(data, one) for one in predicted])
@@ -113,11 +113,21 @@ def make_linear(data: Data, ridge: float | None) -> Linear:
     return dataclasses.replace(linear, ridge=linear.ridge / DEFAULT * choose(linear, variance or 1.0) if ridge is None else float(ridge))
 
 
+def row_space(x: Features, mean: np.ndarray) -> np.ndarray:
+    """Coordinates [n, n] of rows x - mean [n, F] in the space that they span: ridge fits to them are the same, with n columns for F."""
+    products, across = x @ x.T, np.asarray(x @ mean).reshape(-1)
+    products = products.toarray() if scipy.sparse.issparse(products) else products
+    values, vectors = np.linalg.eigh(products - across[:, None] - across + mean @ mean)
+    return vectors * np.sqrt(np.maximum(values, 0))
+
+
 def choose(linear: Linear, variance: float) -> float:
     """The part of PATH with the least loss on the target's folds; DEFAULT where there are none."""
     data = linear.data
     if not data.folds:
         return DEFAULT
-    alone = dataclasses.replace(linear, data=dataclasses.replace(data, x=data.x[:1], y=data.y[:1], halves=()))
+    x = data.x[0] if data.size > len(linear.mean) else row_space(data.x[0], linear.mean)
+    alone = dataclasses.replace(linear, data=dataclasses.replace(data, x=(x,), y=data.y[:1], halves=()),
+                                mean=linear.mean if x is data.x[0] else np.zeros(x.shape[1]))
     losses = alone.trials(alone.data, np.zeros((len(PATH), data.folds, 0)), variance * PATH)
     return float(PATH[np.argmin(np.nanmean(losses, 1))])

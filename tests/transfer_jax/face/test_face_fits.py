@@ -11,7 +11,7 @@ from sklearn.svm import LinearSVC
 from transfer_jax.sklearn import MultiSourceClassifier, MultiSourceRegressor
 from transfer_jax.sklearn.base import MultiSource
 from transfer_jax.sklearn.data import make_data
-from transfer_jax.sklearn.linear import make_linear
+from transfer_jax.sklearn.linear import PATH, make_linear, row_space
 
 CLASSES, FEATURES, FEW, MANY, FOLDS = 3, 6, 30, 240, 3
 RNG = np.random.default_rng(7)
@@ -64,6 +64,17 @@ def test_without_sources_it_is_scikit_learns_on_the_target(classes):
     model = LogisticRegression(C=0.5, tol=1e-10).fit((x - 3) * 1e5, y)
     np.testing.assert_allclose(strong.predict_proba((x - 3) * 1e5), model.predict_proba((x - 3) * 1e5), atol=1e-4)
     assert strong.coef_.shape == model.coef_.shape
+
+
+@pytest.mark.parametrize('form', [np.asarray, scipy.sparse.csr_array])
+def test_rows_in_their_own_space_give_the_losses_of_all_columns(form):
+    x = RNG.normal(size=(12, 40)) * (RNG.random((12, 40)) < 0.4)
+    mean, path = x.mean(0), np.ones((len(PATH), FOLDS, 0))
+    losses = []
+    for rows in (x, row_space(form(x), mean)):
+        data = make_data([rows], [np.arange(12) % CLASSES], CLASSES, FOLDS, None)
+        losses.append(make_linear(data, 1.0).trials(data, path, 100 * PATH))
+    np.testing.assert_allclose(*losses, atol=5e-2)
 
 
 def test_a_regression_is_scikit_learns():

@@ -175,6 +175,14 @@ def test_pure_modules_touch_no_file(name):
     assert file_calls(EVERY[name]) == set()
 
 
+def test_the_library_needs_no_scikit_learn():
+    using = {name for name, tree in EVERY.items() if any(inside(other, 'sklearn') for other in imports(tree))}
+    assert using == {name for name in using if inside(name, 'transfer_jax.sklearn')} | {
+        'transfer_jax.experiment.data.digits', 'transfer_jax.experiment.data.formats'}
+    assert not [name for name, tree in EVERY.items() if not inside(name, 'transfer_jax.sklearn')
+                and any(inside(other, 'transfer_jax.sklearn') for other in imports(tree))]
+
+
 def test_one_module_reads_scores():
     """Every other module of tqd_jax that opens Parquet files opens those of the user: manifests and other tools' scores."""
     opening = lambda tree: names_used(tree) & PARQUET_READERS or 'pyarrow.dataset' in imports(tree)

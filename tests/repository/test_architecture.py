@@ -40,11 +40,13 @@ TRANSFER = {
     **{name: ('solver', *LIBRARY) for name in LIBRARY},
     'experiment': ('solver', *LIBRARY),
     'main': ('experiment',),
+    'sklearn': ('solver', *LIBRARY, 'experiment'),
 }
 EXPERIMENT = {
     'data': (),
     'models': (),
     'training': ('data', 'models'),
+    'linear': (),
     'lab': ('data', 'training'),
     'methods': ('training', 'lab'),
     'multitask': ('data',),
@@ -52,7 +54,8 @@ EXPERIMENT = {
 }
 PURE = ('tqd_jax.timesteps', 'tqd_jax.diffusion', 'tqd_jax.models.wan', 'tqd_jax.scoring.motion', 'tqd_jax.text.words',
         'tqd_jax.text.umt5.model', 'tqd_jax.latents.wan_vae.encoder', 'tqd_jax.latents.wan_vae.decoder', 'transfer_jax.solver',
-        *(f'transfer_jax.{name}' for name in LIBRARY), 'transfer_jax.experiment.methods', 'transfer_jax.experiment.training')
+        *(f'transfer_jax.{name}' for name in LIBRARY), 'transfer_jax.experiment.methods', 'transfer_jax.experiment.training',
+        'transfer_jax.sklearn')
 WITHOUT_JAX = ('tqd_jax.clips', 'tqd_jax.scoring')  # a process that measures clips starts in a fraction of a second
 WITH_JAX = ('tqd_jax.scoring.plugins',)
 FILE_CALLS = {'open', 'read_text', 'write_text', 'read_bytes', 'write_bytes', 'mkdir', 'unlink', 'rename', 'remove', 'rmtree', 'imread',
@@ -143,7 +146,7 @@ def test_arrows_between_folders(package, arrows):
         assert unused == [], 'no import needs these arrows: take them out here and in ARCHITECTURE.md'
 
 
-@pytest.mark.parametrize('arrows', [TQD, EXPERIMENT, {name: TRANSFER[name] for name in ('runtime', 'solver', 'experiment', 'main')}])
+@pytest.mark.parametrize('arrows', [TQD, EXPERIMENT, {name: arrows for name, arrows in TRANSFER.items() if name not in LIBRARY}])
 def test_the_arrows_have_no_cycle(arrows):
     reached = lambda name: set(arrows.get(name, ())).union(*(reached(other) for other in arrows.get(name, ())))
     assert [name for name in arrows if name in reached(name)] == []
@@ -170,6 +173,14 @@ def test_scorers_need_no_jax(name):
 @pytest.mark.parametrize('name', [name for name in BOTH if any(inside(name, unit) for unit in PURE)])
 def test_pure_modules_touch_no_file(name):
     assert file_calls(EVERY[name]) == set()
+
+
+def test_the_library_needs_no_scikit_learn():
+    using = {name for name, tree in EVERY.items() if any(inside(other, 'sklearn') for other in imports(tree))}
+    assert using == {name for name in using if inside(name, 'transfer_jax.sklearn')} | {
+        'transfer_jax.experiment.data.digits', 'transfer_jax.experiment.data.formats'}
+    assert not [name for name, tree in EVERY.items() if not inside(name, 'transfer_jax.sklearn')
+                and any(inside(other, 'transfer_jax.sklearn') for other in imports(tree))]
 
 
 def test_one_module_reads_scores():

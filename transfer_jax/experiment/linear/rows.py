@@ -1,0 +1,62 @@
+"""Rows of a linear model: features with a column of ones, dense or sparse; a sparse matrix is scaled without becoming dense."""
+import dataclasses
+
+import numpy as np
+import scipy.sparse
+
+SPARSE = 0.1  # part of entries that are not 0, below which a matrix is held as CSR
+DENSE_GRAM = 2500  # columns up to which a matrix of second moments is formed
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Rows:
+    """n rows of D columns, the last of them ones: (x - mean) / scale, never formed where x is sparse.
+
+    x [n, D]: an array, which is scaled already, or a CSR matrix. mean, scale [D]: of a CSR matrix, None for an array.
+    """
+    x: np.ndarray | scipy.sparse.csr_array
+    mean: np.ndarray | None = None
+    scale: np.ndarray | None = None
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(n, D)."""
+        return self.x.shape
+
+    def product(self, theta: np.ndarray) -> np.ndarray:
+        """theta x [C, L, n] of theta [C, L, D]."""
+        flat = theta.reshape(-1, theta.shape[-1])
+        if self.mean is None:
+            return (flat @ self.x.T).reshape(*theta.shape[:2], -1)
+        flat = flat / self.scale
+        return np.ascontiguousarray((self.x @ flat.T).T - (flat @ self.mean)[:, None]).reshape(*theta.shape[:2], -1)
+
+    def transposed(self, values: np.ndarray) -> np.ndarray:
+        """sum_i values_i x_i [C, L, D] of values [C, L, n]."""
+        flat = values.reshape(-1, values.shape[-1])
+        if self.mean is None:
+            return (flat @ self.x).reshape(*values.shape[:2], -1)
+        sums = (self.x.T @ flat.T).T
+        return ((sums - flat.sum(1)[:, None] * self.mean) / self.scale).reshape(*values.shape[:2], -1)
+
+    def moments(self) -> np.ndarray:
+        """The mean of x x' [D, D], or its diagonal [D] where D is large."""
+        if self.mean is None:
+            return (self.x.T @ self.x if self.shape[1] <= DENSE_GRAM else np.einsum('nd,nd->d', self.x, self.x)) / len(self.x)
+        square, first = np.asarray(self.x.multiply(self.x).mean(0)), np.asarray(self.x.mean(0))
+        return (square - 2 * self.mean * first + self.mean**2) / self.scale**2
+
+    def take(self, rows: np.ndarray) -> 'Rows':
+        """The Rows of some row numbers, in their order."""
+        return Rows(self.x[rows], self.mean, self.scale)
+
+
+def make_rows(x: np.ndarray | scipy.sparse.sparray, mean: np.ndarray | float = 0.0, scale: np.ndarray | float = 1.0) -> Rows:
+    """The Rows of features x [n, F] (an array, or any sparse matrix) with these means and scales [F]; an array of few entries is CSR."""
+    width = x.shape[1]
+    mean, scale = (np.broadcast_to(np.asarray(value, np.float64), width) for value in (mean, scale))
+    if not scipy.sparse.issparse(x) and np.count_nonzero(x) > SPARSE * x.size:
+        return Rows(np.concatenate([(np.asarray(x, np.float64) - mean) / scale, np.ones((len(x), 1))], 1))
+    x = scipy.sparse.csr_array(x).astype(np.float64)
+    x = scipy.sparse.csr_array(scipy.sparse.hstack([x, np.ones((x.shape[0], 1))], format='csr'))
+    return Rows(x, np.append(mean, 0.0), np.append(scale, 1.0))

@@ -1,0 +1,72 @@
+"""What classifier and regressor share: checks of what the user gives, the fit, and the attributes that it leaves."""
+import numpy as np
+from sklearn.base import BaseEstimator
+from sklearn.utils import check_random_state, get_tags
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from transfer_jax.sklearn.data import make_data
+from transfer_jax.sklearn.linear import make_linear
+from transfer_jax.sklearn.transfer import transfer
+from transfer_jax.sklearn.wrapped import make_wrapped
+
+
+class MultiSource(BaseEstimator):
+    """The common part of both estimators."""
+
+    def __sklearn_tags__(self):
+        """Sparse rows are taken where the estimator takes them, and by exact fits."""
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = self.estimator is None or get_tags(self.estimator).input_tags.sparse
+        return tags
+
+    def _fit(self, x, y, sources, classes):
+        """Sets every attribute of a fit to the target (x, y) and to sources {name: (x, y)}, y in numbers of classes or values."""
+        random = None if self.random_state is None else check_random_state(self.random_state)
+        data = make_data([x, *(part for part, _ in sources.values())], [y, *(labels for _, labels in sources.values())], classes,
+                         self.folds, random)
+        names = getattr(self, 'classes_', None)
+        learner = make_linear(data, self.ridge) if self.estimator is None else make_wrapped(self.estimator, names, random, bool(sources))
+        found = transfer(data, learner, tuple(sources), self.select)
+        self.source_names_, self.weights_, self.effective_sizes_ = tuple(sources), found.weights, found.weights * data.sizes
+        self.worth_, self.plan_, self.choice_, self.notes_ = found.worth, found.plan, found.choice, found.notes
+        self.cv_results_ = None if found.selection is None else found.selection.results()
+        fitted = learner.fit(data, found.weights)
+        if self.estimator is None:
+            self.coef_, self.intercept_, self.ridge_ = *fitted, learner.ridge
+        else:
+            self.estimator_ = fitted
+        return self
+
+    def _check_settings(self):
+        """Raises ValueError where a parameter has no meaning."""
+        if not isinstance(self.folds, int | np.integer) or self.folds < 2:
+            raise ValueError(f'folds is {self.folds!r}; it must be a whole number from 2 on')
+        if self.ridge is not None and not self.ridge > 0:
+            raise ValueError(f'ridge is {self.ridge!r}; it must be above 0, or None for a choice by folds')
+        if self.ridge is not None and self.estimator is not None:
+            raise ValueError('ridge is of exact linear fits; with an estimator, set its own penalty and leave ridge at None')
+
+    def _checked(self, x, y, sources, numeric):
+        """(x, y, {name: (x, y)}) of target and sources, in the form that the fits take."""
+        options = {'accept_sparse': 'csr', 'dtype': np.float64, 'y_numeric': numeric}
+        x, y = validate_data(self, x, y, ensure_min_samples=2, **options)
+        return x, y, {name: self._checked_source(name, part, options) for name, part in named(sources).items()}
+
+    def _checked_source(self, name, part, options):
+        try:
+            x, y = part
+        except (TypeError, ValueError):
+            raise ValueError(f'{name}: a source must be a pair (X, y), not {type(part).__name__}') from None
+        try:
+            return validate_data(self, x, y, reset=False, **options)
+        except ValueError as error:
+            raise ValueError(f'{name}: {error}') from error
+
+    def _inputs(self, x):
+        check_is_fitted(self, 'weights_')
+        return validate_data(self, x, accept_sparse='csr', dtype=np.float64, reset=False)
+
+
+def named(sources):
+    """{name: source} of a sequence of sources, or of a dictionary."""
+    return dict(sources) if isinstance(sources, dict) else {f'source {k}': part for k, part in enumerate(sources)}

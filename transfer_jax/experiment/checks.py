@@ -1,5 +1,5 @@
 """Checks of the transfer job's config that involve several keys, or the data; each raises UserError."""
-from transfer_jax.experiment.methods.registry import NEED_CLASSES, NEED_VALIDATION
+from transfer_jax.experiment.methods.registry import NEED_CLASSES, NEED_FOLDS, NEED_STEPS, NEED_VALIDATION
 from transfer_jax.runtime.errors import UserError
 
 
@@ -12,13 +12,40 @@ def check_whole(config):
     methods = config.transfer.methods
     if len(set(methods)) < len(methods):
         raise UserError(f'config.transfer.methods names a method twice: {", ".join(methods)}')
+    check_solver(config)
     for name in methods:
+        if name in NEED_FOLDS and min(config.transfer.folds, config.data.shots) < 2:
+            raise UserError(f'the method {name!r} chooses on folds of the target, and '
+                            f'config.transfer.folds = {config.transfer.folds}, config.data.shots = '
+                            f'{config.data.shots}; both must be at least 2, or leave it out')
         if name in NEED_VALIDATION and config.data.validation == 0:
             raise UserError(f'the method {name!r} chooses by validation examples, and '
                             'config.data.validation = 0; ask for some, or leave it out')
         if name in NEED_CLASSES and config.data.task == 'regression':
             raise UserError(f'the method {name!r} needs classes, and config.data.task = "regression"; '
                             'leave it out')
+
+
+def check_solver(config):
+    """Checks that config.train.solver = 'exact' has a linear model; raises UserError."""
+    train = config.train
+    if train.solver == 'exact' and not is_linear(config.data, config.model):
+        raise UserError('config.train.solver = "exact" is for a linear model, or the head of a frozen trunk, without '
+                        f'augmentation; the model is {config.model.kind!r} with {config.model.trainable!r} trained and '
+                        f'config.data.augment = {config.data.augment!r}: use "adam"')
+
+
+def methods_of(config):
+    """(methods that are run, lines on those that are left out)."""
+    exact = config.train.solver == 'exact'
+    left_out = [name for name in config.transfer.methods if exact and name in NEED_STEPS]
+    notes = [f'{name} is left out: with exact fits it is otqms_exact' for name in left_out]
+    return tuple(name for name in config.transfer.methods if name not in left_out), tuple(notes)
+
+
+def is_linear(data, model):
+    """Whether the fits of a run are those of a linear model on fixed features."""
+    return data.augment == 'none' and (model.kind == 'linear' or has_trunk_features(data, model))
 
 
 def has_trunk_features(data, model):

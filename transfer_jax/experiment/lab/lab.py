@@ -103,6 +103,14 @@ class Lab(Problem):
         fold = assign(self.labels[self.train], self.max_folds, stratified=self.classes is not None)
         return None if fold is None else Folds(self, fold)
 
+    def global_losses(self) -> np.ndarray:
+        """Mean loss [W, S] on folds of the target for every one of GLOBAL_WEIGHTS at which all sources count."""
+        return np.stack([np.asarray(self.folds.loss(fold_fits)) for fold_fits in self.folds.fit_global().values()])
+
+    def global_seconds(self) -> float:
+        """Seconds of training of the fits behind global_losses."""
+        return float(sum(fold_fits.record['seconds'] for fold_fits in self.folds.fit_global().values()))
+
     def source_features(self) -> np.ndarray:
         """Features [S, K, n, D] of the sources' fits on all the target's rows; outputs, where the head alone is trained."""
         out = self.outputs(self.fit_singles().params, features=self.trunk_trained)

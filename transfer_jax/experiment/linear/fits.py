@@ -1,4 +1,5 @@
 """fit_linear: L weighted generalised linear models with a ridge, solved to their optimum; equal to scikit-learn's estimators."""
+import dataclasses
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -7,6 +8,7 @@ import threadpoolctl
 
 from transfer_jax.experiment.linear.lbfgs import Minimum, Precondition, minimise
 from transfer_jax.experiment.linear.objective import Block, Objective, make_objective
+from transfer_jax.experiment.linear.reduced import make_span, reducible
 from transfer_jax.runtime.parallel.cores import cores
 
 BIAS = 1e-8  # pull of the bias, in parts of a fit's weight: the bias is free, and a class without rows has a finite one
@@ -25,14 +27,37 @@ def fit_linear(blocks: tuple[Block, ...], classes: int | None, prior: np.ndarray
     block's rows (Rows.moments), or of rows like them: they make the preconditioner, and change no result. All is computed in the rows'
     precision: float32 is enough for a loose tolerance.
     """
+    moments = [None] * len(blocks) if moments is None else moments
+    few = reducible(blocks, start)
+    with threadpoolctl.threadpool_limits(1, 'blas'):  # threads of chunks and threads of BLAS would wait for each other
+        if not few.any():
+            return _fit(blocks, moments, classes, prior, start, warm, tolerance)
+        result = Minimum(np.empty(start.shape), np.zeros(len(few), int), np.zeros(len(few), bool))
+        for mask, one in ((few, _fit_in_span), (~few, _fit)):
+            number = np.cumsum(mask) - 1
+            pairs = [(block.take(mask, number), moment) for block, moment in zip(blocks, moments, strict=True) if mask[block.lanes].any()]
+            if pairs:
+                first = None if warm is None else warm[:, mask]
+                part = one(*zip(*pairs, strict=True), classes, prior[mask], start[:, mask], first, tolerance)
+                result.theta[:, mask], result.iterations[mask], result.converged[mask] = part.theta, part.iterations, part.converged
+        return result
+
+
+def _fit_in_span(blocks, moments, classes, prior, start, warm, tolerance):
+    span = make_span(blocks)
+    first = None if warm is None else span.shrink(warm)
+    small = _fit(span.blocks, [None] * len(blocks), classes, prior, span.shrink(start), first, tolerance)
+    return dataclasses.replace(small, theta=span.widen(small.theta))
+
+
+def _fit(blocks, moments, classes, prior, start, warm, tolerance):
     pull = np.repeat(np.asarray(prior, np.float64)[:, None], start.shape[-1], 1)
     pull[:, -1] = BIAS * total_weight(blocks, len(pull))
-    with threadpoolctl.threadpool_limits(1, 'blas'):  # threads of chunks and threads of BLAS would wait for each other
-        moments = [block.rows.moments() for block in blocks] if moments is None else moments
-        precondition = make_precondition(blocks, moments, pull, 1.0 if classes is None else (classes - 1) / classes**2)
-        dtype = blocks[0].rows.x.dtype
-        objective = make_objective(tuple(block.astype(dtype) for block in blocks), classes, pull.astype(dtype), start.astype(dtype))
-        return _in_chunks(objective, (start if warm is None else warm).astype(dtype), precondition, tolerance)
+    moments = [block.rows.moments() if moment is None else moment for block, moment in zip(blocks, moments, strict=True)]
+    precondition = make_precondition(blocks, moments, pull, 1.0 if classes is None else (classes - 1) / classes**2)
+    dtype = blocks[0].rows.x.dtype
+    objective = make_objective(tuple(block.astype(dtype) for block in blocks), classes, pull.astype(dtype), start.astype(dtype))
+    return _in_chunks(objective, (start if warm is None else warm).astype(dtype), precondition, tolerance)
 
 
 def _in_chunks(objective: Objective, first: np.ndarray, precondition: Precondition, tolerance: float) -> Minimum:

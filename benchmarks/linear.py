@@ -1,0 +1,144 @@
+"""Linear transfer jobs by steps of Adam and by exact fits, beside scikit-learn's LogisticRegression on the same rows.
+
+    python -m benchmarks.linear DATA [SEEDS]
+
+DATA holds digits4/ and office_caltech10/surf800/; the embedded digits need no file. Jobs that are finished in
+runs/linear are not run again.
+"""
+import importlib
+import json
+import os
+import pathlib
+import subprocess
+import sys
+import time
+import warnings
+
+import numpy as np
+from sklearn.linear_model import LogisticRegression
+from threadpoolctl import threadpool_limits
+
+from benchmarks.timing import write_page
+from transfer_jax.experiment.config import TransferConfig
+from transfer_jax.experiment.data.load import load_domains
+from transfer_jax.experiment.job import source_scaling
+from transfer_jax.experiment.results import mean_and_error
+from transfer_jax.experiment.training.prepare import normalise
+from transfer_jax.runtime.app import overridden
+from transfer_jax.runtime.paths import path_of
+
+METHODS = ('target_only', 'all_sources', 'cv_global', 'wadn', 'otqms', 'uowq_static', 'uowq')
+SETS = {'digits4': ('configs/digits4.py', 'digits4/digits4_16x16.npz'),
+        'office_caltech': ('configs/office_caltech.py', 'office_caltech10/surf800'), 'embedded': ('configs/transfer.py', None)}
+SOLVERS, RUNS = ('adam', 'exact'), pathlib.Path('runs/linear')
+
+
+def main(data, seeds='5'):
+    """Runs the jobs and writes benchmarks/results/linear.md."""
+    lines = [*OPENING]
+    for name in SETS:
+        jobs = {solver: run_job(name, solver, data, seeds) for solver in SOLVERS}
+        lines += section(name, jobs, by_scikit_learn(name, data, seeds))
+    write_page('linear', 'Linear fits: Adam, exact, scikit-learn', lines, pathlib.Path('benchmarks/results'))
+
+
+def flags(name, data, seeds):
+    """The command line of a set's job, but for its solver and folder."""
+    config, path = SETS[name]
+    where = [] if path is None else [f'--config.data.path={pathlib.Path(data) / path}']
+    return [f'--config={config}', *where, f'--config.seeds={seeds}', f'--config.transfer.methods={METHODS}']
+
+
+def run_job(name, solver, data, seeds):
+    """{results, cpu: seconds of all cores} of a job, run or found."""
+    folder = RUNS / f'{name}-{solver}'
+    if not (folder / 'cpu.json').exists():
+        command = [sys.executable, '-m', 'transfer_jax.main', *flags(name, data, seeds), f'--workdir={folder}',
+                   f'--config.train.solver={solver}']
+        process = subprocess.Popen(command)
+        _, status, usage = os.wait4(process.pid, 0)
+        if status:
+            sys.exit(f'{" ".join(command)} ended with status {status}')
+        (folder / 'cpu.json').write_text(json.dumps(usage.ru_utime + usage.ru_stime))
+    return {'results': json.loads((folder / 'results.json').read_text()), 'cpu': json.loads((folder / 'cpu.json').read_text())}
+
+
+def by_scikit_learn(name, data, seeds):
+    """{method: (accuracies [S] on average over targets, accuracies of the exact job's fits, seconds of one fit)} on the same rows.
+
+    Each fit has the weights and the prior that the exact job chose, with scikit-learn's own tolerance.
+    """
+    folder, config = RUNS / f'{name}-exact', config_of(name, data, seeds)
+    domains, splits = load_domains(config.data, path_of(folder)), json.loads((folder / 'splits.json').read_text())
+    records = json.loads((folder / 'results.json').read_text())['targets']
+    out = {}
+    for method in ('target_only', 'all_sources', 'cv_global'):
+        score, ours, seconds = np.zeros((len(splits), int(seeds))), np.zeros((len(splits), int(seeds))), []
+        for number, target in enumerate(splits):
+            priors = json.loads((folder / 'targets' / target / f'{method}.json').read_text())['prior']
+            inputs = prepared(config, domains, target)
+            for seed, split in enumerate(splits[target]):
+                weights = records[target][method]['weights'][seed]
+                began = time.process_time()
+                score[number, seed] = accuracy(domains, inputs, target, split, weights, priors[seed])
+                seconds.append(time.process_time() - began)
+                ours[number, seed] = records[target][method]['test'][seed]['accuracy']
+        out[method] = score.mean(0), ours.mean(0), float(np.mean(seconds))
+    return out
+
+
+def config_of(name, data, seeds):
+    """The TransferConfig of a set's job."""
+    first, *words = flags(name, data, seeds)
+    module = first.removeprefix('--config=').removesuffix('.py').replace('/', '.')
+    return overridden(importlib.import_module(module).get_config(), words, TransferConfig)
+
+
+def prepared(config, domains, target):
+    """{name: features [n, F], float64} of all domains, scaled as the job of a target does."""
+    numbers = [number for number, name in enumerate(domains.names) if name != target]
+    scaling = source_scaling(config, domains, numbers)
+    flat = lambda domain: np.asarray(normalise(np.asarray(domain.inputs), scaling), np.float64).reshape(len(domain), -1)
+    return {domain.name: flat(domain) for domain in domains.domains}
+
+
+def accuracy(domains, inputs, target, split, weights, prior):
+    """Accuracy on the test rows of scikit-learn's fit to the target's training rows and to every source at its weight."""
+    used = [(domains[name], weight) for name, weight in zip((n for n in domains.names if n != target), weights, strict=True) if weight > 0]
+    x = np.concatenate([inputs[target][split['train']], *(inputs[domain.name] for domain, _ in used)])
+    y = np.concatenate([domains[target].labels[split['train']], *(domain.labels for domain, _ in used)])
+    weight = np.concatenate([np.ones(len(split['train'])), *(np.full(len(domain), w) for domain, w in used)])
+    with threadpool_limits(1, 'blas'), warnings.catch_warnings():
+        warnings.simplefilter('ignore')  # where 1000 iterations are too few
+        model = LogisticRegression(C=1 / prior, max_iter=1000).fit(x, y, sample_weight=weight)
+    return model.score(inputs[target][split['test']], domains[target].labels[split['test']])
+
+
+def section(name, jobs, reference):
+    """The lines of one set."""
+    cell = lambda values: '{:.3f} ± {:.3f}'.format(*mean_and_error(values))
+    mean = lambda solver, method: np.mean([[seed['accuracy'] for seed in records[method]['test']]
+                                           for records in jobs[solver]['results']['targets'].values()], 0)
+    negative = lambda solver, method: f'{jobs[solver]["results"]["summary"][method]["negative"]:.2f}'
+    rows = [[method, *(cell(mean(solver, method)) for solver in SOLVERS), cell(mean('exact', method) - mean('adam', method)),
+             *(negative(solver, method) for solver in SOLVERS), cell(reference[method][0]) if method in reference else '',
+             f'{reference[method][2]:.2f}' if method in reference else ''] for method in METHODS]
+    header = ['method', *SOLVERS, 'exact - adam', *(f'negative, {solver}' for solver in SOLVERS), 'scikit-learn', 's of one fit']
+    times = '; '.join(f'{solver} {job["cpu"]:.0f} s of CPU, {job["results"]["wall_seconds"]:.0f} s on the clock'
+                      for solver, job in jobs.items())
+    furthest = max(float(np.abs(theirs - ours).max()) for theirs, ours, _ in reference.values())
+    table = ['| ' + ' | '.join(cells) + ' |' for cells in (header, ['---'] * len(header), *rows)]
+    return [f'## {name}', '', *table, '', f'Whole job with its compilation: {times}. scikit-learn and the exact job differ by at most '
+            f'{furthest:.4f} in a seed\'s average accuracy.', '']
+
+
+OPENING = """\
+Accuracy on test rows, averaged over every domain as the target: mean ± standard error over seeds, each its own split; "exact - adam" is
+seed by seed. negative: part of (target, seed) pairs below target only of the same solver. Adam has the config's prior and early stopping;
+exact fits have the prior that folds of the target choose (train.priors). scikit-learn: LogisticRegression with sample_weight at the
+weights and the prior of the exact job, tol 1e-4, one thread; seconds are of its CPU.
+""".splitlines()
+
+
+if __name__ == '__main__':
+    main(*sys.argv[1:])

@@ -46,7 +46,7 @@ EXPERIMENT = {
     'models': (),
     'training': ('data', 'models'),
     'linear': (),
-    'lab': ('data', 'training'),
+    'lab': ('data', 'training', 'linear'),
     'methods': ('training', 'lab'),
     'multitask': ('data',),
     'top': ('data', 'models', 'training', 'lab', 'methods', 'multitask'),

@@ -14,10 +14,6 @@ def check_whole(config):
         raise UserError(f'config.transfer.methods names a method twice: {", ".join(methods)}')
     check_solver(config)
     for name in methods:
-        if name in NEED_FOLDS and min(config.transfer.folds, config.data.shots) < 2:
-            raise UserError(f'the method {name!r} chooses on folds of the target, and '
-                            f'config.transfer.folds = {config.transfer.folds}, config.data.shots = '
-                            f'{config.data.shots}; both must be at least 2, or leave it out')
         if name in NEED_VALIDATION and config.data.validation == 0:
             raise UserError(f'the method {name!r} chooses by validation examples, and '
                             'config.data.validation = 0; ask for some, or leave it out')
@@ -36,11 +32,18 @@ def check_solver(config):
 
 
 def methods_of(config):
-    """(methods that are run, lines on those that are left out)."""
-    exact = config.train.solver == 'exact'
-    left_out = [name for name in config.transfer.methods if exact and name in NEED_STEPS]
-    notes = [f'{name} is left out: with exact fits it is otqms_exact' for name in left_out]
-    return tuple(name for name in config.transfer.methods if name not in left_out), tuple(notes)
+    """(methods that are run, lines on those that are left out); raises UserError where none is left."""
+    why = {}
+    if config.train.solver == 'exact':
+        why |= dict.fromkeys(NEED_STEPS, 'with exact fits it is otqms_exact')
+    if min(config.transfer.folds, config.data.shots) < 2:
+        why |= dict.fromkeys(NEED_FOLDS, f'it chooses on folds of the target, and config.transfer.folds = {config.transfer.folds}, '
+                                         f'config.data.shots = {config.data.shots}')
+    methods = tuple(name for name in config.transfer.methods if name not in why)
+    notes = tuple(f'{name} is left out: {why[name]}' for name in config.transfer.methods if name in why)
+    if not methods:
+        raise UserError(f'config.transfer.methods: {"; ".join(notes)}, and no other is named')
+    return methods, notes
 
 
 def is_linear(data, model):

@@ -11,8 +11,10 @@ from sklearn.metrics import log_loss
 from transfer_jax.experiment.lab.equations import Equations
 from transfer_jax.experiment.lab.exact import nearest
 from transfer_jax.experiment.lab.folds import GLOBAL_WEIGHTS
+from transfer_jax.experiment.linear import fits
 from transfer_jax.experiment.methods.registry import METHODS
 from transfer_jax.experiment.training.draws import _source_row
+from transfer_jax.runtime.errors import UserError
 from transfer_jax.runtime.progress import Stopped
 
 PRIORS, SEEDS = (10.0, 1.0, 0.1), 2
@@ -102,6 +104,15 @@ def test_fits_are_loaded_and_a_request_to_stop_is_heard(lab, outcomes, monkeypat
     again.stop.requested = True
     with pytest.raises(Stopped):
         again.fit('another', again.policy(0))
+
+
+def test_a_fit_without_an_optimum_is_an_error(tmp_path, monkeypatch):
+    """Separable classes, no prior, and no folds that would choose one."""
+    monkeypatch.setattr(fits, 'MAX_ITERATIONS', 30)
+    domains = small.blobs(noise=0.01)
+    lab = small.lab(tmp_path, domains, seeds=SEEDS, priors=PRIORS, max_folds=0, trainer=small.trainer(domains, prior=0.0))
+    with pytest.raises(UserError, match='fit target_only: replica 0 has not reached its optimum after 30 iterations, at the prior 0;'):
+        lab.fit_alone()
 
 
 def test_a_regression(tmp_path, compiled):

@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from transfer_jax.experiment.linear.fits import LOOSE, TIGHT, fit_linear
+from transfer_jax.experiment.linear.lbfgs import Minimum
 from transfer_jax.experiment.linear.objective import Block
 from transfer_jax.experiment.linear.rows import Rows, make_rows
 from transfer_jax.experiment.training.draws import begins
@@ -23,8 +24,8 @@ class Equations:
         self._prepared = {}
 
     def solve(self, policy: Policy, prior: np.ndarray, *, rows: np.ndarray | None = None, warm: np.ndarray | None = None,
-              loose: bool = False) -> tuple[np.ndarray, np.ndarray]:
-        """(theta [C, L, D], iterations [L]) of a policy [L, D] with a prior [L]; rows [L, R]: of the target, all training rows if None.
+              loose: bool = False) -> Minimum:
+        """The Minimum of a policy [L, D] with a prior [L]; rows [L, R]: of the target, all training rows if None.
 
         loose: in float32, for the loss on other rows. Fits that are one problem, such as a source alone for all seeds, are solved once.
         Raises Stopped where the Lab should stop.
@@ -45,7 +46,7 @@ class Equations:
         start = self.to_theta(self.lab.init_params())[:, seed[first]]
         result = fit_linear(tuple(blocks), self.lab.classes and len(self.lab.classes), prior[first], start,
                             None if warm is None else warm[:, first], moments=moments, tolerance=LOOSE if loose else TIGHT)
-        return result.theta[:, back], result.iterations[back]
+        return Minimum(result.theta[:, back], result.iterations[back], result.converged[back])
 
     def _blocks(self, weights, quantities, seed, own, dtype):
         """(Blocks, their moments) of distinct fits: each source's rows, and each seed's rows of the target."""

@@ -12,8 +12,10 @@ import numpy as np
 from transfer_jax.experiment.lab.equations import Equations
 from transfer_jax.experiment.lab.folds import GLOBAL_WEIGHTS
 from transfer_jax.experiment.lab.lab import Lab
+from transfer_jax.experiment.linear.lbfgs import Minimum
 from transfer_jax.experiment.training.fit import Fit
 from transfer_jax.experiment.training.policy import Policy
+from transfer_jax.runtime.errors import UserError
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -59,9 +61,10 @@ class ExactLab(Lab):
                 record = {**record, 'history': [*record['history'], {'step': number, **plain}]}
             decided = time.perf_counter()
             prior = self.prior_of(policy)
-            theta, iterations = self.equations.solve(policy, prior, rows=rows, warm=theta, loose=name.startswith('trial'))
-            params = self.equations.to_params(theta)
-            record = {**record, 'step': number + 1, 'prior': prior.tolist(), 'iterations': iterations.tolist(),
+            minimum = self.equations.solve(policy, prior, rows=rows, warm=theta, loose=name.startswith('trial'))
+            check_converged(name, minimum, prior)
+            theta, params = minimum.theta, self.equations.to_params(minimum.theta)
+            record = {**record, 'step': number + 1, 'prior': prior.tolist(), 'iterations': minimum.iterations.tolist(),
                       'control_seconds': record['control_seconds'] + decided - began,
                       'seconds': record['seconds'] + time.perf_counter() - decided}
         return params, policy, {**record, 'drawn': np.asarray(policy.sample_count()).astype(int).tolist()}
@@ -106,7 +109,7 @@ class ExactLab(Lab):
         began, theta, losses = time.perf_counter(), None, np.full((len(self.priors), len(self.splits)), np.inf)
         policy, rows = self.folds.policy(weight)
         for number, prior in enumerate(self.priors):
-            theta, _ = self.equations.solve(policy, np.full(len(rows), prior), rows=rows, warm=theta, loose=True)
+            theta = self.equations.solve(policy, np.full(len(rows), prior), rows=rows, warm=theta, loose=True).theta
             losses[number] = np.asarray(self.folds.loss_of(self.equations.to_params(theta)))
             if number and (losses[number] > losses[:number].min(0)).all():
                 break
@@ -115,6 +118,15 @@ class ExactLab(Lab):
     def global_losses(self) -> np.ndarray:
         """Mean loss [W, S] on folds for every global weight, each at its best prior."""
         return np.stack([self.fold_losses(weight).min(0) for weight in GLOBAL_WEIGHTS])
+
+
+def check_converged(name: str, minimum: Minimum, prior: np.ndarray) -> None:
+    """Raises UserError where a fit has no optimum that was reached, as that of separable classes without a prior."""
+    if not minimum.converged.all():
+        replica = int(np.argmin(minimum.converged))
+        raise UserError(f'fit {name}: replica {replica} has not reached its optimum after {minimum.iterations[replica]} iterations, at the '
+                        f'prior {prior[replica]:g}; take stronger ones (config.train.prior, config.train.priors), or look for extreme '
+                        'features')
 
 
 def nearest(values: np.ndarray, grid: Sequence[float]) -> np.ndarray:

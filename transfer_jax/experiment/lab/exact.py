@@ -34,8 +34,8 @@ class ExactLab(Lab):
         return Equations(self)
 
     def fit(self, name: str, policy: Policy, *, controller: Callable[[Any, Policy, int], Policy] | None = None,
-            rows: np.ndarray | None = None, times: float = 1.0) -> Fit:
-        """The Fit of a policy [L, D] for L replicas, as Lab.fit; times has no meaning without steps.
+            rows: np.ndarray | None = None, times: float = 1.0, prior: np.ndarray | None = None) -> Fit:
+        """The Fit of a policy [L, D] for L replicas, as Lab.fit, at a prior [L], prior_of's if None; times has no meaning without steps.
 
         A controller decides control.decisions times, each time at the optimum under its last decision.
         """
@@ -45,11 +45,11 @@ class ExactLab(Lab):
         if record is not None:
             tree = self.store.load(name, {'params': start, 'policy': policy})
             return Fit(params=jax.tree.map(jnp.asarray, tree['params']), policy=jax.tree.map(jnp.asarray, tree['policy']), record=record)
-        params, policy, record = self._decide_and_solve(name, start, policy, controller, rows)
+        params, policy, record = self._decide_and_solve(name, start, policy, controller, rows, prior)
         self.store.save(name, {'params': params, 'policy': policy}, record)
         return Fit(params=params, policy=policy, record=record)
 
-    def _decide_and_solve(self, name, params, policy, controller, rows):
+    def _decide_and_solve(self, name, params, policy, controller, rows, given):
         """(parameters [L, ...], last policy, record)."""
         record = {'step': 0, 'history': [], 'loss': [], 'seconds': 0.0, 'compile_seconds': 0.0, 'control_seconds': 0.0}
         theta = None
@@ -60,7 +60,7 @@ class ExactLab(Lab):
                 plain = {key: np.asarray(getattr(policy, key)).tolist() for key in ('weights', 'quantities')}
                 record = {**record, 'history': [*record['history'], {'step': number, **plain}]}
             decided = time.perf_counter()
-            prior = self.prior_of(policy)
+            prior = self.prior_of(policy) if given is None else given
             minimum = self.equations.solve(policy, prior, rows=rows, warm=theta, loose=name.startswith('trial'))
             check_converged(name, minimum, prior)
             theta, params = minimum.theta, self.equations.to_params(minimum.theta)
@@ -81,6 +81,16 @@ class ExactLab(Lab):
         row = nearest(mean, GLOBAL_WEIGHTS)
         best = {number: self.choose_prior(GLOBAL_WEIGHTS[number]) for number in np.unique(row)}
         return np.array([best[number][s] for number, s in zip(row, seed, strict=True)])
+
+    def fits_of_noise(self) -> tuple[Fit, ...]:
+        """Fits at the prior of the middle fit, as those of the sources alone: G compares optima under one prior."""
+        if self.folds is None:
+            return super().fits_of_noise()
+        prior = self.prior_of(self.policy(0, target=0))
+        policy, rows = self.folds.policy(0)
+        on_folds = lambda: self.fit('folds_as_middle', policy, rows=rows, prior=np.repeat(prior, self.folds.count))
+        return (self.once('alone_as_middle', lambda: self.fit('alone_as_middle', self.policy(0), prior=prior)),
+                self.once('folds_as_middle', on_folds))
 
     def choose_prior(self, weight: float) -> np.ndarray:
         """The prior [S] of the path with the smallest loss on folds, all sources at this weight."""

@@ -1,6 +1,6 @@
 """Linear transfer jobs by steps of Adam and by exact fits, beside scikit-learn's LogisticRegression on the same rows.
 
-    python -m benchmarks.linear DATA [NAME:SEEDS ...]        all sets with 5 seeds, or those that are named
+    python -m benchmarks.linear DATA [NAME:SEEDS[:TARGET,...] ...]       all sets with 5 seeds, or those that are named
 
 DATA holds digits4/ and office_caltech10/surf800/; the embedded digits need no file. Jobs that are finished in
 runs/linear are not run again.
@@ -36,24 +36,26 @@ SOLVERS, RUNS = ('adam', 'exact'), pathlib.Path('runs/linear')
 def main(data, *sets):
     """Runs the jobs and writes benchmarks/results/linear.md."""
     lines = [*OPENING]
-    for name, seeds in (one.split(':') for one in sets or [f'{name}:5' for name in SETS]):
-        jobs = {solver: run_job(name, solver, data, seeds) for solver in SOLVERS}
-        lines += section(name, jobs, by_scikit_learn(name, data, seeds))
+    for one in sets or [f'{name}:5' for name in SETS]:
+        name, *rest = one.split(':')
+        jobs = {solver: run_job(name, solver, data, *rest) for solver in SOLVERS}
+        lines += section(name, jobs, by_scikit_learn(name, data, *rest))
     write_page('linear', 'Linear fits: Adam, exact, scikit-learn', lines, pathlib.Path('benchmarks/results'))
 
 
-def flags(name, data, seeds):
+def flags(name, data, seeds, targets=''):
     """The command line of a set's job, but for its solver and folder."""
     config, path = SETS[name]
     where = [] if path is None else [f'--config.data.path={pathlib.Path(data) / path}']
-    return [f'--config={config}', *where, f'--config.seeds={seeds}', f'--config.transfer.methods={METHODS}']
+    few = [f'--config.targets={tuple(targets.split(","))}'] if targets else []
+    return [f'--config={config}', *where, *few, f'--config.seeds={seeds}', f'--config.transfer.methods={METHODS}']
 
 
-def run_job(name, solver, data, seeds):
+def run_job(name, solver, data, *rest):
     """{results, cpu: seconds of all cores} of a job, run or found."""
     folder = RUNS / f'{name}-{solver}'
     if not (folder / 'cpu.json').exists():
-        command = [sys.executable, '-m', 'transfer_jax.main', *flags(name, data, seeds), f'--workdir={folder}',
+        command = [sys.executable, '-m', 'transfer_jax.main', *flags(name, data, *rest), f'--workdir={folder}',
                    f'--config.train.solver={solver}']
         process = subprocess.Popen(command)
         _, status, usage = os.wait4(process.pid, 0)
@@ -63,12 +65,12 @@ def run_job(name, solver, data, seeds):
     return {'results': json.loads((folder / 'results.json').read_text()), 'cpu': json.loads((folder / 'cpu.json').read_text())}
 
 
-def by_scikit_learn(name, data, seeds):
+def by_scikit_learn(name, data, *rest):
     """{method: (accuracies [T] of the first seed's targets, those of the exact job's fits, seconds of one fit)} on the same rows.
 
     Each fit has the weights and the prior that the exact job chose, with scikit-learn's own tolerance.
     """
-    folder, config = RUNS / f'{name}-exact', config_of(name, data, seeds)
+    folder, config = RUNS / f'{name}-exact', config_of(name, data, *rest)
     domains, splits = load_domains(config.data, path_of(folder)), json.loads((folder / 'splits.json').read_text())
     records = json.loads((folder / 'results.json').read_text())['targets']
     out = {method: ([], [], []) for method in ('target_only', 'all_sources', 'cv_global')}
@@ -83,9 +85,9 @@ def by_scikit_learn(name, data, seeds):
     return {method: (np.array(theirs), np.array(ours), float(np.mean(seconds))) for method, (theirs, ours, seconds) in out.items()}
 
 
-def config_of(name, data, seeds):
+def config_of(name, data, *rest):
     """The TransferConfig of a set's job."""
-    first, *words = flags(name, data, seeds)
+    first, *words = flags(name, data, *rest)
     module = first.removeprefix('--config=').removesuffix('.py').replace('/', '.')
     return overridden(importlib.import_module(module).get_config(), words, TransferConfig)
 

@@ -48,7 +48,7 @@ def transfer(config, workdir):
 
 def run_targets(job, targets):
     """Runs every method on some of the targets; whether a request stopped it."""
-    with StopRequest() as stop, Progress(len(targets) * len(job.config.transfer.methods), label='methods', unit='method') as progress:
+    with StopRequest() as stop, Progress(len(targets) * len(job.methods), label='methods', unit='method') as progress:
         try:
             for target in targets:
                 run_target(job, target, stop, progress)
@@ -89,7 +89,7 @@ def _multitask(config, workdir):
 def run_target(job, target, stop, progress):
     """({method: record}, budget curve or None) of one target."""
     lab, records = job.lab(target, stop), {}
-    methods = job.config.transfer.methods
+    methods = job.methods
     needs_gram = bool(set(methods) & set(NEED_GRAM))
     for name in methods:
         records[name] = lab.store.record(f'methods/{name}')

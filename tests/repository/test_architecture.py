@@ -47,7 +47,7 @@ EXPERIMENT = {
     'models': (),
     'training': ('data', 'models'),
     'linear': (),
-    'lab': ('data', 'training'),
+    'lab': ('data', 'training', 'linear'),
     'methods': ('training', 'lab'),
     'multitask': ('data',),
     'top': ('data', 'models', 'training', 'lab', 'methods', 'multitask'),

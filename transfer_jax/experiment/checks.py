@@ -1,5 +1,5 @@
 """Checks of the transfer job's config that involve several keys, or the data; each raises UserError."""
-from transfer_jax.experiment.methods.registry import NEED_CLASSES, NEED_VALIDATION
+from transfer_jax.experiment.methods.registry import NEED_CLASSES, NEED_FOLDS, NEED_STEPS, NEED_VALIDATION
 from transfer_jax.runtime.errors import UserError
 
 
@@ -12,6 +12,7 @@ def check_whole(config):
     methods = config.transfer.methods
     if len(set(methods)) < len(methods):
         raise UserError(f'config.transfer.methods names a method twice: {", ".join(methods)}')
+    check_solver(config)
     for name in methods:
         if name in NEED_VALIDATION and config.data.validation == 0:
             raise UserError(f'the method {name!r} chooses by validation examples, and '
@@ -19,6 +20,35 @@ def check_whole(config):
         if name in NEED_CLASSES and config.data.task == 'regression':
             raise UserError(f'the method {name!r} needs classes, and config.data.task = "regression"; '
                             'leave it out')
+
+
+def check_solver(config):
+    """Checks that config.train.solver = 'exact' has a linear model; raises UserError."""
+    train = config.train
+    if train.solver == 'exact' and not is_linear(config.data, config.model):
+        raise UserError('config.train.solver = "exact" is for a linear model, or the head of a frozen trunk, without '
+                        f'augmentation; the model is {config.model.kind!r} with {config.model.trainable!r} trained and '
+                        f'config.data.augment = {config.data.augment!r}: use "adam"')
+
+
+def methods_of(config):
+    """(methods that are run, lines on those that are left out); raises UserError where none is left."""
+    why = {}
+    if config.train.solver == 'exact':
+        why |= dict.fromkeys(NEED_STEPS, 'with exact fits it is otqms_exact')
+    if min(config.transfer.folds, config.data.shots) < 2:
+        why |= dict.fromkeys(NEED_FOLDS, f'it chooses on folds of the target, and config.transfer.folds = {config.transfer.folds}, '
+                                         f'config.data.shots = {config.data.shots}')
+    methods = tuple(name for name in config.transfer.methods if name not in why)
+    notes = tuple(f'{name} is left out: {why[name]}' for name in config.transfer.methods if name in why)
+    if not methods:
+        raise UserError(f'config.transfer.methods: {"; ".join(notes)}, and no other is named')
+    return methods, notes
+
+
+def is_linear(data, model):
+    """Whether the fits of a run are those of a linear model on fixed features."""
+    return data.augment == 'none' and (model.kind == 'linear' or has_trunk_features(data, model))
 
 
 def has_trunk_features(data, model):

@@ -23,9 +23,10 @@ from transfer_jax.runtime.config import (
     text,
 )
 
+SOLVERS = ('adam', 'exact')
 MODES = choice('transfer', 'multitask')
-ALL = ('target_only', 'all_sources', 'single_source', 'h_ensemble', 'mcw', 'wadn', 'otqms_published', 'otqms_under',
-       'otqms_exact', 'otqms_over', 'otqms', 'uowq_budget', 'uowq_static', 'uowq')
+ALL = ('target_only', 'all_sources', 'single_source', 'cv_global', 'h_ensemble', 'mcw', 'wadn', 'otqms_published',
+       'otqms_under', 'otqms_exact', 'otqms_over', 'otqms', 'uowq_budget', 'uowq_static', 'uowq')
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -49,11 +50,15 @@ class Data(Files):
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Train:
     """Training of one fit."""
+    solver: str = key('adam', choice(*SOLVERS), 'adam: steps; exact: of a linear model or a head on a frozen '
+                      'trunk, the optimum, with a prior that folds of the target choose')
     batch: int = key(64, integer(at_least=1), 'examples of an update')
     learning_rate: float = key(0.01, number(above=0), 'of Adam; it falls to 0 along a cosine',
                                renamed_from='rate')
     prior: float = key(1.0, number(at_least=0), 'pull to the start, in samples: ridge for a head, L2-SP in '
                        'fine-tuning')
+    priors: tuple = key((1e3, 1e2, 10.0, 1.0, 0.1, 0.01), sequence(number(above=0)), 'of the solver exact: the '
+                        'priors among which folds of the target choose; without folds it is train.prior')
     epochs: float = key(10.0, number(above=0), 'passes over the samples that a method takes')
     min_steps: int = key(200, integer(at_least=1), 'updates at least', renamed_from='least_steps')
     segment: int = key(20, integer(at_least=1), 'updates of one call')

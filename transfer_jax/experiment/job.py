@@ -13,6 +13,7 @@ from transfer_jax.experiment.config import MultitaskConfig, TransferConfig
 from transfer_jax.experiment.data.domains import Domain, Domains
 from transfer_jax.experiment.data.load import load_domains
 from transfer_jax.experiment.data.splits import Split, k_shot, load_splits, same_splits, save_splits
+from transfer_jax.experiment.lab.exact import ExactLab
 from transfer_jax.experiment.lab.lab import Control, Lab
 from transfer_jax.experiment.models.build import ModelConfig, build
 from transfer_jax.experiment.models.model import Model
@@ -32,7 +33,7 @@ from transfer_jax.runtime.store import Store
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Job:
-    """A run: its config and folder, its data, the splits {target's name: one a seed}, and numbers of targets and sources."""
+    """A run: its config and folder, its data, the splits {target's name: one a seed}, numbers of targets and sources, and the methods."""
     config: TransferConfig
     workdir: AnyPath
     domains: Domains
@@ -40,6 +41,7 @@ class Job:
     targets: tuple[int, ...]
     sources: tuple[int, ...]
     splits: dict
+    methods: tuple[str, ...]
     notes: tuple[str, ...]
 
     def lab(self, target: int, stop: Any) -> Lab:
@@ -47,16 +49,19 @@ class Job:
         config, name = self.config, self.domains.names[target]
         sources = tuple(source for source in self.sources if source != target)
         costs = tuple(float(config.transfer.costs.get(self.domains.names[source], 1.0)) for source in sources)
-        return Lab(trainer=self.trainer, store=Store(self.workdir / 'targets' / name), stop=stop, target=target, sources=sources,
-                   splits=tuple(self.splits[name]), first_seed=config.seed, scaling=source_scaling(config, self.domains, sources),
-                   epochs=config.train.epochs, min_steps=config.train.min_steps, max_folds=config.transfer.folds, costs=costs,
-                   control=Control(decisions=config.transfer.decisions, damping=config.transfer.damping), budget=config.transfer.budget,
-                   trunk_trained=config.model.trainable != 'head' and config.model.kind != 'linear', patience=config.checkpoint.seconds)
+        exact = functools.partial(ExactLab, priors=tuple(sorted(config.train.priors, reverse=True)))
+        make = exact if config.train.solver == 'exact' else Lab
+        return make(trainer=self.trainer, store=Store(self.workdir / 'targets' / name), stop=stop, target=target, sources=sources,
+                    splits=tuple(self.splits[name]), first_seed=config.seed, scaling=source_scaling(config, self.domains, sources),
+                    epochs=config.train.epochs, min_steps=config.train.min_steps, max_folds=config.transfer.folds, costs=costs,
+                    control=Control(decisions=config.transfer.decisions, damping=config.transfer.damping), budget=config.transfer.budget,
+                    trunk_trained=config.model.trainable != 'head' and config.model.kind != 'linear', patience=config.checkpoint.seconds)
 
 
 def prepare(config: TransferConfig, workdir: AnyPath) -> Job:
     """The Job of a config in its folder. Raises UserError for a fault of the config, of the data, or of the files in the folder."""
     checks.check_whole(config)
+    methods, left_out = checks.methods_of(config)
     mesh = make_mesh(config.mesh.data, 1, devices=jax.local_devices())
     check_batch(config.train.batch, mesh)
     first_host(record_config, config, workdir)
@@ -72,7 +77,7 @@ def prepare(config: TransferConfig, workdir: AnyPath) -> Job:
     trainer = Trainer(model=model, frozen=frozen, pool=make_pool(domains, config.seed, resident=size <= config.data.resident_gb),
                       domains=domains, settings=settings, mesh=mesh)
     return Job(config=config, workdir=workdir, domains=domains, trainer=trainer, targets=targets, sources=sources, splits=splits,
-               notes=(*model.notes, *trunk))
+               methods=methods, notes=(*model.notes, *trunk, *left_out))
 
 
 def record_config(config: TransferConfig | MultitaskConfig, workdir: AnyPath) -> None:

@@ -7,6 +7,7 @@ import numpy as np
 
 from transfer_jax.experiment.data.domains import Domain, Domains
 from transfer_jax.experiment.data.splits import k_shot
+from transfer_jax.experiment.lab.exact import ExactLab
 from transfer_jax.experiment.lab.lab import Control, Lab
 from transfer_jax.experiment.models.build import ModelConfig, build
 from transfer_jax.experiment.training.draws import Replicas
@@ -72,11 +73,12 @@ def plain(domains):
 
 
 def lab(folder, domains, *, seeds=5, shots=4, **changes):
-    """A Lab of domain TARGET, with the others as sources."""
+    """A Lab of domain TARGET, with the others as sources; with priors an ExactLab."""
     labels, sources = domains.domains[TARGET].labels, tuple(number for number in range(len(domains.names)) if number != TARGET)
     split = lambda seed: k_shot(labels, shots=shots, validation=shots, test=None, seed=seed, classes=domains.classes)
     parts = {'store': Store(folder), 'stop': types.SimpleNamespace(requested=False), 'target': TARGET, 'sources': sources,
              'splits': tuple(map(split, range(seeds))), 'first_seed': 0, 'scaling': plain(domains), 'epochs': 5.0, 'min_steps': 60,
              'control': Control(decisions=3, damping=0.5), 'max_folds': 4, 'trunk_trained': False, 'budget': 0.25,
              'costs': (1.0,) * len(sources)}
-    return Lab(trainer=changes.pop('trainer', None) or trainer(domains), **{**parts, **changes})
+    make = ExactLab if 'priors' in changes else Lab
+    return make(trainer=changes.pop('trainer', None) or trainer(domains), **{**parts, **changes})

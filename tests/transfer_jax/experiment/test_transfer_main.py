@@ -155,6 +155,22 @@ def test_the_same_numbers_in_other_files_give_the_same_results(arrays):
         same(transfer_job.run(folder / f'other{number}', **other, **ARRAYS), results)
 
 
+def test_exact_fits_from_end_to_end(arrays, capsys):
+    """The same splits; fits that are loaded and not solved again; methods without a meaning there are left out with a line."""
+    folder = arrays[0]
+    changes = {'data.path': folder / 'all.npz', **ARRAYS, 'train.solver': 'exact',
+               'transfer.methods': "('target_only','cv_global','otqms_under','uowq')"}
+    exact = transfer_job.run(folder / 'exact', **changes)
+    assert tuple(exact['targets']['a']) == ('target_only', 'cv_global', 'uowq')
+    assert exact['notes'] == ['otqms_under is left out: with exact fits it is otqms_exact'] and exact['notes'][0] in capsys.readouterr().out
+    assert (folder / 'exact/splits.json').read_bytes() == (folder / 'run/splits.json').read_bytes()
+    assert exact['targets']['a']['cv_global']['drawn'][0] in (4, 28) and 'cv_global' in Page(folder / 'exact/report.html').text
+    times = lambda: [path.stat().st_mtime_ns for path in sorted((folder / 'exact/targets').rglob('*')) if path.is_file()]
+    before = times()
+    assert transfer_job.run(folder / 'exact', **changes)['targets'] == exact['targets']
+    assert times() == before
+
+
 def test_inputs_that_stay_on_the_host_and_replicas_one_by_one_change_nothing(arrays):
     folder, _, results = arrays
     same(transfer_job.run(folder / 'host', **{'data.path': folder / 'all.npz', 'data.resident_gb': 0, 'train.replicas': 1, **ARRAYS,

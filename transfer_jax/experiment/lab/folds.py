@@ -9,6 +9,9 @@ import numpy as np
 
 from transfer_jax.experiment.lab.measure import NO_SOURCES, SHORTFALLS
 from transfer_jax.experiment.training.fit import Fit
+from transfer_jax.experiment.training.policy import Policy
+
+GLOBAL_WEIGHTS = (0.0, 0.01, 0.03, 0.1, 0.3, 1.0)  # of a sample of every source, for which there are fits on the folds
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -29,15 +32,25 @@ class Folds:
 
     def fit(self, name: str, weights: Any) -> Fit:
         """The Fit [S F] to the target without a fold, and to the sources at weights [S, K]."""
+        policy, rows = self.policy(weights)
+        return self.lab.fit(name, policy, rows=rows)
+
+    def policy(self, weights: Any) -> tuple[Policy, np.ndarray]:
+        """(Policy [S F, D], rows of the target [S F, R] that may be drawn) of the fits without a fold, the sources at weights [S, K]."""
         rows = [row for of_seed in self.rows for row in of_seed]
         fit_rows = np.stack([np.pad(row, (0, self.lab.target_size - len(row)), mode='edge') for row in rows])
         policy = jax.tree.map(lambda x: jnp.repeat(x, self.count, 0), self.lab.policy(weights))
         counts = jnp.asarray([len(row) for row in rows], jnp.float32)
-        return self.lab.fit(name, policy.replace(quantities=policy.quantities.at[:, self.lab.target].set(counts)), rows=fit_rows)
+        return policy.replace(quantities=policy.quantities.at[:, self.lab.target].set(counts)), fit_rows
 
     def fit_alone(self) -> Fit:
         """The Fit without sources."""
         return self.lab.once('folds', lambda: self.fit('folds', 0))
+
+    def fit_global(self) -> dict[float, Fit]:
+        """{weight: Fit}: all sources at one weight, for each of GLOBAL_WEIGHTS."""
+        one = lambda weight: self.lab.once(f'global_{weight:g}', lambda: self.fit(f'global_{weight:g}', weight))
+        return {weight: one(weight) if weight else self.fit_alone() for weight in GLOBAL_WEIGHTS}
 
     def fit_trials(self) -> dict[float, Fit]:
         """{tau: Fit}: the sources at the weights that the shortfall tau gives them."""
@@ -54,7 +67,11 @@ class Folds:
 
     def loss(self, fold_fits: Fit) -> jax.Array:
         """Mean loss [S] of a Fit [S F] on the target's training rows, each row by the replica that left it out."""
-        outputs = self._outputs(self.lab.by_seed(fold_fits.params), self.lab.trainer.frozen, self.lab.inputs(self.lab.train))
+        return self.loss_of(fold_fits.params)
+
+    def loss_of(self, params: Any) -> jax.Array:
+        """The same of parameters [S F, ...]."""
+        outputs = self._outputs(self.lab.by_seed(params), self.lab.trainer.frozen, self.lab.inputs(self.lab.train))
         held_out = jnp.take_along_axis(outputs, jnp.asarray(self.fold)[:, None, :, None], 1)[:, 0]
         return jnp.mean(jax.vmap(self.lab.trainer.loss)(held_out, jnp.asarray(self.lab.labels[self.lab.train])), 1)
 

@@ -103,6 +103,18 @@ class Lab(Problem):
         fold = assign(self.labels[self.train], self.max_folds, stratified=self.classes is not None)
         return None if fold is None else Folds(self, fold)
 
+    def global_losses(self) -> np.ndarray:
+        """Mean loss [W, S] on folds of the target for every one of GLOBAL_WEIGHTS at which all sources count."""
+        return np.stack([np.asarray(self.folds.loss(fold_fits)) for fold_fits in self.folds.fit_global().values()])
+
+    def global_seconds(self) -> float:
+        """Seconds of training of the fits behind global_losses."""
+        return float(sum(fold_fits.record['seconds'] for fold_fits in self.folds.fit_global().values()))
+
+    def fits_of_noise(self) -> tuple[Fit, ...]:
+        """(Fit of theta_0, where G starts from, Fit on folds that measures its noise, if there are folds)."""
+        return (self.fit_alone(), *(() if self.folds is None else (self.folds.fit_alone(),)))
+
     def source_features(self) -> np.ndarray:
         """Features [S, K, n, D] of the sources' fits on all the target's rows; outputs, where the head alone is trained."""
         out = self.outputs(self.fit_singles().params, features=self.trunk_trained)
@@ -126,10 +138,11 @@ class Lab(Problem):
     def measure(self, at: Any, shortfall: jax.Array, target: Any = None) -> Measurement:
         """The Measurement of this target and its sources, with J at parameters [S, ...], for a shortfall [S].
 
-        target: the parameters that G starts from, those of the fit to the target alone if None.
+        target: the parameters that G starts from, those of fits_of_noise if None.
         """
-        folds = None if self.folds is None else self.by_seed(self.folds.fit_alone().params)
-        target = self.fit_alone().params if target is None else target
+        alone, *on_folds = self.fits_of_noise()
+        folds = self.by_seed(on_folds[0].params) if on_folds else None
+        target = alone.params if target is None else target
         kind = 'gauss_newton' if self.classes is None else 'true'
         singles, d = self.by_seed(self.fit_singles().params), self.count_params()
         raw, noise = measure.raw_gram(self.trainer.model.apply, self.trainer.frozen, at, target, singles, folds, self.inputs(self.train),

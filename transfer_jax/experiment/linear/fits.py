@@ -1,4 +1,5 @@
 """fit_linear: L weighted generalised linear models with a ridge, solved to their optimum; equal to scikit-learn's estimators."""
+import dataclasses
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -7,10 +8,12 @@ import threadpoolctl
 
 from transfer_jax.experiment.linear.lbfgs import Minimum, Precondition, minimise
 from transfer_jax.experiment.linear.objective import Block, Objective, make_objective
+from transfer_jax.experiment.linear.reduced import make_span, reducible
 from transfer_jax.runtime.parallel.cores import cores
 
 BIAS = 1e-8  # pull of the bias, in parts of a fit's weight: the bias is free, and a class without rows has a finite one
-TIGHT, MAX_ITERATIONS = 2e-6, 2000
+TIGHT, LOOSE = 3e-6, 1e-2  # tolerances: parameters are scikit-learn's to 1e-4; the loss on other rows is all that counts
+MAX_ITERATIONS = 2000
 AT_ONCE = 2_000_000  # outputs of one chunk of fits: they stay in a core's cache
 
 
@@ -21,14 +24,40 @@ def fit_linear(blocks: tuple[Block, ...], classes: int | None, prior: np.ndarray
     Fit l minimises sum_i w_li loss_i + prior_l / 2 |theta - start|^2 without the bias in the norm: scikit-learn's LogisticRegression with
     C = 1 / prior (two classes: 2 / prior, as it has one vector where a softmax has two), or Ridge with alpha = prior. Biases of classes
     sum to 0. blocks: rows and their weights; start [C, L, D] is the pull's, and the first guess where warm is None. moments: of each
-    block's rows (Rows.moments), or of rows like them: they make the preconditioner, and change no result.
+    block's rows (Rows.moments), or of rows like them: they make the preconditioner, and change no result. All is computed in the rows'
+    precision: float32 is enough for a loose tolerance.
     """
+    moments = [None] * len(blocks) if moments is None else moments
+    few = reducible(blocks, start)
+    with threadpoolctl.threadpool_limits(1, 'blas'):  # threads of chunks and threads of BLAS would wait for each other
+        if not few.any():
+            return _fit(blocks, moments, classes, prior, start, warm, tolerance)
+        result = Minimum(np.empty(start.shape), np.zeros(len(few), int), np.zeros(len(few), bool))
+        for mask, one in ((few, _fit_in_span), (~few, _fit)):
+            number = np.cumsum(mask) - 1
+            pairs = [(block.take(mask, number), moment) for block, moment in zip(blocks, moments, strict=True) if mask[block.lanes].any()]
+            if pairs:
+                first = None if warm is None else warm[:, mask]
+                part = one(*zip(*pairs, strict=True), classes, prior[mask], start[:, mask], first, tolerance)
+                result.theta[:, mask], result.iterations[mask], result.converged[mask] = part.theta, part.iterations, part.converged
+        return result
+
+
+def _fit_in_span(blocks, moments, classes, prior, start, warm, tolerance):
+    span = make_span(blocks)
+    first = None if warm is None else span.shrink(warm)
+    small = _fit(span.blocks, [None] * len(blocks), classes, prior, span.shrink(start), first, tolerance)
+    return dataclasses.replace(small, theta=span.widen(small.theta))
+
+
+def _fit(blocks, moments, classes, prior, start, warm, tolerance):
     pull = np.repeat(np.asarray(prior, np.float64)[:, None], start.shape[-1], 1)
     pull[:, -1] = BIAS * total_weight(blocks, len(pull))
-    with threadpoolctl.threadpool_limits(1, 'blas'):  # threads of chunks and threads of BLAS would wait for each other
-        moments = [block.rows.moments() for block in blocks] if moments is None else moments
-        precondition = make_precondition(blocks, moments, pull, 1.0 if classes is None else (classes - 1) / classes**2)
-        return _in_chunks(make_objective(blocks, classes, pull, start), start if warm is None else warm, precondition, tolerance)
+    moments = [block.rows.moments() if moment is None else moment for block, moment in zip(blocks, moments, strict=True)]
+    precondition = make_precondition(blocks, moments, pull, 1.0 if classes is None else (classes - 1) / classes**2)
+    dtype = blocks[0].rows.x.dtype
+    objective = make_objective(tuple(block.astype(dtype) for block in blocks), classes, pull.astype(dtype), start.astype(dtype))
+    return _in_chunks(objective, (start if warm is None else warm).astype(dtype), precondition, tolerance)
 
 
 def _in_chunks(objective: Objective, first: np.ndarray, precondition: Precondition, tolerance: float) -> Minimum:
@@ -73,7 +102,7 @@ def make_precondition(blocks: tuple[Block, ...], moments: list[np.ndarray], pull
     first = [int(np.argmax(of_lane == number)) for number in range(len(keys))]
     if next(iter(distinct.values())).ndim == 1:
         diagonals = np.stack([matrix + pull[lane] for matrix, lane in zip(matrices, first, strict=True)])
-        return lambda gradient, alive: gradient / diagonals[of_lane[alive]]
+        return lambda gradient, alive: gradient / diagonals[of_lane[alive]].astype(gradient.dtype)
     inverses = [_invert(matrix + np.diag(pull[lane])) for matrix, lane in zip(matrices, first, strict=True)]
     return lambda gradient, alive: _apply(inverses, of_lane[alive], gradient)
 
@@ -86,10 +115,10 @@ def _invert(matrix):
 
 def _apply(inverses, of_lane, gradient):
     if len(inverses) == 1:
-        return (gradient.reshape(-1, gradient.shape[-1]) @ inverses[0]).reshape(gradient.shape)
+        return (gradient.reshape(-1, gradient.shape[-1]) @ inverses[0].astype(gradient.dtype)).reshape(gradient.shape)
     out = np.empty_like(gradient)
     for number in np.unique(of_lane):
         mine = of_lane == number
         part = gradient[:, mine]
-        out[:, mine] = (part.reshape(-1, part.shape[-1]) @ inverses[number]).reshape(part.shape)
+        out[:, mine] = (part.reshape(-1, part.shape[-1]) @ inverses[number].astype(part.dtype)).reshape(part.shape)
     return out

@@ -22,7 +22,7 @@ class Minimum:
 
 def minimise(objective: Objective, theta: np.ndarray, precondition: Precondition, *, tolerance: float, max_iterations: int) -> Minimum:
     """The Minimum from theta [C, L, D] on: a fit is done where no parameter would move by more than `tolerance`, relative to the
-    largest parameter and 1e-3 at least, or where float64 shows no decrease any more.
+    largest parameter and 1e-3 at least, or where the precision shows no decrease any more.
     """
     theta, alive = theta.copy(), np.arange(theta.shape[1])
     iterations, converged = np.zeros(len(alive), int), np.zeros(len(alive), bool)
@@ -67,8 +67,8 @@ def _two_loop(gradient, history, precondition):
 
 def _search(objective, x, value, gradient, direction):
     """(step [L], value, gradient) along the direction: 1, halved until the value falls enough; 0 where it never does."""
-    slope, step = np.einsum('cld,cld->l', gradient, direction), np.ones(len(value))
-    slack = 1e-13 * np.abs(value)
+    slope, step = np.einsum('cld,cld->l', gradient, direction), np.ones_like(value)
+    slack = 4 * np.finfo(value.dtype).eps * np.abs(value)
     for _ in range(HALVINGS):
         new_value, new_gradient = objective(x + step[:, None] * direction)
         short = ~(new_value <= value + SUFFICIENT * step * slope + slack)

@@ -19,6 +19,10 @@ class Block:
     lanes: np.ndarray
     weights: np.ndarray
 
+    def astype(self, dtype: type) -> 'Block':
+        """The Block with weights in the precision of the rows."""
+        return dataclasses.replace(self, weights=self.weights.astype(dtype))
+
     def take(self, keep: np.ndarray, number: np.ndarray) -> 'Block':
         """The Block for the fits of mask `keep` [L] only, which get the numbers `number` [L]."""
         mine = keep[self.lanes]

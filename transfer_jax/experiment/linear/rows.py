@@ -46,6 +46,11 @@ class Rows:
         square, first = np.asarray(self.x.multiply(self.x).mean(0)), np.asarray(self.x.mean(0))
         return (square - 2 * self.mean * first + self.mean**2) / self.scale**2
 
+    def astype(self, dtype: type) -> 'Rows':
+        """The Rows in another precision."""
+        cast = lambda x: None if x is None else x.astype(dtype)
+        return Rows(cast(self.x), cast(self.mean), cast(self.scale))
+
     def take(self, rows: np.ndarray) -> 'Rows':
         """The Rows of some row numbers, in their order."""
         return Rows(self.x[rows], self.mean, self.scale)

@@ -42,7 +42,7 @@ def dynamic(lab: Lab, name: str, decide: Decide, measure: Callable[[Any, int], M
 def fit_shared(lab: Lab) -> tuple[Fit, ...]:
     """The fits that a Measurement needs, trained or from the memo."""
     by_folds = () if lab.folds is None else (lab.folds.fit_alone(), *lab.folds.fit_trials().values())
-    return lab.fit_singles(), lab.fit_alone(), lab.fit_middle(), *by_folds
+    return lab.fit_singles(), lab.fit_alone(), lab.fit_middle(), *lab.fits_of_noise(), *by_folds
 
 
 def weights_of(measurement: Measurement) -> tuple[jax.Array, None]:

@@ -15,7 +15,7 @@ def dynamic(lab: Lab) -> Outcome:
 
 def exact(lab: Lab) -> Outcome:
     """Quantities decided once, with theta_0 from the fit to the target alone."""
-    return _from_theta_0(lab, 'otqms_exact', lab.fit_alone())
+    return _from_theta_0(lab, 'otqms_exact', lab.fits_of_noise()[0])
 
 
 def under(lab: Lab) -> Outcome:

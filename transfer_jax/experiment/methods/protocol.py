@@ -26,8 +26,10 @@ class Outcome:
 
 
 def outcome(lab: Lab, fit: Fit, *, outputs: np.ndarray | None = None, replicas: np.ndarray | None = None, shared: tuple[Fit, ...] = (),
-            control_seconds: float = 0.0) -> Outcome:
-    """The Outcome of a Fit. replicas [S]: the replica of each seed that counts, where a seed has several; shared: the other fits in use."""
+            control_seconds: float = 0.0, shared_seconds: float = 0.0) -> Outcome:
+    """The Outcome of a Fit. replicas [S]: the replica of each seed that counts, where a seed has several; shared: the other fits in use,
+    and shared_seconds of what else was trained for it.
+    """
     pick = lambda x: np.asarray(x) if replicas is None else np.asarray(x)[replicas]
     record = fit.record
     history = tuple({'step': event['step'], 'weights': lab.of_sources(event['weights']), 'quantities': lab.of_sources(event['quantities'])}
@@ -35,7 +37,7 @@ def outcome(lab: Lab, fit: Fit, *, outputs: np.ndarray | None = None, replicas: 
     return Outcome(outputs=lab.outputs(fit.params) if outputs is None else outputs,
                    weights=lab.of_sources(pick(fit.policy.weights)), quantities=lab.of_sources(pick(fit.policy.quantities)),
                    draws=pick(record['drawn']), seconds=record['seconds'], control_seconds=control_seconds + record['control_seconds'],
-                   shared_seconds=float(sum(fit.record['seconds'] for fit in {id(fit): fit for fit in shared}.values())),
+                   shared_seconds=shared_seconds + sum(fit.record['seconds'] for fit in {id(fit): fit for fit in shared}.values()),
                    history=history)
 
 

@@ -48,7 +48,11 @@ def draw(pool: Pool, replica: Replicas, policy: Policy, step: jax.Array, *, batc
 
 def _source_row(pool, replica, domain, number):
     """The pool's row that is `number` in the order that this replica's seed has for the domain."""
-    key = stream_key(replica.seed, 'subset')
-    begin = jax.vmap(lambda d: jax.random.randint(jax.random.fold_in(key, d), (), 0, pool.sizes[d]))(jnp.arange(len(pool.sizes)))
     first = pool.starts[domain]
-    return first + pool.order[first + (begin[domain] + number) % pool.sizes[domain]]
+    return first + pool.order[first + (begins(pool, replica.seed)[domain] + number) % pool.sizes[domain]]
+
+
+def begins(pool: Pool, seed: jax.Array) -> jax.Array:
+    """The place [D] in each domain's order where a seed begins to count."""
+    key = stream_key(seed, 'subset')
+    return jax.vmap(lambda d: jax.random.randint(jax.random.fold_in(key, d), (), 0, pool.sizes[d]))(jnp.arange(len(pool.sizes)))

@@ -102,3 +102,21 @@ def test_a_pull_towards_a_start_and_a_class_without_rows():
     np.testing.assert_allclose(pulled[..., :-1], start[..., :-1], atol=1e-4)
     few = solve(x, np.minimum(y, 1), weights, 3)
     assert np.isfinite(few.theta).all() and few.converged.all() and (few.theta[2, :, -1] < few.theta[:2, :, -1] - 5).all()
+
+
+@pytest.mark.parametrize('sparse', [True, False])
+def test_fits_of_few_rows_are_found_in_their_span(sparse):
+    """Two data sets of fewer rows than features, some fits of one and some of both, all as scikit-learn has them."""
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(2, 8, 20)) * (rng.random((2, 8, 20)) < (0.08 if sparse else 1))
+    y, mean, scale = rng.permuted(np.tile(np.arange(8) % 3, (2, 1)), axis=1), rng.normal(size=20), rng.uniform(1, 2, 20)
+    of_set = (np.array([0, 1, 3]), np.array([2, 3]))
+    blocks = tuple(Block(make_rows(x[i], mean, scale), y[i], lanes, np.ones((len(lanes), 8))) for i, lanes in enumerate(of_set))
+    assert scipy.sparse.issparse(blocks[0].rows.x) == sparse
+    prior = np.array([0.1, 1.0, 1.0, 1.0])
+    result = fits.fit_linear(blocks, 3, prior, np.zeros((3, 4, 21)), warm=rng.normal(size=(3, 4, 21)))
+    for lane in range(4):
+        sets = [i for i in range(2) if lane in of_set[i]]
+        scaled, labels = (np.concatenate(z[sets]) for z in ((x - mean) / scale, y))
+        model = LogisticRegression(C=1 / prior[lane], tol=1e-10, max_iter=5000).fit(scaled, labels)
+        np.testing.assert_allclose(result.theta[:, lane], np.column_stack([model.coef_, model.intercept_]), atol=1e-4)

@@ -1,0 +1,146 @@
+"""ExactLab: a Lab of a linear model whose fits are solved to their optimum, each with a prior that folds of the target choose."""
+import dataclasses
+import functools
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from transfer_jax.experiment.lab.equations import Equations
+from transfer_jax.experiment.lab.folds import GLOBAL_WEIGHTS
+from transfer_jax.experiment.lab.lab import Lab
+from transfer_jax.experiment.linear.lbfgs import Minimum
+from transfer_jax.experiment.training.fit import Fit
+from transfer_jax.experiment.training.policy import Policy
+from transfer_jax.runtime.errors import UserError
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ExactLab(Lab):
+    """A Lab without steps: a fit is the optimum of its policy's objective. priors: the path, from strong to weak.
+
+    Where the target has folds, a fit's prior is the one of the path whose fits on the folds, with all sources at one weight, have the
+    smallest loss; that weight is the nearest of GLOBAL_WEIGHTS to the policy's mean weight of a source's sample. So the choice is made
+    once for every seed and weight, and is the same for all methods. Without folds it is the trainer's prior.
+    """
+    priors: tuple[float, ...]
+
+    @functools.cached_property
+    def equations(self) -> Equations:
+        """The rows of all domains as the solver takes them."""
+        return Equations(self)
+
+    def fit(self, name: str, policy: Policy, *, controller: Callable[[Any, Policy, int], Policy] | None = None,
+            rows: np.ndarray | None = None, times: float = 1.0, prior: np.ndarray | None = None) -> Fit:
+        """The Fit of a policy [L, D] for L replicas, as Lab.fit, at a prior [L], prior_of's if None; times has no meaning without steps.
+
+        A controller decides control.decisions times, each time at the optimum under its last decision.
+        """
+        each = len(policy.weights) // len(self.splits)
+        start = jax.tree.map(lambda x: jnp.repeat(x, each, 0), self.init_params())
+        record = self.store.record(name)
+        if record is not None:
+            tree = self.store.load(name, {'params': start, 'policy': policy})
+            return Fit(params=jax.tree.map(jnp.asarray, tree['params']), policy=jax.tree.map(jnp.asarray, tree['policy']), record=record)
+        params, policy, record = self._decide_and_solve(name, start, policy, controller, rows, prior)
+        self.store.save(name, {'params': params, 'policy': policy}, record)
+        return Fit(params=params, policy=policy, record=record)
+
+    def _decide_and_solve(self, name, params, policy, controller, rows, given):
+        """(parameters [L, ...], last policy, record)."""
+        record = {'step': 0, 'history': [], 'loss': [], 'seconds': 0.0, 'compile_seconds': 0.0, 'control_seconds': 0.0}
+        theta = None
+        for number in range(1 if controller is None else self.control.decisions):
+            began = time.perf_counter()
+            if controller is not None:
+                policy = jax.tree.map(jnp.asarray, controller(params, policy, number))
+                plain = {key: np.asarray(getattr(policy, key)).tolist() for key in ('weights', 'quantities')}
+                record = {**record, 'history': [*record['history'], {'step': number, **plain}]}
+            decided = time.perf_counter()
+            prior = self.prior_of(policy) if given is None else given
+            minimum = self.equations.solve(policy, prior, rows=rows, warm=theta, loose=name.startswith('trial'))
+            check_converged(name, minimum, prior)
+            theta, params = minimum.theta, self.equations.to_params(minimum.theta)
+            record = {**record, 'step': number + 1, 'prior': prior.tolist(), 'iterations': minimum.iterations.tolist(),
+                      'control_seconds': record['control_seconds'] + decided - began,
+                      'seconds': record['seconds'] + time.perf_counter() - decided}
+        return params, policy, {**record, 'drawn': np.asarray(policy.sample_count()).astype(int).tolist()}
+
+    def prior_of(self, policy: Policy) -> np.ndarray:
+        """The prior [L] of each replica of a policy [L, D]; a fit without the target has that of the middle fit."""
+        if self.folds is None:
+            return np.full(len(policy.weights), self.trainer.settings.prior)
+        weights, quantities = (self.of_sources(x) for x in (policy.weights, policy.quantities))
+        mean = np.sum(weights * quantities, 1) / self.sizes.sum()
+        middle = self.target_size / self.sizes.sum()
+        mean = np.where(np.asarray(policy.weights[:, self.target]) > 0, mean, middle)
+        seed = np.repeat(np.arange(len(self.splits)), len(mean) // len(self.splits))
+        row = nearest(mean, GLOBAL_WEIGHTS)
+        best = {number: self.choose_prior(GLOBAL_WEIGHTS[number]) for number in np.unique(row)}
+        return np.array([best[number][s] for number, s in zip(row, seed, strict=True)])
+
+    def fits_of_noise(self) -> tuple[Fit, ...]:
+        """Fits at the prior of the middle fit, as those of the sources alone: G compares optima under one prior."""
+        if self.folds is None:
+            return super().fits_of_noise()
+        prior = self.prior_of(self.policy(0, target=0))
+        policy, rows = self.folds.policy(0)
+        on_folds = lambda: self.fit('folds_as_middle', policy, rows=rows, prior=np.repeat(prior, self.folds.count))
+        return (self.once('alone_as_middle', lambda: self.fit('alone_as_middle', self.policy(0), prior=prior)),
+                self.once('folds_as_middle', on_folds))
+
+    def choose_prior(self, weight: float) -> np.ndarray:
+        """The prior [S] of the path with the smallest loss on folds, all sources at this weight."""
+        return np.asarray(self.priors)[np.argmin(self.fold_losses(weight), 0)]
+
+    def fold_losses(self, weight: float) -> np.ndarray:
+        """Mean loss [P, S] on the target's training rows, each by the fit without its fold, for every prior of the path."""
+        return np.asarray(self._path(weight)['losses'])
+
+    def global_seconds(self) -> float:
+        """Seconds of the fits behind global_losses."""
+        return float(sum(self._path(weight)['seconds'] for weight in GLOBAL_WEIGHTS))
+
+    def _path(self, weight):
+        """{losses [P, S], seconds}, from the memo or the store if they are there."""
+        name = f'path_{weight:g}'
+
+        def compute():
+            record = self.store.record(name) or self._solve_path(weight)
+            self.store.save(name, None, record)
+            return record
+        return self.once(name, compute)
+
+    def _solve_path(self, weight):
+        """From strong to weak, until the loss of every seed rises: the weaker priors then have an infinite loss."""
+        began, theta, losses = time.perf_counter(), None, np.full((len(self.priors), len(self.splits)), np.inf)
+        policy, rows = self.folds.policy(weight)
+        for number, prior in enumerate(self.priors):
+            theta = self.equations.solve(policy, np.full(len(rows), prior), rows=rows, warm=theta, loose=True).theta
+            losses[number] = np.asarray(self.folds.loss_of(self.equations.to_params(theta)))
+            if number and (losses[number] > losses[:number].min(0)).all():
+                break
+        return {'losses': losses.tolist(), 'seconds': time.perf_counter() - began}
+
+    def global_losses(self) -> np.ndarray:
+        """Mean loss [W, S] on folds for every global weight, each at its best prior."""
+        return np.stack([self.fold_losses(weight).min(0) for weight in GLOBAL_WEIGHTS])
+
+
+def check_converged(name: str, minimum: Minimum, prior: np.ndarray) -> None:
+    """Raises UserError where a fit has no optimum that was reached, as that of separable classes without a prior."""
+    if not minimum.converged.all():
+        replica = int(np.argmin(minimum.converged))
+        raise UserError(f'fit {name}: replica {replica} has not reached its optimum after {minimum.iterations[replica]} iterations, at the '
+                        f'prior {prior[replica]:g}; take stronger ones (config.train.prior, config.train.priors), or look for extreme '
+                        'features')
+
+
+def nearest(values: np.ndarray, grid: Sequence[float]) -> np.ndarray:
+    """The number [L] of the entry of an increasing grid, whose first is 0, that is nearest to each value by ratio; 0 for 0 alone."""
+    positive = np.log(np.asarray(grid[1:]))
+    number = 1 + np.argmin(np.abs(np.log(np.maximum(values, 1e-12))[:, None] - positive), 1)
+    return np.where(values > 0, number, 0)

@@ -8,7 +8,7 @@ from jaxtyping import ArrayLike, Float, Num
 
 from transfer_jax.inputs import as_batch, rounding, semidefinite, without_blur
 from transfer_jax.objective import predicted_error
-from transfer_jax.solver.quantities import conditions, optimal_quantities
+from transfer_jax.solver.quantities import conditions, optimal_quantities, shortfall
 from transfer_jax.solver.solution import Solution, Status, make_solution, solve_status
 
 TOLERANCE = {'float64': 1e-10, 'float32': 1e-5}  # of the residual
@@ -30,7 +30,8 @@ def transfer_quantities(target_size: Num[ArrayLike, '*#batch'], source_sizes: Nu
     empty = target + jnp.sum(sizes, 1) == 0
     n, residual, unfinished, rounds = optimal_quantities(jnp.where(empty, 1, target), sizes, gram)
     definite = semidefinite(gram, eps) & jnp.isfinite(n).all(1)
-    status = jnp.where(status == Status.SOLVED.value, solve_status(residual, TOLERANCE, unfinished, definite), status)
+    lost = shortfall(jnp.where(empty, 1, target), sizes, gram, n)
+    status = jnp.where(status == Status.SOLVED.value, solve_status(residual, TOLERANCE, unfinished, definite, lost), status)
     error = predicted_error(target, n, gram)
     status = without_blur(status, n, gram, error * (target + jnp.sum(n, 1)) ** 2, eps)
     if integer:

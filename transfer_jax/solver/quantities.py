@@ -34,6 +34,23 @@ def conditions(target: jax.Array, sizes: jax.Array, gram: jax.Array, n: jax.Arra
     return jnp.max(jnp.where(sizes > 0, jnp.abs(share - jnp.clip(share - step, 0, 1)), 0), 1)
 
 
+def shortfall(target: jax.Array, sizes: jax.Array, gram: jax.Array, n: jax.Array) -> jax.Array:
+    """A bound on F(n) / F* - 1, [B], by convexity alone: f(z') >= f(z) + f'(z)(z' - z) for every z' = (theta', x') that is allowed.
+
+    The least right side is that of a set of sources with x' = theta', those of the least (G n)_k: the best prefix of their order.
+    """
+    bias, total = jnp.einsum('bkl,bl->bk', gram, n), target + jnp.sum(n, 1)
+    order = jnp.argsort(bias, 1)
+    taken = jnp.take_along_axis(sizes, order, 1)
+    costs = 1 + jnp.cumsum(2 * taken * jnp.take_along_axis(bias, order, 1) / total[:, None], 1)
+    alone = jnp.where(target > 0, 1 / jnp.where(target > 0, target, 1), jnp.inf)
+    samples = target[:, None] + jnp.cumsum(taken, 1)
+    best = jnp.minimum(alone, jnp.min(jnp.where(samples > 0, costs / jnp.where(samples > 0, samples, 1), jnp.inf), 1))
+    least = best - jnp.sum(n * bias, 1) / total**2
+    error = 1 / total + jnp.sum(n * bias, 1) / total**2
+    return jnp.where(least > 0, (error - least) / jnp.where(least > 0, least, 1), jnp.inf)
+
+
 def _solve(target, sizes, gram):
     total = target + jnp.sum(sizes, 1)
     p, p0 = sizes / total[:, None], target / total

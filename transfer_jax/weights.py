@@ -22,15 +22,15 @@ def source_weights(target_size: Num[ArrayLike, '*#batch'], source_sizes: Num[Arr
     dtype decides the result, the status is INACCURATE.
 
     target_size N0 [...], source_sizes N [..., K], gram G [..., K, K]; leading axes broadcast; computed in the widest of their float
-    dtypes. Works under jit, vmap and grad (implicit differentiation). A problem that cannot be solved has NaN and a status.
-    Raises ValueError where the shapes do not go together.
+    dtypes. Works under jit, vmap and grad (implicit differentiation). A problem that cannot be solved has NaN, in
+    derivatives too, and a status. Raises ValueError where the shapes do not go together, and for complex values.
     """
     precision = rounding(gram)
-    target, sizes, gram, status, shape = as_batch(target_size, source_sizes, gram)
+    target, sizes, gram, status, shape, inputs = as_batch(target_size, source_sizes, gram)
     u, (residual, solver_status, rounds) = optimal_sizes(sizes, gram)
     status = jnp.where(status == Status.SOLVED.value, solver_status, status)
     status = without_blur(status, jax.lax.stop_gradient(u), jax.lax.stop_gradient(gram), jax.lax.stop_gradient(jnp.sum(u, 1)), precision)
     first = jax.lax.cond(jnp.any(sizes == 0), lambda u: jnp.maximum(0, 1 - jnp.einsum('bkl,bl->bk', gram, u)), jnp.zeros_like, u)
     weights = jnp.where(sizes > 0, u / jnp.where(sizes > 0, sizes, 1), first)
-    return make_solution(shape, status, weights=weights, quantities=sizes, effective_sizes=u, error=1 / (target + jnp.sum(u, 1)),
+    return make_solution(shape, status, inputs, weights=weights, quantities=sizes, effective_sizes=u, error=1 / (target + jnp.sum(u, 1)),
                          residual=residual, iterations=rounds)

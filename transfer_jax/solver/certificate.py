@@ -21,8 +21,8 @@ def shortfall(layout: Layout, problem, x: jax.Array, rest: jax.Array, terms: jax
         q(y) >= q(x) - r'(y - x) + (y - x)'E (y - x) / 2,
 
     whose least value over y >= 0 stands by itself for every source: nothing is assumed of the free set, nor of how x was found. F(u) / F*
-    <= 1 + 2 (q(x) - q*) / b'x for every N0. further (p, r - A p, terms): a step from x, whose bound replaces that of x, since q(x) - q(x + p)
-    = p'(2 r - A p) / 2 exactly: x is rounded, x + p need not be. Remainders count with what rounding may hide.
+    <= 1 + 2 (q(x) - q*) / b'x for every N0. further (p, r - A p, terms): a step from x, whose bound replaces that of x, since q(x) -
+    q(x + p) = p'(2 r - A p) / 2 exactly: x is rounded, x + p need not be. Remainders count with what rounding may hide.
     """
     size, dtype = x.shape[layout.axis], x.dtype.name
     digits = DIGITS[dtype] * (max(1.0, size**0.5) if further is None else 1.0)

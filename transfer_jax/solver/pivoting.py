@@ -95,7 +95,8 @@ def _refine(layout: Layout, problem: Scaled, remainder: Remainder, refinements: 
         return (number + 1, x, *remainder(b, x))
 
     first = (jnp.zeros((), jnp.int32), x, *remainder(b, x))
-    _, x, rest, terms = jax.lax.while_loop(lambda carry: (carry[0] < MORE * refinements) & jnp.any(is_open(carry[1], carry[2])), again, first)
+    more = lambda carry: (carry[0] < MORE * refinements) & jnp.any(is_open(carry[1], carry[2]))
+    _, x, rest, terms = jax.lax.while_loop(more, again, first)
     step = substitute(rest)
     return x, rest, terms, shortfall(layout, problem, x, rest, terms, (step, *remainder(rest, step)))
 

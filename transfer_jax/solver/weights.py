@@ -84,8 +84,9 @@ def _solve(layout, limit, guess, *problem):
     refinements = REFINEMENTS[b.dtype.name]
     remainder_of = precise.remainder_of if refinements else plain_remainder_of
     state = run_rounds(layout, problem, factor, remainder_of, guess, limit, refinements)
-    unfinished = layout.over(jnp.logical_or, state.wrong) | can_lift(state)
-    status = solve_status(state.residual, TOLERANCE, unfinished, state.definite | can_lift(state), jnp.where(state.lifted > 0, jnp.inf, state.gap))
+    lifts, gap = can_lift(state), jnp.where(state.lifted > 0, jnp.inf, state.gap)
+    unfinished = layout.over(jnp.logical_or, state.wrong) | lifts
+    status = solve_status(state.residual, TOLERANCE, unfinished, state.definite | lifts, gap)
     return b * jnp.maximum(state.x, 0), (state.residual, status, state.rounds)
 
 

@@ -26,10 +26,10 @@ def test_quantities_have_the_derivative_of_finite_differences_forwards_and_backw
     change = direction(problem)
     solve = lambda *problem: (lambda s: (s.quantities, s.error))(transfer_quantities(*problem))
     with jax.enable_x64(True):
-        _, ours = jax.jvp(solve, problem, change)
+        _, ours = jax.device_get(jax.jvp(solve, problem, change))
         at = lambda part: jax.device_get(solve(*(x + part * dx for x, dx in zip(problem, change, strict=True))))
         truth = [(after - before) / (2 * step) for after, before in zip(at(step), at(-step), strict=True)]
-        back = jax.grad(lambda problem: jnp.sum(solve(*problem)[0]))(problem)
+        back = jax.device_get(jax.grad(lambda problem: jnp.sum(solve(*problem)[0]))(problem))
     largest = np.abs(truth[0]).max(1, keepdims=True) + 1e-3
     np.testing.assert_allclose(ours[0] / largest, truth[0] / largest, atol=1e-4)
     np.testing.assert_allclose(ours[1], truth[1], rtol=1e-5)

@@ -73,7 +73,7 @@ def _products(function, kind, params, deltas, batch, *, minibatch):
 
 def _in_metric(kind, outputs, change):
     """Rows whose dot products are the Fisher metric of the outputs' distribution, [m, R]."""
-    change = change.astype(jnp.promote_types(change.dtype, jnp.float32))
+    change = change.astype(jnp.float64 if change.dtype == jnp.float64 else jnp.float32)
     if kind == 'empirical':
         return change[:, None]
     if kind == 'gauss_newton':

@@ -53,7 +53,7 @@ def test_the_data_of_these_tests_would_train(npz, tmp_path):
     ({METHODS: "('uowq','uowq')"}, ['config.transfer.methods names a method twice: uowq, uowq']),
     ({METHODS: '()'}, ['config.transfer.methods = ()']),
     ({METHODS: "('single_source',)", 'data.validation': 0}, ["'single_source'", 'config.data.validation = 0']),
-    ({METHODS: "('mcw',)", 'data.task': 'regression'}, ["'mcw' needs classes", "config.data.task"]),
+    ({METHODS: "('mcw',)", 'data.task': 'regression'}, ["mcw: all of them need classes", "config.data.task"]),
     ({'targets': "('a','z')"}, ["config.targets: there is no domain 'z'; the data have a, b, c"]),
     ({'sources': "('z',)"}, ["config.sources: there is no domain 'z'"]),
     ({'targets': "('a','a')"}, ['config.targets names a domain twice: a, a']),

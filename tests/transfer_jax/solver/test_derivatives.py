@@ -14,10 +14,12 @@ SOURCES, COUNT = 5, 12
 
 
 def direction(problem):
-    """A change of (N0, N, G) that keeps G symmetric and is of its size."""
+    """A change of (N0, N, G) of their size that keeps G symmetric and PSD: that of D G D as D leaves 1."""
+    target, sizes, gram = problem
     rng = np.random.default_rng(1)
-    target, sizes, gram = (rng.standard_normal(x.shape) * x for x in problem)
-    return target, sizes, gram + gram.swapaxes(1, 2)
+    scale = rng.standard_normal(sizes.shape)
+    change = gram * (scale[:, :, None] + scale[:, None])
+    return rng.standard_normal(target.shape) * target, rng.standard_normal(sizes.shape) * sizes, change
 
 
 @pytest.mark.parametrize('kind', ['plain', 'diagonal', 'tiny', 'empty'])

@@ -3,10 +3,9 @@ import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
 
-from transfer_jax.solver.solution import Status
+from transfer_jax.solver.solution import BLURRED, Status
 
 ASYMMETRY = 1e-3  # relative; a smaller one counts as rounding, and G is replaced by (G + G') / 2
-BLURRED = 1e-3  # of what a result is worth
 
 
 def in_one_dtype(*values: ArrayLike) -> list[jax.Array]:

@@ -22,6 +22,7 @@ class Status(enum.IntEnum):
 
 
 LOST = 1e-4  # of the sources' worth, which F goes by
+BLURRED = 1e-3  # of what a result is worth, by rounding of gram
 REASONS = {Status.INACCURATE: 'the biases of sources cancel beyond the precision of the dtype: use float64, or fewer sources',
            Status.UNFINISHED: 'the iterations ran out', Status.NOT_FINITE: 'a size or an entry of gram is NaN or infinite',
            Status.NEGATIVE_SIZE: 'a size is negative', Status.NOT_PSD: 'gram is not symmetric positive semi-definite'}

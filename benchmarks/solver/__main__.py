@@ -110,7 +110,8 @@ def main():
         f'float64; medians of {args.rounds} interleaved rounds; in brackets the largest relative distance from the best objective. OSQP, '
         'CVXPY and qpax run by themselves, once each; nan where that took longer than the time-out or failed. The last columns are other '
         f'solvers\' time over ours. A jitted call that does nothing took {idle:.0f} us here. '
-        'JAX dispatches at once (jax_cpu_enable_async_dispatch is off), which saves small calls the waking of a thread.', '', *first, '', *lines])
+        'JAX dispatches at once (jax_cpu_enable_async_dispatch is off), which saves small calls the waking of a thread.', '',
+        *first, '', *lines])
 
 
 def table(args):

@@ -17,9 +17,10 @@ import jax.numpy as jnp
 import numpy as np
 import scipy.optimize
 
+from transfer_jax.solver.certificate import Scaled
 from transfer_jax.solver.factor import scalar_ldl
 from transfer_jax.solver.layout import LAST, in_chunks
-from transfer_jax.solver.pivoting import Scaled, run_rounds
+from transfer_jax.solver.pivoting import run_rounds
 from transfer_jax.solver.weights import plain_remainder_of
 from transfer_jax.weights import source_weights
 

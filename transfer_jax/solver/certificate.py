@@ -1,4 +1,6 @@
 """What a point of min_{x >= 0} x'A x / 2 - b'x can be wrong by at most, from its remainder b - A x alone."""
+from typing import NamedTuple
+
 import jax
 import jax.numpy as jnp
 
@@ -7,13 +9,22 @@ from transfer_jax.solver.layout import Layout
 DIGITS = {'float32': 2.0**-33, 'float64': 2.0**-52}  # error of a remainder over its terms; float32's is computed to twice its digits
 
 
+class Scaled(NamedTuple):
+    """A problem in its layout: A's rounded diagonal is a's plus low; b; noise: the part of A's diagonal that is the samples' noise."""
+    a: jax.Array
+    low: jax.Array
+    b: jax.Array
+    noise: jax.Array
+
+
 def value_error(layout: Layout, x: jax.Array, rest: jax.Array, b: jax.Array) -> jax.Array:
     """|x'(b - A x)| / |b'x| of every problem, [C]: how far b'x is from x'A x, and 1 / (N0 + sum u) from F(u)."""
     value = jnp.abs(layout.over(jnp.add, b * x))
     return jnp.abs(layout.over(jnp.add, x * rest)) / jnp.where(value > 0, value, 1)
 
 
-def shortfall(layout: Layout, problem, x: jax.Array, rest: jax.Array, terms: jax.Array, further=None) -> jax.Array:
+def shortfall(layout: Layout, problem: Scaled, x: jax.Array, rest: jax.Array, terms: jax.Array,
+              further: tuple[jax.Array, jax.Array, jax.Array] | None = None) -> jax.Array:
     """The larger of a bound on F(u) / F* - 1 and of |F(u) (N0 + sum u) - 1|, for any N0, [C]; what 1 / (N0 + sum u) says is F then too.
 
     q(y) = y'A y / 2 - b'y has A = E + a PSD matrix with the diagonal E of noise, so for every y >= 0, with r = b - A x,

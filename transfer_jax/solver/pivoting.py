@@ -5,7 +5,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from transfer_jax.solver.certificate import shortfall, value_error
+from transfer_jax.solver.certificate import Scaled, shortfall, value_error
 from transfer_jax.solver.factor import Solve, Substitute
 from transfer_jax.solver.layout import Layout
 
@@ -13,14 +13,6 @@ PATIENCE = 3  # rounds in which the number of wrong variables may fail to shrink
 CLOSE, MORE = 1e-5, 5  # a gap above CLOSE is refined further, up to MORE times as often
 LIFTS = 0, 1, 8, 64  # times K eps: what is added to A's diagonal where rounding made A indefinite, one after the other
 Remainder = Callable[[jax.Array, jax.Array], tuple[jax.Array, jax.Array]]
-
-
-class Scaled(NamedTuple):
-    """A problem in its layout: A's rounded diagonal is a's plus low; b; noise: the part of A's diagonal that is the samples' noise."""
-    a: jax.Array
-    low: jax.Array
-    b: jax.Array
-    noise: jax.Array
 
 
 class State(NamedTuple):

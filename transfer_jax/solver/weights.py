@@ -6,9 +6,10 @@ import jax.numpy as jnp
 import numpy as np
 
 from transfer_jax.solver import precise
+from transfer_jax.solver.certificate import Scaled
 from transfer_jax.solver.factor import cholesky_solve, compact_cholesky, masked_cholesky, scalar_ldl
 from transfer_jax.solver.layout import FIRST, LAST, Layout, in_chunks
-from transfer_jax.solver.pivoting import Remainder, Scaled, can_lift, run_rounds
+from transfer_jax.solver.pivoting import Remainder, can_lift, run_rounds
 from transfer_jax.solver.solution import Status, solve_status
 
 SMALL, LARGE = 8, 64  # up to SMALL sources the axis of problems is the last one; from LARGE on a CPU solves problem by problem

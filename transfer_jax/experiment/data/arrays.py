@@ -6,7 +6,9 @@ from collections.abc import Mapping
 import numpy as np
 
 from transfer_jax.experiment.data.domains import Part
-from transfer_jax.experiment.data.formats import SUFFIXES, SVMLIGHT, Fields, beside, kind_of, read_svmlight, read_table, stem_of
+from transfer_jax.experiment.data.formats import SUFFIXES, SVMLIGHT, read_svmlight, read_table
+from transfer_jax.experiment.data.tables.binary import beside
+from transfer_jax.experiment.data.tables.fields import Fields, kind_of, stem_of
 from transfer_jax.runtime.errors import UserError
 
 EXACT = 2**53  # floats above it are not all whole numbers

@@ -9,7 +9,7 @@ from transfer_jax.experiment.data.digits import digit_domains
 from transfer_jax.experiment.data.digits_five import FILES, read_digits_five
 from transfer_jax.experiment.data.domains import Part
 from transfer_jax.experiment.data.folders import domain_folders, read_folders
-from transfer_jax.experiment.data.formats import Fields
+from transfer_jax.experiment.data.tables.fields import Fields
 from transfer_jax.runtime.errors import UserError
 from transfer_jax.runtime.folder.home import local_path
 

@@ -4,9 +4,9 @@ from collections.abc import Callable, Iterator, Sequence
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, ArrayLike, Float, Float32, Num, PyTree
+from jaxtyping import Array, ArrayLike, Float, Num, PyTree
 
-from transfer_jax.fisher import dimension, fisher_products, gram_of_products
+from transfer_jax.fisher import as_dimension, dimension, fisher_products, gram_of_products
 from transfer_jax.inputs import in_one_dtype
 from transfer_jax.shrinkage import degrees_of_freedom, mixing_weight, random_effects, with_optimum
 from transfer_jax.weights import source_weights
@@ -27,7 +27,7 @@ def debias_gram(gram: Float[ArrayLike, '*#batch k k'], target_size: Num[ArrayLik
     gram [..., K, K], target_size [...], source_sizes [..., K]; d: the parameters that were estimated. noise: (s_0 [...], s [..., K]) in
     place of 1/N, for networks (split_half_noise). A source without samples, of infinite noise, has only s_0 subtracted; without target
     samples there is no s_0. Noise of 0 is replaced by a tiny one, so that divisions stay finite. NaN or negative noise gives NaN.
-    Raises ValueError where shapes do not go together.
+    Raises ValueError where shapes do not go together, and for a d that is not above 0.
     """
     gram, target_size, source_sizes = in_one_dtype(gram, target_size, source_sizes)
     ours, theirs = (1 / target_size, 1 / source_sizes) if noise is None else in_one_dtype(*noise)
@@ -38,7 +38,7 @@ def debias_gram(gram: Float[ArrayLike, '*#batch k k'], target_size: Num[ArrayLik
     shape = jnp.broadcast_shapes(gram.shape[:-1], (*ours.shape, 1), theirs.shape)
     gram = jnp.broadcast_to(gram, (*shape, shape[-1])).reshape(-1, shape[-1], shape[-1])
     ours, theirs = jnp.broadcast_to(ours, shape[:-1]).reshape(-1), jnp.broadcast_to(theirs, shape).reshape(-1, shape[-1])
-    return _shrink(gram, ours, theirs, jnp.asarray(d, gram.dtype)).reshape(*shape, shape[-1])
+    return _shrink(gram, ours, theirs, as_dimension(d, gram.dtype)).reshape(*shape, shape[-1])
 
 
 @jax.jit
@@ -71,7 +71,7 @@ def project_psd(gram: Float[ArrayLike, '*batch k k']) -> Float[Array, '*batch k 
 
 
 def split_half_noise(function: Callable, params: PyTree, difference: PyTree, batch: PyTree, *, kind: str | None = None,
-                     d: Num[ArrayLike, ''] | None = None, minibatch: int = 256) -> Float32[Array, '']:
+                     d: Num[ArrayLike, ''] | None = None, minibatch: int = 256) -> Float[Array, '']:
     """s = |theta_a - theta_b|^2_J / (4 d): the noise level of a fit, for debias_gram, from fits a and b of the two halves of its data.
 
     difference: theta_a - theta_b, a pytree like params; the rest as in fisher_gram. Use it in place of 1/N where a fit's variance is not
@@ -83,7 +83,7 @@ def split_half_noise(function: Callable, params: PyTree, difference: PyTree, bat
 
 def gram_uncertainty(function: Callable, params: PyTree, deltas: PyTree | Iterator, batch: PyTree, *, kind: str | None = None,
                      d: Num[ArrayLike, ''] | None = None, minibatch: int = 256,
-                     folds: int = 20) -> tuple[Float32[Array, 'k k'], Float32[Array, '{folds} k k']]:
+                     folds: int = 20) -> tuple[Float[Array, 'k k'], Float[Array, '{folds} k k']]:
     """(standard errors [K, K], replicates [folds, K, K]) of fisher_gram over its examples, by the delete-a-group jackknife.
 
     Replicate j is G without every example whose number is j modulo folds. plan() takes them for its intervals: where it gets

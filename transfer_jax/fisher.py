@@ -9,14 +9,15 @@ from collections.abc import Callable, Iterator
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, ArrayLike, Float, Float32, Num, PyTree
+import numpy as np
+from jaxtyping import Array, ArrayLike, Float, Num, PyTree
 
 KINDS = ('empirical', 'true', 'gauss_newton')
 
 
 def fisher_gram(function: Callable, params: PyTree, deltas: PyTree | Iterator, batch: PyTree, *, kind: str | None = None,
-                d: Num[ArrayLike, ''] | None = None, minibatch: int = 256) -> Float32[Array, 'k k']:
-    """G [K, K], float32, symmetric and positive semi-definite by construction.
+                d: Num[ArrayLike, ''] | None = None, minibatch: int = 256) -> Float[Array, 'k k']:
+    """G [K, K], symmetric and positive semi-definite by construction; float64 where function's outputs are, else float32.
 
     function(params, example): the log-probability of the example, a scalar, for kind 'empirical' (J = mean of squared scores at the
     data's labels); logits [C] for 'true' (the Fisher information of the softmax, exact and without labels, so with less variance) or
@@ -33,8 +34,8 @@ def fisher_gram(function: Callable, params: PyTree, deltas: PyTree | Iterator, b
 
 
 def fisher_products(function: Callable, params: PyTree, deltas: PyTree | Iterator, batch: PyTree, *, kind: str | None = None,
-                    minibatch: int = 256) -> Float32[Array, 'k n rows']:
-    """A_i delta_k: float32 [K, n, R], R rows per example (1 for 'empirical', else the outputs); fisher_gram's arguments."""
+                    minibatch: int = 256) -> Float[Array, 'k n rows']:
+    """A_i delta_k: [K, n, R], R rows per example (1 for 'empirical', else the outputs); fisher_gram's arguments and dtype."""
     size = _examples(batch)
     kind = _kind(function, params, batch, kind)
     run = functools.partial(_products, function, kind, params, minibatch=min(minibatch, size))
@@ -72,19 +73,29 @@ def _products(function, kind, params, deltas, batch, *, minibatch):
 
 def _in_metric(kind, outputs, change):
     """Rows whose dot products are the Fisher metric of the outputs' distribution, [m, R]."""
-    change = change.astype(jnp.float32)
+    change = change.astype(jnp.float64 if change.dtype == jnp.float64 else jnp.float32)
     if kind == 'empirical':
         return change[:, None]
     if kind == 'gauss_newton':
         return change.reshape(len(change), -1)
-    p = jax.nn.softmax(outputs.astype(jnp.float32), axis=-1)  # diag(p) - p p' = R'R with R = diag(sqrt p) (I - 1 p')
+    p = jax.nn.softmax(outputs.astype(change.dtype), axis=-1)  # diag(p) - p p' = R'R with R = diag(sqrt p) (I - 1 p')
     rows = jnp.sqrt(p) * (change - jnp.sum(p * change, -1, keepdims=True))
     return rows.reshape(len(rows), -1)
 
 
 def gram_of_products(a: Float[Array, 'k n rows'], d: Num[ArrayLike, '']) -> Float[Array, 'k k']:
-    """G [K, K] of products a [K, n, R]: the mean over examples of their dot products, divided by d."""
-    return jnp.einsum('knr,lnr->kl', a, a, precision='highest') / (a.shape[1] * d)
+    """G [K, K] of products a [K, n, R]: the mean over examples of their dot products, divided by d. Raises ValueError for d <= 0."""
+    return jnp.einsum('knr,lnr->kl', a, a, precision='highest') / (a.shape[1] * as_dimension(d, a.dtype))
+
+
+def as_dimension(d: Num[ArrayLike, ''], dtype: jnp.dtype) -> Array:
+    """d as an array of that dtype. Raises ValueError where it is not above 0; NaN where that is only seen under jit."""
+    if np.ndim(d):
+        raise ValueError(f'd is one number, got shape {np.shape(d)}')
+    if not isinstance(d, jax.core.Tracer) and not 0 < float(d) < np.inf:
+        raise ValueError(f'd = {d}: it is the number of parameters that were estimated, above 0')
+    d = jnp.asarray(d, dtype)
+    return jnp.where(d > 0, d, jnp.nan)
 
 
 def _kind(function, params, batch, kind):

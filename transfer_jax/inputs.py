@@ -3,14 +3,18 @@ import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
 
-from transfer_jax.solver.solution import Status
+from transfer_jax.solver.solution import BLURRED, Status
 
 ASYMMETRY = 1e-3  # relative; a smaller one counts as rounding, and G is replaced by (G + G') / 2
-BLURRED = 1e-3  # of what a result is worth
 
 
 def in_one_dtype(*values: ArrayLike) -> list[jax.Array]:
-    """The values as arrays of float64 where one of them is an array of it (and JAX has it enabled), else of float32."""
+    """The values as arrays of float64 where one of them is an array of it (and JAX has it enabled), else of float32.
+
+    Raises ValueError for complex values.
+    """
+    if any(jnp.issubdtype(jnp.result_type(leaf), jnp.complexfloating) for leaf in jax.tree.leaves(values)):
+        raise ValueError('sizes, gram and weights are real numbers, and one of these is complex; give its real part')
     double = any(getattr(value, 'dtype', None) == jnp.float64 and not getattr(value, 'weak_type', False) for value in values)
     return [jnp.asarray(value, jnp.float64 if double and jax.config.jax_enable_x64 else jnp.float32) for value in values]
 
@@ -22,10 +26,11 @@ def rounding(gram: ArrayLike) -> float:
 
 
 def as_batch(target_size: ArrayLike, source_sizes: ArrayLike, gram: ArrayLike) -> tuple[
-        jax.Array, jax.Array, jax.Array, jax.Array, tuple[int, ...]]:
-    """(target [B], sizes [B, K], gram [B, K, K], status int8 [B], batch shape) of arguments whose leading axes broadcast.
+        jax.Array, jax.Array, jax.Array, jax.Array, tuple[int, ...], tuple[jax.Array, ...]]:
+    """(target [B], sizes [B, K], gram [B, K, K], status int8 [B], batch shape, inputs) of arguments whose leading axes broadcast.
 
-    Problems with a status other than SOLVED are replaced by harmless ones. Raises ValueError where the shapes do not go together.
+    Problems with a status other than SOLVED are replaced by harmless ones; inputs: target, sizes and gram as they came.
+    Raises ValueError where the shapes do not go together.
     """
     eps = rounding(gram)
     target, sizes, gram = in_one_dtype(target_size, source_sizes, gram)
@@ -37,9 +42,9 @@ def as_batch(target_size: ArrayLike, source_sizes: ArrayLike, gram: ArrayLike) -
     sizes = jnp.broadcast_to(sizes, (*shape, sources)).reshape(-1, sources)
     gram = jnp.broadcast_to(gram, (*shape, sources, sources)).reshape(-1, sources, sources)
     status = _status(target, sizes, gram, max(eps, float(jnp.finfo(gram.dtype).eps)))
-    solvable = status == Status.SOLVED.value
+    solvable, inputs = status == Status.SOLVED.value, (target, sizes, gram)
     gram = jnp.where(solvable[:, None, None], (gram + gram.swapaxes(1, 2)) / 2, 0)
-    return jnp.where(solvable, target, 1), jnp.where(solvable[:, None], sizes, 1), gram, status, shape
+    return jnp.where(solvable, target, 1), jnp.where(solvable[:, None], sizes, 1), gram, status, shape, inputs
 
 
 def _status(target, sizes, gram, eps):

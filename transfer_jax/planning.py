@@ -90,6 +90,8 @@ def plan(target_size: Num[ArrayLike, ''], source_sizes: Num[ArrayLike, ' k'] | S
                          f'{sizes.shape} and {None if replicates is None else np.shape(replicates)}')
     if len(names) != len(sizes):
         raise ValueError(f'{len(names)} names for {len(sizes)} sources')
+    if twice := [name for name in names if names.count(name) > 1]:
+        raise ValueError(f'names has {twice[0]!r} twice; a row of a plan is found by its name')
     weights, quantities = (jax.device_get(check(solve(target_size, sizes, gram))) for solve in (source_weights, transfer_quantities))
     alone, everything = (float(predicted_error(target_size, n, gram)) for n in (0 * sizes, sizes))
     worth = float(weights.effective_sizes.sum())

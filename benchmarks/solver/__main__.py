@@ -13,6 +13,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from benchmarks.solver import documented
 from benchmarks.solver.calls import CALLS, alone, in_own_process, one_by_one, value
 from benchmarks.solver.peers import ALONE, PEERS, scaled
 from benchmarks.timing import write_page
@@ -103,13 +104,14 @@ def main():
     jax.config.update('jax_cpu_enable_async_dispatch', False)  # else every call would wake a thread
     if args.alone:
         return alone(args.alone, forms_of(*problems(args.sources[0], args.batches[0])))
-    idle = nothing()
+    idle, first = nothing(), documented.lines(args.rounds)
     lines = table(args)
     write_page('solver', 'Optimal weights: microseconds a problem', [
         f'float64; medians of {args.rounds} interleaved rounds; in brackets the largest relative distance from the best objective. OSQP, '
         'CVXPY and qpax run by themselves, once each; nan where that took longer than the time-out or failed. The last columns are other '
         f'solvers\' time over ours. A jitted call that does nothing took {idle:.0f} us here. '
-        'JAX dispatches at once (jax_cpu_enable_async_dispatch is off), which saves small calls the waking of a thread.', '', *lines])
+        'JAX dispatches at once (jax_cpu_enable_async_dispatch is off), which saves small calls the waking of a thread.', '',
+        *first, '', *lines])
 
 
 def table(args):

@@ -81,6 +81,11 @@ def test_a_target_and_a_source_without_samples_are_planned_for():
     assert 'nan' not in str(result) and result.plot()
 
 
+def test_two_sources_of_one_name_are_refused():
+    with pytest.raises(ValueError, match="'a' twice"):
+        plan(N0, SIZES, GRAM, names=['a', 'b', 'a'])
+
+
 def test_replicates_must_be_several_matrices():
     for replicates in (GRAM, GRAM[None]):
         with pytest.raises(ValueError, match='with R > 1'):

@@ -17,9 +17,6 @@ def check_whole(config):
         if name in NEED_VALIDATION and config.data.validation == 0:
             raise UserError(f'the method {name!r} chooses by validation examples, and '
                             'config.data.validation = 0; ask for some, or leave it out')
-        if name in NEED_CLASSES and config.data.task == 'regression':
-            raise UserError(f'the method {name!r} needs classes, and config.data.task = "regression"; '
-                            'leave it out')
 
 
 def check_solver(config):
@@ -33,7 +30,7 @@ def check_solver(config):
 
 def methods_of(config):
     """(methods that are run, lines on those that are left out); raises UserError where none is left."""
-    why = {}
+    why = dict.fromkeys(NEED_CLASSES, 'it needs classes, and config.data.task = "regression"') if config.data.task == 'regression' else {}
     if config.train.solver == 'exact':
         why |= dict.fromkeys(NEED_STEPS, 'with exact fits it is otqms_exact')
     if min(config.transfer.folds, config.data.shots) < 2:
@@ -67,7 +64,7 @@ def check_inputs(data, model, shape):
     for name, (fits, what) in {'augment': of_images, 'mean': of_images, 'std': of_images,
                                'rows': of_features, 'columns': of_features}.items():
         value = getattr(data, name)
-        if not fits and value not in ('none', (0.0,), (1.0,)):
+        if not fits and value not in ('none', 'auto', (0.0,), (1.0,)):
             raise UserError(f'config.data.{name} = {value!r} is for {what}, and the inputs have shape '
                             f'{shape}; leave it at its default')
         if images and name in ('mean', 'std') and len(value) not in (1, shape[-1]):
@@ -76,7 +73,10 @@ def check_inputs(data, model, shape):
 
 
 def check_domains(config, domains):
-    """(targets, sources) as numbers of domains; raises UserError for unknown names, or fewer than two domains."""
+    """(targets, sources) as numbers of domains; raises UserError for unknown names, fewer than two domains, or fewer than two classes."""
+    if domains.classes is not None and len(domains.classes) < 2:
+        raise UserError(f'the data have one class, {domains.classes[0]!r}: there is nothing to tell apart; give examples of another, or '
+                        "config.data.task = 'regression'")
     if len(domains.names) < 2:
         raise UserError(f'the data have one domain, {domains.names[0]!r}; transfer needs a target and at least '
                         'one source')

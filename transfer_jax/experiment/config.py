@@ -37,8 +37,8 @@ class Data(Files):
                           'chooses')
     test: int | None = key(None, optional(integer(at_least=1)), 'rows that score; None: all that are left')
     rows: str = key('none', choice(*ROWS), 'of features: every row is divided by this norm')
-    columns: str = key('none', choice(*COLUMNS), 'of features: standard takes mean and deviation of the '
-                       'sources')
+    columns: str = key('auto', choice('auto', *COLUMNS), 'of features: standard takes mean and deviation of '
+                       'the sources; auto does where scales differ wildly, and says so')
     mean: tuple = key((0.0,), sequence(number()), 'of images, whose values are in [0, 1]: one number, or '
                       'one a channel')
     std: tuple = key((1.0,), sequence(number(above=0)), 'of images: one number, or one a channel')

@@ -17,6 +17,7 @@ from transfer_jax.experiment.lab.exact import ExactLab
 from transfer_jax.experiment.lab.lab import Control, Lab
 from transfer_jax.experiment.models.build import ModelConfig, build
 from transfer_jax.experiment.models.model import Model
+from transfer_jax.experiment.scales import resolve_columns
 from transfer_jax.experiment.training.evaluate import in_blocks
 from transfer_jax.experiment.training.prepare import Scaling, fit_scaling, normalise
 from transfer_jax.experiment.training.trainer import Settings, Trainer, make_pool
@@ -68,6 +69,7 @@ def prepare(config: TransferConfig, workdir: AnyPath) -> Job:
     domains = load_domains(config.data, workdir)
     targets, sources = checks.check_domains(config, domains)
     checks.check_inputs(config.data, config.model, domains.domains[0].inputs.shape[1:])
+    config, found = resolved(config, domains)
     splits = make_splits(config, domains, targets, workdir)
     model, domains, trunk = make_model(config, domains)
     settings = Settings(batch=config.train.batch, sampling=config.train.sampling, learning_rate=config.train.learning_rate,
@@ -77,7 +79,13 @@ def prepare(config: TransferConfig, workdir: AnyPath) -> Job:
     trainer = Trainer(model=model, frozen=frozen, pool=make_pool(domains, config.seed, resident=size <= config.data.resident_gb),
                       domains=domains, settings=settings, mesh=mesh)
     return Job(config=config, workdir=workdir, domains=domains, trainer=trainer, targets=targets, sources=sources, splits=splits,
-               methods=methods, notes=(*model.notes, *trunk, *left_out))
+               methods=methods, notes=(*left_out, *found, *model.notes, *trunk))
+
+
+def resolved(config: TransferConfig, domains: Domains) -> tuple[TransferConfig, tuple[str, ...]]:
+    """(the config with what the data decide, lines about it): whether columns are standardised."""
+    columns, scales = resolve_columns(config.data.columns, config.data.rows, domains)
+    return dataclasses.replace(config, data=dataclasses.replace(config.data, columns=columns)), scales
 
 
 def record_config(config: TransferConfig | MultitaskConfig, workdir: AnyPath) -> None:

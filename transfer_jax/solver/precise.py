@@ -2,6 +2,8 @@
 
 A compiler may fuse a product and a sum into one rounding. The results stay right, since they rely on exact products only.
 """
+from collections.abc import Callable
+
 import jax
 import jax.numpy as jnp
 
@@ -28,15 +30,18 @@ def upper(a: jax.Array) -> jax.Array:
     return jax.lax.bitcast_convert_type((bits >> half) << half, a.dtype)
 
 
-def remainder(layout: Layout, a: jax.Array, low: jax.Array, b: jax.Array, x: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """(b - A x, |A||x| + |b|), vectors, for symmetric A = a + diag(low): correct to rounding of its result."""
+def remainder_of(layout: Layout, a: jax.Array, low: jax.Array) -> Callable[[jax.Array, jax.Array], tuple[jax.Array, jax.Array]]:
+    """(b, x) -> (b - A x, |A||x| + |b|), vectors, for symmetric A = a + diag(low): correct to rounding of its result."""
     def add(carry, row_and_value):
         high, rest, terms = carry
         p, error = product(*row_and_value)
         high, lost = two_sum(high, -p)
         return (high, rest + (lost - error), terms + jnp.abs(p)), None
 
-    rows, values = jnp.moveaxis(a, layout.axis, 0), jnp.moveaxis(x, layout.axis, 0)
-    start = (b, -low * x, jnp.abs(b))
-    (high, rest, terms), _ = jax.lax.scan(add, start, (rows, jnp.expand_dims(values, layout.axis + 1)), unroll=4)
-    return high + rest, terms
+    def remainder(b, x):
+        values = jnp.expand_dims(jnp.moveaxis(x, layout.axis, 0), layout.axis + 1)
+        start = (b, -low * x, jnp.abs(b))
+        (high, rest, terms), _ = jax.lax.scan(add, start, (jnp.moveaxis(a, layout.axis, 0), values), unroll=4)
+        return high + rest, terms
+
+    return remainder

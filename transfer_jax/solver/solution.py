@@ -2,6 +2,7 @@
 import enum
 from collections.abc import Mapping
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import struct
@@ -21,6 +22,7 @@ class Status(enum.IntEnum):
 
 
 LOST = 1e-4  # of the sources' worth, which F goes by
+BLURRED = 1e-3  # of what a result is worth, by rounding of gram
 REASONS = {Status.INACCURATE: 'the biases of sources cancel beyond the precision of the dtype: use float64, or fewer sources',
            Status.UNFINISHED: 'the iterations ran out', Status.NOT_FINITE: 'a size or an entry of gram is NaN or infinite',
            Status.NEGATIVE_SIZE: 'a size is negative', Status.NOT_PSD: 'gram is not symmetric positive semi-definite'}
@@ -52,11 +54,32 @@ def solve_status(residual: Array, tolerance: Mapping[str, float], unfinished: Ar
     return jnp.where(definite, jnp.where(unfinished, Status.UNFINISHED, by_residual), Status.NOT_PSD).astype(jnp.int8)
 
 
-def make_solution(shape: tuple[int, ...], status: Array, *, iterations: Array, **results: Array) -> Solution:
-    """A Solution in the batch's own shape, from arrays with one batch axis: NaN where the status means that there is no result."""
-    has_result = status <= Status.INACCURATE.value
-    out = lambda x: jnp.where(has_result.reshape(-1, *[1] * (x.ndim - 1)), x, jnp.nan).reshape(*shape, *x.shape[1:])
-    return Solution(status=status.reshape(shape), iterations=iterations.reshape(shape), **{name: out(x) for name, x in results.items()})
+def make_solution(shape: tuple[int, ...], status: Array, inputs: tuple[Array, ...], *, iterations: Array, **results: Array) -> Solution:
+    """A Solution in the batch's own shape, from arrays with one batch axis: NaN where the status means that there is no result.
+
+    inputs: the arrays [B, ...] that the problems came from; derivatives by those of a problem without a result are NaN too.
+    """
+    results = _only_results(status <= Status.INACCURATE.value, inputs, results)
+    out = {name: x.reshape(*shape, *x.shape[1:]) for name, x in results.items()}
+    return Solution(status=status.reshape(shape), iterations=iterations.reshape(shape), **out)
+
+
+@jax.custom_jvp
+def _only_results(has_result, inputs, results):
+    return {name: jnp.where(_each(has_result, x), x, jnp.nan) for name, x in results.items()}
+
+
+@_only_results.defjvp
+def _derivative(primals, tangents):
+    has_result, (_, inputs, changes) = primals[0], tangents
+    change = sum(jnp.sum(x.reshape(len(x), -1), 1) for x in inputs)
+    nothing = jnp.where(has_result, 0, jnp.nan).astype(change.dtype) * change
+    return _only_results(*primals), {name: jnp.where(_each(has_result, x), x, _each(nothing, x)) for name, x in changes.items()}
+
+
+def _each(value, x):
+    """One value a problem [B], to broadcast with x [B, ...]."""
+    return value.reshape(-1, *[1] * (x.ndim - 1))
 
 
 def check(solution: Solution) -> Solution:

@@ -6,9 +6,10 @@ import jax.numpy as jnp
 import numpy as np
 
 from transfer_jax.solver import precise
+from transfer_jax.solver.certificate import Scaled
 from transfer_jax.solver.factor import cholesky_solve, compact_cholesky, masked_cholesky, scalar_ldl
 from transfer_jax.solver.layout import FIRST, LAST, Layout, in_chunks
-from transfer_jax.solver.pivoting import first_state, one_round, run_rounds
+from transfer_jax.solver.pivoting import Remainder, can_lift, run_rounds
 from transfer_jax.solver.solution import Status, solve_status
 
 SMALL, LARGE = 8, 64  # up to SMALL sources the axis of problems is the last one; from LARGE on a CPU solves problem by problem
@@ -20,8 +21,8 @@ TOLERANCE = {'float64': 1e-10, 'float32': 1e-6}  # of the residual
 REFINEMENTS = {'float32': 3, 'float64': 0}  # a Cholesky solution is backward stable: float64 is exact enough as it comes
 
 
-def rescale(layout: Layout, sizes: jax.Array, gram: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
-    """(A = S (D + G) S, the part of A's diagonal that rounding lost, b = S 1) for sizes and gram in a layout; u = S x = b x.
+def rescale(layout: Layout, sizes: jax.Array, gram: jax.Array) -> Scaled:
+    """A = S (D + G) S, the part of A's diagonal that rounding lost, b = S 1, and S D S for sizes and gram in a layout; u = S x = b x.
 
     S holds powers of two that bring the diagonal near 1: only the diagonal is rounded, and float32 is safe at any scale. A source without
     samples has S = 0 and the row of the identity.
@@ -37,7 +38,7 @@ def rescale(layout: Layout, sizes: jax.Array, gram: jax.Array) -> tuple[jax.Arra
     low = low + ((1 - high) - rest) / size * square
     a = layout.rows(scale) * gram * layout.columns(scale)
     a = jnp.where(layout.eye(sizes.shape[layout.axis]), layout.rows(jnp.where(has_samples, diagonal, 1)), a)
-    return a, jnp.where(has_samples, low, 0), scale
+    return Scaled(a=a, low=jnp.where(has_samples, low, 0), b=scale, noise=jnp.where(has_samples, variance * square, 1))
 
 
 @jax.custom_jvp
@@ -76,32 +77,33 @@ def _small(chunk, sizes, gram):
     return u.T, certificate
 
 
-def _solve(layout, limit, guess, a, low, b):
+def _solve(layout, limit, guess, *problem):
     """(u, (residual, status, rounds)) of one chunk in its layout, after at most limit rounds."""
-    size, eps = b.shape[layout.axis], jnp.finfo(b.dtype).eps
-    factor = scalar_ldl if layout is LAST else compact_cholesky if size >= LARGE and len(b) == 1 else masked_cholesky
-    solve = factor(jnp.where(layout.eye(size), a + (8 + size) * eps, a))
+    problem = Scaled(*problem)
+    b = problem.b
+    factor = scalar_ldl if layout is LAST else compact_cholesky if b.shape[1] >= LARGE and len(b) == 1 else masked_cholesky
     refinements = REFINEMENTS[b.dtype.name]
-    remainder = functools.partial(precise.remainder, layout, a, low, b) if refinements else _plain_remainder(layout, a, b)
-    advance = lambda state: one_round(layout, state, remainder, solve, b, refinements)
-    state = run_rounds(layout, advance, first_state(layout, b, guess), limit)
-    status = solve_status(state.residual, TOLERANCE, layout.over(jnp.logical_or, state.wrong), state.definite, state.gap)
+    remainder_of = precise.remainder_of if refinements else plain_remainder_of
+    state = run_rounds(layout, problem, factor, remainder_of, guess, limit, refinements)
+    lifts, gap = can_lift(state), jnp.where(state.lifted > 0, jnp.inf, state.gap)
+    unfinished = layout.over(jnp.logical_or, state.wrong) | lifts
+    status = solve_status(state.residual, TOLERANCE, unfinished, state.definite | lifts, gap)
     return b * jnp.maximum(state.x, 0), (state.residual, status, state.rounds)
 
 
-def _plain_remainder(layout, a, b):
-    """x -> (b - A x, |A||x| + |b|) in plain arithmetic."""
+def plain_remainder_of(layout: Layout, a: jax.Array, low: jax.Array) -> Remainder:
+    """(b, x) -> (b - A x, |A||x| + |b|) in plain arithmetic, A = a + diag(low)."""
     if layout is LAST:
-        return lambda x: (b - layout.over(jnp.add, a * x[:, None]), layout.over(jnp.add, jnp.abs(a * x[:, None])) + jnp.abs(b))
+        return lambda b, x: (b - layout.over(jnp.add, a * x[:, None]) - low * x, layout.over(jnp.add, jnp.abs(a * x[:, None])) + jnp.abs(b))
     size_of_a, product = jnp.abs(a), functools.partial(jnp.einsum, 'ckl,cl->ck')
-    return lambda x: (b - product(a, x), product(size_of_a, jnp.abs(x)) + jnp.abs(b))
+    return lambda b, x: (b - product(a, x) - low * x, product(size_of_a, jnp.abs(x)) + jnp.abs(b))
 
 
 @optimal_sizes.defjvp
 def _derivative(primals, tangents):
     sizes, gram = primals
     u, certificate = optimal_sizes(sizes, gram)
-    a, _, scale = rescale(FIRST, sizes, gram)
+    a, _, scale, _ = rescale(FIRST, sizes, gram)
     free = u > 0
     product = functools.partial(jnp.einsum, 'bkl,bl->bk')
     # the first sample of a source without samples

@@ -56,7 +56,7 @@ def test_the_data_of_these_tests_would_train(npz, tmp_path):
     ({METHODS: "('cv_global',)", 'transfer.folds': 0}, ['cv_global is left out: it chooses on folds', 'config.transfer.folds = 0']),
     ({'train.solver': 'exact', 'model.kind': 'mlp', 'model.hidden': '(4,)'}, ['config.train.solver = "exact"', "the model is 'mlp'"]),
     ({'train.solver': 'exact', METHODS: "('otqms_under',)"}, ['otqms_under is left out', 'config.transfer.methods']),
-    ({METHODS: "('mcw',)", 'data.task': 'regression'}, ["'mcw' needs classes", "config.data.task"]),
+    ({METHODS: "('mcw',)", 'data.task': 'regression'}, ['mcw is left out: it needs classes', 'config.data.task']),
     ({'targets': "('a','z')"}, ["config.targets: there is no domain 'z'; the data have a, b, c"]),
     ({'sources': "('z',)"}, ["config.sources: there is no domain 'z'"]),
     ({'targets': "('a','a')"}, ['config.targets names a domain twice: a, a']),

@@ -10,8 +10,8 @@ from problems import problems
 from transfer_jax.solver import precise, weights
 from transfer_jax.solver.factor import compact_cholesky, masked_cholesky, scalar_ldl
 from transfer_jax.solver.layout import FIRST, LAST
-from transfer_jax.solver.pivoting import first_state, one_round, run_rounds
-from transfer_jax.solver.weights import _plain_remainder, rescale
+from transfer_jax.solver.pivoting import run_rounds
+from transfer_jax.solver.weights import plain_remainder_of, rescale
 
 exact = np.vectorize(fractions.Fraction)
 
@@ -40,7 +40,7 @@ def test_a_remainder_is_right_to_rounding_where_plain_arithmetic_has_nothing_lef
     low = (1e-9 * rng.standard_normal((4, size))).astype(np.float32)
     truth = b - np.einsum('ckl,cl->ck', a.astype(float), x) - low.astype(float) * x
     to_layout = (lambda v: np.moveaxis(v, 0, -1)) if layout is LAST else (lambda v: v)
-    result, terms = jax.jit(precise.remainder, static_argnums=0)(layout, *map(to_layout, (a, low, b, x)))
+    result, terms = jax.jit(lambda a, low, b, x: precise.remainder_of(layout, a, low)(b, x))(*map(to_layout, (a, low, b, x)))
     np.testing.assert_allclose(result, to_layout(truth), atol=2.0**-34 * np.max(terms))
     np.testing.assert_allclose(terms, to_layout(np.einsum('ckl,cl->ck', abs(a), abs(x)) + abs(b)), rtol=1e-3)
 
@@ -79,13 +79,9 @@ def test_pivoting_ends_from_any_guess_at_the_same_point():
     _, sizes, gram = problems('rank half', 6, 40)
     rng = np.random.default_rng(3)
     with jax.enable_x64(True):
-        a, _, b = rescale(FIRST, jnp.asarray(sizes), jnp.asarray(gram))
-
-        def end(guess):
-            one = lambda state: one_round(FIRST, state, _plain_remainder(FIRST, a, b), masked_cholesky(a), b, 0)
-            return run_rounds(FIRST, one, first_state(FIRST, b, guess), 200)
-
-        ends = [jax.device_get(jax.jit(end)(rng.random(sizes.shape) < share)) for share in (0.0, 0.3, 0.7, 1.0)]
+        problem = rescale(FIRST, jnp.asarray(sizes), jnp.asarray(gram))
+        end = jax.jit(lambda guess: run_rounds(FIRST, problem, masked_cholesky, plain_remainder_of, guess, 200, 0))
+        ends = [jax.device_get(end(rng.random(sizes.shape) < share)) for share in (0.0, 0.3, 0.7, 1.0)]
     for state in ends:
         assert not state.wrong.any() and state.residual.max() < 1e-14
         np.testing.assert_allclose(np.maximum(state.x, 0), np.maximum(ends[0].x, 0), atol=1e-9)

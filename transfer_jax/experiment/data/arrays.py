@@ -6,8 +6,12 @@ from collections.abc import Mapping
 import numpy as np
 
 from transfer_jax.experiment.data.domains import Part
-from transfer_jax.experiment.data.formats import SUFFIXES, SVMLIGHT, Fields, read_svmlight, read_table
+from transfer_jax.experiment.data.formats import SUFFIXES, SVMLIGHT, read_svmlight, read_table
+from transfer_jax.experiment.data.tables.binary import beside
+from transfer_jax.experiment.data.tables.fields import Fields, kind_of, stem_of
 from transfer_jax.runtime.errors import UserError
+
+EXACT = 2**53  # floats above it are not all whole numbers
 
 
 def read_arrays(path: str | pathlib.Path, fields: Fields, task: str) -> list[Part]:
@@ -19,7 +23,7 @@ def read_arrays(path: str | pathlib.Path, fields: Fields, task: str) -> list[Par
     x, y, order = _inputs(path, table.x), _labels(path, table, task), table.classes
     _check_rows(path, x, y)
     if table.d is None:
-        return [Part(name=path.stem, labels=y, inputs=x, order=order)]
+        return [Part(name=stem_of(path), labels=y, inputs=x, order=order)]
     d = _names(path, _flat(path, table.d, 'domain'), table.domains, 'domain', 'domains')
     if len(d) != len(y):
         raise UserError(f'{path}: {fields.domain} has {len(d)} rows, {fields.labels} has {len(y)}')
@@ -43,13 +47,17 @@ def read_files(paths: Mapping[str, pathlib.Path], fields: Fields, task: str) -> 
     return parts
 
 
-def array_files(folder: str | pathlib.Path) -> tuple[dict[str, pathlib.Path], list[dict[str, str]]]:
-    """({stem: path} of a folder's array files, its other files as dicts {file, reason})."""
+def array_files(folder: str | pathlib.Path, fields: Fields) -> tuple[dict[str, pathlib.Path], list[dict[str, str]]]:
+    """({stem: path} of a folder's array files, its other files as dicts {file, reason}). NAME_x.npy and NAME_y.npy are one, NAME."""
     files = sorted(path for path in pathlib.Path(folder).iterdir() if path.is_file() and not path.name.startswith('.'))
-    arrays = [path for path in files if path.suffix.lower() in SUFFIXES]
-    if any(path.suffix.lower() != '.txt' for path in arrays):  # a .txt beside other array files is a note
-        arrays = [path for path in arrays if path.suffix.lower() != '.txt']
-    names = [path.stem for path in arrays]
+    arrays = [path for path in files if kind_of(path) in SUFFIXES]
+    if any(kind_of(path) != '.txt' for path in arrays):  # a .txt beside other array files is a note
+        arrays = [path for path in arrays if kind_of(path) != '.txt']
+    parts = {beside(path, fields, name) for path in arrays if kind_of(path) == '.npy' for name in (fields.labels, fields.domain)}
+    arrays = [path for path in arrays if path not in parts]
+    files = [path for path in files if path not in parts]
+    features = f'_{fields.features or "x"}'
+    names = [stem_of(path).removesuffix(features if kind_of(path) == '.npy' else '') for path in arrays]
     twice = next((name for name in names if names.count(name) > 1), None)
     if twice:
         raise UserError(f'{folder} has two files of the name {twice!r}, and each is a domain: rename one')
@@ -58,10 +66,10 @@ def array_files(folder: str | pathlib.Path) -> tuple[dict[str, pathlib.Path], li
 
 def _tables(paths, fields):
     for path in paths:
-        if path.suffix.lower() not in SUFFIXES:
-            raise UserError(f'{path} has the extension {path.suffix!r}; array files are {", ".join(SUFFIXES)}')
-    sparse = [path for path in paths if path.suffix.lower() in SVMLIGHT]
-    tables = dict(zip(sparse, read_svmlight(sparse), strict=True)) if sparse else {}
+        if kind_of(path) not in SUFFIXES:
+            raise UserError(f'{path} has the extension {path.suffix!r}; array files are {", ".join(SUFFIXES)}, and each with .gz')
+    sparse = [path for path in paths if kind_of(path) in SVMLIGHT]
+    tables = dict(zip(sparse, read_svmlight(sparse, fields.base), strict=True)) if sparse else {}
     return [tables.get(path) or read_table(path, fields) for path in paths]
 
 
@@ -120,7 +128,10 @@ def _names(where, values, names, what, key):
         raise UserError(f"{where}: the {what} of row {row} is {values[row]}; {key} are whole numbers or names (else: task 'regression')")
     if values.dtype.kind not in 'iuf':
         return np.char.strip(values.astype(str))  # MATLAB pads text
-    numbers = values.astype(np.int64)
+    if values.dtype.kind == 'f' and (large := np.abs(values) > EXACT).any():
+        row = np.argmax(large)
+        raise UserError(f'{where}: the {what} of row {row} is {values[row]!r}; whole numbers above 2^53 run together: save them as text')
+    numbers = values.astype(np.int64) if values.dtype.kind == 'f' else values
     if names is None:
         return numbers.astype(str)
     if (wrong := (numbers < 0) | (numbers >= len(names))).any():

@@ -3,6 +3,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from transfer_jax.experiment.data.tables.classes import suggestion
 from transfer_jax.runtime.errors import UserError
 
 RULES = ('same', 'union', 'intersection')
@@ -60,5 +61,5 @@ def _mismatch(has, names, common):
         else:
             reasons += [f'domain {domain!r} has no class {name!r}' for domain in has if domain not in owners]
     more = f'; and {len(reasons) - 4} more' if len(reasons) > 4 else ''
-    return ('; '.join(reasons[:4]) + more + ". Rename them, or set config.data.classes to 'intersection' (only what all have) "
-            "or 'union' (some lack some)")
+    return ('; '.join(reasons[:4]) + more + f". {suggestion(has)}; or set config.data.classes to 'intersection' (only what all "
+            "have) or 'union' (some lack some)")

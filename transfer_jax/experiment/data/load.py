@@ -9,12 +9,15 @@ from transfer_jax.experiment.data.domains import Domain, Domains
 from transfer_jax.experiment.data.images import fit
 from transfer_jax.experiment.data.sources import find_parts
 from transfer_jax.experiment.data.splits import host_rng, stratified_rows
+from transfer_jax.experiment.data.tables.classes import PREFIX, rename
+from transfer_jax.experiment.data.tables.svmlight import BASES
 from transfer_jax.runtime.config import Rule, choice, integer, key, number, optional, paths, text
 from transfer_jax.runtime.errors import UserError
 from transfer_jax.runtime.folder.home import local_path
 from transfer_jax.runtime.paths import AnyPath, is_remote, path_of, scratch_of
 
-CLASSES = choice(*labels.RULES)
+CLASSES = Rule(allowed=f'one of {", ".join(labels.RULES)}, or map:OLD=NEW,DOMAIN/OLD=NEW or map:FILE', plain=True,
+               accepts=lambda value: isinstance(value, str) and (value in labels.RULES or (value.startswith(PREFIX) and value != PREFIX)))
 CHANNELS = Rule(allowed='1 or 3, or None', accepts=lambda value: value in (None, 1, 3))
 
 
@@ -31,8 +34,10 @@ class Files:
     labels: str = key('y', text(), 'the field that holds the labels')
     domain: str | None = key('d', optional(text()), 'the field that splits a file into domains; None: a '
                              'file is one domain, as each of several files is')
-    classes: str = key('same', CLASSES, 'what to do where domains differ in their classes: refuse, or use '
-                       'those that all have')
+    classes: str = key('same', CLASSES, 'what to do where domains differ in their classes: refuse, use all, '
+                       'use those that all have, or give labels other names')
+    index_base: str = key('auto', choice(*BASES), 'the first number of features of svmlight files; auto: zero '
+                          'where every file has a feature 0, one where none has')
     image_size: int | None = key(None, optional(integer(at_least=1)), 'images are resized and cropped to '
                                  'this square; image folders need it')
     channels: int | None = key(None, CHANNELS, 'of images; None leaves those of array files as they are')
@@ -76,8 +81,10 @@ def _classes(section, parts):
     """(classes, {name: (rows, labels)}, skipped)."""
     if section.task == 'regression':
         return None, {part.name: (np.arange(len(part.labels)), part.labels) for part in parts}, []
-    orders = {part.order for part in parts}
-    return labels.number_classes({part.name: part.labels for part in parts}, section.classes, orders.pop() if len(orders) == 1 else None)
+    names, rule, orders = {part.name: part.labels for part in parts}, section.classes, {part.order for part in parts}
+    if rule.startswith(PREFIX):
+        names, rule, orders = rename(names, rule), 'same', {None}
+    return labels.number_classes(names, rule, orders.pop() if len(orders) == 1 else None)
 
 
 def _draw_subset(section, name, values, classes, notes):

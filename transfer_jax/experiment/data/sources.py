@@ -9,7 +9,7 @@ from transfer_jax.experiment.data.digits import digit_domains
 from transfer_jax.experiment.data.digits_five import FILES, read_digits_five
 from transfer_jax.experiment.data.domains import Part
 from transfer_jax.experiment.data.folders import domain_folders, read_folders
-from transfer_jax.experiment.data.formats import Fields
+from transfer_jax.experiment.data.tables.fields import Fields
 from transfer_jax.runtime.errors import UserError
 from transfer_jax.runtime.folder.home import local_path
 
@@ -35,7 +35,7 @@ def _find_parts(section):
     folders = domain_folders(path)
     if section.format == 'folders' or (section.format == 'auto' and folders):
         return _read_parts(section, folders)
-    files, others = array_files(path)
+    files, others = array_files(path, _fields(section))
     if digit_files := {stem: file for stem, file in files.items() if stem in FILES and file.suffix == '.mat'}:
         others += [{'file': str(file), 'reason': 'no part of Digits-Five'} for stem, file in files.items() if stem not in digit_files]
         _refuse_regression(section, 'Digits-Five')
@@ -79,7 +79,7 @@ def _refuse_regression(section, what):
 
 
 def _fields(section):
-    return Fields(features=section.features, labels=section.labels, domain=section.domain)
+    return Fields(features=section.features, labels=section.labels, domain=section.domain, base=section.index_base)
 
 
 def _parse_paths(spec):

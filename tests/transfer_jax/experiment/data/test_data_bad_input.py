@@ -55,7 +55,7 @@ def npz(tmp_path):
     ({'x': X[:0], 'y': Y[:0], 'd': D[:0]}, ['a.npz is empty'], {}),
     ({'y': np.array([0, 1, 0, 0, 1, 2])}, ["domain 'p' has no class '2'", 'config.data.classes'], {}),
     ({'y': np.array([0, 0, 0, 1, 1, 1])}, ['no class is in every domain', "domain 'q' has no class '0'"], {'classes': 'intersection'}),
-    ({'x': np.array([None] * 6)}, ['a.npz cannot be read', 'restore it'], {}),
+    ({'x': np.array([None] * 6)}, ["a.npz, field 'x' holds Python objects", 'entry 0 is None'], {}),
 ])
 def test_fields_of_a_file(npz, changed, words, keys):
     assert_refused(npz(**changed), *words, **keys)
@@ -96,10 +96,10 @@ def test_parquet_with_ragged_or_missing_features(tmp_path):
 
 def test_paths(tmp_path):
     np.savez(tmp_path / 'a.npz', **GOOD)
-    (tmp_path / 'table.csv').write_text('1,2')
+    (tmp_path / 'table.xls').write_text('1,2')
     (tmp_path / 'empty').mkdir()
     assert_refused(tmp_path / 'none', 'config.data.path: there is no file or folder', 'none')
-    assert_refused(tmp_path / 'table.csv', "table.csv has the extension '.csv'; array files are .npz, .mat")
+    assert_refused(tmp_path / 'table.xls', "table.xls has the extension '.xls'; array files are .npz, .mat")
     assert_refused(tmp_path / 'empty', 'empty', 'holds no folders of images and no array files')
     assert_refused(f'a={tmp_path}/a.npz,b', "'b' is not name=path")
     assert_refused(f'a={tmp_path}/a.npz,a={tmp_path}/a.npz', "names 'a' twice")

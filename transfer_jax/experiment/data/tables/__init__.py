@@ -1,0 +1,1 @@
+"""Single formats of array files, and what is done to their columns and labels before they are domains."""

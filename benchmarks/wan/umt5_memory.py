@@ -20,7 +20,7 @@ import numpy as np
 
 from benchmarks.memory import peak
 from benchmarks.timing import write_page
-from benchmarks.umt5 import CONFIG, ENCODERS, make_arrays, make_tokens
+from benchmarks.wan.umt5 import CONFIG, ENCODERS, make_arrays, make_tokens
 from tqd_jax.models.io.files import open_tensors
 from tqd_jax.text.umt5.config import XXL
 from tqd_jax.text.umt5.layerwise import encode_layers

@@ -43,10 +43,11 @@ def test_methods_that_cannot_serve_a_regression_are_left_out_with_a_line():
     config = TransferConfig()
     config = dataclasses.replace(config, data=dataclasses.replace(config.data, task='regression'))
     methods, notes = checks.methods_of(config)
-    assert notes == tuple(f'{name} is left out: it needs classes, and config.data.task = "regression"' for name in ('h_ensemble', 'mcw', 'wadn'))
+    why = 'is left out: it needs classes, and config.data.task = "regression"'
+    assert notes == tuple(f'{name} {why}' for name in ('h_ensemble', 'mcw', 'wadn'))
     assert set(config.transfer.methods) - set(methods) == {'h_ensemble', 'mcw', 'wadn'}
     only = dataclasses.replace(config, transfer=dataclasses.replace(config.transfer, methods=('wadn',)))
-    with pytest.raises(UserError, match='wadn is left out: it needs classes.* and no other is named'):
+    with pytest.raises(UserError, match=r'wadn is left out: it needs classes.* and no other is named'):
         checks.methods_of(only)
 
 

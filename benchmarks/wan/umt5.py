@@ -1,6 +1,6 @@
 """UMT5 against transformers' UMT5EncoderModel: same weights and captions, at the published width with two of its 24 blocks.
 
-    python -m benchmarks.umt5
+    python -m benchmarks.wan.umt5
 
 Both have two threads and run in one process in turn. Needs the extra [parity].
 """

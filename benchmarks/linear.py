@@ -21,7 +21,7 @@ from threadpoolctl import threadpool_limits
 from benchmarks.timing import write_page
 from transfer_jax.experiment.config import TransferConfig
 from transfer_jax.experiment.data.load import load_domains
-from transfer_jax.experiment.job import source_scaling
+from transfer_jax.experiment.job import resolved, source_scaling
 from transfer_jax.experiment.results import mean_and_error
 from transfer_jax.experiment.training.prepare import normalise
 from transfer_jax.runtime.app import overridden
@@ -95,7 +95,7 @@ def config_of(name, data, *rest):
 def prepared(config, domains, target):
     """{name: features [n, F], float64} of all domains, scaled as the job of a target does."""
     numbers = [number for number, name in enumerate(domains.names) if name != target]
-    scaling = source_scaling(config, domains, numbers)
+    scaling = source_scaling(resolved(config, domains)[0], domains, numbers)
     flat = lambda domain: np.asarray(normalise(np.asarray(domain.inputs), scaling), np.float64).reshape(len(domain), -1)
     return {domain.name: flat(domain) for domain in domains.domains}
 

@@ -3,6 +3,7 @@
     python -m transfer_jax.main --config=configs/transfer.py --workdir=runs/transfer [--config.KEY=VALUE ...]
     python -m transfer_jax.main --config=configs/multitask.py --workdir=runs/multitask
 """
+import json
 import time
 
 import jax
@@ -64,7 +65,7 @@ def finish(job, began):
         for target in job.targets:
             name = job.domains.names[target]
             records[name], curves[name] = run_target(job, target, stop, silent)
-    facts = {**machine(), 'wall_seconds': time.perf_counter() - began, 'config': to_json(job.config),
+    facts = {**machine(), 'wall_seconds': time.perf_counter() - began, 'config': json.loads((workdir / 'config.json').read_text()),
              'sizes': {domain.name: len(domain) for domain in job.domains.domains}, 'notes': list(job.notes),
              'classes': job.domains.classes and list(job.domains.classes), 'skipped': list(job.domains.skipped),
              'pareto': {name: curve for name, curve in curves.items() if curve is not None},

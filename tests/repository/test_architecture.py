@@ -220,3 +220,9 @@ def test_the_parser_sees_what_it_must():
     assert file_calls(tree) == {'load', 'open', 'read_text'}
     assert part('tqd_jax.data.library.prepare', 'tqd_jax') == 'data' and part('tqd_jax', 'tqd_jax') is None
     assert flags_read(ast.parse('FLAGS.workdir + MODE.value + other.value'), {'MODE'}) == {'workdir', 'MODE'}
+
+
+def test_no_two_test_modules_have_one_name():
+    """pytest imports them by their names: two of one stop the whole suite, and none of the runs of a part."""
+    names = [path.name for path in (ROOT / 'tests').rglob('test_*.py')]
+    assert sorted(set(names)) == sorted(names)

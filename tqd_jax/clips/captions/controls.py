@@ -17,9 +17,10 @@ def control_lines(clips: pa.Array, tables: list[tuple[pa.Table, str]]) -> list[s
     clips: the paths of a folder's videos. tables: its tables of captions, with their files' names. A clip is a control where a table has it
     in a column that is called so (control_video), or where it lies in a folder that is called so and a clip outside has its name.
     """
-    said = _of_columns(clips, tables)
-    if said is not None:
-        return [_line(clips.filter(said[0]), f'name the table, {said[1]}')]
+    listed = _of_columns(clips, tables)
+    if listed is not None:
+        mask, table = listed
+        return [_line(clips.filter(mask), f'name the table, {table}')]
     inside = pc.match_substring_regex(clips, FOLDER, ignore_case=True)
     others = clips.filter(pc.invert(inside))
     twins = clips.filter(inside)

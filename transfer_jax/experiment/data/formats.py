@@ -32,7 +32,9 @@ def guard_read(path: str | pathlib.Path, read: Callable[[], Any]) -> Any:
     """read(); raises UserError with the path where the file is damaged or of another format than its name says."""
     try:
         return read()
-    except NotImplementedError:
+    except NotImplementedError as error:
+        if kind_of(path) != '.mat':
+            raise UserError(f'{path} cannot be read ({error}); save it again, uncompressed or by deflate') from None
         raise UserError(f'{path} is a MATLAB 7.3 file, which SciPy does not read; in MATLAB, load it and '
                         "save it again with save(file, '-v7')") from None
     except DAMAGED as error:

@@ -8,6 +8,7 @@ import scipy.io
 import scipy.sparse
 from sections import load
 
+from transfer_jax.experiment.data.formats import guard_read
 from transfer_jax.experiment.data.tables import svmlight
 from transfer_jax.experiment.data.tables.classes import rename, suggestion
 from transfer_jax.runtime.errors import UserError
@@ -154,3 +155,13 @@ def test_a_map_that_fits_nothing_is_refused(tmp_path):
             rename(labels, spec)
     assert rename(labels, 'map:x=y')['a'].tolist() == ['y', 'y']
     assert 'map:FILE' in suggestion({'a': {'x': 1}, 'b': {'y': 1, 'z': 1}})
+
+
+def test_a_compression_that_python_does_not_know_is_no_matlab_file(tmp_path):
+    path = tmp_path / 'a.npz'
+    np.savez(path, x=np.zeros((2, 3)), y=np.zeros(2))
+    made = bytearray(path.read_bytes())
+    made[made.index(b'PK\x01\x02') + 10] = 97  # the method, in the list of members
+    path.write_bytes(made)
+    with pytest.raises(UserError, match=r'a\.npz cannot be read \(.*compression'):
+        guard_read(path, lambda: np.load(path)['x'])

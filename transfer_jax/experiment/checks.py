@@ -1,5 +1,6 @@
 """Checks of the transfer job's config that involve several keys, or the data; each raises UserError."""
 from transfer_jax.experiment.methods.registry import NEED_CLASSES, NEED_FOLDS, NEED_STEPS, NEED_VALIDATION
+from transfer_jax.experiment.scores.absent import absent_classes
 from transfer_jax.runtime.errors import UserError
 
 
@@ -70,6 +71,13 @@ def check_inputs(data, model, shape):
         if images and name in ('mean', 'std') and len(value) not in (1, shape[-1]):
             raise UserError(f'config.data.{name} = {value!r}, and the images have {shape[-1]} channels; '
                             'give one number, or one a channel')
+
+
+def lacking(domains, splits, targets, metrics):
+    """A line, or none, on targets whose test rows lack a class, by their splits {name: one a seed}."""
+    labels = {domains.names[target]: [domains.domains[target].labels[split.test] for split in splits[domains.names[target]]]
+              for target in targets}
+    return absent_classes(labels, domains.classes, metrics, 'target')
 
 
 def check_domains(config, domains):

@@ -51,7 +51,8 @@ class Page(html.parser.HTMLParser):
 
 def test_a_run_leaves_its_files(digits):
     workdir, results, _ = digits
-    assert {path.name for path in workdir.iterdir()} == {'config.json', 'splits.json', 'results.json', 'report.html', 'targets'}
+    assert {path.name for path in workdir.iterdir()} == {'config.json', 'splits.json', 'results.json', 'predictions.parquet', 'report.html',
+                                                     'targets'}
     assert json.loads((workdir / 'config.json').read_text()) == results['config']
     assert tuple(results['targets']) == TARGETS and set(results['sizes'].values()) == {EXAMPLES} and len(results['classes']) == 10
     for target in TARGETS:

@@ -104,6 +104,24 @@ def test_scores_are_of_the_test_rows_by_the_last_parameters(digits, method):
         assert result['loss'] == pytest.approx(sklearn.metrics.log_loss(domain.labels[split['test']], p, labels=range(10)), rel=1e-4)
 
 
+def test_predictions_of_all_methods_give_the_scores_of_the_results(digits):
+    workdir, results, _ = digits
+    table = pa.parquet.read_table(workdir / 'predictions.parquet')
+    test = json.loads((workdir / 'splits.json').read_text())
+    assert len(table) == sum(len(METHODS) * len(split['test']) for splits in test.values() for split in splits)
+    columns = {name: np.array(table[name].to_pylist()) for name in ('target', 'method', 'seed', 'row', 'label')}
+    p = np.stack([table[f'p_{name}'].to_numpy() for name in results['classes']], 1)
+    for target, method, seed in (('scan', 'uowq', 1), ('swapped', 'mcw', 0)):
+        here = (columns['target'] == target) & (columns['method'] == method) & (columns['seed'] == seed)
+        labels, found = columns['label'][here].astype(int), results['targets'][target][method]['test'][seed]
+        assert columns['row'][here].tolist() == test[target][seed]['test']
+        assert found['accuracy'] == pytest.approx(np.mean(p[here].argmax(1) == labels), abs=1e-9)
+        assert found['log_loss'] == pytest.approx(-np.log(p[here, labels]).mean(), rel=1e-4)
+        assert found['auc'] == pytest.approx(np.mean([sklearn.metrics.roc_auc_score(labels == c, p[here, c]) for c in range(10)]), rel=1e-3)
+    assert results['metrics'][0] == 'accuracy' and results['positive'] is None
+    assert 'Calibration' in Page(workdir / 'report.html').text
+
+
 def test_draws_and_decisions_of_the_methods(digits):
     records = digits[1]['targets']['scan']
     passes = lambda n: 8 * max(8, int(np.ceil(n / 8)))  # one pass in batches of 8, at least 8 steps

@@ -201,6 +201,17 @@ def test_eight_devices_give_the_results_of_one(arrays):
     same(transfer_job.run(folder / 'eight', devices=8, **{'data.path': folder / 'all.npz', **ARRAYS, 'transfer.methods': TWO}), results)
 
 
+def test_a_source_of_one_class(arrays):
+    """Of use or not, it is no error: every method's weights and scores are finite, and its class is the target's too."""
+    folder, table, _ = arrays
+    np.savez(folder / 'one_class.npz', **{**table, 'y': np.where(table['d'] == 'c', 0, table['y'])})
+    results = transfer_job.run(folder / 'one_class', **{'data.path': folder / 'one_class.npz', 'data.classes': 'union', **ARRAYS,
+                                                        'transfer.methods': "('target_only','all_sources','wadn','uowq')"})
+    for name, record in results['targets']['a'].items():
+        assert np.isfinite(record['weights']).all() and np.isfinite([list(seed.values()) for seed in record['test']]).all(), name
+    assert results['sources'] == {'a': ['b', 'c']} and results['positive'] == '1'
+
+
 def test_one_seed_without_folds_or_validation(arrays):
     """No standard error, no measured noise: everything still comes out, and is written as what it is."""
     folder, _, _ = arrays

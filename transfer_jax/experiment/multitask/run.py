@@ -97,7 +97,7 @@ def rows(results: Mapping[str, Any]) -> tuple[list[str], list[list[str]]]:
 def by_score(results: Mapping[str, Any], key: str) -> tuple[list[str], list[list[str]]]:
     """(header, rows) of all scores: a method a row; key: 'test', over all examples, or 'test_by_task'."""
     pairs = {name: {metric: both[key] for metric, both in scores.items()} for name, scores in results['summary'].items()}
-    header, lines = score_table(pairs, results['metrics'], score_labels(results['metrics']))
+    header, lines = score_table(pairs, results['metrics'], score_labels(results['metrics']), 4)
     return ['mean over tasks' if key == 'test_by_task' else 'over all examples', *header[1:]], lines
 
 

@@ -21,9 +21,10 @@ MEANINGS = {
     'mae': 'MAE: the mean absolute error (lower is better)'}
 
 
-def score_table(rows: Mapping[str, Mapping[str, Pair]], columns: Sequence[str], labels: Sequence[str]) -> tuple[list[str], list[list[str]]]:
+def score_table(rows: Mapping[str, Mapping[str, Pair]], columns: Sequence[str], labels: Sequence[str],
+                digits: int = 3) -> tuple[list[str], list[list[str]]]:
     """(header, rows): a method a row, 'mean ± standard error' of each column in rows {method: {column: pair}}; '' where it has none."""
-    cells = lambda pairs: [format_pair(pairs[column]) if column in pairs else '' for column in columns]
+    cells = lambda pairs: [format_pair(pairs[column], digits) if column in pairs else '' for column in columns]
     return ['method', *labels], [[name, *cells(pairs)] for name, pairs in rows.items()]
 
 
@@ -50,8 +51,9 @@ def add_calibration(page: Page, bins: Mapping[str, Sequence[Mapping[str, Any]]],
         return
     event = 'that the most probable class is right' if positive is None else f'of the class {positive!r}'
     page.section('Calibration')
-    page.text(f'Predicted against observed probability {event}, on the test rows of all seeds; the area of a mark grows with the rows '
-              'of its bin, and the line is where they agree. Below a diagram: the calibration error, mean ± standard error over seeds.')
+    page.text(f'Predicted against observed probability {event}, on the test rows of all seeds; a mark is larger where its bin has '
+              'more rows, bars are one standard error of as many independent rows, and the line is where both agree.')
     axis = ('predicted', 'right' if positive is None else 'observed')
-    page.multiples([(reliability(add(bins[name]), name, axis), f'{name}: {format_pair(mean_and_error(errors[name]))}',
+    caption = lambda name: f'{name}: calibration error {format_pair(mean_and_error(errors[name]))}'
+    page.multiples([(reliability(add(bins[name]), name, axis), caption(name),
                      f'reliability diagram of {name}') for name in shown])

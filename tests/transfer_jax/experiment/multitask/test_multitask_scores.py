@@ -89,7 +89,7 @@ def test_the_report_and_the_table_have_all_scores(run, capsys):
     program.multitask(mine, folder)
     printed = capsys.readouterr().out
     mean, error = results['summary']['pooled']['average_precision']['test_by_task']
-    assert f'{mean:.3f} ± {error:.3f}' in printed and f'{mean:.3f} ± {error:.3f}' in page
+    assert f'{mean:.4f} ± {error:.4f}' in printed and f'{mean:.4f} ± {error:.4f}' in page
 
 
 def test_fewer_scores_train_nothing_and_another_main_score_chooses_again(run, monkeypatch):
@@ -104,6 +104,25 @@ def test_fewer_scores_train_nothing_and_another_main_score_chooses_again(run, mo
     assert list(again) == ['accuracy', 'auc'] and again['auc'] == results['summary']['pooled']['auc']
     with pytest.raises(RuntimeError, match='it trains'):
         program.multitask(override(mine, {'multitask.metrics': ('auc',)}), folder)
+
+
+def test_a_task_of_one_class_has_no_ranking_and_is_left_out_of_its_mean(tmp_path, capsys):
+    table = rare(tmp_path / 'rare.npz')
+    few = np.arange(len(table['y'])) % 6 == 0
+    table = {name: values[few] for name, values in table.items()} | {'y': np.where(table['d'] == 't1', 'no', table['y'])[few]}
+    np.savez(tmp_path / 'one.npz', **table)
+    program.multitask(config(data__path=str(tmp_path / 'one.npz'), data__classes='union', multitask__methods=('uowq_static',),
+                             multitask__steps=10), tmp_path)
+    results = json.loads((tmp_path / 'results.json').read_text())
+    assert 'test rows of 1 of 4 tasks lack a class in some seed (first: task \'t1\', seed number 0, class \'yes\')' in results['notes'][0]
+    assert results['notes'][0] in capsys.readouterr().out
+    scores = results['methods']['uowq_static']['scores']
+    assert all(np.isfinite(scores[name][key]).all() for name in scores for key in scores[name])
+    assert np.isfinite(results['methods']['uowq_static']['weights']).all()
+    kept = {name: np.array(values) for name, values in pq.read_table(tmp_path / 'predictions.parquet').to_pydict().items()}
+    of = lambda task: (kept['seed'] == 0) & (kept['target'] == task)
+    expected = [sklearn.metrics.roc_auc_score(kept['label'][of(task)] == 'yes', kept['p_yes'][of(task)]) for task in ('t0', 't2', 't3')]
+    assert scores['auc']['test_by_task'][0] == pytest.approx(np.mean(expected), abs=1e-5)
 
 
 def test_scores_that_cannot_serve_are_refused_before_anything_is_read(tmp_path):

@@ -8,6 +8,7 @@ import numpy as np
 from transfer_jax.experiment import plots, scored
 from transfer_jax.experiment.results import FRACTIONS, SCORE_PART
 from transfer_jax.experiment.scores.metrics import METRICS
+from transfer_jax.experiment.scores.page import as_text
 from transfer_jax.experiment.scores.summary import format_pair
 from transfer_jax.runtime.page import Page
 from transfer_jax.runtime.paths import AnyPath
@@ -36,8 +37,7 @@ def rows(results: Mapping[str, Any], measure: str | None = None) -> tuple[list[s
 def table(workdir: AnyPath) -> str:
     """The table of the main score as text."""
     header, lines = rows(read_results(workdir))
-    widths = [max(len(line[i]) for line in [header, *lines]) for i in range(len(header))]
-    return '\n'.join('  '.join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in [header, *lines])
+    return as_text(header, lines)
 
 
 def write_report(workdir: AnyPath) -> None:

@@ -2,7 +2,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from transfer_jax.experiment.scores.page import add_calibration, labels_of, meanings, score_table
+from transfer_jax.experiment.scores.page import add_calibration, as_text, labels_of, meanings, score_table
 from transfer_jax.experiment.scores.summary import mean_over_first
 from transfer_jax.runtime.page import Page
 
@@ -21,11 +21,11 @@ def add_sections(page: Page, results: Mapping[str, Any]) -> None:
 def _all_scores(page, results, metrics):
     page.section('All scores')
     page.text('Averages over targets on the same test rows, mean ± standard error over seeds. ' + meanings(metrics, results['positive']))
-    table = lambda rows, columns, labels: page.table(*reversed(score_table(rows, columns, labels)))
-    table({name: row['average'] for name, row in results['summary'].items()}, metrics, labels_of(metrics))
+    average = {name: row['average'] for name, row in results['summary'].items()}
+    page.table(*reversed(score_table(average, metrics, labels_of(metrics))))
     targets = list(results['targets'])
     if len(targets) > 1:
         for metric in metrics[1:]:
-            page.text(f'By target, {labels_of([metric])[0]}:')
-            table({name: {target: scores[metric] for target, scores in row['targets'].items()} for name, row in results['summary'].items()},
-                  targets, targets)
+            by_target = {name: {target: scores[metric] for target, scores in row['targets'].items()}
+                         for name, row in results['summary'].items()}
+            page.code(as_text(*score_table(by_target, targets, targets)), f'{labels_of([metric])[0]}, by target')

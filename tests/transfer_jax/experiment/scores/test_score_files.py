@@ -54,6 +54,6 @@ def test_a_page_has_the_diagram_of_every_main_method():
     page = Page('t')
     add_calibration(page, bins, {name: [0.1, 0.2] for name in bins}, 'yes')
     html = page.render()
-    assert html.count('<svg') == 2 and 'uowq: calibration error 0.150 ± 0.050' in html and 'mcw' not in html and 'of the class' in html
-    assert "of the class 'yes'" in meanings(('auc', 'log_loss'), 'yes') and 'against the rest' in meanings(('auc',), None)
+    assert html.count('<svg') == 2 and 'calibration error 0.150 ± 0.050' in html and 'mcw' not in html and 'of the class' in html
+    assert "of the class 'yes'" in meanings(('auc', 'log_loss'), 'yes') and 'the mean over classes' in meanings(('auc',), None)
     assert meanings(('accuracy', 'explained_variance'), None) == ''

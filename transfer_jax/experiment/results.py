@@ -9,7 +9,8 @@ from transfer_jax.experiment.data.domains import Domain, Domains
 from transfer_jax.experiment.lab.lab import Lab
 from transfer_jax.experiment.lab.measure import Measurement
 from transfer_jax.experiment.methods.protocol import Outcome
-from transfer_jax.experiment.scores.classes import answers, calibration, rarer
+from transfer_jax.experiment.scores.calibration import calibration
+from transfer_jax.experiment.scores.classes import answers, rarer
 from transfer_jax.experiment.scores.metrics import better, score
 from transfer_jax.experiment.scores.summary import mean_and_error, mean_over_first
 from transfer_jax.runtime.files import write_atomically
@@ -42,7 +43,7 @@ def record(lab: Lab, outcome: Outcome, measurement: Measurement | None, names: S
     return {CHOICE_PART: [scores(out, lab.labels, getattr(split, CHOICE_PART), lab.classes) for out, split in pairs],
             SCORE_PART: [scores(out, lab.labels, getattr(split, SCORE_PART), lab.classes, names, positive) for out, split in pairs],
             'calibration': None if lab.classes is None else calibration(
-                [answers(out[split.test], lab.labels[split.test], positive) for out, split in pairs]),
+                answers(out[split.test], lab.labels[split.test], positive).bins for out, split in pairs),
             'weights': to_list(outcome.weights), 'quantities': to_list(outcome.quantities), 'drawn': to_list(outcome.draws),
             'seconds': outcome.seconds, 'shared_seconds': outcome.shared_seconds, 'control_seconds': outcome.control_seconds,
             'predicted': predict_error(outcome, measurement),

@@ -10,7 +10,8 @@ from transfer_jax.experiment.multitask import network
 from transfer_jax.experiment.multitask.material import PER_SEED, rows_of
 from transfer_jax.experiment.multitask.splits import Part
 from transfer_jax.experiment.multitask.tasks import Tasks
-from transfer_jax.experiment.scores.classes import answers, calibration, rarer
+from transfer_jax.experiment.scores.calibration import calibration
+from transfer_jax.experiment.scores.classes import answers, rarer
 from transfer_jax.experiment.scores.metrics import score
 from transfer_jax.experiment.scores.summary import mean_and_error
 
@@ -51,9 +52,9 @@ def test_scores(tasks: Tasks, part: Part, outputs: np.ndarray, names: Sequence[s
                 for out, of_seed in zip(outputs, labels, strict=True)]
     mean = lambda name, of_seed: mean_and_error([one[name] for one in of_seed])[0]
     scores = {name: {'test': [one[name] for one in whole], 'test_by_task': [mean(name, of_seed) for of_seed in of_tasks]} for name in names}
-    parts = [answers(np.concatenate(out), np.concatenate(own), positive) for out, own in zip(outputs, labels, strict=True)] \
-        if positive is not None else []
-    return {**scores[names[0]], 'scores': scores, 'calibration': calibration(parts) if parts else None}
+    bins = None if positive is None else [answers(np.concatenate(out), np.concatenate(own), positive).bins
+                                          for out, own in zip(outputs, labels, strict=True)]
+    return {**scores[names[0]], 'scores': scores, 'calibration': bins and calibration(bins)}
 
 
 def positive_of(tasks: Tasks) -> int | None:

@@ -1,6 +1,7 @@
 """Calibration: predicted probabilities against what happened, in bins of equal width."""
 import dataclasses
 from collections.abc import Iterable, Mapping
+from typing import Any
 
 import numpy as np
 
@@ -37,3 +38,9 @@ def add(parts: Iterable[Bins | Mapping[str, list[float]]]) -> Bins:
     """The Bins of all rows of parts, which are Bins or what Bins.plain made of them."""
     plain = [part.plain() if isinstance(part, Bins) else part for part in parts]
     return Bins(**{field.name: np.sum([part[field.name] for part in plain], 0) for field in dataclasses.fields(Bins)})
+
+
+def calibration(parts: Iterable[Bins]) -> dict[str, Any]:
+    """{'bins': Bins.plain of all rows of the parts, 'errors': the calibration error of each}, for JSON."""
+    parts = list(parts)
+    return {'bins': add(parts).plain(), 'errors': [part.error() for part in parts]}

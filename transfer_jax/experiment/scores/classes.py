@@ -1,12 +1,10 @@
 """Scores of predicted classes: each a function of an Answers; None where it has no value."""
 import dataclasses
 import functools
-from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 
-from transfer_jax.experiment.scores.calibration import Bins, add, bins_of
+from transfer_jax.experiment.scores.calibration import Bins, bins_of
 from transfer_jax.experiment.scores.ranking import Ranking, rank
 
 
@@ -56,11 +54,6 @@ def rarer(labels: np.ndarray, classes: int) -> int:
     """The class by which two are scored: the rarer one of labels [n], the last where both are as frequent."""
     counts = np.bincount(labels, minlength=classes)
     return int(len(counts) - 1 - np.argmin(counts[::-1]))
-
-
-def calibration(parts: Sequence[Answers]) -> dict[str, Any]:
-    """{'bins': Bins.plain of all rows of the parts, 'errors': the calibration error of each}, for JSON."""
-    return {'bins': add(part.bins for part in parts).plain(), 'errors': [ece(part) for part in parts]}
 
 
 def accuracy(of: Answers) -> float:

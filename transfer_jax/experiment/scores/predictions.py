@@ -44,7 +44,8 @@ def write_predictions(path: AnyPath, blocks: Iterable[Block], targets: Sequence[
         options = {'compression': 'zstd', 'use_dictionary': [*named, 'seed'],
                    'use_byte_stream_split': floats, 'column_encoding': {'row': 'DELTA_BINARY_PACKED'}}
         with pq.ParquetWriter(part, schema, **options) as writer:
-            for table in _grouped(_table(block, targets, methods, classes, schema) for block in blocks):
+            tables = (table for block in blocks for table in _tables(block, targets, methods, classes, schema))
+            for table in _grouped(tables):
                 writer.write_table(table, row_group_size=max(len(table), 1))
     replace_atomically(path, write)
 
@@ -56,18 +57,17 @@ def _schema(classes):
     return pa.schema([('target', name), ('method', name), ('seed', pa.int32()), ('row', pa.int32()), *own])
 
 
-def _table(block, targets, methods, classes, schema):
-    sizes = [len(rows) for rows in block.rows]
-    same = lambda name, names: _names(np.full(sum(sizes), names.index(name)), names)
-    labels, outputs = np.concatenate(block.labels), np.concatenate(block.outputs)
-    columns = [same(block.target, list(targets)), same(block.method, list(methods)), np.repeat(np.asarray(block.seeds, np.int32), sizes),
-               np.concatenate(block.rows).astype(np.int32)]
-    if classes is None:
-        columns += [labels.astype(np.float32), outputs[:, 0].astype(np.float32)]
-    else:
-        columns += [_names(labels, classes), *np.exp(answers(outputs, labels, 0).log_p).astype(np.float32).T]
-    arrays = [column if isinstance(column, pa.Array) else pa.array(np.ascontiguousarray(column)) for column in columns]
-    return pa.table(arrays, schema=schema)
+def _tables(block, targets, methods, classes, schema):
+    """A table for every seed of a block."""
+    for seed, rows, labels, outputs in zip(block.seeds, block.rows, block.labels, block.outputs, strict=True):
+        same = lambda name, names, size=len(rows): _names(np.full(size, list(names).index(name)), names)
+        columns = [same(block.target, targets), same(block.method, methods), np.full(len(rows), seed, np.int32), rows.astype(np.int32)]
+        if classes is None:
+            columns += [labels.astype(np.float32), outputs[:, 0].astype(np.float32)]
+        else:
+            columns += [_names(labels, classes), *np.exp(answers(outputs, labels, 0).log_p).astype(np.float32).T]
+        arrays = [column if isinstance(column, pa.Array) else pa.array(np.ascontiguousarray(column)) for column in columns]
+        yield pa.table(arrays, schema=schema)
 
 
 def _names(numbers, names):

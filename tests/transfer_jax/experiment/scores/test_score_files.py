@@ -25,7 +25,7 @@ def test_a_row_for_every_target_seed_method_and_test_row(tmp_path, monkeypatch):
     write_predictions(tmp_path / predictions.NAME, iter(blocks), ('a', 'b'), ('uowq', 'wadn'), ('cat', 'dog'))
     table, file = pq.read_table(tmp_path / predictions.NAME), pq.ParquetFile(tmp_path / predictions.NAME)
     assert table.column_names == ['target', 'method', 'seed', 'row', 'label', 'p_cat', 'p_dog'] and len(table) == 20
-    assert [file.metadata.row_group(number).num_rows for number in range(file.num_row_groups)] == [10, 10]
+    assert [file.metadata.row_group(number).num_rows for number in range(file.num_row_groups)] == [8, 10, 2]
     assert table.schema.field('p_cat').type == pa.float32() and pa.types.is_dictionary(table.schema.field('method').type)
     mine = [row for row in table.to_pylist() if (row['target'], row['method'], row['seed']) == ('b', 'wadn', 8)]
     assert [(row['row'], row['label']) for row in mine] == [(4, 'dog'), (5, 'cat')]

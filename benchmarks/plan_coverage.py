@@ -1,6 +1,6 @@
 """How often the plan's intervals hold the weight at the true G, and how often its verdicts are wrong: Gaussian means, softmax regressions.
 
-    python -m benchmarks.plan_coverage [--worlds 1000] [--splits 50]
+    python -m benchmarks.plan_coverage [--worlds 300] [--splits 30]
 
 A Gaussian world has N0 = 50 rows of the target, five folds, 300 rows of each source, and true gaps of given N0 G_kk. A softmax world is
 the transfer job itself with exact fits: six features, three classes, known parameters, sources of 300 rows, and many splits of one target.
@@ -18,7 +18,7 @@ from transfer_jax.experiment.job import prepare
 from transfer_jax.experiment.planned import known, plan_record
 from transfer_jax.knowledge import HARMS, HELPS, MUCH, NONE, NOTHING, UNKNOWN
 from transfer_jax.runtime.config import defaults, instance, override
-from transfer_jax.runtime.paths import path_of
+from transfer_jax.runtime.paths import make_folder, path_of
 from transfer_jax.weights import source_weights
 
 SIZE, FOLDS, TARGET = 300, 5, 50
@@ -64,8 +64,8 @@ def tally(truth, records, sizes, target_size):
 def main(arguments=None):
     """Prints a table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument('--worlds', type=int, default=1000)
-    parser.add_argument('--splits', type=int, default=50)
+    parser.add_argument('--worlds', type=int, default=300)
+    parser.add_argument('--splits', type=int, default=30)
     options = parser.parse_args(arguments)
     print('| ' + ' | '.join(HEADER) + ' |\n|' + '---|' * len(HEADER), flush=True)
     for d in (10, 30, 100, 1000):
@@ -114,7 +114,9 @@ def softmax(shots, seed, splits):
         config = override(instance(TransferConfig, defaults(TransferConfig)), {
             'data.path': f'{folder}/data.npz', 'targets': ('target',), 'seeds': splits, 'data.shots': shots, 'data.validation': 0,
             'train.solver': 'exact', 'transfer.methods': ('uowq_static',)})
-        job = prepare(config, path_of(folder) / 'run')
+        workdir = path_of(folder) / 'run'
+        make_folder(workdir)
+        job = prepare(config, workdir)
         plan = plan_record(job.lab(job.targets[0], types.SimpleNamespace(requested=False)), one_weight=False)
     order = [list(SHIFTS).index(name) for name in plan['names']]
     return tally(np.tile(truth[order], (splits, 1)), plan['seeds'], np.array(plan['sizes']), plan['target_size'])

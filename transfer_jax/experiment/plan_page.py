@@ -1,5 +1,5 @@
 """The first section of a transfer run's report: what the sources are worth, with intervals, verdicts and pictures."""
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -41,14 +41,21 @@ def rows(target: str, plan: Mapping[str, Any]) -> tuple[list[list[Any]], list[st
     out = []
     for number, (name, size, weight) in enumerate(zip(plan['names'], sizes, known['weights'], strict=True)):
         pair = None if known['intervals'] is None else known['intervals'][number]
-        out.append([name, int(size), f'{weight:.3g}', between(pair, '.2g'), f'{weight * size:.0f}',
-                    between(None if pair is None else pair * size, '.0f'), known['verdicts'][number] if known['verdicts'] else ''])
-    return [*out, ['all together', int(sizes.sum()), '', '', f'{known["worth"]:.0f}', between(known['interval'], '.0f'), '']], header
+        worth = None if pair is None else pair * size
+        out.append([name, int(size), in_short(weight), between(pair), f'{weight * size:.0f}', between(worth, '{:.0f}'.format),
+                    known['verdicts'][number] if known['verdicts'] else ''])
+    whole = ['all together', int(sizes.sum()), '', '', f'{known["worth"]:.0f}', between(known['interval'], '{:.0f}'.format), '']
+    return [*out, whole], header
 
 
-def between(pair: np.ndarray | None, form: str) -> str:
+def in_short(weight: float) -> str:
+    """A weight in two digits, 0 below 1e-4."""
+    return f'{weight:.2g}' if weight >= 1e-4 else '0'
+
+
+def between(pair: np.ndarray | None, form: Callable[[float], str] = in_short) -> str:
     """'0.1 to 0.4' of an interval; '' of None."""
-    return '' if pair is None else f'{pair[0]:{form}} to {pair[1]:{form}}'
+    return '' if pair is None else f'{form(pair[0])} to {form(pair[1])}'
 
 
 def picture(plan: Mapping[str, Any]) -> plots.Figure:

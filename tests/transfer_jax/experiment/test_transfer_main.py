@@ -87,7 +87,8 @@ def test_the_report_begins_with_what_the_sources_are_worth(digits):
         assert plan['names'] == results['sources'][target] and plan['sizes'] == [EXAMPLES] * 5 and plan['missing'] is None
         for seed in plan['seeds']:
             low, high = np.array(seed['intervals']).T
-            assert ((low <= seed['weights']) & (seed['weights'] <= high)).all() and seed['worth'] == pytest.approx(sum(seed['weights']) * 100)
+            assert ((low <= seed['weights']) & (seed['weights'] <= high)).all()
+            assert seed['worth'] == pytest.approx(sum(seed['weights']) * EXAMPLES)
         line = next(line for line in output.splitlines() if line.startswith(f'target {target}: '))
         assert 'the safe choice is' in line and line in page.text
 
@@ -210,7 +211,8 @@ def test_one_seed_without_folds_or_validation(arrays):
                                                   'data.shots': 1, 'data.test': 5, **ARRAYS, 'transfer.methods': "('uowq','mcw')"})
     record = results['targets']['a']['uowq']
     assert record['validation'] == [{'accuracy': None, 'loss': None}] and results['summary']['uowq']['average']['accuracy'][1] is None
-    assert 'uowq' in Page(folder / 'one/report.html').text and 'the target has no folds to leave out' in Page(folder / 'one/report.html').text
+    page = Page(folder / 'one/report.html').text
+    assert 'uowq' in page and 'the target has no folds to leave out' in page
     assert results['plan']['a']['seeds'][0]['intervals'] is None
 
 

@@ -13,6 +13,7 @@ from transfer_jax.experiment.job import prepare, record_config
 from transfer_jax.experiment.methods.registry import NEED_GRAM
 from transfer_jax.experiment.multitask.run import run as run_multitask
 from transfer_jax.experiment.outcomes import keep_outcome, write_predictions
+from transfer_jax.experiment.planned import NO_GRAM, plan_record, summary_line
 from transfer_jax.experiment.report import table, write_report
 from transfer_jax.experiment.results import pareto, positive_name, write_results
 from transfer_jax.runtime.app import define_flags, run_app
@@ -61,14 +62,16 @@ def run_targets(job, targets):
 
 def finish(job, began):
     """results.json and the report, of what the methods saved."""
-    records, curves, labs, workdir = {}, {}, {}, job.workdir
+    records, curves, plans, labs, workdir = {}, {}, {}, {}, job.workdir
     with StopRequest() as stop, Progress(0, process=1) as silent:
         for target in job.targets:
             name = job.domains.names[target]
             labs[name] = job.lab(target, stop)
-            records[name], curves[name] = run_target(job, labs[name], silent)
+            records[name], curves[name], plans[name] = run_target(job, labs[name], silent)
     facts = {**machine(), 'wall_seconds': time.perf_counter() - began, 'config': json.loads((workdir / 'config.json').read_text()),
-             'sizes': {domain.name: len(domain) for domain in job.domains.domains}, 'notes': list(job.notes),
+             'plan': {name: plan for name, plan in plans.items() if plan is not None},
+             'sizes': {domain.name: len(domain) for domain in job.domains.domains},
+             'notes': [*job.notes, *(() if measures_gram(job) else (NO_GRAM,))],
              'classes': job.domains.classes and list(job.domains.classes), 'positive': positive_name(job.domains),
              'skipped': list(job.domains.skipped),
              'pareto': {name: curve for name, curve in curves.items() if curve is not None},
@@ -79,6 +82,7 @@ def finish(job, began):
     write_results(workdir / 'results.json', records, facts, job.metrics)
     write_report(workdir)
     print(table(workdir))
+    print('\n'.join([summary_line(name, plan) for name, plan in facts['plan'].items()] or [NO_GRAM]))
     print(f'results: {workdir / "results.json"}\nreport: {workdir / "report.html"}')
 
 
@@ -92,17 +96,31 @@ def _multitask(config, workdir):
     run_multitask(config, workdir, {**machine(), 'config': to_json(config)})
 
 
+def measures_gram(job):
+    """Whether a method of the job measures G."""
+    return bool(set(job.methods) & set(NEED_GRAM))
+
+
 def run_target(job, lab, progress):
-    """({method: record}, budget curve or None) of the target of a lab."""
+    """({method: record}, budget curve or None, plan or None) of the target of a lab."""
     records = {}
     for name in job.methods:
         records[name] = keep_outcome(job, lab, name)
         progress.update(1, at=f'{job.domains.names[lab.target]} {name}')
-    curve = lab.store.record('budget')
-    if set(job.methods) & set(NEED_GRAM) and curve is None:
-        curve = pareto(lab.measure_sources()[0], lab.costs)
-        lab.store.save('budget', None, curve)
-    return records, curve
+    if not measures_gram(job):
+        return records, lab.store.record('budget'), None
+    one_weight = 'cv_global' in job.methods
+    plan = stored(lab, 'plan_with_one_weight' if one_weight else 'plan', lambda: plan_record(lab, one_weight))
+    return records, stored(lab, 'budget', lambda: pareto(lab.measure_sources()[0], lab.costs)), plan
+
+
+def stored(lab, name, compute):
+    """compute(), or what an earlier run stored of it by that name."""
+    found = lab.store.record(name)
+    if found is None:
+        found = compute()
+        lab.store.save(name, None, found)
+    return found
 
 
 if __name__ == '__main__':

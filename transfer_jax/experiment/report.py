@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from transfer_jax.experiment import plots, scored
+from transfer_jax.experiment.plan_page import add_plan
 from transfer_jax.experiment.results import FRACTIONS, SCORE_PART
 from transfer_jax.experiment.scores.metrics import METRICS
 from transfer_jax.experiment.scores.page import as_text
@@ -46,7 +47,7 @@ def write_report(workdir: AnyPath) -> None:
     config = results['config']
     page = Page('Multi-source transfer',
                 f'{len(results["targets"])} targets, {config["seeds"]} seeds, {config["data"]["shots"]} labels a class')
-    for part in (_scores, scored.add_sections, _decisions, _errors, _pareto, _costs, _data):
+    for part in (add_plan, _scores, scored.add_sections, _decisions, _errors, _pareto, _costs, _data):
         part(page, results)
     page.write(workdir / 'report.html')
 

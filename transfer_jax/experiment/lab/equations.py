@@ -46,14 +46,14 @@ class Equations:
         parts = [np.where(whole, -1, seed), prior, weights, np.where(weights > 0, quantities, 0), own]
         keys = np.column_stack(parts if factors is None else [*parts, factors.reshape(len(seed), -1)])
         _, first, back = np.unique(keys, axis=0, return_index=True, return_inverse=True)
-        take = lambda x: None if x is None else x[first]
-        blocks, moments = self._blocks(*map(take, (weights, quantities, seed, own, factors)), np.float32 if loose else np.float64)
+        blocks, moments = self._blocks(weights[first], quantities[first], seed[first], own[first], np.float32 if loose else np.float64,
+                                       None if factors is None else factors[first])
         start = self.to_theta(self.lab.init_params())[:, seed[first]]
         result = fit_linear(tuple(blocks), self.lab.classes and len(self.lab.classes), prior[first], start,
                             None if warm is None else warm[:, first], moments=moments, tolerance=LOOSE if loose else TIGHT)
         return Minimum(result.theta[:, back], result.iterations[back], result.converged[back])
 
-    def _blocks(self, weights, quantities, seed, own, factors, dtype):
+    def _blocks(self, weights, quantities, seed, own, dtype, factors=None):
         """(Blocks, their moments) of distinct fits: each source's rows, and each seed's rows of the target."""
         blocks, moments = [], []
         for source in self.lab.sources:

@@ -96,11 +96,11 @@ def test_a_stopped_fit_with_factors_ends_bit_for_bit(tmp_path):
     with pytest.raises(Stopped):
         METHODS['wadn'](make('parts', stop))
     parts = make('parts', never)
-    assert parts.store.record('wadn') is None and parts.store.checkpoints('wadn').steps()
+    assert parts.store.record(wadn.FIT) is None and parts.store.checkpoints(wadn.FIT).steps()
     result = METHODS['wadn'](parts)
     np.testing.assert_array_equal(result.outputs, reference.outputs)
     np.testing.assert_array_equal(result.weights, reference.weights)
-    load = lambda lab: np.load(next((lab.store.directory).rglob('wadn.npz')))
+    load = lambda lab: np.load(next((lab.store.directory).rglob(f'{wadn.FIT}.npz')))
     one, other = load(whole), load(parts)
     assert any('class_factors' in name for name in one.files)
     assert all(np.array_equal(one[name], other[name]) for name in one.files)

@@ -15,6 +15,7 @@ DISTANCE = 1.0   # C_0, of the distance of classes beside the loss
 SPREAD = 1.0     # C_1 is this times the largest cost, as in the authors' program: a larger one spreads lambda over more sources
 SMOOTHING = 1.0  # labels of every class that are added to the target's before their law is estimated
 EQUAL = 1e-6     # factors this near to 1 are left out
+FIT = 'wadn_reweighted'  # not 'wadn', which in folders of earlier versions is a fit without factors
 
 
 def run(lab: Lab) -> Outcome:
@@ -30,7 +31,7 @@ def run(lab: Lab) -> Outcome:
         part = lab.control.damping if step else 1.0
         return policy.replace(weights=policy.weights + part * (new_policy.weights - policy.weights))
     even = np.full((len(lab.splits), len(lab.sources)), 1 / len(lab.sources))
-    return outcome(lab, lab.fit('wadn', _policy(lab, even, ratios), controller=controller))
+    return outcome(lab, lab.fit(FIT, _policy(lab, even, ratios), controller=controller))
 
 
 def label_ratios(lab: Lab) -> np.ndarray:

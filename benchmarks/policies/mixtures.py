@@ -1,6 +1,6 @@
 """Which part of a policy decides: the mixture of the sources (UOWQ's, WADN's, even) or their total in units of the target's samples.
 
-    python -m benchmarks.mixtures DATA [NAME:SEEDS[:TARGET,...] ...]       all sets with 10 seeds, or those that are named
+    python -m benchmarks.policies.mixtures DATA [NAME:SEEDS[:TARGET,...] ...]       all sets with 10 seeds, or those that are named
 
 DATA as for benchmarks.linear. Fits that are finished in runs/mixtures are not run again.
 """

@@ -70,6 +70,30 @@ def pareto(fractions: Sequence[float], curves: Mapping[str, tuple[Sequence[float
     return figure
 
 
+@rc_context(STYLE)
+def intervals(names: Sequence[str], values: np.ndarray, bounds: np.ndarray, of_seeds: np.ndarray, colours: Sequence[str], label: str,
+              marks: tuple[float, float]) -> Figure:
+    """A row a name: values [K] in bounds [K, 2], above the thin ones of every seed [S, K, 2], on an axis linear up to the first of marks.
+
+    marks: two values at which a line stands.
+    """
+    figure = Figure(figsize=(5, 0.34 * len(names) + 0.9), layout='constrained')
+    axes = figure.subplots()
+    rows = np.arange(len(names), dtype=float)
+    for number, of_seed in enumerate(of_seeds):
+        place = rows + 0.12 + 0.28 * number / max(1, len(of_seeds) - 1)
+        axes.hlines(place, of_seed[:, 0], of_seed[:, 1], colors=colours, linewidth=0.7, alpha=0.5)
+    axes.hlines(rows, bounds[:, 0], bounds[:, 1], colors=colours, linewidth=3)
+    axes.scatter(values, rows, c=colours, s=28, zorder=3)
+    for mark in marks:
+        axes.axvline(mark, color='#808080', linewidth=0.8, linestyle='--')
+    axes.set_xscale('symlog', linthresh=marks[0])
+    axes.set(xlabel=label, yticks=rows, yticklabels=names, xlim=(0, 1.3 * max(marks[1], np.max(bounds), np.max(of_seeds))))
+    axes.grid(axis='y', visible=False)
+    axes.invert_yaxis()
+    return figure
+
+
 def over(values: Any, base: Any) -> np.ndarray:
     """values / base, elementwise; NaN where base is not positive."""
     values, base = np.asarray(values, float), np.asarray(base, float)

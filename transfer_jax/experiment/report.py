@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from transfer_jax.experiment import plots
+from transfer_jax.experiment.plan_page import add_plan
 from transfer_jax.experiment.results import FRACTIONS, SCORE_PART
 from transfer_jax.runtime.page import Page
 from transfer_jax.runtime.paths import AnyPath
@@ -49,7 +50,7 @@ def write_report(workdir: AnyPath) -> None:
     config = results['config']
     page = Page('Multi-source transfer',
                 f'{len(results["targets"])} targets, {config["seeds"]} seeds, {config["data"]["shots"]} labels a class')
-    for part in (_scores, _decisions, _errors, _pareto, _costs, _data):
+    for part in (add_plan, _scores, _decisions, _errors, _pareto, _costs, _data):
         part(page, results)
     page.write(workdir / 'report.html')
 

@@ -15,6 +15,7 @@ from sections import load
 from state_dicts import saved, timm_vit
 
 from configs import transfer
+from transfer_jax.experiment.planned import NO_GRAM
 from transfer_jax.runtime.metrics import read_metrics
 
 METHODS = transfer.get_config().transfer.methods
@@ -75,6 +76,20 @@ def test_the_report_stands_alone_and_the_table_is_printed(digits):
         cells = line.replace(' ± ', '±').split()
         assert cells[0] == name and float(cells[1].split('±')[0]) == pytest.approx(
             np.mean([seed['accuracy'] for target in TARGETS for seed in results['targets'][target][name]['test']]), abs=6e-4)
+
+
+def test_the_report_begins_with_what_the_sources_are_worth(digits):
+    workdir, results, output = digits
+    page = Page(workdir / 'report.html')
+    assert page.text.index('What the sources are worth') < page.text.index('Scores') and 'cannot tell' in page.text
+    for target in TARGETS:
+        plan = results['plan'][target]
+        assert plan['names'] == results['sources'][target] and plan['sizes'] == [EXAMPLES] * 5 and plan['missing'] is None
+        for seed in plan['seeds']:
+            low, high = np.array(seed['intervals']).T
+            assert ((low <= seed['weights']) & (seed['weights'] <= high)).all() and seed['worth'] == pytest.approx(sum(seed['weights']) * 100)
+        line = next(line for line in output.splitlines() if line.startswith(f'target {target}: '))
+        assert 'the safe choice is' in line and line in page.text
 
 
 def test_splits_are_k_shot_stratified_and_disjoint(digits):
@@ -164,17 +179,23 @@ def test_exact_fits_from_end_to_end(arrays, capsys):
     assert tuple(exact['targets']['a']) == ('target_only', 'cv_global', 'uowq')
     assert exact['notes'] == ['otqms_under is left out: with exact fits it is otqms_exact'] and exact['notes'][0] in capsys.readouterr().out
     assert (folder / 'exact/splits.json').read_bytes() == (folder / 'run/splits.json').read_bytes()
+    assert exact['plan']['a']['names'] == ['b', 'c'] and exact['plan']['a']['seeds'][1]['safe']
     assert exact['targets']['a']['cv_global']['drawn'][0] in (4, 28) and 'cv_global' in Page(folder / 'exact/report.html').text
     times = lambda: [path.stat().st_mtime_ns for path in sorted((folder / 'exact/targets').rglob('*')) if path.is_file()]
     before = times()
-    assert transfer_job.run(folder / 'exact', **changes)['targets'] == exact['targets']
+    again = transfer_job.run(folder / 'exact', **changes)
+    assert (again['targets'], again['plan']) == (exact['targets'], exact['plan'])
     assert times() == before
 
 
 def test_inputs_that_stay_on_the_host_and_replicas_one_by_one_change_nothing(arrays):
+    """Nor do they measure G, so there is no plan, and the run says why."""
     folder, _, results = arrays
-    same(transfer_job.run(folder / 'host', **{'data.path': folder / 'all.npz', 'data.resident_gb': 0, 'train.replicas': 1, **ARRAYS,
-                                                'transfer.methods': TWO}), results)
+    host = transfer_job.run(folder / 'host', **{'data.path': folder / 'all.npz', 'data.resident_gb': 0, 'train.replicas': 1, **ARRAYS,
+                                                'transfer.methods': TWO})
+    same(host, results)
+    page = Page(folder / 'host/report.html')
+    assert host['plan'] == {} and NO_GRAM in host['notes'] and NO_GRAM in page.text and 'What the sources are worth' not in page.text
 
 
 def test_eight_devices_give_the_results_of_one(arrays):
@@ -189,7 +210,8 @@ def test_one_seed_without_folds_or_validation(arrays):
                                                   'data.shots': 1, 'data.test': 5, **ARRAYS, 'transfer.methods': "('uowq','mcw')"})
     record = results['targets']['a']['uowq']
     assert record['validation'] == [{'accuracy': None, 'loss': None}] and results['summary']['uowq']['average']['accuracy'][1] is None
-    assert 'uowq' in Page(folder / 'one/report.html').text
+    assert 'uowq' in Page(folder / 'one/report.html').text and 'the target has no folds to leave out' in Page(folder / 'one/report.html').text
+    assert results['plan']['a']['seeds'][0]['intervals'] is None
 
 
 def test_a_regression_from_end_to_end(tmp_path, compiled):
@@ -199,6 +221,7 @@ def test_a_regression_from_end_to_end(tmp_path, compiled):
     results = transfer_job.run(tmp_path / 'run', **{
         'data.path': tmp_path / 'lines.npz', 'data.task': 'regression', 'data.shots': 8, 'targets': "('b',)", 'train.min_steps': 100,
         'transfer.methods': "('target_only','uowq')"})
+    assert np.isfinite([seed['intervals'] for seed in results['plan']['b']['seeds']]).all() and results['plan']['b']['labels'] == '8 labels'
     assert results['classes'] is None and 'Explained variance' in Page(tmp_path / 'run/report.html').text
     splits, x = json.loads((tmp_path / 'run/splits.json').read_text())['b'], table['x'][table['d'] == 'b']
     for name in ('target_only', 'uowq'):

@@ -71,9 +71,13 @@ class Folds:
 
     def loss_of(self, params: Any) -> jax.Array:
         """The same of parameters [S F, ...]."""
+        return jnp.mean(self.row_losses(params), 1)
+
+    def row_losses(self, params: Any) -> jax.Array:
+        """Loss [S, N0] of every training row of the target, by parameters [S F, ...]: those of the replica that left the row out."""
         outputs = self._outputs(self.lab.by_seed(params), self.lab.trainer.frozen, self.lab.inputs(self.lab.train))
         held_out = jnp.take_along_axis(outputs, jnp.asarray(self.fold)[:, None, :, None], 1)[:, 0]
-        return jnp.mean(jax.vmap(self.lab.trainer.loss)(held_out, jnp.asarray(self.lab.labels[self.lab.train])), 1)
+        return jax.vmap(self.lab.trainer.loss)(held_out, jnp.asarray(self.lab.labels[self.lab.train]))
 
     @functools.cached_property
     def _outputs(self):

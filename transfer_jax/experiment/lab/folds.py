@@ -63,25 +63,24 @@ class Folds:
     def measure_shortfall(self) -> jax.Array:
         """tau [S], of SHORTFALLS or NO_SOURCES: the one whose fits have the smallest loss on the folds that they left out."""
         losses = {tau: self.loss(fold_fits) for tau, fold_fits in {NO_SOURCES: self.fit_alone(), **self.fit_trials()}.items()}
-        return jnp.asarray(list(losses))[jnp.argmin(jnp.stack(list(losses.values())), 0)]
+        return jnp.asarray(np.array(list(losses), np.float32)[np.argmin(np.stack(list(losses.values())), 0)])
 
-    def loss(self, fold_fits: Fit) -> jax.Array:
+    def loss(self, fold_fits: Fit) -> np.ndarray:
         """Mean loss [S] of a Fit [S F] on the target's training rows, each row by the replica that left it out."""
         return self.loss_of(fold_fits.params)
 
-    def loss_of(self, params: Any) -> jax.Array:
+    def loss_of(self, params: Any) -> np.ndarray:
         """The same of parameters [S F, ...]."""
-        return jnp.mean(self.row_losses(params), 1)
+        return np.mean(self.row_losses(params), 1)
 
-    def row_losses(self, params: Any) -> jax.Array:
+    def row_losses(self, params: Any) -> np.ndarray:
         """Loss [S, N0] of every training row of the target, by parameters [S F, ...]: those of the replica that left the row out."""
-        outputs = self._outputs(self.lab.by_seed(params), self.lab.trainer.frozen, self.lab.inputs(self.lab.train))
-        held_out = jnp.take_along_axis(outputs, jnp.asarray(self.fold)[:, None, :, None], 1)[:, 0]
-        return jax.vmap(self.lab.trainer.loss)(held_out, jnp.asarray(self.lab.labels[self.lab.train]))
+        return self.lab.row_losses(self.held_out(params), self.lab.labels[self.lab.train])
 
-    @functools.cached_property
-    def _outputs(self):
-        return jax.jit(jax.vmap(jax.vmap(self.lab.trainer.model.apply, (0, None, None)), (0, None, 0)))
+    def held_out(self, params: Any) -> np.ndarray:
+        """Outputs [S, N0, C] for every training row of the target, by parameters [S F, ...]: those of the replica that left the row out."""
+        outputs = self.lab.train_outputs(self.lab.by_seed(params))
+        return np.take_along_axis(outputs, self.fold[:, None, :, None], 1)[:, 0]
 
 
 def assign(labels: np.ndarray, max_folds: int, stratified: bool) -> np.ndarray | None:

@@ -1,12 +1,14 @@
 """Folds: fits that each leave out a part of the target's training rows; they measure noise and shortfall."""
 import dataclasses
 import functools
+from collections.abc import Sequence
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+from transfer_jax.experiment.lab.evidence import calibrated_losses, clearly_best
 from transfer_jax.experiment.lab.measure import NO_SOURCES, SHORTFALLS
 from transfer_jax.experiment.training.fit import Fit
 from transfer_jax.experiment.training.policy import Policy
@@ -54,16 +56,23 @@ class Folds:
 
     def fit_trials(self) -> dict[float, Fit]:
         """{tau: Fit}: the sources at the weights that the shortfall tau gives them."""
-        return {tau: self.lab.once(f'trial_{tau:g}', functools.partial(self._fit_trial, tau)) for tau in SHORTFALLS}
+        return {tau: self.lab.once(f'trial_x{tau:g}', functools.partial(self._fit_trial, tau)) for tau in SHORTFALLS}
 
     def _fit_trial(self, tau):
         measurement = self.lab.measure_middle().replace(shortfall=jnp.full(len(self.fold), tau))
-        return self.fit(f'trial_{tau:g}', measurement.weights().weights)
+        return self.fit(f'trial_x{tau:g}', measurement.weights().weights)
 
     def measure_shortfall(self) -> jax.Array:
-        """tau [S], of SHORTFALLS or NO_SOURCES: the one whose fits have the smallest loss on the folds that they left out."""
-        losses = {tau: self.loss(fold_fits) for tau, fold_fits in {NO_SOURCES: self.fit_alone(), **self.fit_trials()}.items()}
-        return jnp.asarray(np.array(list(losses), np.float32)[np.argmin(np.stack(list(losses.values())), 0)])
+        """tau [S]: 1, unless the folds clearly prefer another of SHORTFALLS or NO_SOURCES (clearly_best)."""
+        first, *others = self.fit_trials().items()
+        fits = dict([first, (NO_SOURCES, self.fit_alone()), *others])
+        best = clearly_best(self.held_out_losses(list(fits.values())))
+        return jnp.asarray(np.array(list(fits), np.float32)[best])
+
+    def held_out_losses(self, fits: Sequence[Fit]) -> np.ndarray:
+        """Loss [T, S, N0] of the target's training rows by T Fits [S F] that left them out; of classes by calibrated outputs."""
+        outputs, labels = np.stack([self.held_out(fit.params) for fit in fits]), self.lab.labels[self.lab.train]
+        return calibrated_losses(outputs, labels) if self.lab.classes else np.stack([self.lab.row_losses(one, labels) for one in outputs])
 
     def loss(self, fold_fits: Fit) -> np.ndarray:
         """Mean loss [S] of a Fit [S F] on the target's training rows, each row by the replica that left it out."""

@@ -153,7 +153,7 @@ class Lab(Problem):
         sizes = jnp.asarray(self.sizes, jnp.float32)
         gram = debias_gram(raw, float(self.target_size), sizes, d)
         return Measurement(raw=raw, gram=gram, noise=noise, shortfall=shortfall, target_size=jnp.float32(self.target_size),
-                           source_sizes=sizes)
+                           source_sizes=sizes, common=measure.COMMON_BIAS)
 
     def raw_gram(self, at: Any, target: Any, sources: Any, folds: Any, *, kind: str, d: int) -> tuple[jax.Array, jax.Array]:
         """measure.raw_gram on the target's training rows."""

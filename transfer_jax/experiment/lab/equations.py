@@ -3,7 +3,6 @@ import functools
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from transfer_jax.experiment.linear.fits import LOOSE, TIGHT, fit_linear

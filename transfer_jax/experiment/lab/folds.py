@@ -8,8 +8,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from transfer_jax.experiment.lab.evidence import calibrated_losses, clearly_best
-from transfer_jax.experiment.lab.measure import NO_SOURCES, SHORTFALLS
+from transfer_jax.experiment.lab import evidence
+from transfer_jax.experiment.lab.measure import LESS, NO_SOURCES, SHORTFALLS
 from transfer_jax.experiment.training.fit import Fit
 from transfer_jax.experiment.training.policy import Policy
 
@@ -55,24 +55,24 @@ class Folds:
         return {weight: one(weight) if weight else self.fit_alone() for weight in GLOBAL_WEIGHTS}
 
     def fit_trials(self) -> dict[float, Fit]:
-        """{tau: Fit}: the sources at the weights that the shortfall tau gives them."""
-        return {tau: self.lab.once(f'trial_x{tau:g}', functools.partial(self._fit_trial, tau)) for tau in SHORTFALLS}
+        """{tau: Fit}: the sources at tau times the weights of G, tau of SHORTFALLS and LESS."""
+        return {tau: self.lab.once(f'trial_x{tau:g}', functools.partial(self._fit_trial, tau)) for tau in (LESS, *SHORTFALLS)}
 
     def _fit_trial(self, tau):
         measurement = self.lab.measure_middle().replace(shortfall=jnp.full(len(self.fold), tau))
         return self.fit(f'trial_x{tau:g}', measurement.weights().weights)
 
     def measure_shortfall(self) -> jax.Array:
-        """tau [S]: 1, unless the folds clearly prefer another of SHORTFALLS or NO_SOURCES (clearly_best)."""
-        first, *others = self.fit_trials().items()
-        fits = dict([first, (NO_SOURCES, self.fit_alone()), *others])
-        best = clearly_best(self.held_out_losses(list(fits.values())))
-        return jnp.asarray(np.array(list(fits), np.float32)[best])
+        """tau [S]: NO_SOURCES or 1, whichever has the smaller loss on folds, unless a larger one of SHORTFALLS is clearly better."""
+        trials = self.fit_trials()
+        fits = {1.0: trials[1.0], NO_SOURCES: self.fit_alone(), **{tau: trials[tau] for tau in SHORTFALLS if tau > 1}}
+        return jnp.asarray(np.array(list(fits), np.float32)[self.best(list(fits.values()), 2)[0]])
 
-    def held_out_losses(self, fits: Sequence[Fit]) -> np.ndarray:
-        """Loss [T, S, N0] of the target's training rows by T Fits [S F] that left them out; of classes by calibrated outputs."""
+    def best(self, fits: Sequence[Fit], safe: int) -> tuple[np.ndarray, np.ndarray]:
+        """(number [S] of the best of T Fits [S F] as evidence.best has it, plain loss [T, S, N0] of the rows that they left out)."""
         outputs, labels = np.stack([self.held_out(fit.params) for fit in fits]), self.lab.labels[self.lab.train]
-        return calibrated_losses(outputs, labels) if self.lab.classes else np.stack([self.lab.row_losses(one, labels) for one in outputs])
+        plain = np.stack([self.lab.row_losses(one, labels) for one in outputs])
+        return evidence.best(plain, evidence.calibrated_losses(outputs, labels) if self.lab.classes else plain, safe), plain
 
     def loss(self, fold_fits: Fit) -> np.ndarray:
         """Mean loss [S] of a Fit [S F] on the target's training rows, each row by the replica that left it out."""

@@ -28,7 +28,8 @@ from transfer_jax.runtime.config import (
 SOLVERS = ('adam', 'exact')
 MODES = choice('transfer', 'multitask')
 ALL = ('target_only', 'all_sources', 'single_source', 'cv_global', 'h_ensemble', 'mcw', 'wadn', 'otqms_published',
-       'otqms_under', 'otqms_exact', 'otqms_over', 'otqms', 'uowq_budget', 'uowq_static', 'uowq')
+       'otqms_under', 'otqms_exact', 'otqms_over', 'otqms', 'uowq_budget', 'uowq_static',
+       'uowq_dynamic', 'uowq')
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -72,7 +72,8 @@ def prepare(config: TransferConfig, workdir: AnyPath) -> Job:
     mesh = make_mesh(config.mesh.data, 1, devices=jax.local_devices())
     check_batch(config.train.batch, mesh)
     first_host(record_config, config, workdir)
-    domains = load_domains(config.data, workdir)
+    exact = config.train.solver == 'exact'
+    domains = load_domains(config.data, workdir, sparse=exact and config.model.kind == 'linear')
     targets, sources = checks.check_domains(config, domains)
     checks.check_inputs(config.data, config.model, domains.domains[0].inputs.shape[1:])
     config, found = resolved(config, domains)
@@ -81,9 +82,9 @@ def prepare(config: TransferConfig, workdir: AnyPath) -> Job:
     model, domains, trunk = make_model(config, domains)
     settings = Settings(batch=config.train.batch, sampling=config.train.sampling, learning_rate=config.train.learning_rate,
                         prior=config.train.prior, segment=config.train.segment, augment=config.data.augment, replicas=config.train.replicas)
-    size = sum(domain.inputs.nbytes for domain in domains.domains) / 2**30
+    resident = not exact and sum(domain.inputs.nbytes for domain in domains.domains) / 2**30 <= config.data.resident_gb
     frozen = model.init(stream_key(config.seed, 'init'))[1]  # not under jit, where weights of a file would become constants
-    trainer = Trainer(model=model, frozen=frozen, pool=make_pool(domains, config.seed, resident=size <= config.data.resident_gb),
+    trainer = Trainer(model=model, frozen=frozen, pool=make_pool(domains, config.seed, resident=resident),
                       domains=domains, settings=settings, mesh=mesh)
     return Job(config=config, workdir=workdir, domains=domains, trainer=trainer, targets=targets, sources=sources, splits=splits,
                methods=methods, metrics=metrics, notes=(*left_out, *found, *lacking, *model.notes, *trunk))

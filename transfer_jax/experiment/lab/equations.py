@@ -3,7 +3,6 @@ import functools
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from transfer_jax.experiment.linear.fits import LOOSE, TIGHT, fit_linear
@@ -12,7 +11,7 @@ from transfer_jax.experiment.linear.objective import Block
 from transfer_jax.experiment.linear.rows import Rows, make_rows
 from transfer_jax.experiment.training.draws import begins
 from transfer_jax.experiment.training.policy import Policy
-from transfer_jax.experiment.training.prepare import normalise
+from transfer_jax.experiment.training.prepare import host_rows
 from transfer_jax.runtime.progress import Stopped
 
 
@@ -76,10 +75,9 @@ class Equations:
         """(Rows, their moments in float64) of all examples of a domain."""
         if (domain, np.float64) not in self._prepared:
             scaling = self.lab.scaling
-            plain = scaling.replace(mean=jnp.zeros_like(scaling.mean), scale=jnp.ones_like(scaling.scale))
-            x = np.asarray(normalise(jnp.asarray(np.asarray(self.lab.domains[domain].inputs)), plain))
+            x = host_rows(self.lab.domains[domain].inputs, scaling.rows)
             wide = lambda value: np.broadcast_to(np.asarray(value), x.shape[1:]).reshape(-1)
-            rows = make_rows(x.reshape(len(x), -1), wide(scaling.mean), wide(scaling.scale))
+            rows = make_rows(x if x.ndim == 2 else x.reshape(len(x), -1), wide(scaling.mean), wide(scaling.scale))
             self._prepared[domain, np.float64] = rows, rows.moments()
         if (domain, dtype) not in self._prepared:
             rows, moments = self._prepared[domain, np.float64]
@@ -104,12 +102,17 @@ class Equations:
         place[order] = np.arange(size)
         return ((place - self._begins[seed, source][:, None]) % size < np.floor(quantities)[:, None]).astype(float)
 
-    def to_theta(self, params: Any) -> np.ndarray:
+    @property
+    def width(self) -> int:
+        """D."""
+        return self.rows_of(self.lab.target, np.float64)[0].shape[1]
+
+    def to_theta(self, params: Any, dtype: type = np.float64) -> np.ndarray:
         """theta [C, L, D] of a linear model's parameters [L, ...]."""
-        kernel, bias = (np.asarray(params['head'][name], np.float64) for name in ('kernel', 'bias'))
+        kernel, bias = (np.asarray(params['head'][name], dtype) for name in ('kernel', 'bias'))
         return np.moveaxis(np.concatenate([kernel, bias[:, None]], 1), 2, 0)
 
     def to_params(self, theta: np.ndarray) -> Any:
         """The linear model's parameters [L, ...], float32, of theta."""
-        both = jnp.asarray(np.moveaxis(theta, 0, 2), jnp.float32)
+        both = np.moveaxis(theta, 0, 2).astype(np.float32)
         return {'head': {'kernel': both[:, :-1], 'bias': both[:, -1]}}

@@ -109,8 +109,7 @@ def run_target(job, lab, progress):
         progress.update(1, at=f'{job.domains.names[lab.target]} {name}')
     if not measures_gram(job):
         return records, lab.store.record('budget'), None
-    one_weight = 'cv_global' in job.methods
-    plan = stored(lab, 'plan_with_one_weight' if one_weight else 'plan', lambda: plan_record(lab, one_weight))
+    plan = stored(lab, 'plan', lambda: plan_record(lab))
     return records, stored(lab, 'budget', lambda: pareto(lab.measure_sources()[0], lab.costs)), plan
 
 

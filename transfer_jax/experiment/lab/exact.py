@@ -131,7 +131,7 @@ class ExactLab(Lab):
         return float(sum(self._path(weight)['seconds'] for weight in GLOBAL_WEIGHTS))
 
     def _path(self, weight):
-        """{losses [P, S], rows [S, N0] of each seed's best prior, seconds}, from the memo or the store if they are there."""
+        """{losses [P, S], seconds}, from the memo or the store if they are there."""
         name = f'path_{weight:g}'
 
         def compute():
@@ -143,26 +143,17 @@ class ExactLab(Lab):
     def _solve_path(self, weight):
         """From strong to weak, until the loss of every seed rises: the weaker priors then have an infinite loss."""
         began, theta, losses = time.perf_counter(), None, np.full((len(self.priors), len(self.splits)), np.inf)
-        of_rows = np.zeros((len(self.splits), self.target_size))
         policy, rows = self.folds.policy(weight)
         for number, prior in enumerate(self.priors):
             theta = self.equations.solve(policy, np.full(len(rows), prior), rows=rows, warm=theta, loose=True).theta
-            params = self.equations.to_params(theta)
-            losses[number] = np.asarray(self.folds.loss_of(params))
-            best = losses.argmin(0) == number
-            of_rows[best] = np.asarray(self.folds.row_losses(params))[best]
+            losses[number] = self.folds.loss_of(self.equations.to_params(theta))
             if number and (losses[number] > losses[:number].min(0)).all():
                 break
-        return {'losses': losses.tolist(), 'rows': of_rows.tolist(), 'seconds': time.perf_counter() - began}
+        return {'losses': losses.tolist(), 'seconds': time.perf_counter() - began}
 
     def global_losses(self) -> np.ndarray:
         """Mean loss [W, S] on folds for every global weight, each at its best prior."""
         return np.stack([self.fold_losses(weight).min(0) for weight in GLOBAL_WEIGHTS])
-
-    def global_row_losses(self) -> np.ndarray | None:
-        """Loss [W, S, N0] of every training row for every global weight, each at its best prior; None where the store has only means."""
-        rows = [self._path(weight).get('rows') for weight in GLOBAL_WEIGHTS]
-        return None if any(row is None for row in rows) else np.array(rows)
 
 
 def check_converged(name: str, minimum: Minimum, prior: np.ndarray) -> None:

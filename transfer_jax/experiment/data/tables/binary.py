@@ -3,7 +3,6 @@ import io
 import pathlib
 import zipfile
 
-import numpy as np
 import scipy.io
 import scipy.sparse
 

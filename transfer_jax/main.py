@@ -16,6 +16,7 @@ from transfer_jax.experiment.outcomes import keep_outcome, write_predictions
 from transfer_jax.experiment.planned import NO_GRAM, plan_record, summary_line
 from transfer_jax.experiment.report import table, write_report
 from transfer_jax.experiment.results import pareto, positive_name, write_results
+from transfer_jax.experiment.scores.metrics import METRICS
 from transfer_jax.runtime.app import define_flags, run_app
 from transfer_jax.runtime.config import to_json
 from transfer_jax.runtime.job import machine, print_stop, run_mode
@@ -81,7 +82,7 @@ def finish(job, began):
         write_predictions(job, labs)
     write_results(workdir / 'results.json', records, facts, job.metrics)
     write_report(workdir)
-    print(table(workdir))
+    print(f'{METRICS[job.metrics[0]].label} on the test rows, mean ± standard error over {job.config.seeds} seeds:\n{table(workdir)}')
     print('\n'.join([summary_line(name, plan) for name, plan in facts['plan'].items()] or [NO_GRAM]))
     print(f'results: {workdir / "results.json"}\nreport: {workdir / "report.html"}')
 

@@ -18,6 +18,7 @@ from transfer_jax.experiment.lab.lab import Control, Lab
 from transfer_jax.experiment.models.build import ModelConfig, build
 from transfer_jax.experiment.models.model import Model
 from transfer_jax.experiment.scales import resolve_columns
+from transfer_jax.experiment.scores.metrics import resolve
 from transfer_jax.experiment.training.evaluate import in_blocks
 from transfer_jax.experiment.training.prepare import Scaling, fit_scaling, normalise
 from transfer_jax.experiment.training.trainer import Settings, Trainer, make_pool
@@ -34,7 +35,10 @@ from transfer_jax.runtime.store import Store
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Job:
-    """A run: its config and folder, its data, the splits {target's name: one a seed}, numbers of targets and sources, and the methods."""
+    """A run: its config and folder, its data, the splits {target's name: one a seed}, numbers of targets and sources, and the methods.
+
+    metrics: the scores of the test rows, the main one first. notes: lines for the user.
+    """
     config: TransferConfig
     workdir: AnyPath
     domains: Domains
@@ -43,6 +47,7 @@ class Job:
     sources: tuple[int, ...]
     splits: dict
     methods: tuple[str, ...]
+    metrics: tuple[str, ...]
     notes: tuple[str, ...]
 
     def lab(self, target: int, stop: Any) -> Lab:
@@ -63,23 +68,26 @@ def prepare(config: TransferConfig, workdir: AnyPath) -> Job:
     """The Job of a config in its folder. Raises UserError for a fault of the config, of the data, or of the files in the folder."""
     checks.check_whole(config)
     methods, left_out = checks.methods_of(config)
+    metrics = resolve(config.transfer.metrics, config.data.task, 'transfer.metrics')
     mesh = make_mesh(config.mesh.data, 1, devices=jax.local_devices())
     check_batch(config.train.batch, mesh)
     first_host(record_config, config, workdir)
-    domains = load_domains(config.data, workdir)
+    exact = config.train.solver == 'exact'
+    domains = load_domains(config.data, workdir, sparse=exact and config.model.kind == 'linear')
     targets, sources = checks.check_domains(config, domains)
     checks.check_inputs(config.data, config.model, domains.domains[0].inputs.shape[1:])
     config, found = resolved(config, domains)
     splits = make_splits(config, domains, targets, workdir)
+    lacking = checks.lacking(domains, splits, targets, metrics)
     model, domains, trunk = make_model(config, domains)
     settings = Settings(batch=config.train.batch, sampling=config.train.sampling, learning_rate=config.train.learning_rate,
                         prior=config.train.prior, segment=config.train.segment, augment=config.data.augment, replicas=config.train.replicas)
-    size = sum(domain.inputs.nbytes for domain in domains.domains) / 2**30
+    resident = not exact and sum(domain.inputs.nbytes for domain in domains.domains) / 2**30 <= config.data.resident_gb
     frozen = model.init(stream_key(config.seed, 'init'))[1]  # not under jit, where weights of a file would become constants
-    trainer = Trainer(model=model, frozen=frozen, pool=make_pool(domains, config.seed, resident=size <= config.data.resident_gb),
+    trainer = Trainer(model=model, frozen=frozen, pool=make_pool(domains, config.seed, resident=resident),
                       domains=domains, settings=settings, mesh=mesh)
     return Job(config=config, workdir=workdir, domains=domains, trainer=trainer, targets=targets, sources=sources, splits=splits,
-               methods=methods, notes=(*left_out, *found, *model.notes, *trunk))
+               methods=methods, metrics=metrics, notes=(*left_out, *found, *lacking, *model.notes, *trunk))
 
 
 def resolved(config: TransferConfig, domains: Domains) -> tuple[TransferConfig, tuple[str, ...]]:

@@ -6,14 +6,7 @@ import numpy as np
 from matplotlib import rc_context
 from matplotlib.figure import Figure
 
-STYLE = {'font.size': 9, 'axes.spines.top': False, 'axes.spines.right': False, 'axes.grid': True, 'grid.linewidth': 0.5,
-         'legend.frameon': False}
-PALETTE = ('#0072b2', '#d55e00', '#009e73', '#cc79a7', '#e69f00', '#56b4e9', '#808080')
-
-
-def colour(number: int) -> str:
-    """Colour of series `number`."""
-    return PALETTE[number % len(PALETTE)]
+from transfer_jax.runtime.page.style import STYLE, colour
 
 
 @rc_context(STYLE)

@@ -1,11 +1,10 @@
 """Scales of features, looked at before anything trains: which columns stand out, and whether columns are standardised."""
 from collections.abc import Sequence
 
-import jax.numpy as jnp
 import numpy as np
 
 from transfer_jax.experiment.data.domains import Domain, Domains
-from transfer_jax.experiment.training.prepare import Scaling, normalise
+from transfer_jax.experiment.training.prepare import column_mean, column_square, host_rows
 
 HUGE = 1e4  # times the median column's spread
 LOW, HIGH = 1e-2, 1e4  # root mean square of a row's norm
@@ -30,12 +29,10 @@ def resolve_columns(columns: str, rows: str, domains: Domains) -> tuple[str, tup
 
 def _reasons(rows: str, domains: Sequence[Domain]) -> list[str]:
     """What stands out of the scales of the domains' features, each domain with the same weight."""
-    shape = domains[0].inputs.shape[1:]
-    plain = Scaling(mean=jnp.zeros(shape, jnp.float32), scale=jnp.ones(shape, jnp.float32), rows=rows)
-    inputs = [np.asarray(normalise(jnp.asarray(domain.inputs[::-(-len(domain) // ROWS)]), plain), np.float64) for domain in domains]
-    centre = np.mean([x.mean(0) for x in inputs], 0)
-    spread = np.sqrt(np.mean([((x - centre) ** 2).mean(0) for x in inputs], 0))
-    length = np.sqrt(np.mean([(x**2).sum(1).mean() for x in inputs]))
+    inputs = [host_rows(domain.inputs[::-(-len(domain) // ROWS)], rows) for domain in domains]
+    centre = np.mean([column_mean(x) for x in inputs], 0)
+    spread = np.sqrt(np.mean([column_square(x, centre) for x in inputs], 0))
+    length = np.sqrt(np.mean([column_square(x, np.zeros(x.shape[1])).sum() for x in inputs]))
     varied = spread[spread > 0]
     if not len(varied):
         return []

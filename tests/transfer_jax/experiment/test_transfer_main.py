@@ -52,7 +52,8 @@ class Page(html.parser.HTMLParser):
 
 def test_a_run_leaves_its_files(digits):
     workdir, results, _ = digits
-    assert {path.name for path in workdir.iterdir()} == {'config.json', 'splits.json', 'results.json', 'report.html', 'targets'}
+    assert {path.name for path in workdir.iterdir()} == {'config.json', 'splits.json', 'results.json', 'predictions.parquet', 'report.html',
+                                                     'targets'}
     assert json.loads((workdir / 'config.json').read_text()) == results['config']
     assert tuple(results['targets']) == TARGETS and set(results['sizes'].values()) == {EXAMPLES} and len(results['classes']) == 10
     for target in TARGETS:
@@ -117,6 +118,24 @@ def test_scores_are_of_the_test_rows_by_the_last_parameters(digits, method):
         assert result['accuracy'] == pytest.approx(np.mean(logits.argmax(1) == domain.labels[split['test']]))
         p = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
         assert result['loss'] == pytest.approx(sklearn.metrics.log_loss(domain.labels[split['test']], p, labels=range(10)), rel=1e-4)
+
+
+def test_predictions_of_all_methods_give_the_scores_of_the_results(digits):
+    workdir, results, _ = digits
+    table = pa.parquet.read_table(workdir / 'predictions.parquet')
+    test = json.loads((workdir / 'splits.json').read_text())
+    assert len(table) == sum(len(METHODS) * len(split['test']) for splits in test.values() for split in splits)
+    columns = {name: np.array(table[name].to_pylist()) for name in ('target', 'method', 'seed', 'row', 'label')}
+    p = np.stack([table[f'p_{name}'].to_numpy() for name in results['classes']], 1)
+    for target, method, seed in (('scan', 'uowq', 1), ('swapped', 'mcw', 0)):
+        here = (columns['target'] == target) & (columns['method'] == method) & (columns['seed'] == seed)
+        labels, found = columns['label'][here].astype(int), results['targets'][target][method]['test'][seed]
+        assert columns['row'][here].tolist() == test[target][seed]['test']
+        assert found['accuracy'] == pytest.approx(np.mean(p[here].argmax(1) == labels), abs=1e-9)
+        assert found['log_loss'] == pytest.approx(-np.log(p[here, labels]).mean(), rel=1e-4)
+        assert found['auc'] == pytest.approx(np.mean([sklearn.metrics.roc_auc_score(labels == c, p[here, c]) for c in range(10)]), rel=1e-3)
+    assert results['metrics'][0] == 'accuracy' and results['positive'] is None
+    assert 'Calibration' in Page(workdir / 'report.html').text
 
 
 def test_draws_and_decisions_of_the_methods(digits):
@@ -202,6 +221,17 @@ def test_inputs_that_stay_on_the_host_and_replicas_one_by_one_change_nothing(arr
 def test_eight_devices_give_the_results_of_one(arrays):
     folder, _, results = arrays
     same(transfer_job.run(folder / 'eight', devices=8, **{'data.path': folder / 'all.npz', **ARRAYS, 'transfer.methods': TWO}), results)
+
+
+def test_a_source_of_one_class(arrays):
+    """Of use or not, it is no error: every method's weights and scores are finite, and its class is the target's too."""
+    folder, table, _ = arrays
+    np.savez(folder / 'one_class.npz', **{**table, 'y': np.where(table['d'] == 'c', 0, table['y'])})
+    results = transfer_job.run(folder / 'one_class', **{'data.path': folder / 'one_class.npz', 'data.classes': 'union', **ARRAYS,
+                                                        'transfer.methods': "('target_only','all_sources','wadn','uowq')"})
+    for name, record in results['targets']['a'].items():
+        assert np.isfinite(record['weights']).all() and np.isfinite([list(seed.values()) for seed in record['test']]).all(), name
+    assert results['sources'] == {'a': ['b', 'c']} and results['positive'] == '1'
 
 
 def test_one_seed_without_folds_or_validation(arrays):

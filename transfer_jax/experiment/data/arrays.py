@@ -9,6 +9,7 @@ from transfer_jax.experiment.data.domains import Part
 from transfer_jax.experiment.data.formats import SUFFIXES, SVMLIGHT, read_svmlight, read_table
 from transfer_jax.experiment.data.tables.binary import beside
 from transfer_jax.experiment.data.tables.fields import Fields, kind_of, stem_of
+from transfer_jax.experiment.data.tables.sparse import as_csr, is_sparse, non_finite
 from transfer_jax.runtime.errors import UserError
 
 EXACT = 2**53  # floats above it are not all whole numbers
@@ -53,11 +54,12 @@ def array_files(folder: str | pathlib.Path, fields: Fields) -> tuple[dict[str, p
     arrays = [path for path in files if kind_of(path) in SUFFIXES]
     if any(kind_of(path) != '.txt' for path in arrays):  # a .txt beside other array files is a note
         arrays = [path for path in arrays if kind_of(path) != '.txt']
-    parts = {beside(path, fields, name) for path in arrays if kind_of(path) == '.npy' for name in (fields.labels, fields.domain)}
+    parts = {beside(path, fields, name) for path in arrays if kind_of(path) in ('.npy', '.npz') for name in (fields.labels, fields.domain)}
     arrays = [path for path in arrays if path not in parts]
-    files = [path for path in files if path not in parts]
     features = f'_{fields.features or "x"}'
-    names = [stem_of(path).removesuffix(features if kind_of(path) == '.npy' else '') for path in arrays]
+    alone = [path for path in arrays if kind_of(path) == '.npy' or beside(path, fields, fields.labels) in parts & set(files)]
+    names = [stem_of(path).removesuffix(features if path in alone else '') for path in arrays]
+    files = [path for path in files if path not in parts]
     twice = next((name for name in names if names.count(name) > 1), None)
     if twice:
         raise UserError(f'{folder} has two files of the name {twice!r}, and each is a domain: rename one')
@@ -88,7 +90,9 @@ def _cells(path, table, task):
 
 
 def _inputs(where, x):
-    """uint8 images [n, H, W, C], or float32 features [n, F]."""
+    """uint8 images [n, H, W, C], or float32 features [n, F], CSR where the file has them sparse."""
+    if is_sparse(x):
+        return as_csr(where, x)
     if x.dtype == np.uint8 and (x.ndim == 3 or (x.ndim == 4 and x.shape[-1] in (1, 3))):
         return x[..., None] if x.ndim == 3 else x
     if x.ndim != 2 or x.dtype.kind not in 'biuf':
@@ -143,9 +147,9 @@ def _names(where, values, names, what, key):
 def _check_rows(where, x, y):
     if not len(y):
         raise UserError(f'{where} is empty; leave it out or give it examples')
-    if len(x) != len(y):
-        raise UserError(f'{where}: {len(x)} rows of features for {len(y)} labels')
-    if x.dtype == np.float32 and not (finite := np.isfinite(x).all(1)).all():
-        row, column = np.argwhere(~np.isfinite(x))[0]
-        raise UserError(f'{where}: {np.count_nonzero(~finite)} rows hold NaN or infinity, first row {row}, feature {column}; '
+    if x.shape[0] != len(y):
+        raise UserError(f'{where}: {x.shape[0]} rows of features for {len(y)} labels')
+    rows, columns = non_finite(x)
+    if len(rows):
+        raise UserError(f'{where}: {len(np.unique(rows))} rows hold NaN or infinity, first row {rows[0]}, feature {columns[0]}; '
                         'drop them or fill them in')

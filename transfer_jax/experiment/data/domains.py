@@ -4,7 +4,9 @@ import pathlib
 from typing import Any
 
 import numpy as np
+import scipy.sparse
 
+from transfer_jax.experiment.data.tables.sparse import is_sparse, non_finite, to_dense
 from transfer_jax.runtime.errors import UserError
 
 
@@ -17,7 +19,7 @@ class Part:
     """
     name: str
     labels: np.ndarray
-    inputs: np.ndarray | None = None
+    inputs: np.ndarray | scipy.sparse.csr_array | None = None
     paths: tuple[pathlib.Path, ...] | None = None
     order: tuple[str, ...] | None = None
 
@@ -26,11 +28,12 @@ class Part:
 class Domain:
     """One data set: a source, a target, or a task of multi-task learning.
 
-    inputs [n, ...]: float32 features [n, F] or uint8 images [n, H, W, C]; a numpy array, or a memory map where files were decoded.
+    inputs [n, ...]: float32 features [n, F] or uint8 images [n, H, W, C]; a numpy array, a memory map where files were decoded, or a CSR
+    array of features (load_domains with sparse=True alone).
     labels [n]: int32 numbers of classes, or float32 values of a regression.
     """
     name: str
-    inputs: np.ndarray
+    inputs: np.ndarray | scipy.sparse.csr_array
     labels: np.ndarray
 
     def __len__(self):
@@ -58,6 +61,17 @@ class Domains:
         """The domains' names, in their order."""
         return tuple(domain.name for domain in self.domains)
 
+    @property
+    def sparse(self) -> bool:
+        """Whether inputs are CSR."""
+        return is_sparse(self.domains[0].inputs)
+
+    def dense(self) -> 'Domains':
+        """The Domains with arrays as inputs. Raises UserError where there is no room for them."""
+        array = lambda domain: to_dense(f'domain {domain.name!r}', domain.inputs) if is_sparse(domain.inputs) else domain.inputs
+        domains = tuple(dataclasses.replace(domain, inputs=array(domain)) for domain in self.domains)
+        return dataclasses.replace(self, domains=domains)
+
     def __getitem__(self, name: str) -> Domain:
         """The Domain of a name. Raises UserError where there is none."""
         if name not in self.names:
@@ -70,14 +84,13 @@ def check_domain(domain: Domain, classes: tuple[str, ...] | None, first: Domain)
     inputs, labels, where = domain.inputs, domain.labels, f'domain {domain.name!r}'
     if not len(labels):
         raise UserError(f'{where} is empty; leave it out or give it examples')
-    if len(inputs) != len(labels):
-        raise UserError(f'{where}: {len(inputs)} inputs for {len(labels)} labels')
+    if inputs.shape[0] != len(labels):
+        raise UserError(f'{where}: {inputs.shape[0]} inputs for {len(labels)} labels')
     if inputs.shape[1:] != first.inputs.shape[1:]:
         raise UserError(f'{where} has inputs of shape {inputs.shape[1:]}, domain {first.name!r} of {first.inputs.shape[1:]}: '
                         'all domains need the same features (images: set config.data.image_size and config.data.channels)')
-    if np.issubdtype(inputs.dtype, np.floating) and not (finite := np.isfinite(inputs.reshape(len(inputs), -1)).all(1)).all():
-        raise UserError(f'{where}: {np.count_nonzero(~finite)} rows hold NaN or infinity, first row {np.argmin(finite)}; '
-                        'drop them or fill them in')
+    if np.issubdtype(inputs.dtype, np.floating) and len(rows := non_finite(inputs)[0]):
+        raise UserError(f'{where}: {len(np.unique(rows))} rows hold NaN or infinity, first row {rows[0]}; drop them or fill them in')
     if classes is None:
         if not np.isfinite(labels).all():
             raise UserError(f'{where}: the label of row {np.argmin(np.isfinite(labels))} is NaN or infinite; drop the row')

@@ -21,11 +21,11 @@ def read_table(path: str | pathlib.Path, fields: Fields) -> Table:
 
 
 def read_svmlight(paths: Sequence[pathlib.Path], base: str = 'auto') -> list[Table]:
-    """The Tables of svmlight files: dense float32 features, as many in each as the widest has. Raises UserError, naming the file."""
+    """The Tables of svmlight files: sparse float32 features, as many in each as the widest has. Raises UserError, naming the file."""
     read = lambda path: svmlight.read_sparse(open_file, path)
     pairs = [guard_read(path, lambda path=path: read(path)) for path in paths]
-    dense = svmlight.to_dense([(path, x) for path, (x, _) in zip(paths, pairs, strict=True)], base)
-    return [Table(x=x, y=y) for x, (_, y) in zip(dense, pairs, strict=True)]
+    features = svmlight.aligned([(path, x) for path, (x, _) in zip(paths, pairs, strict=True)], base)
+    return [Table(x=x, y=y) for x, (_, y) in zip(features, pairs, strict=True)]
 
 
 def guard_read(path: str | pathlib.Path, read: Callable[[], Any]) -> Any:

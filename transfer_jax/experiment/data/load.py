@@ -10,6 +10,7 @@ from transfer_jax.experiment.data.images import fit
 from transfer_jax.experiment.data.sources import find_parts
 from transfer_jax.experiment.data.splits import host_rng, stratified_rows
 from transfer_jax.experiment.data.tables.classes import PREFIX, rename
+from transfer_jax.experiment.data.tables.sparse import is_sparse
 from transfer_jax.experiment.data.tables.svmlight import BASES
 from transfer_jax.runtime.config import Rule, choice, integer, key, number, optional, paths, text
 from transfer_jax.runtime.errors import UserError
@@ -50,18 +51,20 @@ class Files:
                             'the workdir, or a folder below TMPDIR where that is a URL', free=True)
 
 
-def load_domains(section: Files, workdir: str | AnyPath) -> Domains:
+def load_domains(section: Files, workdir: str | AnyPath, *, sparse: bool = False) -> Domains:
     """The Domains of a run.
 
     Args:
       section: Files, the section config.data. What max_per_domain leaves out is listed in Domains.skipped.
       workdir: the run's folder.
+      sparse: whether features that all files have sparse stay so; else they become arrays.
 
     Raises:
       UserError: the files, or what is in them, do not fit the section.
     """
     try:
-        return _load(section, workdir)
+        domains = _load(section, workdir)
+        return domains if sparse and all(is_sparse(domain.inputs) for domain in domains.domains) else domains.dense()
     except OSError as error:
         raise UserError(f'{error.filename or section.path}: {error.strerror or error}') from None
 

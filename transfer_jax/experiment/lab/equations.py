@@ -3,7 +3,6 @@ import functools
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from transfer_jax.experiment.linear.fits import LOOSE, TIGHT, fit_linear
@@ -12,7 +11,7 @@ from transfer_jax.experiment.linear.objective import Block
 from transfer_jax.experiment.linear.rows import Rows, make_rows
 from transfer_jax.experiment.training.draws import begins
 from transfer_jax.experiment.training.policy import Policy
-from transfer_jax.experiment.training.prepare import normalise
+from transfer_jax.experiment.training.prepare import host_rows
 from transfer_jax.runtime.progress import Stopped
 
 
@@ -38,17 +37,22 @@ class Equations:
         if rows is not None:
             own = np.stack([np.isin(self.lab.train[s], some) for s, some in zip(seed, rows, strict=True)]).astype(float)
         own *= weights[:, [self.lab.target]]
+        factors = None if policy.class_factors is None else np.asarray(policy.class_factors, np.float64)
+        if factors is not None:
+            own *= np.take_along_axis(factors[:, self.lab.target], self.lab.labels[self.lab.train[seed]], 1)
         sources = list(self.lab.sources)
         whole = (own == 0).all(1) & ((quantities == self._sizes) | (weights == 0))[:, sources].all(1)
-        keys = np.column_stack([np.where(whole, -1, seed), prior, weights, np.where(weights > 0, quantities, 0), own])
+        parts = [np.where(whole, -1, seed), prior, weights, np.where(weights > 0, quantities, 0), own]
+        keys = np.column_stack(parts if factors is None else [*parts, factors.reshape(len(seed), -1)])
         _, first, back = np.unique(keys, axis=0, return_index=True, return_inverse=True)
-        blocks, moments = self._blocks(weights[first], quantities[first], seed[first], own[first], np.float32 if loose else np.float64)
+        blocks, moments = self._blocks(weights[first], quantities[first], seed[first], own[first], np.float32 if loose else np.float64,
+                                       None if factors is None else factors[first])
         start = self.to_theta(self.lab.init_params())[:, seed[first]]
         result = fit_linear(tuple(blocks), self.lab.classes and len(self.lab.classes), prior[first], start,
                             None if warm is None else warm[:, first], moments=moments, tolerance=LOOSE if loose else TIGHT)
         return Minimum(result.theta[:, back], result.iterations[back], result.converged[back])
 
-    def _blocks(self, weights, quantities, seed, own, dtype):
+    def _blocks(self, weights, quantities, seed, own, dtype, factors=None):
         """(Blocks, their moments) of distinct fits: each source's rows, and each seed's rows of the target."""
         blocks, moments = [], []
         for source in self.lab.sources:
@@ -56,7 +60,9 @@ class Equations:
             if len(lanes):
                 rows, moment = self.rows_of(source, dtype)
                 counts = self._counts(source, quantities[lanes, source], seed[lanes])
-                blocks.append(Block(rows, np.asarray(self.lab.domains[source].labels), lanes, weights[lanes, source][:, None] * counts))
+                labels = np.asarray(self.lab.domains[source].labels)
+                counts = counts if factors is None else counts * factors[lanes, source][:, labels]
+                blocks.append(Block(rows, labels, lanes, weights[lanes, source][:, None] * counts))
                 moments.append(moment)
         target, moment = self.rows_of(self.lab.target, dtype)
         for number in np.unique(seed[(own > 0).any(1)]):
@@ -69,10 +75,9 @@ class Equations:
         """(Rows, their moments in float64) of all examples of a domain."""
         if (domain, np.float64) not in self._prepared:
             scaling = self.lab.scaling
-            plain = scaling.replace(mean=jnp.zeros_like(scaling.mean), scale=jnp.ones_like(scaling.scale))
-            x = np.asarray(normalise(jnp.asarray(np.asarray(self.lab.domains[domain].inputs)), plain))
+            x = host_rows(self.lab.domains[domain].inputs, scaling.rows)
             wide = lambda value: np.broadcast_to(np.asarray(value), x.shape[1:]).reshape(-1)
-            rows = make_rows(x.reshape(len(x), -1), wide(scaling.mean), wide(scaling.scale))
+            rows = make_rows(x if x.ndim == 2 else x.reshape(len(x), -1), wide(scaling.mean), wide(scaling.scale))
             self._prepared[domain, np.float64] = rows, rows.moments()
         if (domain, dtype) not in self._prepared:
             rows, moments = self._prepared[domain, np.float64]
@@ -97,12 +102,17 @@ class Equations:
         place[order] = np.arange(size)
         return ((place - self._begins[seed, source][:, None]) % size < np.floor(quantities)[:, None]).astype(float)
 
-    def to_theta(self, params: Any) -> np.ndarray:
+    @property
+    def width(self) -> int:
+        """D."""
+        return self.rows_of(self.lab.target, np.float64)[0].shape[1]
+
+    def to_theta(self, params: Any, dtype: type = np.float64) -> np.ndarray:
         """theta [C, L, D] of a linear model's parameters [L, ...]."""
-        kernel, bias = (np.asarray(params['head'][name], np.float64) for name in ('kernel', 'bias'))
+        kernel, bias = (np.asarray(params['head'][name], dtype) for name in ('kernel', 'bias'))
         return np.moveaxis(np.concatenate([kernel, bias[:, None]], 1), 2, 0)
 
     def to_params(self, theta: np.ndarray) -> Any:
         """The linear model's parameters [L, ...], float32, of theta."""
-        both = jnp.asarray(np.moveaxis(theta, 0, 2), jnp.float32)
+        both = np.moveaxis(theta, 0, 2).astype(np.float32)
         return {'head': {'kernel': both[:, :-1], 'bias': both[:, -1]}}

@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from transfer_jax.experiment.lab import products
 from transfer_jax.experiment.lab.equations import Equations
 from transfer_jax.experiment.lab.folds import GLOBAL_WEIGHTS
 from transfer_jax.experiment.lab.lab import Lab
@@ -33,6 +34,31 @@ class ExactLab(Lab):
         """The rows of all domains as the solver takes them."""
         return Equations(self)
 
+    def init_params(self) -> Any:
+        """Parameters at step 0 [S, ...]: zeros."""
+        return self.equations.to_params(np.zeros((len(self.classes or '1'), len(self.splits), self.equations.width)))
+
+    def train_outputs(self, params: Any) -> np.ndarray:
+        """Outputs [S, F, N0, C] of parameters [S, F, ...] on each seed's training rows of the target."""
+        rows, _ = self.equations.rows_of(self.target, np.float64)
+        theta = [self.equations.to_theta(jax.tree.map(lambda x, s=s: x[s], params)) for s in range(len(self.splits))]
+        return np.stack([np.moveaxis(rows.take(train).product(one), 0, 2) for train, one in zip(self.train, theta, strict=True)])
+
+    def outputs(self, params: Any, features: bool = False) -> np.ndarray:
+        """Outputs [S, n, C] of parameters [S, ...] on all the target's rows."""
+        return np.moveaxis(self.equations.rows_of(self.target, np.float32)[0].product(self.equations.to_theta(params, np.float32)), 0, 2)
+
+    def row_losses(self, outputs: np.ndarray, labels: np.ndarray) -> np.ndarray:
+        """Loss [S, n] of outputs [S, n, C] and labels [S, n]."""
+        return products.losses(outputs, labels, self.classes and len(self.classes))
+
+    def raw_gram(self, at: Any, target: Any, sources: Any, folds: Any, *, kind: str, d: int) -> tuple[jax.Array, jax.Array]:
+        """measure.raw_gram in closed form: outputs are linear in the parameters."""
+        one = lambda params: self.train_outputs(jax.tree.map(lambda x: np.asarray(x)[:, None], params))[:, 0]
+        parts = one(at), one(target), self.train_outputs(sources), [None] * len(self.splits) if folds is None else self.train_outputs(folds)
+        grams = [products.raw_gram(*of_seed, self.classes and len(self.classes), d=d) for of_seed in zip(*parts, strict=True)]
+        return tuple(jnp.asarray(np.stack(values), jnp.float32) for values in zip(*grams, strict=True))
+
     def fit(self, name: str, policy: Policy, *, controller: Callable[[Any, Policy, int], Policy] | None = None,
             rows: np.ndarray | None = None, times: float = 1.0, prior: np.ndarray | None = None) -> Fit:
         """The Fit of a policy [L, D] for L replicas, as Lab.fit, at a prior [L], prior_of's if None; times has no meaning without steps.
@@ -40,11 +66,11 @@ class ExactLab(Lab):
         A controller decides control.decisions times, each time at the optimum under its last decision.
         """
         each = len(policy.weights) // len(self.splits)
-        start = jax.tree.map(lambda x: jnp.repeat(x, each, 0), self.init_params())
+        start = jax.tree.map(lambda x: np.repeat(x, each, 0), self.init_params())
         record = self.store.record(name)
         if record is not None:
             tree = self.store.load(name, {'params': start, 'policy': policy})
-            return Fit(params=jax.tree.map(jnp.asarray, tree['params']), policy=jax.tree.map(jnp.asarray, tree['policy']), record=record)
+            return Fit(params=jax.tree.map(np.asarray, tree['params']), policy=jax.tree.map(jnp.asarray, tree['policy']), record=record)
         params, policy, record = self._decide_and_solve(name, start, policy, controller, rows, prior)
         self.store.save(name, {'params': params, 'policy': policy}, record)
         return Fit(params=params, policy=policy, record=record)

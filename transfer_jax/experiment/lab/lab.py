@@ -149,9 +149,13 @@ class Lab(Problem):
         target = alone.params if target is None else target
         kind = 'gauss_newton' if self.classes is None else 'true'
         singles, d = self.by_seed(self.fit_singles().params), self.count_params()
-        raw, noise = measure.raw_gram(self.trainer.model.apply, self.trainer.frozen, at, target, singles, folds, self.inputs(self.train),
-                                      kind=kind, target_size=self.target_size, d=d)
+        raw, noise = self.raw_gram(at, target, singles, folds, kind=kind, d=d)
         sizes = jnp.asarray(self.sizes, jnp.float32)
         gram = debias_gram(raw, float(self.target_size), sizes, d)
         return Measurement(raw=raw, gram=gram, noise=noise, shortfall=shortfall, target_size=jnp.float32(self.target_size),
-                           source_sizes=sizes)
+                           source_sizes=sizes, common=measure.COMMON_BIAS)
+
+    def raw_gram(self, at: Any, target: Any, sources: Any, folds: Any, *, kind: str, d: int) -> tuple[jax.Array, jax.Array]:
+        """measure.raw_gram on the target's training rows."""
+        return measure.raw_gram(self.trainer.model.apply, self.trainer.frozen, at, target, sources, folds, self.inputs(self.train),
+                                kind=kind, target_size=self.target_size, d=d)

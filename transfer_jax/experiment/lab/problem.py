@@ -9,6 +9,7 @@ import numpy as np
 
 from transfer_jax.experiment.data.domains import Domain
 from transfer_jax.experiment.data.splits import Split
+from transfer_jax.experiment.data.tables.sparse import is_sparse
 from transfer_jax.experiment.training.evaluate import in_blocks
 from transfer_jax.experiment.training.policy import Policy
 from transfer_jax.experiment.training.prepare import Scaling, normalise
@@ -87,8 +88,25 @@ class Problem:
 
     def inputs(self, rows: np.ndarray, domain: int | None = None) -> jax.Array:
         """Prepared inputs of rows [...] of a domain, the target if None."""
-        inputs = jnp.asarray(np.asarray(self.domains[self.target if domain is None else domain].inputs[rows.reshape(-1)]))
+        inputs = self.domains[self.target if domain is None else domain].inputs[rows.reshape(-1)]
+        inputs = jnp.asarray(inputs.toarray() if is_sparse(inputs) else np.asarray(inputs))
         return normalise(inputs, self.scaling).reshape(*rows.shape, *inputs.shape[1:])
+
+    def train_outputs(self, params: Any) -> np.ndarray:
+        """Outputs [S, F, N0, C] of parameters [S, F, ...] on each seed's training rows of the target."""
+        return np.asarray(self._train_outputs(params, self.trainer.frozen, self.inputs(self.train)))
+
+    @functools.cached_property
+    def _train_outputs(self):
+        return jax.jit(jax.vmap(jax.vmap(self.trainer.model.apply, (0, None, None)), (0, None, 0)))
+
+    def row_losses(self, outputs: np.ndarray, labels: np.ndarray) -> np.ndarray:
+        """Loss [S, n] of outputs [S, n, C] and labels [S, n]."""
+        return np.asarray(self._row_losses(jnp.asarray(outputs), jnp.asarray(labels)))
+
+    @functools.cached_property
+    def _row_losses(self):
+        return jax.jit(jax.vmap(self.trainer.loss))
 
     def outputs(self, params: Any, features: bool = False) -> np.ndarray:
         """Outputs [S, n, C] of parameters [S, ...] on all the target's rows; or features: the head's inputs [S, n, D]."""

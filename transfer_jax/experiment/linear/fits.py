@@ -7,7 +7,7 @@ import scipy.linalg
 import threadpoolctl
 
 from transfer_jax.experiment.linear.lbfgs import Minimum, Precondition, minimise
-from transfer_jax.experiment.linear.objective import Block, Objective, make_objective
+from transfer_jax.experiment.linear.objective import LOGIT, Block, Objective, make_objective
 from transfer_jax.experiment.linear.reduced import make_span, reducible
 from transfer_jax.runtime.parallel.cores import cores
 
@@ -28,6 +28,13 @@ def fit_linear(blocks: tuple[Block, ...], classes: int | None, prior: np.ndarray
     precision: float32 is enough for a loose tolerance.
     """
     moments = [None] * len(blocks) if moments is None else moments
+    if classes == 2:  # two vectors move by opposite amounts: one logit has half the cost
+        between = lambda theta: None if theta is None else theta[1:] - theta[:1]
+        part = fit_linear(blocks, LOGIT, prior / 2, between(start), between(warm), moments=moments, tolerance=tolerance)
+        half = (part.theta - between(start)) / 2
+        theta = start + np.concatenate([-half, half])
+        theta[..., -1] -= theta[..., -1].mean(0)
+        return dataclasses.replace(part, theta=theta)
     few = reducible(blocks, start)
     with threadpoolctl.threadpool_limits(1, 'blas'):  # threads of chunks and threads of BLAS would wait for each other
         if not few.any():
@@ -52,9 +59,11 @@ def _fit_in_span(blocks, moments, classes, prior, start, warm, tolerance):
 
 def _fit(blocks, moments, classes, prior, start, warm, tolerance):
     pull = np.repeat(np.asarray(prior, np.float64)[:, None], start.shape[-1], 1)
-    pull[:, -1] = BIAS * total_weight(blocks, len(pull))
+    pull[:, -1] = BIAS / (2 if classes == LOGIT else 1) * total_weight(blocks, len(pull))
     moments = [block.rows.moments() if moment is None else moment for block, moment in zip(blocks, moments, strict=True)]
-    precondition = make_precondition(blocks, moments, pull, 1.0 if classes is None else (classes - 1) / classes**2)
+    if moments[0].ndim == 1 and tolerance == TIGHT:  # a step says less of the distance that is left
+        tolerance /= 10
+    precondition = make_precondition(blocks, moments, pull, 1.0 if classes is None else 0.25 if classes == LOGIT else (classes - 1) / classes**2)
     dtype = blocks[0].rows.x.dtype
     objective = make_objective(tuple(block.astype(dtype) for block in blocks), classes, pull.astype(dtype), start.astype(dtype))
     return _in_chunks(objective, (start if warm is None else warm).astype(dtype), precondition, tolerance)

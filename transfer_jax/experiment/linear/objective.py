@@ -1,7 +1,7 @@
 """The objective of L linear fits side by side: weighted log-likelihoods of an exponential family, and a pull to the start.
 
 Fit l minimises  sum_i w_li (A(theta x_i) - theta T(y_i) . x_i) + 1/2 sum_d pull_ld |theta_d - start_d|^2,  with A = log sum exp for
-classes (T: one-hot) and A = z^2 / 2 for a regression (T = y). Arrays of parameters are [C, L, D], rows last: every sum over classes is
+classes (T: one-hot), A = log(1 + exp z) for two of them with one logit (LOGIT, T = y) and A = z^2 / 2 for a regression (T = y). Arrays of parameters are [C, L, D], rows last: every sum over classes is
 then a sum of contiguous rows.
 """
 import dataclasses
@@ -9,6 +9,8 @@ import dataclasses
 import numpy as np
 
 from transfer_jax.experiment.linear.rows import Rows
+
+LOGIT = 1  # in place of a number of classes: two, by one vector
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -31,7 +33,7 @@ class Block:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Objective:
-    """The L fits to these Blocks. classes: C, or None for a regression; pull [L, D]; start [C, L, D]; moment [C, L, D]: sum w T(y) x."""
+    """The L fits to these Blocks. classes: C, LOGIT, or None for a regression; pull [L, D]; start [C, L, D]; moment [C, L, D]: sum w T(y) x."""
     blocks: tuple[Block, ...]
     classes: int | None
     pull: np.ndarray
@@ -63,7 +65,7 @@ def make_objective(blocks: tuple[Block, ...], classes: int | None, pull: np.ndar
     """The Objective of Blocks, with pull [L, D] to start [C, L, D]."""
     moment = np.zeros_like(start)
     for block in blocks:
-        target = block.labels[None] if classes is None else block.labels[None] == np.arange(classes)[:, None]
+        target = block.labels[None] if classes in (None, LOGIT) else block.labels[None] == np.arange(classes)[:, None]
         moment[:, block.lanes] += block.rows.transposed(target[:, None] * block.weights)
     return Objective(tuple(blocks), classes, pull, start, moment)
 
@@ -72,6 +74,11 @@ def cumulant_and_mean(z: np.ndarray, classes: int | None) -> tuple[np.ndarray, n
     """(A(z) [L, n], its derivative [C, L, n]) of z [C, L, n], which it may overwrite."""
     if classes is None:
         return z[0] ** 2 / 2, z
+    if classes == LOGIT:
+        tail = np.exp(-np.abs(z))
+        value, below = np.maximum(z[0], 0) + np.log1p(tail[0]), z < 0
+        mean = 1 / (1 + tail)
+        return value, np.where(below, tail * mean, mean)
     largest = z.max(0)
     z -= largest
     np.exp(z, out=z)

@@ -34,11 +34,12 @@ class Span:
 
 
 def reducible(blocks: tuple[Block, ...], start: np.ndarray) -> np.ndarray:
-    """Which fits [L] learn from one block alone, of fewer rows than features, and are pulled to 0."""
+    """Which fits [L] learn from one block alone, of fewer rows than features (of n^2 below its entries), and are pulled to 0."""
     count, small = np.zeros(start.shape[1], int), np.zeros(start.shape[1], bool)
     for block in blocks:
         count[block.lanes] += 1
-        small[block.lanes] = block.rows.shape[0] < block.rows.shape[1] - 1
+        rows, columns = block.rows.shape
+        small[block.lanes] = rows < columns - 1 and rows**2 < block.rows.entries
     return (count == 1) & small & ~start[..., :-1].any((0, 2))
 
 

@@ -23,6 +23,11 @@ class Rows:
         """(n, D)."""
         return self.x.shape
 
+    @property
+    def entries(self) -> int:
+        """Numbers that a product reads: those that are not 0 where x is sparse."""
+        return self.x.nnz if scipy.sparse.issparse(self.x) else self.x.size
+
     def product(self, theta: np.ndarray) -> np.ndarray:
         """theta x [C, L, n] of theta [C, L, D]."""
         flat = theta.reshape(-1, theta.shape[-1])
@@ -57,10 +62,12 @@ class Rows:
 
 
 def make_rows(x: np.ndarray | scipy.sparse.sparray, mean: np.ndarray | float = 0.0, scale: np.ndarray | float = 1.0) -> Rows:
-    """The Rows of features x [n, F] (an array, or any sparse matrix) with these means and scales [F]; an array of few entries is CSR."""
+    """The Rows of features x [n, F] (an array, or any sparse matrix) with these means and scales [F]; few entries are CSR."""
     width = x.shape[1]
     mean, scale = (np.broadcast_to(np.asarray(value, np.float64), width) for value in (mean, scale))
-    if not scipy.sparse.issparse(x) and np.count_nonzero(x) > SPARSE * x.size:
+    sparse = scipy.sparse.issparse(x)
+    if (x.nnz if sparse else np.count_nonzero(x)) > SPARSE * x.shape[0] * width:
+        x = x.toarray() if sparse else x
         return Rows(np.concatenate([(np.asarray(x, np.float64) - mean) / scale, np.ones((len(x), 1))], 1))
     x = scipy.sparse.csr_array(x).astype(np.float64)
     x = scipy.sparse.csr_array(scipy.sparse.hstack([x, np.ones((x.shape[0], 1))], format='csr'))

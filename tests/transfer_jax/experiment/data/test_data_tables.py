@@ -9,7 +9,7 @@ import scipy.sparse
 from sections import load
 
 from transfer_jax.experiment.data.formats import guard_read
-from transfer_jax.experiment.data.tables import svmlight
+from transfer_jax.experiment.data.tables import sparse as sparse_tables
 from transfer_jax.experiment.data.tables.classes import rename, suggestion
 from transfer_jax.runtime.errors import UserError
 
@@ -42,14 +42,14 @@ def objects(values):
 def test_a_mat_file_may_be_sparse(tmp_path, sparse, monkeypatch):
     scipy.io.savemat(tmp_path / 'a.mat', {'x': sparse(X), 'y': sparse(Y[:, None]), 'd': D})
     assert_whole(load(tmp_path / 'a.mat'))
-    monkeypatch.setattr(svmlight, 'MAX_BYTES', 40)
-    assert_refused(tmp_path / 'a.mat', 'a.mat: row 0 has the feature 1', 'reduce the features first')
+    monkeypatch.setattr(sparse_tables, 'MAX_BYTES', 20)
+    assert_refused(tmp_path / 'a.mat', "domain 'p': row 0 has the feature 1", 'reduce the features first', 'keeps them sparse')
 
 
 def test_an_svmlight_index_that_leaves_no_room_is_refused_with_its_row(tmp_path):
     (tmp_path / 'a.svm').write_text(ROWS.format(1, 2) + '+1 2000000000:1\n')
     (tmp_path / 'b.svm').write_text(ROWS.format(1, 2))
-    assert_refused(tmp_path, 'a.svm: row 4 has the feature 2000000000', '40 GB', 'correct that row')
+    assert_refused(tmp_path, 'a.svm: row 4 has the feature 2000000000', '2000000000 columns', 'correct that row')
     (tmp_path / 'a.svm').write_text('+1 99999999999999999999:1\n')
     assert_refused(tmp_path, 'a.svm cannot be read')
 

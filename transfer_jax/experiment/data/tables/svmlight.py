@@ -1,4 +1,4 @@
-"""svmlight files -> dense features of one width, their numbering found or named, no index believed without room for it."""
+"""svmlight files -> sparse features of one width, their numbering found or named."""
 import pathlib
 from collections.abc import Callable, Sequence
 
@@ -6,9 +6,9 @@ import numpy as np
 import scipy.sparse
 import sklearn.datasets
 
+from transfer_jax.experiment.data.tables.sparse import as_csr
 from transfer_jax.runtime.errors import UserError
 
-MAX_BYTES = 2**33  # of one domain's dense features
 BASES = ('auto', 'zero', 'one')
 
 
@@ -19,18 +19,18 @@ def read_sparse(open_file: Callable[[pathlib.Path], object], path: pathlib.Path)
     return x, y
 
 
-def to_dense(files: Sequence[tuple[pathlib.Path, scipy.sparse.csr_matrix]], base: str) -> list[np.ndarray]:
+def aligned(files: Sequence[tuple[pathlib.Path, scipy.sparse.csr_matrix]], base: str) -> list[scipy.sparse.csr_array]:
     """Features [n, F] of the files, as wide as the widest; base: of BASES, how all number their features.
 
-    'auto': from 0 where every file uses index 0, from 1 where none does. Raises UserError where only some do, or where an index leaves no
-    room, naming file, row and index.
+    'auto': from 0 where every file uses index 0, from 1 where none does. Raises UserError where only some do, or where an index is too
+    large, naming file, row and index.
     """
     starts = {path: bool(len(x.indices)) and int(x.indices.min()) == 0 for path, x in files}
     first = _first_index(starts, base)
     width = max((x.shape[1] for _, x in files), default=0) - first
-    for path, x in files:
-        check_room(path, x, width, first)
-    return [_dense(x, first, width) for _, x in files]
+    widest_first = sorted(range(len(files)), key=lambda number: -files[number][1].shape[1])  # an error names the file that is too wide
+    matrices = {number: as_csr(*files[number], first, width) for number in widest_first}
+    return [matrices[number] for number in range(len(files))]
 
 
 def _first_index(starts, base):
@@ -41,17 +41,3 @@ def _first_index(starts, base):
         raise UserError(f'{zero[0]} numbers its features from 0, and {one[0]} has no feature 0, so it may number them from 1: columns '
                         "would be shifted against each other. Renumber one, or set config.data.index_base to 'zero' if all number from 0")
     return int(base == 'one' or (base == 'auto' and not zero))
-
-
-def check_room(path: str | pathlib.Path, x: scipy.sparse.csr_matrix, width: int, first: int = 0) -> None:
-    """Raises UserError where x [n, F] would not fit into memory as width dense columns; names the row of the largest index."""
-    if x.shape[0] * width * 4 > MAX_BYTES and len(x.indices):
-        place = int(np.argmax(x.indices))
-        row, index = int(np.searchsorted(x.indptr, place, side='right')) - 1, int(x.indices[place])
-        raise UserError(f'{path}: row {row} has the feature {index}, and {x.shape[0]} rows of {width} dense features take '
-                        f'{x.shape[0] * width * 4 / 1e9:.0f} GB; correct that row, or reduce the features first')
-
-
-def _dense(x, first, width):
-    x = scipy.sparse.csr_matrix((x.data, x.indices - first, x.indptr), shape=(x.shape[0], width))
-    return x.toarray()

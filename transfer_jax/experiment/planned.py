@@ -65,7 +65,7 @@ def known(weights: np.ndarray, many: np.ndarray | None, sizes: np.ndarray, targe
 def candidate_losses(lab: Lab, one_weight: bool) -> dict[str, np.ndarray]:
     """{policy: loss [S, N0] of the target's training rows by fits that left them out}, from the simplest policy on.
 
-    UOWQ: at the shortfall whose mean loss is least.
+    UOWQ: at that of the factors on its weights (Folds.fit_trials) whose mean loss is least.
     """
     rows = lambda fold_fits: np.asarray(lab.folds.row_losses(fold_fits.params), np.float64)
     trials = np.stack([rows(fold_fits) for fold_fits in lab.folds.fit_trials().values()])

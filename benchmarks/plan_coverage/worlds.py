@@ -1,11 +1,4 @@
-"""How often the plan's intervals hold the weight at the true G, and how often its verdicts are wrong: Gaussian means, softmax regressions.
-
-    python -m benchmarks.plan_coverage [--worlds 300] [--splits 30]
-
-A Gaussian world has N0 = 50 rows of the target, five folds, 300 rows of each source, and true gaps of given N0 G_kk. A softmax world is
-the transfer job itself with exact fits: six features, three classes, known parameters, sources of 300 rows, and many splits of one target.
-"""
-import argparse
+"""Worlds whose G is known, and how the plan's intervals and verdicts do in them."""
 import dataclasses
 import tempfile
 import types
@@ -25,8 +18,6 @@ SIZE, FOLDS, TARGET = 300, 5, 50
 BIASES = {'same, near, far': (0.0, 1.0, 20.0), 'one near': (0.3,), 'all far': (5.0, 5.0, 5.0), 'all the same': (0.0, 0.0, 0.0)}
 FEATURES, CLASSES = 6, 3
 SHIFTS = {'same': 0.0, 'near': 0.2, 'middle': 0.5, 'far': 2.0}
-HEADER = ('world', 'labels', 'd', 'weight covered', 'worth covered', HELPS, f'{HARMS}, {NOTHING}', UNKNOWN, f'{HELPS}, wrongly',
-          f'{HARMS}, wrongly')
 
 
 @dataclasses.dataclass(frozen=True)
@@ -59,22 +50,6 @@ def tally(truth, records, sizes, target_size):
     pairs, totals = (np.array([record[key] for record in records]) for key in ('intervals', 'interval'))
     return Tally(inside(truth, pairs).mean(1), inside(truth @ sizes, totals), np.array([record['verdicts'] for record in records]).ravel(),
                  (truth * sizes / target_size).ravel())
-
-
-def main(arguments=None):
-    """Prints a table."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument('--worlds', type=int, default=300)
-    parser.add_argument('--splits', type=int, default=30)
-    options = parser.parse_args(arguments)
-    print('| ' + ' | '.join(HEADER) + ' |\n|' + '---|' * len(HEADER), flush=True)
-    for d in (10, 30, 100, 1000):
-        for name, biases in BIASES.items():
-            print(gaussian(biases, d, options.worlds).row(name, TARGET, d), flush=True)
-    for shots in (5, 20, 100):
-        parts = [softmax(shots, seed, options.splits) for seed in range(4)]
-        whole = Tally(*(np.concatenate([getattr(part, field.name) for part in parts]) for field in dataclasses.fields(Tally)))
-        print(whole.row('softmax, ' + ', '.join(SHIFTS), shots * CLASSES, (CLASSES - 1) * (FEATURES + 1)), flush=True)
 
 
 def gaussian(biases, d, worlds, seed=0):
@@ -129,7 +104,3 @@ def draw(rng, theta, count):
     p = np.exp(z - z.max(1, keepdims=True))
     p /= p.sum(1, keepdims=True)
     return x, (rng.random((count, 1)) > p.cumsum(1)).sum(1).clip(max=CLASSES - 1), p
-
-
-if __name__ == '__main__':
-    main()

@@ -63,7 +63,7 @@ class ExactLab(Lab):
             rows: np.ndarray | None = None, times: float = 1.0, prior: np.ndarray | None = None) -> Fit:
         """The Fit of a policy [L, D] for L replicas, as Lab.fit, at a prior [L], prior_of's if None; times has no meaning without steps.
 
-        A controller decides control.decisions times, each time at the optimum under its last decision.
+        A controller decides control.decisions times, each time at the optimum under its last decision; all but the last are loose.
         """
         each = len(policy.weights) // len(self.splits)
         start = jax.tree.map(lambda x: np.repeat(x, each, 0), self.init_params())
@@ -78,8 +78,8 @@ class ExactLab(Lab):
     def _decide_and_solve(self, name, params, policy, controller, rows, given):
         """(parameters [L, ...], last policy, record)."""
         record = {'step': 0, 'history': [], 'loss': [], 'seconds': 0.0, 'compile_seconds': 0.0, 'control_seconds': 0.0}
-        theta = None
-        for number in range(1 if controller is None else self.control.decisions):
+        theta, last = None, 0 if controller is None else self.control.decisions - 1
+        for number in range(last + 1):
             began = time.perf_counter()
             if controller is not None:
                 policy = jax.tree.map(jnp.asarray, controller(params, policy, number))
@@ -87,7 +87,8 @@ class ExactLab(Lab):
                 record = {**record, 'history': [*record['history'], {'step': number, **plain}]}
             decided = time.perf_counter()
             prior = self.prior_of(policy) if given is None else given
-            minimum = self.equations.solve(policy, prior, rows=rows, warm=theta, loose=name.startswith('trial'))
+            minimum = self.equations.solve(policy, prior, rows=rows, warm=theta,
+                                           loose=number < last or name.startswith('trial'))
             check_converged(name, minimum, prior)
             theta, params = minimum.theta, self.equations.to_params(minimum.theta)
             record = {**record, 'step': number + 1, 'prior': prior.tolist(), 'iterations': minimum.iterations.tolist(),

@@ -18,6 +18,8 @@ from transfer_jax.experiment.training.fit import Fit
 from transfer_jax.experiment.training.policy import Policy
 from transfer_jax.runtime.errors import UserError
 
+RISE = 0.02  # part by which a loss on folds rises above its smallest before weaker priors are not tried
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ExactLab(Lab):
@@ -142,13 +144,16 @@ class ExactLab(Lab):
         return self.once(name, compute)
 
     def _solve_path(self, weight):
-        """From strong to weak, until the loss of every seed rises: the weaker priors then have an infinite loss."""
+        """From strong to weak, each seed until its loss has risen by RISE: the weaker priors then have an infinite loss."""
         began, theta, losses = time.perf_counter(), None, np.full((len(self.priors), len(self.splits)), np.inf)
-        policy, rows = self.folds.policy(weight)
+        (policy, rows), going = self.folds.policy(weight), np.ones(len(self.splits), bool)
         for number, prior in enumerate(self.priors):
-            theta = self.equations.solve(policy, np.full(len(rows), prior), rows=rows, warm=theta, loose=True).theta
-            losses[number] = np.asarray(self.folds.loss_of(self.equations.to_params(theta)))
-            if number and (losses[number] > losses[:number].min(0)).all():
+            fits = np.repeat(going, self.folds.count)
+            part = self.equations.solve(policy, np.full(len(rows), prior), rows=rows, warm=theta, loose=True, only=fits).theta
+            theta = part if theta is None else np.where(fits[:, None], part, theta)
+            losses[number, going] = np.asarray(self.folds.loss_of(self.equations.to_params(theta)))[going]
+            going &= losses[number] <= (1 + RISE) * losses[: number + 1].min(0)
+            if not going.any():
                 break
         return {'losses': losses.tolist(), 'seconds': time.perf_counter() - began}
 

@@ -3,7 +3,6 @@ import functools
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from transfer_jax.experiment.linear.fits import LOOSE, TIGHT, fit_linear
@@ -27,8 +26,8 @@ class Equations:
               loose: bool = False, only: np.ndarray | None = None) -> Minimum:
         """The Minimum of a policy [L, D] with a prior [L]; rows [L, R]: of the target, all training rows if None.
 
-        loose: in float32, for the loss on other rows. Fits that are one problem, such as a source alone for all seeds, are solved once. only [L]: the fits that are wanted; the others' theta
-        has no meaning.
+        loose: in float32, for the loss on other rows. Fits that are one problem, such as a source alone for all seeds, are solved once.
+        only [L]: the fits that are wanted; the others' theta has no meaning.
         Raises Stopped where the Lab should stop.
         """
         if self.lab.stop.requested:

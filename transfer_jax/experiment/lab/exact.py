@@ -25,9 +25,9 @@ RISE = 0.02  # part by which a loss on folds rises above its smallest before wea
 class ExactLab(Lab):
     """A Lab without steps: a fit is the optimum of its policy's objective. priors: the path, from strong to weak.
 
-    Where the target has folds, a fit's prior is the one of the path whose fits on the folds, with all sources at one weight, have the
-    smallest loss; that weight is the nearest of GLOBAL_WEIGHTS to the policy's mean weight of a source's sample. So the choice is made
-    once for every seed and weight, and is the same for all methods. Without folds it is the trainer's prior.
+    Where the target has folds, a fit's prior is the strongest of the path whose fits on the folds, with all sources at one weight, have a
+    loss within one standard error of the smallest; that weight is the nearest of GLOBAL_WEIGHTS to the policy's mean weight of a source's
+    sample. So the choice is made once for every seed and weight, and is the same for all methods. Without folds it is the trainer's prior.
     """
     priors: tuple[float, ...]
 
@@ -50,9 +50,9 @@ class ExactLab(Lab):
         """Outputs [S, n, C] of parameters [S, ...] on all the target's rows."""
         return np.moveaxis(self.equations.rows_of(self.target, np.float32)[0].product(self.equations.to_theta(params, np.float32)), 0, 2)
 
-    def mean_loss(self, outputs: np.ndarray, labels: np.ndarray) -> np.ndarray:
-        """Mean loss [S] of outputs [S, n, C] and labels [S, n]."""
-        return products.losses(outputs, labels, self.classes and len(self.classes)).mean(1)
+    def losses(self, outputs: np.ndarray, labels: np.ndarray) -> np.ndarray:
+        """Losses [S, n] of outputs [S, n, C] and labels [S, n]."""
+        return products.losses(outputs, labels, self.classes and len(self.classes))
 
     def raw_gram(self, at: Any, target: Any, sources: Any, folds: Any, *, kind: str, d: int) -> tuple[jax.Array, jax.Array]:
         """measure.raw_gram in closed form: outputs are linear in the parameters."""
@@ -122,8 +122,15 @@ class ExactLab(Lab):
                 self.once('folds_as_middle', on_folds))
 
     def choose_prior(self, weight: float) -> np.ndarray:
-        """The prior [S] of the path with the smallest loss on folds, all sources at this weight."""
-        return np.asarray(self.priors)[np.argmin(self.fold_losses(weight), 0)]
+        """The strongest prior [S] of the path with a loss on folds within one standard error of the smallest, sources at this weight."""
+        return np.asarray(self.priors)[self._place(weight)]
+
+    def _place(self, weight):
+        """The number [S] of that prior in the path. A loss flattens towards weak priors before accuracy does, and few rows measure it."""
+        losses, errors = self.fold_losses(weight), np.asarray(self._path(weight)['errors'])
+        best = np.argmin(losses, 0)[None]
+        bound = np.take_along_axis(losses, best, 0) + np.take_along_axis(errors, best, 0)
+        return np.argmax(losses <= bound, 0)
 
     def fold_losses(self, weight: float) -> np.ndarray:
         """Mean loss [P, S] on the target's training rows, each by the fit without its fold, for every prior of the path."""
@@ -134,7 +141,7 @@ class ExactLab(Lab):
         return float(sum(self._path(weight)['seconds'] for weight in GLOBAL_WEIGHTS))
 
     def _path(self, weight):
-        """{losses [P, S], seconds}, from the memo or the store if they are there."""
+        """{losses [P, S], their standard errors over rows, seconds}, from the memo or the store if they are there."""
         name = f'path_{weight:g}'
 
         def compute():
@@ -145,21 +152,23 @@ class ExactLab(Lab):
 
     def _solve_path(self, weight):
         """From strong to weak, each seed until its loss has risen by RISE: the weaker priors then have an infinite loss."""
-        began, theta, losses = time.perf_counter(), None, np.full((len(self.priors), len(self.splits)), np.inf)
+        began, theta = time.perf_counter(), None
+        losses, errors = np.full((2, len(self.priors), len(self.splits)), np.inf)
         (policy, rows), going = self.folds.policy(weight), np.ones(len(self.splits), bool)
         for number, prior in enumerate(self.priors):
             fits = np.repeat(going, self.folds.count)
             part = self.equations.solve(policy, np.full(len(rows), prior), rows=rows, warm=theta, loose=True, only=fits).theta
             theta = part if theta is None else np.where(fits[:, None], part, theta)
-            losses[number, going] = np.asarray(self.folds.loss_of(self.equations.to_params(theta)))[going]
+            of_rows = self.folds.row_losses(self.equations.to_params(theta))[going]
+            losses[number, going], errors[number, going] = of_rows.mean(1), of_rows.std(1, ddof=1) / np.sqrt(of_rows.shape[1])
             going &= losses[number] <= (1 + RISE) * losses[: number + 1].min(0)
             if not going.any():
                 break
-        return {'losses': losses.tolist(), 'seconds': time.perf_counter() - began}
+        return {'losses': losses.tolist(), 'errors': errors.tolist(), 'seconds': time.perf_counter() - began}
 
     def global_losses(self) -> np.ndarray:
-        """Mean loss [W, S] on folds for every global weight, each at its best prior."""
-        return np.stack([self.fold_losses(weight).min(0) for weight in GLOBAL_WEIGHTS])
+        """Mean loss [W, S] on folds for every global weight, each at its chosen prior."""
+        return np.stack([np.take_along_axis(self.fold_losses(weight), self._place(weight)[None], 0)[0] for weight in GLOBAL_WEIGHTS])
 
 
 def check_converged(name: str, minimum: Minimum, prior: np.ndarray) -> None:

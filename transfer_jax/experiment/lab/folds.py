@@ -71,8 +71,12 @@ class Folds:
 
     def loss_of(self, params: Any) -> np.ndarray:
         """The same of parameters [S F, ...]."""
+        return self.row_losses(params).mean(1)
+
+    def row_losses(self, params: Any) -> np.ndarray:
+        """Loss [S, N0] of each training row of the target, by the parameters [S F, ...] of the replica that left it out."""
         outputs = self.lab.train_outputs(self.lab.by_seed(params))
-        return self.lab.mean_loss(np.take_along_axis(outputs, self.fold[:, None, :, None], 1)[:, 0], self.lab.labels[self.lab.train])
+        return self.lab.losses(np.take_along_axis(outputs, self.fold[:, None, :, None], 1)[:, 0], self.lab.labels[self.lab.train])
 
 
 def assign(labels: np.ndarray, max_folds: int, stratified: bool) -> np.ndarray | None:

@@ -100,13 +100,13 @@ class Problem:
     def _train_outputs(self):
         return jax.jit(jax.vmap(jax.vmap(self.trainer.model.apply, (0, None, None)), (0, None, 0)))
 
-    def mean_loss(self, outputs: np.ndarray, labels: np.ndarray) -> np.ndarray:
-        """Mean loss [S] of outputs [S, n, C] and labels [S, n]."""
-        return np.asarray(self._mean_loss(jnp.asarray(outputs), jnp.asarray(labels)))
+    def losses(self, outputs: np.ndarray, labels: np.ndarray) -> np.ndarray:
+        """Losses [S, n] of outputs [S, n, C] and labels [S, n]."""
+        return np.asarray(self._losses(jnp.asarray(outputs), jnp.asarray(labels)))
 
     @functools.cached_property
-    def _mean_loss(self):
-        return jax.jit(lambda outputs, labels: jnp.mean(jax.vmap(self.trainer.loss)(outputs, labels), 1))
+    def _losses(self):
+        return jax.jit(jax.vmap(self.trainer.loss))
 
     def outputs(self, params: Any, features: bool = False) -> np.ndarray:
         """Outputs [S, n, C] of parameters [S, ...] on all the target's rows; or features: the head's inputs [S, n, D]."""

@@ -62,7 +62,8 @@ def _fit(blocks, moments, classes, prior, start, warm, tolerance):
     pull = np.repeat(np.asarray(prior, np.float64)[:, None], start.shape[-1], 1)
     pull[:, -1] = BIAS / (2 if classes == LOGIT else 1) * total_weight(blocks, len(pull))
     moments = [block.rows.moments() if moment is None else moment for block, moment in zip(blocks, moments, strict=True)]
-    precondition = make_precondition(blocks, moments, pull, 1.0 if classes is None else 0.25 if classes == LOGIT else (classes - 1) / classes**2)
+    curvature = {None: 1.0, LOGIT: 0.25}.get(classes) or (classes - 1) / classes**2
+    precondition = make_precondition(blocks, moments, pull, curvature)
     dtype = blocks[0].rows.x.dtype
     objective = make_objective(tuple(block.astype(dtype) for block in blocks), classes, pull.astype(dtype), start.astype(dtype))
     return _in_chunks(objective, (start if warm is None else warm).astype(dtype), precondition, tolerance)

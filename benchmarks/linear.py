@@ -121,7 +121,7 @@ def section(name, rest, jobs, reference):
     target, theirs, seconds, ours = reference['cv']
     return [f'## {name}', '', f'`{":".join([name, *rest])}`: {len(jobs["exact"]["results"]["targets"])} targets, '
             f'{jobs["exact"]["results"]["config"]["seeds"]} seeds.', '', *table, '',
-            f'CPU of the whole job with its imports and compilation: {times}. On a target, scikit-learn and the exact job differ by at most '
+            f'CPU of the whole job with imports and compilation: {times}. On a target, scikit-learn and the exact job differ by at most '
             f'{furthest:.4f} in accuracy. One weight and C by cross-validation in scikit-learn (target {target}, first seed): accuracy '
             f'{theirs:.3f} in {seconds:.1f} s of CPU, {seconds * count:.0f} s for {count} such; cv_global of the exact job there: '
             f'{ours:.3f}.', '']

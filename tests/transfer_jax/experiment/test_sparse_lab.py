@@ -26,7 +26,8 @@ def domains_of(sparse):
     few = np.random.default_rng(0).random((450, 30)) < 0.08
     inputs = lambda domain: (np.abs(domain.inputs) * few[:len(domain)]).astype(np.float32)
     wrap = scipy.sparse.csr_array if sparse else np.asarray
-    return Domains(domains=tuple(dataclasses.replace(domain, inputs=wrap(inputs(domain))) for domain in plain.domains), classes=plain.classes)
+    domains = tuple(dataclasses.replace(domain, inputs=wrap(inputs(domain))) for domain in plain.domains)
+    return Domains(domains=domains, classes=plain.classes)
 
 
 def scaling_of(domains):
@@ -59,7 +60,8 @@ def test_outcomes_of_sparse_rows_are_those_of_dense_ones(labs):
 
 def test_g_in_closed_form_is_that_of_fisher_products(labs):
     lab = labs[0]
-    params = lab.fit_middle().params, lab.fit_alone().params, lab.by_seed(lab.fit_singles().params), lab.by_seed(lab.folds.fit_alone().params)
+    several = (lab.by_seed(fit.params) for fit in (lab.fit_singles(), lab.folds.fit_alone()))
+    params = lab.fit_middle().params, lab.fit_alone().params, *several
     for ours, theirs in zip(lab.raw_gram(*params, kind='true', d=lab.count_params()),
                             Lab.raw_gram(lab, *params, kind='true', d=lab.count_params()), strict=True):
         np.testing.assert_allclose(ours, theirs, rtol=1e-3)

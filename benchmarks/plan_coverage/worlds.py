@@ -94,7 +94,7 @@ def softmax(shots, seed, splits, allowance=COMMON_BIAS):
         workdir = path_of(folder) / 'run'
         make_folder(workdir)
         job = prepare(config, workdir)
-        plan = plan_record(job.lab(job.targets[0], types.SimpleNamespace(requested=False)), one_weight=False)
+        plan = plan_record(job.lab(job.targets[0], types.SimpleNamespace(requested=False)))
     order = [list(SHIFTS).index(name) for name in plan['names']]
     return tally(np.tile(truth[order], (splits, 1)), plan['seeds'], np.array(plan['sizes']), plan['target_size'])
 

@@ -56,6 +56,11 @@ def has_trunk_features(data, model):
     return model.trainable == 'head' and model.kind != 'linear' and data.augment == 'none'
 
 
+def keeps_sparse(config):
+    """Whether a run has use for sparse features as they are: its fits are exact ones of a linear model."""
+    return config.train.solver == 'exact' and config.model.kind == 'linear'
+
+
 def check_inputs(data, model, shape):
     """Checks that data and model have no setting that inputs of this shape, (F,) or (H, W, C), would ignore.
 

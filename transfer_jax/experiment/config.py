@@ -60,8 +60,9 @@ class Train:
                                renamed_from='rate')
     prior: float = key(1.0, number(at_least=0), 'pull to the start, in samples: ridge for a head, L2-SP in '
                        'fine-tuning')
-    priors: tuple = key((1e3, 1e2, 10.0, 1.0, 0.1, 0.01), sequence(number(above=0)), 'of the solver exact: the '
-                        'priors among which folds of the target choose; without folds it is train.prior')
+    priors: tuple = key((1e3, 300.0, 1e2, 30.0, 10.0, 3.0, 1.0, 0.3, 0.1, 0.03, 0.01), sequence(number(above=0)),
+                        'of the solver exact: the priors among which folds of the target choose; without folds it '
+                        'is train.prior')
     epochs: float = key(10.0, number(above=0), 'passes over the samples that a method takes')
     min_steps: int = key(200, integer(at_least=1), 'updates at least', renamed_from='least_steps')
     segment: int = key(20, integer(at_least=1), 'updates of one call')

@@ -17,7 +17,7 @@ from transfer_jax.experiment.lab.exact import ExactLab
 from transfer_jax.experiment.lab.lab import Control, Lab
 from transfer_jax.experiment.models.build import ModelConfig, build
 from transfer_jax.experiment.models.model import Model
-from transfer_jax.experiment.scales import resolve_columns
+from transfer_jax.experiment.scales import resolve_columns, without_sparse
 from transfer_jax.experiment.scores.metrics import resolve
 from transfer_jax.experiment.training.evaluate import in_blocks
 from transfer_jax.experiment.training.prepare import Scaling, fit_scaling, normalise
@@ -73,7 +73,7 @@ def prepare(config: TransferConfig, workdir: AnyPath) -> Job:
     check_batch(config.train.batch, mesh)
     first_host(record_config, config, workdir)
     exact = config.train.solver == 'exact'
-    domains = load_domains(config.data, workdir, sparse=exact and config.model.kind == 'linear')
+    domains, made_dense = without_sparse(checks.keeps_sparse(config), load_domains(config.data, workdir, sparse=True))
     targets, sources = checks.check_domains(config, domains)
     checks.check_inputs(config.data, config.model, domains.domains[0].inputs.shape[1:])
     config, found = resolved(config, domains)
@@ -87,7 +87,7 @@ def prepare(config: TransferConfig, workdir: AnyPath) -> Job:
     trainer = Trainer(model=model, frozen=frozen, pool=make_pool(domains, config.seed, resident=resident),
                       domains=domains, settings=settings, mesh=mesh)
     return Job(config=config, workdir=workdir, domains=domains, trainer=trainer, targets=targets, sources=sources, splits=splits,
-               methods=methods, metrics=metrics, notes=(*left_out, *found, *lacking, *model.notes, *trunk))
+               methods=methods, metrics=metrics, notes=(*left_out, *made_dense, *found, *lacking, *model.notes, *trunk))
 
 
 def resolved(config: TransferConfig, domains: Domains) -> tuple[TransferConfig, tuple[str, ...]]:

@@ -11,6 +11,15 @@ LOW, HIGH = 1e-2, 1e4  # root mean square of a row's norm
 ROWS = 4096  # of a domain that are looked at
 
 
+def without_sparse(keep: bool, domains: Domains) -> tuple[Domains, tuple[str, ...]]:
+    """(Domains, a line about it): sparse features as arrays, unless they are to be kept. Raises UserError where there is no room."""
+    if keep or not domains.sparse:
+        return domains, ()
+    dense = domains.dense()
+    size = sum(domain.inputs.nbytes for domain in dense.domains) / 1e9
+    return dense, (f'sparse features became arrays of {size:.2g} GB in all; a linear model keeps them with config.train.solver = "exact"',)
+
+
 def resolve_columns(columns: str, rows: str, domains: Domains) -> tuple[str, tuple[str, ...]]:
     """('none' or 'standard', lines for the user) of config.data.columns for these domains.
 

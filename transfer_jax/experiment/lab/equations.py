@@ -23,10 +23,11 @@ class Equations:
         self._prepared = {}
 
     def solve(self, policy: Policy, prior: np.ndarray, *, rows: np.ndarray | None = None, warm: np.ndarray | None = None,
-              loose: bool = False) -> Minimum:
+              loose: bool = False, only: np.ndarray | None = None) -> Minimum:
         """The Minimum of a policy [L, D] with a prior [L]; rows [L, R]: of the target, all training rows if None.
 
         loose: in float32, for the loss on other rows. Fits that are one problem, such as a source alone for all seeds, are solved once.
+        only [L]: the fits that are wanted; the others' theta has no meaning.
         Raises Stopped where the Lab should stop.
         """
         if self.lab.stop.requested:
@@ -44,7 +45,9 @@ class Equations:
         whole = (own == 0).all(1) & ((quantities == self._sizes) | (weights == 0))[:, sources].all(1)
         parts = [np.where(whole, -1, seed), prior, weights, np.where(weights > 0, quantities, 0), own]
         keys = np.column_stack(parts if factors is None else [*parts, factors.reshape(len(seed), -1)])
-        _, first, back = np.unique(keys, axis=0, return_index=True, return_inverse=True)
+        stand_in = np.arange(len(keys)) if only is None else np.where(only, np.arange(len(keys)), np.argmax(only))
+        _, first, back = np.unique(keys[stand_in], axis=0, return_index=True, return_inverse=True)
+        first = stand_in[first]
         blocks, moments = self._blocks(weights[first], quantities[first], seed[first], own[first], np.float32 if loose else np.float64,
                                        None if factors is None else factors[first])
         start = self.to_theta(self.lab.init_params())[:, seed[first]]
@@ -90,7 +93,7 @@ class Equations:
 
     @functools.cached_property
     def _begins(self):
-        return np.asarray(jax.vmap(begins, (None, 0))(self.lab.trainer.pool, self.lab.seeds))
+        return np.asarray(jax.jit(jax.vmap(begins, (None, 0)))(self.lab.trainer.pool, self.lab.seeds))
 
     def _counts(self, source, quantities, seed):
         """1 where a source's row takes part in a fit [A, n]: the first so many in the seed's own order."""

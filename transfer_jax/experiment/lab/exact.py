@@ -18,14 +18,16 @@ from transfer_jax.experiment.training.fit import Fit
 from transfer_jax.experiment.training.policy import Policy
 from transfer_jax.runtime.errors import UserError
 
+RISE = 0.02  # part by which a loss on folds rises above its smallest before weaker priors are not tried
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ExactLab(Lab):
     """A Lab without steps: a fit is the optimum of its policy's objective. priors: the path, from strong to weak.
 
-    Where the target has folds, a fit's prior is the one of the path whose fits on the folds, with all sources at one weight, have the
-    smallest loss; that weight is the nearest of GLOBAL_WEIGHTS to the policy's mean weight of a source's sample. So the choice is made
-    once for every seed and weight, and is the same for all methods. Without folds it is the trainer's prior.
+    Where the target has folds, a fit's prior is the strongest of the path whose fits on the folds, with all sources at one weight, have a
+    loss within one standard error of the smallest; that weight is the nearest of GLOBAL_WEIGHTS to the policy's mean weight of a source's
+    sample. So the choice is made once for every seed and weight, and is the same for all methods. Without folds it is the trainer's prior.
     """
     priors: tuple[float, ...]
 
@@ -48,8 +50,8 @@ class ExactLab(Lab):
         """Outputs [S, n, C] of parameters [S, ...] on all the target's rows."""
         return np.moveaxis(self.equations.rows_of(self.target, np.float32)[0].product(self.equations.to_theta(params, np.float32)), 0, 2)
 
-    def row_losses(self, outputs: np.ndarray, labels: np.ndarray) -> np.ndarray:
-        """Loss [S, n] of outputs [S, n, C] and labels [S, n]."""
+    def losses(self, outputs: np.ndarray, labels: np.ndarray) -> np.ndarray:
+        """Losses [S, n] of outputs [S, n, C] and labels [S, n]."""
         return products.losses(outputs, labels, self.classes and len(self.classes))
 
     def raw_gram(self, at: Any, target: Any, sources: Any, folds: Any, *, kind: str, d: int) -> tuple[jax.Array, jax.Array]:
@@ -63,7 +65,7 @@ class ExactLab(Lab):
             rows: np.ndarray | None = None, times: float = 1.0, prior: np.ndarray | None = None) -> Fit:
         """The Fit of a policy [L, D] for L replicas, as Lab.fit, at a prior [L], prior_of's if None; times has no meaning without steps.
 
-        A controller decides control.decisions times, each time at the optimum under its last decision.
+        A controller decides control.decisions times, each time at the optimum under its last decision; all but the last are loose.
         """
         each = len(policy.weights) // len(self.splits)
         start = jax.tree.map(lambda x: np.repeat(x, each, 0), self.init_params())
@@ -78,8 +80,8 @@ class ExactLab(Lab):
     def _decide_and_solve(self, name, params, policy, controller, rows, given):
         """(parameters [L, ...], last policy, record)."""
         record = {'step': 0, 'history': [], 'loss': [], 'seconds': 0.0, 'compile_seconds': 0.0, 'control_seconds': 0.0}
-        theta = None
-        for number in range(1 if controller is None else self.control.decisions):
+        theta, last = None, 0 if controller is None else self.control.decisions - 1
+        for number in range(last + 1):
             began = time.perf_counter()
             if controller is not None:
                 policy = jax.tree.map(jnp.asarray, controller(params, policy, number))
@@ -87,7 +89,8 @@ class ExactLab(Lab):
                 record = {**record, 'history': [*record['history'], {'step': number, **plain}]}
             decided = time.perf_counter()
             prior = self.prior_of(policy) if given is None else given
-            minimum = self.equations.solve(policy, prior, rows=rows, warm=theta, loose=name.startswith('trial'))
+            minimum = self.equations.solve(policy, prior, rows=rows, warm=theta,
+                                           loose=number < last or name.startswith('trial'))
             check_converged(name, minimum, prior)
             theta, params = minimum.theta, self.equations.to_params(minimum.theta)
             record = {**record, 'step': number + 1, 'prior': prior.tolist(), 'iterations': minimum.iterations.tolist(),
@@ -119,8 +122,15 @@ class ExactLab(Lab):
                 self.once('folds_as_middle', on_folds))
 
     def choose_prior(self, weight: float) -> np.ndarray:
-        """The prior [S] of the path with the smallest loss on folds, all sources at this weight."""
-        return np.asarray(self.priors)[np.argmin(self.fold_losses(weight), 0)]
+        """The strongest prior [S] of the path with a loss on folds within one standard error of the smallest, sources at this weight."""
+        return np.asarray(self.priors)[self._place(weight)]
+
+    def _place(self, weight):
+        """The number [S] of that prior in the path. A loss flattens towards weak priors before accuracy does, and few rows measure it."""
+        losses, errors = self.fold_losses(weight), np.asarray(self._path(weight)['errors'])
+        best = np.argmin(losses, 0)[None]
+        bound = np.take_along_axis(losses, best, 0) + np.take_along_axis(errors, best, 0)
+        return np.argmax(losses <= bound, 0)
 
     def fold_losses(self, weight: float) -> np.ndarray:
         """Mean loss [P, S] on the target's training rows, each by the fit without its fold, for every prior of the path."""
@@ -131,7 +141,7 @@ class ExactLab(Lab):
         return float(sum(self._path(weight)['seconds'] for weight in GLOBAL_WEIGHTS))
 
     def _path(self, weight):
-        """{losses [P, S], rows [S, N0] of each seed's best prior, seconds}, from the memo or the store if they are there."""
+        """{losses [P, S], their standard errors over rows, seconds}, from the memo or the store if they are there."""
         name = f'path_{weight:g}'
 
         def compute():
@@ -141,28 +151,24 @@ class ExactLab(Lab):
         return self.once(name, compute)
 
     def _solve_path(self, weight):
-        """From strong to weak, until the loss of every seed rises: the weaker priors then have an infinite loss."""
-        began, theta, losses = time.perf_counter(), None, np.full((len(self.priors), len(self.splits)), np.inf)
-        of_rows = np.zeros((len(self.splits), self.target_size))
-        policy, rows = self.folds.policy(weight)
+        """From strong to weak, each seed until its loss has risen by RISE: the weaker priors then have an infinite loss."""
+        began, theta = time.perf_counter(), None
+        losses, errors = np.full((2, len(self.priors), len(self.splits)), np.inf)
+        (policy, rows), going = self.folds.policy(weight), np.ones(len(self.splits), bool)
         for number, prior in enumerate(self.priors):
-            theta = self.equations.solve(policy, np.full(len(rows), prior), rows=rows, warm=theta, loose=True).theta
-            params = self.equations.to_params(theta)
-            losses[number] = np.asarray(self.folds.loss_of(params))
-            best = losses.argmin(0) == number
-            of_rows[best] = np.asarray(self.folds.row_losses(params))[best]
-            if number and (losses[number] > losses[:number].min(0)).all():
+            fits = np.repeat(going, self.folds.count)
+            part = self.equations.solve(policy, np.full(len(rows), prior), rows=rows, warm=theta, loose=True, only=fits).theta
+            theta = part if theta is None else np.where(fits[:, None], part, theta)
+            of_rows = self.folds.row_losses(self.equations.to_params(theta))[going]
+            losses[number, going], errors[number, going] = of_rows.mean(1), of_rows.std(1, ddof=1) / np.sqrt(of_rows.shape[1])
+            going &= losses[number] <= (1 + RISE) * losses[: number + 1].min(0)
+            if not going.any():
                 break
-        return {'losses': losses.tolist(), 'rows': of_rows.tolist(), 'seconds': time.perf_counter() - began}
+        return {'losses': losses.tolist(), 'errors': errors.tolist(), 'seconds': time.perf_counter() - began}
 
     def global_losses(self) -> np.ndarray:
-        """Mean loss [W, S] on folds for every global weight, each at its best prior."""
-        return np.stack([self.fold_losses(weight).min(0) for weight in GLOBAL_WEIGHTS])
-
-    def global_row_losses(self) -> np.ndarray | None:
-        """Loss [W, S, N0] of every training row for every global weight, each at its best prior; None where the store has only means."""
-        rows = [self._path(weight).get('rows') for weight in GLOBAL_WEIGHTS]
-        return None if any(row is None for row in rows) else np.array(rows)
+        """Mean loss [W, S] on folds for every global weight, each at its chosen prior."""
+        return np.stack([np.take_along_axis(self.fold_losses(weight), self._place(weight)[None], 0)[0] for weight in GLOBAL_WEIGHTS])
 
 
 def check_converged(name: str, minimum: Minimum, prior: np.ndarray) -> None:

@@ -3,11 +3,11 @@ import dataclasses
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
-import scipy.linalg
 import threadpoolctl
 
 from transfer_jax.experiment.linear.lbfgs import Minimum, Precondition, minimise
 from transfer_jax.experiment.linear.objective import LOGIT, Block, Objective, make_objective
+from transfer_jax.experiment.linear.precondition import make_precondition, total_weight
 from transfer_jax.experiment.linear.reduced import make_span, reducible
 from transfer_jax.runtime.parallel.cores import cores
 
@@ -15,10 +15,11 @@ BIAS = 1e-8  # pull of the bias, in parts of a fit's weight: the bias is free, a
 TIGHT, LOOSE = 3e-6, 1e-2  # tolerances: parameters are scikit-learn's to 1e-4; the loss on other rows is all that counts
 MAX_ITERATIONS = 2000
 AT_ONCE = 2_000_000  # outputs of one chunk of fits: they stay in a core's cache
+READ_AT_ONCE = 6_000_000  # numbers that one product of a chunk reads, where rows are sparse
 
 
 def fit_linear(blocks: tuple[Block, ...], classes: int | None, prior: np.ndarray, start: np.ndarray, warm: np.ndarray | None = None, *,
-               moments: list[np.ndarray] | None = None, tolerance: float = TIGHT) -> Minimum:
+               moments: list | None = None, tolerance: float = TIGHT) -> Minimum:
     """The Minimum theta [C, L, D] of L fits, D the features and the bias (C = 1 for a regression, classes None).
 
     Fit l minimises sum_i w_li loss_i + prior_l / 2 |theta - start|^2 without the bias in the norm: scikit-learn's LogisticRegression with
@@ -61,9 +62,8 @@ def _fit(blocks, moments, classes, prior, start, warm, tolerance):
     pull = np.repeat(np.asarray(prior, np.float64)[:, None], start.shape[-1], 1)
     pull[:, -1] = BIAS / (2 if classes == LOGIT else 1) * total_weight(blocks, len(pull))
     moments = [block.rows.moments() if moment is None else moment for block, moment in zip(blocks, moments, strict=True)]
-    if moments[0].ndim == 1 and tolerance == TIGHT:  # a step says less of the distance that is left
-        tolerance /= 10
-    precondition = make_precondition(blocks, moments, pull, 1.0 if classes is None else 0.25 if classes == LOGIT else (classes - 1) / classes**2)
+    curvature = {None: 1.0, LOGIT: 0.25}.get(classes) or (classes - 1) / classes**2
+    precondition = make_precondition(blocks, moments, pull, curvature)
     dtype = blocks[0].rows.x.dtype
     objective = make_objective(tuple(block.astype(dtype) for block in blocks), classes, pull.astype(dtype), start.astype(dtype))
     return _in_chunks(objective, (start if warm is None else warm).astype(dtype), precondition, tolerance)
@@ -73,7 +73,8 @@ def _in_chunks(objective: Objective, first: np.ndarray, precondition: Preconditi
     """The Minimum of chunks of fits, which threads solve. The chunks do not depend on the machine, so nor do the results."""
     count = first.shape[1]
     outputs = len(first) * sum(len(block.lanes) * block.rows.shape[0] for block in objective.blocks)
-    chunks = np.array_split(np.arange(count), min(count, max(1, -(-outputs // AT_ONCE))))
+    reads = len(first) * sum(len(block.lanes) * block.rows.entries for block in objective.blocks if block.rows.sparse)
+    chunks = np.array_split(np.arange(count), min(count, max(1, -(-outputs // AT_ONCE), -(-reads // READ_AT_ONCE))))
 
     def solve(lanes):
         mine = objective.take(np.isin(np.arange(count), lanes))
@@ -86,48 +87,3 @@ def _in_chunks(objective: Objective, first: np.ndarray, precondition: Preconditi
         theta[..., -1] -= theta[..., -1].mean(0)
     return Minimum(theta, *(np.concatenate([getattr(part, name) for part in parts])
                             for name in ('iterations', 'converged')))
-
-
-def total_weight(blocks: tuple[Block, ...], count: int) -> np.ndarray:
-    """The sum of the rows' weights [L] in each of so many fits."""
-    total = np.zeros(count)
-    for block in blocks:
-        total[block.lanes] += block.weights.sum(1)
-    return total
-
-
-def make_precondition(blocks: tuple[Block, ...], moments: list[np.ndarray], pull: np.ndarray, curvature: float) -> Precondition:
-    """The inverse of curvature sum_i w_i x_i x_i' + pull, which bounds the Hessian's shape; of its diagonal where there are many columns.
-
-    Blocks with the same array of moments are weighed by their sums, so fits that differ by rows of one domain share a matrix.
-    """
-    distinct = {id(moment): moment for moment in moments}
-    sums = {key: np.zeros(len(pull)) for key in distinct}
-    for block, moment in zip(blocks, moments, strict=True):
-        sums[id(moment)][block.lanes] += block.weights.sum(1)
-    keys, of_lane = np.unique(np.column_stack([*sums.values(), pull[:, [0]]]), axis=0, return_inverse=True)
-    matrices = [curvature * sum(weight * moment for weight, moment in zip(key[:-1], distinct.values(), strict=True) if weight)
-                for key in keys]
-    first = [int(np.argmax(of_lane == number)) for number in range(len(keys))]
-    if next(iter(distinct.values())).ndim == 1:
-        diagonals = np.stack([matrix + pull[lane] for matrix, lane in zip(matrices, first, strict=True)])
-        return lambda gradient, alive: gradient / diagonals[of_lane[alive]].astype(gradient.dtype)
-    inverses = [_invert(matrix + np.diag(pull[lane])) for matrix, lane in zip(matrices, first, strict=True)]
-    return lambda gradient, alive: _apply(inverses, of_lane[alive], gradient)
-
-
-def _invert(matrix):
-    """The inverse of a positive definite matrix; a tiny ridge where rounding made it indefinite."""
-    ridge = 1e-12 * np.trace(matrix) / len(matrix) * np.eye(len(matrix))
-    return scipy.linalg.cho_solve(scipy.linalg.cho_factor(matrix + ridge, check_finite=False), np.eye(len(matrix)), check_finite=False)
-
-
-def _apply(inverses, of_lane, gradient):
-    if len(inverses) == 1:
-        return (gradient.reshape(-1, gradient.shape[-1]) @ inverses[0].astype(gradient.dtype)).reshape(gradient.shape)
-    out = np.empty_like(gradient)
-    for number in np.unique(of_lane):
-        mine = of_lane == number
-        part = gradient[:, mine]
-        out[:, mine] = (part.reshape(-1, part.shape[-1]) @ inverses[number].astype(part.dtype)).reshape(part.shape)
-    return out

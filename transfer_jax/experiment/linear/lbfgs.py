@@ -6,7 +6,7 @@ import numpy as np
 
 from transfer_jax.experiment.linear.objective import Objective
 
-MEMORY = 8       # pairs of steps and changes of the gradient
+MEMORY = 16      # pairs of steps and changes of the gradient
 SUFFICIENT = 1e-4  # part of the linear decrease that a step must reach (Armijo)
 HALVINGS = 30
 Precondition = Callable[[np.ndarray, np.ndarray], np.ndarray]  # (gradient [C, A, D], numbers of the fits [A]) -> [C, A, D]

@@ -1,8 +1,8 @@
 """The objective of L linear fits side by side: weighted log-likelihoods of an exponential family, and a pull to the start.
 
 Fit l minimises  sum_i w_li (A(theta x_i) - theta T(y_i) . x_i) + 1/2 sum_d pull_ld |theta_d - start_d|^2,  with A = log sum exp for
-classes (T: one-hot), A = log(1 + exp z) for two of them with one logit (LOGIT, T = y) and A = z^2 / 2 for a regression (T = y). Arrays of parameters are [C, L, D], rows last: every sum over classes is
-then a sum of contiguous rows.
+classes (T: one-hot), A = log(1 + exp z) for two of them with one logit (LOGIT, T = y) and A = z^2 / 2 for a regression (T = y). Arrays
+of parameters are [C, L, D], rows last: every sum over classes is then a sum of contiguous rows.
 """
 import dataclasses
 
@@ -33,7 +33,7 @@ class Block:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Objective:
-    """The L fits to these Blocks. classes: C, LOGIT, or None for a regression; pull [L, D]; start [C, L, D]; moment [C, L, D]: sum w T(y) x."""
+    """The L fits to these Blocks. classes: C, LOGIT, or None for a regression; pull [L, D]; start, moment [C, L, D]: sum w T(y) x."""
     blocks: tuple[Block, ...]
     classes: int | None
     pull: np.ndarray

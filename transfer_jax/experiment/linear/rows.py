@@ -5,7 +5,15 @@ import numpy as np
 import scipy.sparse
 
 SPARSE = 0.1  # part of entries that are not 0, below which a matrix is held as CSR
+SPREAD = 0.01  # part of a column's second moment that counts as variance at least: that of the ones is none
 DENSE_GRAM = 2500  # columns up to which a matrix of second moments is formed
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Moments:
+    """Of rows x: the mean of x x' is about mean mean' + diag(variance); mean, variance [D]."""
+    mean: np.ndarray
+    variance: np.ndarray
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -24,9 +32,14 @@ class Rows:
         return self.x.shape
 
     @property
+    def sparse(self) -> bool:
+        """Whether x is CSR."""
+        return scipy.sparse.issparse(self.x)
+
+    @property
     def entries(self) -> int:
         """Numbers that a product reads: those that are not 0 where x is sparse."""
-        return self.x.nnz if scipy.sparse.issparse(self.x) else self.x.size
+        return self.x.nnz if self.sparse else self.x.size
 
     def product(self, theta: np.ndarray) -> np.ndarray:
         """theta x [C, L, n] of theta [C, L, D]."""
@@ -44,12 +57,16 @@ class Rows:
         sums = (self.x.T @ flat.T).T
         return ((sums - flat.sum(1)[:, None] * self.mean) / self.scale).reshape(*values.shape[:2], -1)
 
-    def moments(self) -> np.ndarray:
-        """The mean of x x' [D, D], or its diagonal [D] where D is large."""
+    def moments(self) -> 'np.ndarray | Moments':
+        """The mean of x x' [D, D]; Moments where x is sparse or D is large."""
+        if self.mean is None and self.shape[1] <= DENSE_GRAM:
+            return self.x.T @ self.x / len(self.x)
         if self.mean is None:
-            return (self.x.T @ self.x if self.shape[1] <= DENSE_GRAM else np.einsum('nd,nd->d', self.x, self.x)) / len(self.x)
-        square, first = np.asarray(self.x.multiply(self.x).mean(0)), np.asarray(self.x.mean(0))
-        return (square - 2 * self.mean * first + self.mean**2) / self.scale**2
+            first, square = self.x.mean(0, dtype=np.float64), np.einsum('nd,nd->d', self.x, self.x) / len(self.x)
+        else:
+            square, raw = np.asarray(self.x.multiply(self.x).mean(0)), np.asarray(self.x.mean(0))
+            first, square = (raw - self.mean) / self.scale, (square - 2 * self.mean * raw + self.mean**2) / self.scale**2
+        return Moments(first, np.maximum(square - first**2, SPREAD * square))
 
     def astype(self, dtype: type) -> 'Rows':
         """The Rows in another precision."""

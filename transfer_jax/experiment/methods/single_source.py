@@ -14,8 +14,7 @@ def run(lab: Lab) -> Outcome:
     fit = lab.fit('single_source', jax.tree.map(lambda *x: jnp.stack(x, 1).reshape(-1, x[0].shape[-1]), *policies))
     outputs = lab.outputs(fit.params)
     outputs = outputs.reshape(len(lab.splits), count, *outputs.shape[1:])
-    loss = jax.vmap(lab.trainer.loss, (0, None))
-    score = [np.asarray(loss(jnp.asarray(out[:, split.validation]), jnp.asarray(lab.labels[split.validation]))).mean(-1)
-             for out, split in zip(outputs, lab.splits, strict=True)]
+    labels = lambda split: np.repeat(lab.labels[None, split.validation], count, 0)
+    score = [lab.losses(out[:, split.validation], labels(split)).mean(1) for out, split in zip(outputs, lab.splits, strict=True)]
     best = np.argmin(score, 1)
     return outcome(lab, fit, outputs=outputs[np.arange(len(best)), best], replicas=np.arange(len(best)) * count + best)

@@ -3,7 +3,6 @@ import io
 import pathlib
 import zipfile
 
-import numpy as np
 import scipy.io
 import scipy.sparse
 
@@ -59,7 +58,8 @@ def beside(path: pathlib.Path, fields: Fields, name: str | None) -> pathlib.Path
     stem, features = stem_of(path), fields.features or 'x'
     if name is None or not (stem == features or stem.endswith(f'_{features}')):
         return None
-    return pathlib.Path(path).with_name(stem.removesuffix(features) + name + pathlib.Path(path).name.removeprefix(stem).replace('.npz', '.npy'))
+    suffix = pathlib.Path(path).name.removeprefix(stem).replace('.npz', '.npy')
+    return pathlib.Path(path).with_name(stem.removesuffix(features) + name + suffix)
 
 
 def read_mat(path: pathlib.Path, fields: Fields) -> Table:

@@ -13,7 +13,8 @@ def is_sparse(x: object) -> bool:
     return scipy.sparse.issparse(x)
 
 
-def as_csr(where: object, x: scipy.sparse.sparray | scipy.sparse.spmatrix, first: int = 0, width: int | None = None) -> scipy.sparse.csr_array:
+def as_csr(where: object, x: scipy.sparse.sparray | scipy.sparse.spmatrix, first: int = 0,
+           width: int | None = None) -> scipy.sparse.csr_array:
     """CSR [n, width], float32, of features that are numbered from `first`. Raises UserError for more columns than any fit takes."""
     x = scipy.sparse.csr_array(x).astype(np.float32)
     width = x.shape[1] - first if width is None else width

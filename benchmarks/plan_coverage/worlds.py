@@ -8,6 +8,7 @@ import numpy as np
 from transfer_jax.debias import debias_gram
 from transfer_jax.experiment.config import TransferConfig
 from transfer_jax.experiment.job import prepare
+from transfer_jax.experiment.lab.measure import COMMON_BIAS
 from transfer_jax.experiment.planned import known, plan_record
 from transfer_jax.knowledge import HARMS, HELPS, MUCH, NONE, NOTHING, UNKNOWN
 from transfer_jax.runtime.config import defaults, instance, override
@@ -71,8 +72,8 @@ def gaussian(biases, d, worlds, seed=0):
     return tally(truth, records, sizes, TARGET)
 
 
-def softmax(shots, seed, splits):
-    """The Tally of splits of one target, by the job's own plan of exact fits."""
+def softmax(shots, seed, splits, allowance=COMMON_BIAS):
+    """The Tally of splits of one target, by the job's own plan of exact fits. allowance: added to N0 G, as UOWQ does in the job."""
     rng = np.random.default_rng(seed)
     own = rng.normal(size=(FEATURES + 1, CLASSES))
     thetas = {'target': own, **{name: own + shift * rng.normal(size=own.shape) for name, shift in SHIFTS.items()}}
@@ -82,7 +83,8 @@ def softmax(shots, seed, splits):
     apart = np.einsum('nf,kfc->knc', x, deltas[:, :-1]) + deltas[:, None, -1]
     apart = np.sqrt(p) * (apart - np.sum(p * apart, -1, keepdims=True))
     gram = np.einsum('knc,lnc->kl', apart, apart) / len(x) / ((CLASSES - 1) * (FEATURES + 1))
-    truth = np.asarray(source_weights(shots * CLASSES, [SIZE] * len(SHIFTS), gram.astype(np.float32)).weights, float)
+    gram = gram.astype(np.float32) + allowance / (shots * CLASSES)
+    truth = np.asarray(source_weights(shots * CLASSES, [SIZE] * len(SHIFTS), gram).weights, float)
     with tempfile.TemporaryDirectory() as folder:
         x, y = (np.concatenate([part[number] for part in parts.values()]) for number in (0, 1))
         np.savez(f'{folder}/data.npz', x=x.astype(np.float32), y=y, d=np.repeat(list(parts), [len(part[1]) for part in parts.values()]))

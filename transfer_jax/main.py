@@ -63,12 +63,11 @@ def run_targets(job, targets):
 
 def finish(job, began):
     """results.json and the report, of what the methods saved."""
-    records, curves, plans, labs, workdir = {}, {}, {}, {}, job.workdir
+    records, curves, plans, workdir = {}, {}, {}, job.workdir
     with StopRequest() as stop, Progress(0, process=1) as silent:
         for target in job.targets:
             name = job.domains.names[target]
-            labs[name] = job.lab(target, stop)
-            records[name], curves[name], plans[name] = run_target(job, labs[name], silent)
+            records[name], curves[name], plans[name] = run_target(job, job.lab(target, stop), silent)
     facts = {**machine(), 'wall_seconds': time.perf_counter() - began, 'config': json.loads((workdir / 'config.json').read_text()),
              'plan': {name: plan for name, plan in plans.items() if plan is not None},
              'sizes': {domain.name: len(domain) for domain in job.domains.domains},
@@ -79,7 +78,7 @@ def finish(job, began):
              'sources': {job.domains.names[target]: [job.domains.names[source] for source in job.sources if source != target]
                          for target in job.targets}}
     if job.config.transfer.predictions:
-        write_predictions(job, labs)
+        write_predictions(job)
     write_results(workdir / 'results.json', records, facts, job.metrics)
     write_report(workdir)
     print(f'{METRICS[job.metrics[0]].label} on the test rows, mean ± standard error over {job.config.seeds} seeds:\n{table(workdir)}')

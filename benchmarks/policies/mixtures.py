@@ -11,7 +11,7 @@ import types
 import jax.numpy as jnp
 import numpy as np
 
-from benchmarks.linear import SETS, config_of
+from benchmarks.linear.sets import SETS, config_of
 from benchmarks.timing import write_page
 from transfer_jax.experiment.job import prepare
 from transfer_jax.experiment.methods.registry import METHODS

@@ -14,9 +14,11 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from flax import struct
 
 from transfer_jax.budget import budgeted_weights
+from transfer_jax.debias import project_psd
 from transfer_jax.fisher import fisher_products, gram_of_products
 from transfer_jax.quantities import transfer_quantities
 from transfer_jax.solver.solution import Solution
@@ -45,7 +47,7 @@ class Measurement:
 
     def weights(self) -> Solution:
         """The Solution of UOWQ: weights [S, K] of a source's sample relative to a target's, which counts as 1 / tau of one."""
-        solution = source_weights(self.target_size / self._factor, self.source_sizes, self.expected_gram)
+        solution = in_float64(source_weights, self.target_size / self._factor, self.source_sizes, self.expected_gram)
         return solution.replace(weights=solution.weights * self.shortfall[:, None])
 
     def amounts(self) -> Solution:
@@ -55,15 +57,16 @@ class Measurement:
         (G + (tau - 1) / N0 11') / (2 tau - 1).
         """
         tau = self._factor[:, None, None]
-        solution = transfer_quantities(self.target_size, self.source_sizes, (self.gram + (tau - 1) / self.target_size) / (2 * tau - 1),
-                                       integer=True)
+        gram = (self.gram + (tau - 1) / self.target_size) / (2 * tau - 1)
+        solution = in_float64(functools.partial(transfer_quantities, integer=True), self.target_size, self.source_sizes, gram)
         return solution.replace(quantities=jnp.where(self.shortfall[:, None] == NO_SOURCES, 0, solution.quantities))
 
     def within(self, budget: float, costs: Sequence[float]) -> Solution:
         """The Solution of UOWQ in whole samples that cost at most the part `budget` [] of all samples' cost; costs [K] of one sample."""
         wide = lambda x: jnp.broadcast_to(x, (len(self.shortfall), len(costs)))
         sizes, costs = wide(self.source_sizes), wide(jnp.asarray(costs, jnp.float32))
-        solution = budgeted_weights(self.target_size / self._factor, sizes, self.expected_gram, budget * jnp.sum(costs * sizes, -1), costs)
+        solution = in_float64(budgeted_weights, self.target_size / self._factor, sizes, self.expected_gram,
+                              budget * jnp.sum(costs * sizes, -1), costs)
         quantities = jnp.where(self.shortfall[:, None] == NO_SOURCES, 0, jnp.floor(solution.quantities))
         return solution.replace(weights=solution.weights * self.shortfall[:, None], quantities=quantities)
 
@@ -82,6 +85,17 @@ class Measurement:
     def _factor(self):
         """tau, at least 1."""
         return jnp.maximum(self.shortfall, 1)
+
+
+def in_float64(solve: Callable[..., Solution], target: jax.Array, sizes: jax.Array, gram: jax.Array, *more: jax.Array) -> Solution:
+    """solve(target, sizes, gram [S, K, K], *more) in float64, its results in float32: in float32 biases that cancel have none.
+
+    The gram's eigenvalues that are negative by its own rounding become 0.
+    """
+    with jax.enable_x64(True):
+        wide = [jnp.asarray(np.asarray(x, np.float64)) for x in (target, sizes, gram, *more)]
+        solution = jax.tree.map(np.asarray, solve(wide[0], wide[1], project_psd(wide[2]), *wide[3:]))
+    return jax.tree.map(lambda x: jnp.asarray(x, jnp.float32 if x.dtype == np.float64 else x.dtype), solution)
 
 
 @functools.partial(jax.jit, static_argnames=('apply', 'kind'))

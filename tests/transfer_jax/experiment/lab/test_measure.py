@@ -16,6 +16,7 @@ from transfer_jax.budget import budgeted_weights
 from transfer_jax.experiment.lab.measure import NO_SOURCES, Measurement, raw_gram
 from transfer_jax.fisher import fisher_gram
 from transfer_jax.objective import predicted_error
+from transfer_jax.solver.solution import check
 from transfer_jax.weights import source_weights
 
 TAUS = (1.0, 4.0)
@@ -115,6 +116,16 @@ def test_weights_minimise_the_error_of_a_target_that_counts_for_less(tau):
         best = minimize(lambda w, gram=gram: np.log(error_by_hand(target / tau, w, sizes, gram)), np.full(3, 0.3), method='L-BFGS-B',
                         bounds=[(0, None)] * 3, options={'ftol': 1e-15, 'gtol': 1e-9, 'maxiter': 1000})
         np.testing.assert_allclose(weights / tau, best.x, atol=2e-3, rtol=2e-3)
+
+
+def test_biases_that_cancel_are_solved_although_the_gram_is_float32():
+    """G = [[1, -1], [-1, 1]] g: both sources together are the target's own law, at weight 1, for any g N."""
+    gram = np.float32(0.37) * np.array([[[1, -1], [-1, 1]]])
+    problem = measurement_of(20.0, [4e6, 4e6], gram, [1.0])
+    np.testing.assert_allclose(check(problem.weights()).weights, 1, rtol=1e-4)
+    rounded = gram + np.float32(1e-8) * np.array([[-1, 0], [0, -1]])  # of its own rounding it is not semi-definite
+    assert check(measurement_of(20.0, [100, 100], rounded, [1.0]).amounts()).quantities.tolist() == [[100, 100]]
+    assert problem.weights().weights.dtype == np.float32
 
 
 def test_error_is_the_predicted_one_and_the_shortfalls():

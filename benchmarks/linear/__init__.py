@@ -1,0 +1,1 @@
+"""Linear transfer jobs by steps and by exact fits, beside scikit-learn."""

@@ -10,10 +10,12 @@ import jax
 
 from transfer_jax.experiment.config import schema_of
 from transfer_jax.experiment.job import prepare, record_config
-from transfer_jax.experiment.methods.registry import METHODS, NEED_GRAM
+from transfer_jax.experiment.methods.registry import NEED_GRAM
 from transfer_jax.experiment.multitask.run import run as run_multitask
+from transfer_jax.experiment.outcomes import keep_outcome, write_predictions
+from transfer_jax.experiment.planned import NO_GRAM, plan_record, summary_line
 from transfer_jax.experiment.report import table, write_report
-from transfer_jax.experiment.results import pareto, record, write_results
+from transfer_jax.experiment.results import pareto, positive_name, write_results
 from transfer_jax.runtime.app import define_flags, run_app
 from transfer_jax.runtime.config import to_json
 from transfer_jax.runtime.job import machine, print_stop, run_mode
@@ -52,7 +54,7 @@ def run_targets(job, targets):
     with StopRequest() as stop, Progress(len(targets) * len(job.methods), label='methods', unit='method') as progress:
         try:
             for target in targets:
-                run_target(job, target, stop, progress)
+                run_target(job, job.lab(target, stop), progress)
         except Stopped:
             return True
     return False
@@ -60,20 +62,27 @@ def run_targets(job, targets):
 
 def finish(job, began):
     """results.json and the report, of what the methods saved."""
-    records, curves, workdir = {}, {}, job.workdir
+    records, curves, plans, labs, workdir = {}, {}, {}, {}, job.workdir
     with StopRequest() as stop, Progress(0, process=1) as silent:
         for target in job.targets:
             name = job.domains.names[target]
-            records[name], curves[name] = run_target(job, target, stop, silent)
+            labs[name] = job.lab(target, stop)
+            records[name], curves[name], plans[name] = run_target(job, labs[name], silent)
     facts = {**machine(), 'wall_seconds': time.perf_counter() - began, 'config': json.loads((workdir / 'config.json').read_text()),
-             'sizes': {domain.name: len(domain) for domain in job.domains.domains}, 'notes': list(job.notes),
-             'classes': job.domains.classes and list(job.domains.classes), 'skipped': list(job.domains.skipped),
+             'plan': {name: plan for name, plan in plans.items() if plan is not None},
+             'sizes': {domain.name: len(domain) for domain in job.domains.domains},
+             'notes': [*job.notes, *(() if measures_gram(job) else (NO_GRAM,))],
+             'classes': job.domains.classes and list(job.domains.classes), 'positive': positive_name(job.domains),
+             'skipped': list(job.domains.skipped),
              'pareto': {name: curve for name, curve in curves.items() if curve is not None},
              'sources': {job.domains.names[target]: [job.domains.names[source] for source in job.sources if source != target]
                          for target in job.targets}}
-    write_results(workdir / 'results.json', records, facts)
+    if job.config.transfer.predictions:
+        write_predictions(job, labs)
+    write_results(workdir / 'results.json', records, facts, job.metrics)
     write_report(workdir)
     print(table(workdir))
+    print('\n'.join([summary_line(name, plan) for name, plan in facts['plan'].items()] or [NO_GRAM]))
     print(f'results: {workdir / "results.json"}\nreport: {workdir / "report.html"}')
 
 
@@ -87,23 +96,31 @@ def _multitask(config, workdir):
     run_multitask(config, workdir, {**machine(), 'config': to_json(config)})
 
 
-def run_target(job, target, stop, progress):
-    """({method: record}, budget curve or None) of one target."""
-    lab, records = job.lab(target, stop), {}
-    methods = job.methods
-    needs_gram = bool(set(methods) & set(NEED_GRAM))
-    for name in methods:
-        records[name] = lab.store.record(f'methods/{name}')
-        if records[name] is None:
-            outcome = METHODS[name](lab)
-            records[name] = record(lab, outcome, lab.measure_sources()[0] if needs_gram else None)
-            lab.store.save(f'methods/{name}', None, records[name])
-        progress.update(1, at=f'{job.domains.names[target]} {name}')
-    curve = lab.store.record('budget')
-    if needs_gram and curve is None:
-        curve = pareto(lab.measure_sources()[0], lab.costs)
-        lab.store.save('budget', None, curve)
-    return records, curve
+def measures_gram(job):
+    """Whether a method of the job measures G."""
+    return bool(set(job.methods) & set(NEED_GRAM))
+
+
+def run_target(job, lab, progress):
+    """({method: record}, budget curve or None, plan or None) of the target of a lab."""
+    records = {}
+    for name in job.methods:
+        records[name] = keep_outcome(job, lab, name)
+        progress.update(1, at=f'{job.domains.names[lab.target]} {name}')
+    if not measures_gram(job):
+        return records, lab.store.record('budget'), None
+    one_weight = 'cv_global' in job.methods
+    plan = stored(lab, 'plan_with_one_weight' if one_weight else 'plan', lambda: plan_record(lab, one_weight))
+    return records, stored(lab, 'budget', lambda: pareto(lab.measure_sources()[0], lab.costs)), plan
+
+
+def stored(lab, name, compute):
+    """compute(), or what an earlier run stored of it by that name."""
+    found = lab.store.record(name)
+    if found is None:
+        found = compute()
+        lab.store.save(name, None, found)
+    return found
 
 
 if __name__ == '__main__':

@@ -6,13 +6,14 @@ import jax
 import numpy as np
 from jaxtyping import ArrayLike, Float, Float64, Num
 from matplotlib.figure import Figure
+from scipy.special import stdtrit
 
 from transfer_jax.objective import predicted_error
 from transfer_jax.quantities import transfer_quantities
 from transfer_jax.solver.solution import check
 from transfer_jax.weights import source_weights
 
-CONFIDENT = 1.96  # standard errors to either side: 95 % of a normal law
+CONFIDENT = 0.95  # probability that an interval aims at
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -99,9 +100,9 @@ def plan(target_size: Num[ArrayLike, ''], source_sizes: Num[ArrayLike, ' k'] | S
     if replicates is not None:
         many_weights, many_quantities = (jax.device_get(check(solve(target_size, sizes, replicates)))
                                          for solve in (source_weights, transfer_quantities))
-        weight_intervals = _interval(weights.weights, many_weights.weights)
-        worth_interval = _interval(worth, many_weights.effective_sizes.sum(-1))
-        quantity_intervals = np.minimum(_interval(quantities.quantities, many_quantities.quantities), sizes[:, None])
+        weight_intervals = interval(weights.weights, many_weights.weights)
+        worth_interval = interval(worth, many_weights.effective_sizes.sum(-1))
+        quantity_intervals = np.minimum(interval(quantities.quantities, many_quantities.quantities), sizes[:, None])
     errors = {'target only': alone, 'all sources': everything, 'OTQMS': float(quantities.error), 'UOWQ': float(weights.error)}
     return Plan(names=names, target_size=float(target_size), source_sizes=sizes, weights=weights.weights,
                 weight_intervals=weight_intervals, quantities=quantities.quantities, quantity_intervals=quantity_intervals,
@@ -109,8 +110,13 @@ def plan(target_size: Num[ArrayLike, ''], source_sizes: Num[ArrayLike, ' k'] | S
                 bias=np.diagonal(gram), errors=errors, worth=worth, worth_interval=worth_interval)
 
 
-def _interval(value, replicates):
-    """value minus and plus CONFIDENT jackknife standard errors of the replicates [R, ...], not below zero: [..., 2]."""
+def interval(value: ArrayLike, replicates: Float[ArrayLike, 'r ...']) -> Float[np.ndarray, '... 2']:
+    """The 95 % interval [..., 2] of a value [...] that is not below 0, by the jackknife from its R replicates [R, ...].
+
+    value minus and plus t se, se^2 = (R - 1) / R sum (replicate - mean)^2, t Student's with R - 1 degrees of freedom.
+    """
+    replicates = np.asarray(replicates)
     count = len(replicates)
     error = np.sqrt((count - 1) / count * np.sum((replicates - replicates.mean(0)) ** 2, 0))
-    return np.stack([np.maximum(value - CONFIDENT * error, 0), value + CONFIDENT * error], -1)
+    half = stdtrit(count - 1, (1 + CONFIDENT) / 2) * error
+    return np.stack([np.maximum(value - half, 0), value + half], -1)

@@ -47,10 +47,11 @@ EXPERIMENT = {
     'models': (),
     'training': ('data', 'models'),
     'linear': (),
+    'scores': (),
     'lab': ('data', 'training', 'linear'),
     'methods': ('training', 'lab'),
-    'multitask': ('data',),
-    'top': ('data', 'models', 'training', 'lab', 'methods', 'multitask'),
+    'multitask': ('data', 'scores'),
+    'top': ('data', 'models', 'training', 'scores', 'lab', 'methods', 'multitask'),
 }
 PURE = ('tqd_jax.timesteps', 'tqd_jax.diffusion', 'tqd_jax.models.wan', 'tqd_jax.scoring.motion', 'tqd_jax.text.words',
         'tqd_jax.text.umt5.model', 'tqd_jax.latents.wan_vae.encoder', 'tqd_jax.latents.wan_vae.decoder', 'transfer_jax.solver',

@@ -2,10 +2,11 @@
 import jax
 import numpy as np
 import pytest
+import scipy.stats
 
 from transfer_jax.debias import debias_gram
 from transfer_jax.objective import predicted_error, single_source_quantity
-from transfer_jax.planning import CONFIDENT, plan
+from transfer_jax.planning import plan
 from transfer_jax.quantities import transfer_quantities
 from transfer_jax.runtime.errors import UserError
 from transfer_jax.weights import source_weights
@@ -47,7 +48,7 @@ def test_quantities_have_the_intervals_of_their_closed_form():
     gram, changes = np.array([[0.02]]), np.linspace(0.95, 1.05, 10)
     result = plan(N0, [1000], gram, replicates=gram * changes[:, None, None])
     exact = single_source_quantity(N0, 1000, 0.02 * changes)
-    half = CONFIDENT * 3 * np.std(exact)  # sqrt((R - 1) / R * R var) at R = 10
+    half = scipy.stats.t.ppf(0.975, 9) * 3 * np.std(exact)  # sqrt((R - 1) / R * R var) at R = 10
     np.testing.assert_allclose(result.quantity_intervals, [[result.quantities[0] - half, result.quantities[0] + half]], rtol=1e-4)
     tight = plan(N0, [35], gram, replicates=gram * changes[:, None, None])
     assert tight.quantity_intervals[0, 1] == 35 and tight.quantity_intervals[0, 0] < 35

@@ -5,6 +5,7 @@ import pathlib
 import sqlite3
 import tempfile
 import threading
+import time
 
 from transfer_jax.runtime.files import replace_atomically
 from transfer_jax.runtime.paths import fetch, is_remote, path_of
@@ -27,7 +28,7 @@ class RowStore:
     def __init__(self, path, version):
         self._version = version
         self._base = sqlite3.connect(path, timeout=PATIENCE, isolation_level=None)  # every statement is a transaction
-        self._base.execute('PRAGMA journal_mode = WAL')  # where the file system has no shared memory it stays as it was
+        _write_ahead(self._base)
         self._base.execute('PRAGMA synchronous = NORMAL')
         self._base.executescript(SCHEMA)
 
@@ -76,6 +77,19 @@ class RowStore:
 
     def _one(self, statement, *values):
         return self._base.execute(statement, values).fetchone()
+
+
+def _write_ahead(base):
+    """Sets the journal to WAL, which SQLite refuses at once while another connection writes; without shared memory it stays as it was."""
+    end = time.monotonic() + PATIENCE
+    while True:
+        try:
+            base.execute('PRAGMA journal_mode = WAL')
+            return
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > end:
+                raise
+            time.sleep(0.01)
 
 
 def share_of(path, process):

@@ -1,5 +1,8 @@
 """Checks of the transfer job's config that involve several keys, or the data; each raises UserError."""
+import numpy as np
+
 from transfer_jax.experiment.methods.registry import NEED_CLASSES, NEED_FOLDS, NEED_STEPS, NEED_VALIDATION
+from transfer_jax.experiment.scores.absent import absent_classes
 from transfer_jax.runtime.errors import UserError
 
 
@@ -77,8 +80,18 @@ def check_inputs(data, model, shape):
                             'give one number, or one a channel')
 
 
+def lacking(domains, splits, targets, metrics):
+    """A line, or none, on targets whose test rows lack a class, by their splits {name: one a seed}."""
+    labels = {domains.names[target]: [domains.domains[target].labels[split.test] for split in splits[domains.names[target]]]
+              for target in targets}
+    return absent_classes(labels, domains.classes, metrics, 'target')
+
+
 def check_domains(config, domains):
-    """(targets, sources) as numbers of domains; raises UserError for unknown names, fewer than two domains, or fewer than two classes."""
+    """(targets, sources) as numbers of domains.
+
+    Raises UserError for unknown names, fewer than two domains or classes, and a target that lacks a class.
+    """
     if domains.classes is not None and len(domains.classes) < 2:
         raise UserError(f'the data have one class, {domains.classes[0]!r}: there is nothing to tell apart; give examples of another, or '
                         "config.data.task = 'regression'")
@@ -98,4 +111,19 @@ def check_domains(config, domains):
         if not set(sources) - {target}:
             raise UserError(f'config.sources: the target {domains.names[target]!r} has no source but itself; '
                             'name another')
+    check_classes(domains, targets)
     return targets, sources
+
+
+def check_classes(domains, targets):
+    """Raises UserError where a target has no example of a class: there would be none to train on, or to score."""
+    classes = domains.classes or ()
+    lacks = [[classes[number] for number in np.flatnonzero(np.bincount(domain.labels, minlength=len(classes)) == 0)]
+             if classes else [] for domain in domains.domains]
+    wrong = [target for target in targets if lacks[target]]
+    if wrong:
+        whole = [name for name, lacking in zip(domains.names, lacks, strict=True) if not lacking]
+        names = ', '.join(map(repr, lacks[wrong[0]][:3])) + (' and more' if len(lacks[wrong[0]]) > 3 else '')
+        helps = f'name in config.targets those that have all ({", ".join(whole)}), or ' if whole else ''
+        raise UserError(f'target {domains.names[wrong[0]]!r} has no example of the class {names}; a target needs some of every class, '
+                        f"a source does not: {helps}set config.data.classes = 'intersection'")

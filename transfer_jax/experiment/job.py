@@ -18,6 +18,7 @@ from transfer_jax.experiment.lab.lab import Control, Lab
 from transfer_jax.experiment.models.build import ModelConfig, build
 from transfer_jax.experiment.models.model import Model
 from transfer_jax.experiment.scales import resolve_columns, without_sparse
+from transfer_jax.experiment.scores.metrics import resolve
 from transfer_jax.experiment.training.evaluate import in_blocks
 from transfer_jax.experiment.training.prepare import Scaling, fit_scaling, normalise
 from transfer_jax.experiment.training.trainer import Settings, Trainer, make_pool
@@ -34,7 +35,10 @@ from transfer_jax.runtime.store import Store
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Job:
-    """A run: its config and folder, its data, the splits {target's name: one a seed}, numbers of targets and sources, and the methods."""
+    """A run: its config and folder, its data, the splits {target's name: one a seed}, numbers of targets and sources, and the methods.
+
+    metrics: the scores of the test rows, the main one first. notes: lines for the user.
+    """
     config: TransferConfig
     workdir: AnyPath
     domains: Domains
@@ -43,6 +47,7 @@ class Job:
     sources: tuple[int, ...]
     splits: dict
     methods: tuple[str, ...]
+    metrics: tuple[str, ...]
     notes: tuple[str, ...]
 
     def lab(self, target: int, stop: Any) -> Lab:
@@ -63,6 +68,7 @@ def prepare(config: TransferConfig, workdir: AnyPath) -> Job:
     """The Job of a config in its folder. Raises UserError for a fault of the config, of the data, or of the files in the folder."""
     checks.check_whole(config)
     methods, left_out = checks.methods_of(config)
+    metrics = resolve(config.transfer.metrics, config.data.task, 'transfer.metrics')
     mesh = make_mesh(config.mesh.data, 1, devices=jax.local_devices())
     check_batch(config.train.batch, mesh)
     first_host(record_config, config, workdir)
@@ -72,6 +78,7 @@ def prepare(config: TransferConfig, workdir: AnyPath) -> Job:
     checks.check_inputs(config.data, config.model, domains.domains[0].inputs.shape[1:])
     config, found = resolved(config, domains)
     splits = make_splits(config, domains, targets, workdir)
+    lacking = checks.lacking(domains, splits, targets, metrics)
     model, domains, trunk = make_model(config, domains)
     settings = Settings(batch=config.train.batch, sampling=config.train.sampling, learning_rate=config.train.learning_rate,
                         prior=config.train.prior, segment=config.train.segment, augment=config.data.augment, replicas=config.train.replicas)
@@ -80,7 +87,7 @@ def prepare(config: TransferConfig, workdir: AnyPath) -> Job:
     trainer = Trainer(model=model, frozen=frozen, pool=make_pool(domains, config.seed, resident=resident),
                       domains=domains, settings=settings, mesh=mesh)
     return Job(config=config, workdir=workdir, domains=domains, trainer=trainer, targets=targets, sources=sources, splits=splits,
-               methods=methods, notes=(*left_out, *made_dense, *found, *model.notes, *trunk))
+               methods=methods, metrics=metrics, notes=(*left_out, *made_dense, *found, *lacking, *model.notes, *trunk))
 
 
 def resolved(config: TransferConfig, domains: Domains) -> tuple[TransferConfig, tuple[str, ...]]:

@@ -6,14 +6,7 @@ import numpy as np
 from matplotlib import rc_context
 from matplotlib.figure import Figure
 
-STYLE = {'font.size': 9, 'axes.spines.top': False, 'axes.spines.right': False, 'axes.grid': True, 'grid.linewidth': 0.5,
-         'legend.frameon': False}
-PALETTE = ('#0072b2', '#d55e00', '#009e73', '#cc79a7', '#e69f00', '#56b4e9', '#808080')
-
-
-def colour(number: int) -> str:
-    """Colour of series `number`."""
-    return PALETTE[number % len(PALETTE)]
+from transfer_jax.runtime.page.style import STYLE, colour
 
 
 @rc_context(STYLE)
@@ -67,6 +60,30 @@ def pareto(fractions: Sequence[float], curves: Mapping[str, tuple[Sequence[float
         axes.plot([max(amount, fractions[0])], [error], '*', color=colour(number), markersize=9)
     axes.set(xscale='log', xlabel='part of the source samples', ylabel='predicted F / target only', ylim=(0, None))
     axes.legend(ncols=2, fontsize=7)
+    return figure
+
+
+@rc_context(STYLE)
+def intervals(names: Sequence[str], values: np.ndarray, bounds: np.ndarray, of_seeds: np.ndarray, colours: Sequence[str], label: str,
+              marks: tuple[float, float]) -> Figure:
+    """A row a name: values [K] in bounds [K, 2], above the thin ones of every seed [S, K, 2], on an axis linear up to the first of marks.
+
+    marks: two values at which a line stands.
+    """
+    figure = Figure(figsize=(5, 0.34 * len(names) + 0.9), layout='constrained')
+    axes = figure.subplots()
+    rows = np.arange(len(names), dtype=float)
+    for number, of_seed in enumerate(of_seeds):
+        place = rows + 0.12 + 0.28 * number / max(1, len(of_seeds) - 1)
+        axes.hlines(place, of_seed[:, 0], of_seed[:, 1], colors=colours, linewidth=0.7, alpha=0.5)
+    axes.hlines(rows, bounds[:, 0], bounds[:, 1], colors=colours, linewidth=3)
+    axes.scatter(values, rows, c=colours, s=28, zorder=3)
+    for mark in marks:
+        axes.axvline(mark, color='#808080', linewidth=0.8, linestyle='--')
+    axes.set_xscale('symlog', linthresh=marks[0])
+    axes.set(xlabel=label, yticks=rows, yticklabels=names, xlim=(0, 1.3 * max(marks[1], np.max(bounds), np.max(of_seeds))))
+    axes.grid(axis='y', visible=False)
+    axes.invert_yaxis()
     return figure
 
 

@@ -5,8 +5,12 @@ from typing import Any
 
 import numpy as np
 
-from transfer_jax.experiment import plots
+from transfer_jax.experiment import plots, scored
+from transfer_jax.experiment.plan_page import add_plan
 from transfer_jax.experiment.results import FRACTIONS, SCORE_PART
+from transfer_jax.experiment.scores.metrics import METRICS
+from transfer_jax.experiment.scores.page import as_text
+from transfer_jax.experiment.scores.summary import format_pair
 from transfer_jax.runtime.page import Page
 from transfer_jax.runtime.paths import AnyPath
 
@@ -18,14 +22,9 @@ def read_results(workdir: AnyPath) -> dict[str, Any]:
     return json.loads((workdir / 'results.json').read_text())
 
 
-def format_pair(pair: tuple[float, float | None], digits: int = 3) -> str:
-    """'0.812 ± 0.004' of (mean, standard error)."""
-    mean, error = pair
-    return f'{mean:.{digits}f}' + ('' if error is None else f' ± {error:.{digits}f}')
-
-
-def rows(results: Mapping[str, Any], measure: str = 'accuracy') -> tuple[list[str], list[list[str]]]:
-    """(header, rows) of the table: a method a row, its mean ± standard error on average and on every target."""
+def rows(results: Mapping[str, Any], measure: str | None = None) -> tuple[list[str], list[list[str]]]:
+    """(header, rows) of the table: a method a row, its mean ± standard error on average and on every target; None: of the main score."""
+    measure = results['metrics'][0] if measure is None else measure
     targets = list(results['targets'])
     header = ['method', 'average', *targets, 'negative', 'drawn', 'seconds']
     out = []
@@ -37,10 +36,9 @@ def rows(results: Mapping[str, Any], measure: str = 'accuracy') -> tuple[list[st
 
 
 def table(workdir: AnyPath) -> str:
-    """The accuracy table as text."""
+    """The table of the main score as text."""
     header, lines = rows(read_results(workdir))
-    widths = [max(len(line[i]) for line in [header, *lines]) for i in range(len(header))]
-    return '\n'.join('  '.join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in [header, *lines])
+    return as_text(header, lines)
 
 
 def write_report(workdir: AnyPath) -> None:
@@ -49,22 +47,25 @@ def write_report(workdir: AnyPath) -> None:
     config = results['config']
     page = Page('Multi-source transfer',
                 f'{len(results["targets"])} targets, {config["seeds"]} seeds, {config["data"]["shots"]} labels a class')
-    for part in (_scores, _decisions, _errors, _pareto, _costs, _data):
+    for part in (add_plan, _scores, scored.add_sections, _decisions, _errors, _pareto, _costs, _data):
         part(page, results)
     page.write(workdir / 'report.html')
 
 
 def _scores(page, results):
-    what = 'explained variance' if results['classes'] is None else 'accuracy'
+    main = results['metrics'][0]
+    what = METRICS[main].label
     page.section('Scores')
-    page.text(f'{what.capitalize()} on the test rows: mean ± standard error over seeds, after the last step of every fit, never the best '
-              'of several; validation rows choose where a method chooses. "negative" is the part of (target, seed) pairs below target '
-              'only; "drawn" counts the training samples of one seed, "seconds" the training of all seeds, both over all targets.')
+    page.text(f'{what[0].upper()}{what[1:]} on the test rows: mean ± standard error over seeds, after the last step of every fit, '
+              'never the best of several; validation rows choose where a method chooses. "negative" is the part of (target, '
+              'seed) pairs below target only; "drawn" counts the training samples of one seed, "seconds" the training of all seeds, '
+              'both over all targets.')
     page.table(*reversed(rows(results)))
-    names = list(results['summary'])
-    means, errors = zip(*(results['summary'][name]['average']['accuracy'] for name in names), strict=True)
-    page.figure(plots.bars(names, means, errors, f'{what}, average over targets', OURS),
-                'Average over targets; bars are one standard error.', f'bars of {what} by method')
+    known = {name: row['average'][main] for name, row in results['summary'].items() if row['average'][main][0] is not None}
+    if known:
+        means, errors = zip(*known.values(), strict=True)
+        page.figure(plots.bars(list(known), means, errors, f'{what}, average over targets', OURS),
+                    'Average over targets; bars are one standard error.', f'bars of {what} by method')
     page.text('The same rows\' loss (-log p of the label; half the squared error for a regression):')
     header, lines = rows(results, 'loss')
     page.table([line[:-3] for line in lines], header[:-3])

@@ -25,6 +25,10 @@ class Store:
         except json.JSONDecodeError as error:
             raise UserError(f'{path} cannot be read ({error}); remove it; the next run makes it again') from None
 
+    def has_arrays(self, name: str) -> bool:
+        """Whether there are arrays of a result."""
+        return (self.directory / f'{name}.npz').exists()
+
     def load(self, name: str, abstract: Any) -> Any:
         """The arrays of a finished result, as numpy arrays in the tree `abstract`. Raises UserError where they do not fit it."""
         return load_weights(self.directory / f'{name}.npz', abstract)

@@ -4,6 +4,7 @@ import dataclasses
 import jax
 import numpy as np
 
+from transfer_jax.knowledge import gain
 from transfer_jax.sklearn.data import Data
 from transfer_jax.sklearn.learner import Learner
 from transfer_jax.sklearn.measure import Measurement
@@ -33,9 +34,7 @@ class Selection:
 
     def gain(self, other: str) -> tuple[float, float]:
         """(mean, standard error) over held-out rows of the loss of another candidate less that of the chosen one."""
-        change = self.losses[self.names.index(other)] - self.losses[self.chosen]
-        change = change[~np.isnan(change)]
-        return float(change.mean()), float(change.std() / max(len(change) - 1, 1) ** 0.5)
+        return gain(self.losses[self.chosen], self.losses[self.names.index(other)])
 
 
 def select(data: Data, learner: Learner, measurement: Measurement, weights: np.ndarray) -> Selection:

@@ -4,6 +4,7 @@ import dataclasses
 import jax
 import numpy as np
 
+from transfer_jax.knowledge import is_unsure
 from transfer_jax.objective import predicted_error
 from transfer_jax.planning import Plan, plan
 from transfer_jax.sklearn.data import Data
@@ -49,7 +50,7 @@ def unknown(made: Plan) -> list[str]:
     bounds = made.weight_intervals * made.source_sizes[:, None]
     return [f'The {made.target_size:.0f} labels of the target cannot tell whether {name} helps: it may be worth {low:.0f} to {high:.0f} '
             'of them.' for name, (low, high) in zip(made.names, bounds, strict=True)
-            if low < 0.1 * made.target_size and high > made.target_size]
+            if is_unsure(low, high, made.target_size)]
 
 
 def doubts(selection: Selection | None, selecting: bool) -> list[str]:

@@ -4,6 +4,7 @@ import os
 import sqlite3
 import subprocess
 import sys
+import threading
 
 import pytest
 import small
@@ -85,3 +86,13 @@ def test_a_file_of_another_kind_is_refused_and_left_alone(path):
     with pytest.raises(sqlite3.DatabaseError):
         RowStore(path, '1')
     assert os.path.getsize(path) == size
+
+
+def test_a_new_store_waits_for_another_that_is_being_made(path):
+    with contextlib.closing(sqlite3.connect(path, isolation_level=None, check_same_thread=False)) as other:
+        other.execute('BEGIN IMMEDIATE')  # as two processes of a pool that open the store at the same time
+        end = threading.Timer(0.3, other.execute, ['COMMIT'])
+        end.start()
+        with RowStore(path, '1') as store:
+            assert not store.has('aa')
+        end.join()

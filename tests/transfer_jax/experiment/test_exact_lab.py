@@ -18,7 +18,7 @@ from transfer_jax.runtime.errors import UserError
 from transfer_jax.runtime.progress import Stopped
 
 PRIORS, SEEDS = (10.0, 1.0, 0.1), 2
-NAMES = ('target_only', 'all_sources', 'cv_global', 'wadn', 'otqms', 'uowq_static', 'uowq')
+NAMES = ('target_only', 'all_sources', 'cv_global', 'wadn', 'otqms', 'uowq_static', 'uowq_dynamic', 'uowq')
 
 
 @pytest.fixture(scope='module')
@@ -52,8 +52,8 @@ def test_an_outcome_is_whole(lab, outcomes, name):
     assert outcome.outputs.shape == (SEEDS, len(lab.labels), 3) and np.isfinite(outcome.outputs).all()
     for values in (outcome.weights, outcome.quantities):
         assert values is None or (values.shape == (SEEDS, 2) and np.isfinite(values).all() and (values >= 0).all())
-    dynamic = name in ('wadn', 'otqms', 'otqms_published', 'uowq')
-    assert len(outcome.history) == (lab.control.decisions if dynamic else 0)
+    dynamic = name in ('wadn', 'otqms', 'otqms_published', 'uowq_dynamic')
+    assert len(outcome.history) == (lab.control.decisions + (name == 'uowq_dynamic') if dynamic else 0)
 
 
 @pytest.mark.parametrize('name', ['target_only', 'all_sources', 'cv_global', 'uowq_static', 'uowq'])

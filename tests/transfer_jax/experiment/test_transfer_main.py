@@ -15,6 +15,7 @@ from sections import load
 from state_dicts import saved, timm_vit
 
 from configs import transfer
+from transfer_jax.experiment.planned import NO_GRAM
 from transfer_jax.runtime.metrics import read_metrics
 
 METHODS = transfer.get_config().transfer.methods
@@ -51,7 +52,8 @@ class Page(html.parser.HTMLParser):
 
 def test_a_run_leaves_its_files(digits):
     workdir, results, _ = digits
-    assert {path.name for path in workdir.iterdir()} == {'config.json', 'splits.json', 'results.json', 'report.html', 'targets'}
+    assert {path.name for path in workdir.iterdir()} == {'config.json', 'splits.json', 'results.json', 'predictions.parquet', 'report.html',
+                                                     'targets'}
     assert json.loads((workdir / 'config.json').read_text()) == results['config']
     assert tuple(results['targets']) == TARGETS and set(results['sizes'].values()) == {EXAMPLES} and len(results['classes']) == 10
     for target in TARGETS:
@@ -75,6 +77,21 @@ def test_the_report_stands_alone_and_the_table_is_printed(digits):
         cells = line.replace(' ± ', '±').split()
         assert cells[0] == name and float(cells[1].split('±')[0]) == pytest.approx(
             np.mean([seed['accuracy'] for target in TARGETS for seed in results['targets'][target][name]['test']]), abs=6e-4)
+
+
+def test_the_report_begins_with_what_the_sources_are_worth(digits):
+    workdir, results, output = digits
+    page = Page(workdir / 'report.html')
+    assert page.text.index('What the sources are worth') < page.text.index('Scores') and 'cannot tell' in page.text
+    for target in TARGETS:
+        plan = results['plan'][target]
+        assert plan['names'] == results['sources'][target] and plan['sizes'] == [EXAMPLES] * 5 and plan['missing'] is None
+        for seed in plan['seeds']:
+            low, high = np.array(seed['intervals']).T
+            assert ((low <= seed['weights']) & (seed['weights'] <= high)).all()
+            assert seed['worth'] == pytest.approx(sum(seed['weights']) * EXAMPLES)
+        line = next(line for line in output.splitlines() if line.startswith(f'target {target}: '))
+        assert 'the safe choice is' in line and line in page.text
 
 
 def test_splits_are_k_shot_stratified_and_disjoint(digits):
@@ -101,6 +118,24 @@ def test_scores_are_of_the_test_rows_by_the_last_parameters(digits, method):
         assert result['accuracy'] == pytest.approx(np.mean(logits.argmax(1) == domain.labels[split['test']]))
         p = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
         assert result['loss'] == pytest.approx(sklearn.metrics.log_loss(domain.labels[split['test']], p, labels=range(10)), rel=1e-4)
+
+
+def test_predictions_of_all_methods_give_the_scores_of_the_results(digits):
+    workdir, results, _ = digits
+    table = pa.parquet.read_table(workdir / 'predictions.parquet')
+    test = json.loads((workdir / 'splits.json').read_text())
+    assert len(table) == sum(len(METHODS) * len(split['test']) for splits in test.values() for split in splits)
+    columns = {name: np.array(table[name].to_pylist()) for name in ('target', 'method', 'seed', 'row', 'label')}
+    p = np.stack([table[f'p_{name}'].to_numpy() for name in results['classes']], 1)
+    for target, method, seed in (('scan', 'uowq', 1), ('swapped', 'mcw', 0)):
+        here = (columns['target'] == target) & (columns['method'] == method) & (columns['seed'] == seed)
+        labels, found = columns['label'][here].astype(int), results['targets'][target][method]['test'][seed]
+        assert columns['row'][here].tolist() == test[target][seed]['test']
+        assert found['accuracy'] == pytest.approx(np.mean(p[here].argmax(1) == labels), abs=1e-9)
+        assert found['log_loss'] == pytest.approx(-np.log(p[here, labels]).mean(), rel=1e-4)
+        assert found['auc'] == pytest.approx(np.mean([sklearn.metrics.roc_auc_score(labels == c, p[here, c]) for c in range(10)]), rel=1e-3)
+    assert results['metrics'][0] == 'accuracy' and results['positive'] is None
+    assert 'Calibration' in Page(workdir / 'report.html').text
 
 
 def test_draws_and_decisions_of_the_methods(digits):
@@ -164,22 +199,39 @@ def test_exact_fits_from_end_to_end(arrays, capsys):
     assert tuple(exact['targets']['a']) == ('target_only', 'cv_global', 'uowq')
     assert exact['notes'] == ['otqms_under is left out: with exact fits it is otqms_exact'] and exact['notes'][0] in capsys.readouterr().out
     assert (folder / 'exact/splits.json').read_bytes() == (folder / 'run/splits.json').read_bytes()
+    assert exact['plan']['a']['names'] == ['b', 'c'] and exact['plan']['a']['seeds'][1]['safe']
     assert exact['targets']['a']['cv_global']['drawn'][0] in (4, 28) and 'cv_global' in Page(folder / 'exact/report.html').text
     times = lambda: [path.stat().st_mtime_ns for path in sorted((folder / 'exact/targets').rglob('*')) if path.is_file()]
     before = times()
-    assert transfer_job.run(folder / 'exact', **changes)['targets'] == exact['targets']
+    again = transfer_job.run(folder / 'exact', **changes)
+    assert (again['targets'], again['plan']) == (exact['targets'], exact['plan'])
     assert times() == before
 
 
 def test_inputs_that_stay_on_the_host_and_replicas_one_by_one_change_nothing(arrays):
+    """Nor do they measure G, so there is no plan, and the run says why."""
     folder, _, results = arrays
-    same(transfer_job.run(folder / 'host', **{'data.path': folder / 'all.npz', 'data.resident_gb': 0, 'train.replicas': 1, **ARRAYS,
-                                                'transfer.methods': TWO}), results)
+    host = transfer_job.run(folder / 'host', **{'data.path': folder / 'all.npz', 'data.resident_gb': 0, 'train.replicas': 1, **ARRAYS,
+                                                'transfer.methods': TWO})
+    same(host, results)
+    page = Page(folder / 'host/report.html')
+    assert host['plan'] == {} and NO_GRAM in host['notes'] and NO_GRAM in page.text and 'What the sources are worth' not in page.text
 
 
 def test_eight_devices_give_the_results_of_one(arrays):
     folder, _, results = arrays
     same(transfer_job.run(folder / 'eight', devices=8, **{'data.path': folder / 'all.npz', **ARRAYS, 'transfer.methods': TWO}), results)
+
+
+def test_a_source_of_one_class(arrays):
+    """Of use or not, it is no error: every method's weights and scores are finite, and its class is the target's too."""
+    folder, table, _ = arrays
+    np.savez(folder / 'one_class.npz', **{**table, 'y': np.where(table['d'] == 'c', 0, table['y'])})
+    results = transfer_job.run(folder / 'one_class', **{'data.path': folder / 'one_class.npz', 'data.classes': 'union', **ARRAYS,
+                                                        'transfer.methods': "('target_only','all_sources','wadn','uowq')"})
+    for name, record in results['targets']['a'].items():
+        assert np.isfinite(record['weights']).all() and np.isfinite([list(seed.values()) for seed in record['test']]).all(), name
+    assert results['sources'] == {'a': ['b', 'c']} and results['positive'] == '1'
 
 
 def test_one_seed_without_folds_or_validation(arrays):
@@ -189,7 +241,9 @@ def test_one_seed_without_folds_or_validation(arrays):
                                                   'data.shots': 1, 'data.test': 5, **ARRAYS, 'transfer.methods': "('uowq','mcw')"})
     record = results['targets']['a']['uowq']
     assert record['validation'] == [{'accuracy': None, 'loss': None}] and results['summary']['uowq']['average']['accuracy'][1] is None
-    assert 'uowq' in Page(folder / 'one/report.html').text
+    page = Page(folder / 'one/report.html').text
+    assert 'uowq' in page and 'the target has no folds to leave out' in page
+    assert results['plan']['a']['seeds'][0]['intervals'] is None
 
 
 def test_a_regression_from_end_to_end(tmp_path, compiled):
@@ -199,6 +253,7 @@ def test_a_regression_from_end_to_end(tmp_path, compiled):
     results = transfer_job.run(tmp_path / 'run', **{
         'data.path': tmp_path / 'lines.npz', 'data.task': 'regression', 'data.shots': 8, 'targets': "('b',)", 'train.min_steps': 100,
         'transfer.methods': "('target_only','uowq')"})
+    assert np.isfinite([seed['intervals'] for seed in results['plan']['b']['seeds']]).all() and results['plan']['b']['labels'] == '8 labels'
     assert results['classes'] is None and 'Explained variance' in Page(tmp_path / 'run/report.html').text
     splits, x = json.loads((tmp_path / 'run/splits.json').read_text())['b'], table['x'][table['d'] == 'b']
     for name in ('target_only', 'uowq'):

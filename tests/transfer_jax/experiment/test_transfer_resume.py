@@ -92,6 +92,16 @@ def test_a_finished_run_trains_nothing_and_says_the_same(data, straight, copy, m
     assert (copy / 'report.html').exists() and 'uowq' in capsys.readouterr().out
 
 
+def test_other_scores_and_lost_predictions_are_made_from_the_fits(data, straight, copy, monkeypatch):
+    monkeypatch.setattr(Trainer, 'advance', forbid)
+    (copy / 'predictions.parquet').unlink()
+    (copy / 'targets/a/methods/uowq.npz').unlink()
+    results = transfer_job.run(copy, **changes(data, **{'transfer.metrics': "('brier','auc')"}))
+    assert (copy / 'predictions.parquet').read_bytes() == (straight / 'predictions.parquet').read_bytes()
+    assert results['metrics'] == ['brier', 'auc'] and 0 < results['summary']['uowq']['average']['brier'][0] < 1
+    assert results['summary']['uowq']['average']['accuracy'] == transfer_job.results(straight)['summary']['uowq']['average']['accuracy']
+
+
 def test_another_method_trains_only_its_own_fit(data, straight, copy, compiled):
     before = {path: path.stat().st_mtime_ns for path in (copy / 'targets').rglob('*') if path.is_file()}
     results = transfer_job.run(copy, **changes(data, **{'transfer.methods': "('target_only','all_sources','uowq')"}))

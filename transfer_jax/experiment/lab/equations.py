@@ -38,19 +38,24 @@ class Equations:
         if rows is not None:
             own = np.stack([np.isin(self.lab.train[s], some) for s, some in zip(seed, rows, strict=True)]).astype(float)
         own *= weights[:, [self.lab.target]]
+        factors = None if policy.class_factors is None else np.asarray(policy.class_factors, np.float64)
+        if factors is not None:
+            own *= np.take_along_axis(factors[:, self.lab.target], self.lab.labels[self.lab.train[seed]], 1)
         sources = list(self.lab.sources)
         whole = (own == 0).all(1) & ((quantities == self._sizes) | (weights == 0))[:, sources].all(1)
-        keys = np.column_stack([np.where(whole, -1, seed), prior, weights, np.where(weights > 0, quantities, 0), own])
+        parts = [np.where(whole, -1, seed), prior, weights, np.where(weights > 0, quantities, 0), own]
+        keys = np.column_stack(parts if factors is None else [*parts, factors.reshape(len(seed), -1)])
         stand_in = np.arange(len(keys)) if only is None else np.where(only, np.arange(len(keys)), np.argmax(only))
         _, first, back = np.unique(keys[stand_in], axis=0, return_index=True, return_inverse=True)
         first = stand_in[first]
-        blocks, moments = self._blocks(weights[first], quantities[first], seed[first], own[first], np.float32 if loose else np.float64)
+        blocks, moments = self._blocks(weights[first], quantities[first], seed[first], own[first], np.float32 if loose else np.float64,
+                                       None if factors is None else factors[first])
         start = self.to_theta(self.lab.init_params())[:, seed[first]]
         result = fit_linear(tuple(blocks), self.lab.classes and len(self.lab.classes), prior[first], start,
                             None if warm is None else warm[:, first], moments=moments, tolerance=LOOSE if loose else TIGHT)
         return Minimum(result.theta[:, back], result.iterations[back], result.converged[back])
 
-    def _blocks(self, weights, quantities, seed, own, dtype):
+    def _blocks(self, weights, quantities, seed, own, dtype, factors=None):
         """(Blocks, their moments) of distinct fits: each source's rows, and each seed's rows of the target."""
         blocks, moments = [], []
         for source in self.lab.sources:
@@ -58,7 +63,9 @@ class Equations:
             if len(lanes):
                 rows, moment = self.rows_of(source, dtype)
                 counts = self._counts(source, quantities[lanes, source], seed[lanes])
-                blocks.append(Block(rows, np.asarray(self.lab.domains[source].labels), lanes, weights[lanes, source][:, None] * counts))
+                labels = np.asarray(self.lab.domains[source].labels)
+                counts = counts if factors is None else counts * factors[lanes, source][:, labels]
+                blocks.append(Block(rows, labels, lanes, weights[lanes, source][:, None] * counts))
                 moments.append(moment)
         target, moment = self.rows_of(self.lab.target, dtype)
         for number in np.unique(seed[(own > 0).any(1)]):

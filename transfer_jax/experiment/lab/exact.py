@@ -50,8 +50,8 @@ class ExactLab(Lab):
         """Outputs [S, n, C] of parameters [S, ...] on all the target's rows."""
         return np.moveaxis(self.equations.rows_of(self.target, np.float32)[0].product(self.equations.to_theta(params, np.float32)), 0, 2)
 
-    def losses(self, outputs: np.ndarray, labels: np.ndarray) -> np.ndarray:
-        """Losses [S, n] of outputs [S, n, C] and labels [S, n]."""
+    def row_losses(self, outputs: np.ndarray, labels: np.ndarray) -> np.ndarray:
+        """Loss [S, n] of outputs [S, n, C] and labels [S, n]."""
         return products.losses(outputs, labels, self.classes and len(self.classes))
 
     def raw_gram(self, at: Any, target: Any, sources: Any, folds: Any, *, kind: str, d: int) -> tuple[jax.Array, jax.Array]:
@@ -126,11 +126,9 @@ class ExactLab(Lab):
         return np.asarray(self.priors)[self._place(weight)]
 
     def _place(self, weight):
-        """The number [S] of that prior in the path. A loss flattens towards weak priors before accuracy does, and few rows measure it."""
-        losses, errors = self.fold_losses(weight), np.asarray(self._path(weight)['errors'])
-        best = np.argmin(losses, 0)[None]
-        bound = np.take_along_axis(losses, best, 0) + np.take_along_axis(errors, best, 0)
-        return np.argmax(losses <= bound, 0)
+        """The number [S] of that prior in the path; of the smallest loss, where the store has no other."""
+        path = self._path(weight)
+        return np.asarray(path.get('place', np.argmin(path['losses'], 0)))
 
     def fold_losses(self, weight: float) -> np.ndarray:
         """Mean loss [P, S] on the target's training rows, each by the fit without its fold, for every prior of the path."""
@@ -141,7 +139,7 @@ class ExactLab(Lab):
         return float(sum(self._path(weight)['seconds'] for weight in GLOBAL_WEIGHTS))
 
     def _path(self, weight):
-        """{losses [P, S], their standard errors over rows, seconds}, from the memo or the store if they are there."""
+        """{losses [P, S], place [S] of the chosen prior, rows [S, N0] at it, seconds}, from the memo or the store if they are there."""
         name = f'path_{weight:g}'
 
         def compute():
@@ -151,24 +149,36 @@ class ExactLab(Lab):
         return self.once(name, compute)
 
     def _solve_path(self, weight):
-        """From strong to weak, each seed until its loss has risen by RISE: the weaker priors then have an infinite loss."""
-        began, theta = time.perf_counter(), None
-        losses, errors = np.full((2, len(self.priors), len(self.splits)), np.inf)
-        (policy, rows), going = self.folds.policy(weight), np.ones(len(self.splits), bool)
+        """From strong to weak, each seed until its loss has risen by RISE: the weaker priors then have an infinite loss.
+
+        The chosen prior is the strongest whose loss is within one standard error, over rows, of the smallest: the loss on folds falls on
+        towards priors that are too weak for accuracy, and few rows measure it.
+        """
+        began, theta, seeds = time.perf_counter(), None, np.arange(len(self.splits))
+        of_rows = np.full((len(self.priors), len(seeds), self.target_size), np.inf)
+        (policy, rows), going = self.folds.policy(weight), np.ones(len(seeds), bool)
         for number, prior in enumerate(self.priors):
             fits = np.repeat(going, self.folds.count)
             part = self.equations.solve(policy, np.full(len(rows), prior), rows=rows, warm=theta, loose=True, only=fits).theta
             theta = part if theta is None else np.where(fits[:, None], part, theta)
-            of_rows = self.folds.row_losses(self.equations.to_params(theta))[going]
-            losses[number, going], errors[number, going] = of_rows.mean(1), of_rows.std(1, ddof=1) / np.sqrt(of_rows.shape[1])
-            going &= losses[number] <= (1 + RISE) * losses[: number + 1].min(0)
+            of_rows[number, going] = self.folds.row_losses(self.equations.to_params(theta))[going]
+            going &= of_rows[number].mean(1) <= (1 + RISE) * of_rows[: number + 1].mean(2).min(0)
             if not going.any():
                 break
-        return {'losses': losses.tolist(), 'errors': errors.tolist(), 'seconds': time.perf_counter() - began}
+        losses = of_rows.mean(2)
+        smallest = of_rows[losses.argmin(0), seeds]
+        place = np.argmax(losses <= smallest.mean(1) + smallest.std(1, ddof=1) / np.sqrt(self.target_size), 0)
+        return {'losses': losses.tolist(), 'place': place.tolist(), 'rows': of_rows[place, seeds].tolist(),
+                'seconds': time.perf_counter() - began}
 
     def global_losses(self) -> np.ndarray:
         """Mean loss [W, S] on folds for every global weight, each at its chosen prior."""
         return np.stack([np.take_along_axis(self.fold_losses(weight), self._place(weight)[None], 0)[0] for weight in GLOBAL_WEIGHTS])
+
+    def global_row_losses(self) -> np.ndarray | None:
+        """Loss [W, S, N0] of every training row for every global weight, each at its chosen prior; None where the store has only means."""
+        rows = [self._path(weight).get('rows') for weight in GLOBAL_WEIGHTS]
+        return None if any(row is None for row in rows) else np.array(rows)
 
 
 def check_converged(name: str, minimum: Minimum, prior: np.ndarray) -> None:

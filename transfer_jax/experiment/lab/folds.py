@@ -1,13 +1,15 @@
 """Folds: fits that each leave out a part of the target's training rows; they measure noise and shortfall."""
 import dataclasses
 import functools
+from collections.abc import Sequence
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from transfer_jax.experiment.lab.measure import NO_SOURCES, SHORTFALLS
+from transfer_jax.experiment.lab import evidence
+from transfer_jax.experiment.lab.measure import LESS, NO_SOURCES, SHORTFALLS
 from transfer_jax.experiment.training.fit import Fit
 from transfer_jax.experiment.training.policy import Policy
 
@@ -53,17 +55,24 @@ class Folds:
         return {weight: one(weight) if weight else self.fit_alone() for weight in GLOBAL_WEIGHTS}
 
     def fit_trials(self) -> dict[float, Fit]:
-        """{tau: Fit}: the sources at the weights that the shortfall tau gives them."""
-        return {tau: self.lab.once(f'trial_{tau:g}', functools.partial(self._fit_trial, tau)) for tau in SHORTFALLS}
+        """{tau: Fit}: the sources at tau times the weights of G, tau of SHORTFALLS and LESS."""
+        return {tau: self.lab.once(f'trial_x{tau:g}', functools.partial(self._fit_trial, tau)) for tau in (LESS, *SHORTFALLS)}
 
     def _fit_trial(self, tau):
         measurement = self.lab.measure_middle().replace(shortfall=jnp.full(len(self.fold), tau))
-        return self.fit(f'trial_{tau:g}', measurement.weights().weights)
+        return self.fit(f'trial_x{tau:g}', measurement.weights().weights)
 
     def measure_shortfall(self) -> jax.Array:
-        """tau [S], of SHORTFALLS or NO_SOURCES: the one whose fits have the smallest loss on the folds that they left out."""
-        losses = {tau: self.loss(fold_fits) for tau, fold_fits in {NO_SOURCES: self.fit_alone(), **self.fit_trials()}.items()}
-        return jnp.asarray(np.array(list(losses), np.float32)[np.argmin(np.stack(list(losses.values())), 0)])
+        """tau [S]: NO_SOURCES or 1, whichever has the smaller loss on folds, unless a larger one of SHORTFALLS is clearly better."""
+        trials = self.fit_trials()
+        fits = {1.0: trials[1.0], NO_SOURCES: self.fit_alone(), **{tau: trials[tau] for tau in SHORTFALLS if tau > 1}}
+        return jnp.asarray(np.array(list(fits), np.float32)[self.best(list(fits.values()), 2)[0]])
+
+    def best(self, fits: Sequence[Fit], safe: int) -> tuple[np.ndarray, np.ndarray]:
+        """(number [S] of the best of T Fits [S F] as evidence.best has it, plain loss [T, S, N0] of the rows that they left out)."""
+        outputs, labels = np.stack([self.held_out(fit.params) for fit in fits]), self.lab.labels[self.lab.train]
+        plain = np.stack([self.lab.row_losses(one, labels) for one in outputs])
+        return evidence.best(plain, evidence.calibrated_losses(outputs, labels) if self.lab.classes else plain, safe), plain
 
     def loss(self, fold_fits: Fit) -> np.ndarray:
         """Mean loss [S] of a Fit [S F] on the target's training rows, each row by the replica that left it out."""
@@ -71,12 +80,16 @@ class Folds:
 
     def loss_of(self, params: Any) -> np.ndarray:
         """The same of parameters [S F, ...]."""
-        return self.row_losses(params).mean(1)
+        return np.mean(self.row_losses(params), 1)
 
     def row_losses(self, params: Any) -> np.ndarray:
-        """Loss [S, N0] of each training row of the target, by the parameters [S F, ...] of the replica that left it out."""
+        """Loss [S, N0] of every training row of the target, by parameters [S F, ...]: those of the replica that left the row out."""
+        return self.lab.row_losses(self.held_out(params), self.lab.labels[self.lab.train])
+
+    def held_out(self, params: Any) -> np.ndarray:
+        """Outputs [S, N0, C] for every training row of the target, by parameters [S F, ...]: those of the replica that left the row out."""
         outputs = self.lab.train_outputs(self.lab.by_seed(params))
-        return self.lab.losses(np.take_along_axis(outputs, self.fold[:, None, :, None], 1)[:, 0], self.lab.labels[self.lab.train])
+        return np.take_along_axis(outputs, self.fold[:, None, :, None], 1)[:, 0]
 
 
 def assign(labels: np.ndarray, max_folds: int, stratified: bool) -> np.ndarray | None:

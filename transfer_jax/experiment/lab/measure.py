@@ -1,9 +1,12 @@
 """Measurement: the worth of sources to a target, measured from fits: G in units of the fits' noise, and the target's shortfall.
 
-This module decides three points that the papers leave open. Noise: a regularised fit of n samples has variance c d/n and not d/n; c is
-measured by the jackknife, from fits that each leave out one fold of the target. Bias of G: debias_gram. Shortfall: the error of a target
-with five labels a class is larger than its variance, since regularisation adds bias; the factor tau on its error is the one whose weights
-give fits with the smallest loss on held-out folds of the training rows; where no factor beats the target alone, the sources get no weight.
+This module decides four points that the papers leave open. Noise: a regularised fit of n samples has variance c d/n and not d/n; c is
+measured by the jackknife, from fits that each leave out one fold of the target. Bias of G: debias_gram, and COMMON_BIAS. F is linear in
+G, so the weights of least expected F are those of the expected G. G is known to a part of 1/N0 at best; a G that happens to be small, or
+whose biases happen to cancel, would make the sources worth any number of target samples, and COMMON_BIAS of x / N0 limits that to N0 / x.
+Shortfall: the error of a target with five labels a class is larger than its variance, since regularisation adds bias; the factor tau on
+its error is 1 unless fits on folds of the training rows clearly prefer a larger one; where they prefer no source, the sources get no
+weight.
 """
 import functools
 from collections.abc import Callable, Sequence
@@ -20,6 +23,8 @@ from transfer_jax.solver.solution import Solution
 from transfer_jax.weights import source_weights
 
 SHORTFALLS = (1.0, 4.0, 16.0)
+COMMON_BIAS = 0.25  # / N0, added to every entry of G: a bias of all sources that the measurement of G cannot exclude
+LESS = 0.25  # a factor on UOWQ's weights that folds also try
 NO_SOURCES = 0.0  # this value of the shortfall means: use no sources
 
 
@@ -27,7 +32,8 @@ NO_SOURCES = 0.0  # this value of the shortfall means: use no sources
 class Measurement:
     """One problem [S] for each seed: raw and debiased gram [S, K, K] in units of the noise of one sample, noise c [S], shortfall tau [S].
 
-    target_size [], source_sizes [K]. tau is NO_SOURCES, or at least 1.
+    target_size [], source_sizes [K]. tau is NO_SOURCES, or at least 1. common: what every entry of G is expected to be larger by, in units
+    of 1 / N0.
     """
     raw: jax.Array
     gram: jax.Array
@@ -35,10 +41,11 @@ class Measurement:
     shortfall: jax.Array
     target_size: jax.Array
     source_sizes: jax.Array
+    common: float = 0.0
 
     def weights(self) -> Solution:
         """The Solution of UOWQ: weights [S, K] of a source's sample relative to a target's, which counts as 1 / tau of one."""
-        solution = source_weights(self.target_size / self._factor, self.source_sizes, self.gram)
+        solution = source_weights(self.target_size / self._factor, self.source_sizes, self.expected_gram)
         return solution.replace(weights=solution.weights * self.shortfall[:, None])
 
     def amounts(self) -> Solution:
@@ -56,15 +63,20 @@ class Measurement:
         """The Solution of UOWQ in whole samples that cost at most the part `budget` [] of all samples' cost; costs [K] of one sample."""
         wide = lambda x: jnp.broadcast_to(x, (len(self.shortfall), len(costs)))
         sizes, costs = wide(self.source_sizes), wide(jnp.asarray(costs, jnp.float32))
-        solution = budgeted_weights(self.target_size / self._factor, sizes, self.gram, budget * jnp.sum(costs * sizes, -1), costs)
+        solution = budgeted_weights(self.target_size / self._factor, sizes, self.expected_gram, budget * jnp.sum(costs * sizes, -1), costs)
         quantities = jnp.where(self.shortfall[:, None] == NO_SOURCES, 0, jnp.floor(solution.quantities))
         return solution.replace(weights=solution.weights * self.shortfall[:, None], quantities=quantities)
 
     def error(self, weights: jax.Array, quantities: jax.Array) -> jax.Array:
         """F [S] = (tau N0 + sum w^2 n + u'G u) / (N0 + sum u)^2 of weights and quantities [S, K], u = w n."""
         u = weights * quantities
-        bias = jnp.einsum('sk,skl,sl->s', u, self.gram, u, precision='highest')
+        bias = jnp.einsum('sk,skl,sl->s', u, self.expected_gram, u, precision='highest')
         return (self._factor * self.target_size + jnp.sum(weights * u, 1) + bias) / (self.target_size + jnp.sum(u, 1)) ** 2
+
+    @property
+    def expected_gram(self) -> jax.Array:
+        """G + common / N0 in every entry [S, K, K]: what weights are decided from; quantities are from the measured G, as published."""
+        return self.gram + self.common / self.target_size
 
     @property
     def _factor(self):

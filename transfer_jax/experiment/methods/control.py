@@ -1,4 +1,5 @@
 """The two schedules of OTQMS and UOWQ: the policy from a Measurement is decided once (static) or repeatedly in the fit (dynamic)."""
+import dataclasses
 from collections.abc import Callable
 from typing import Any
 
@@ -7,7 +8,7 @@ import jax.numpy as jnp
 
 from transfer_jax.experiment.lab.lab import Lab
 from transfer_jax.experiment.lab.measure import Measurement
-from transfer_jax.experiment.methods.protocol import Outcome, outcome
+from transfer_jax.experiment.methods.protocol import Outcome, history_of, outcome
 from transfer_jax.experiment.training.fit import Fit
 from transfer_jax.solver.solution import check
 
@@ -28,15 +29,30 @@ def dynamic(lab: Lab, name: str, decide: Decide, measure: Callable[[Any, int], M
     """
     first, seconds = lab.measure_sources()
     measure = measure or (lambda params, step: lab.measure(params, first.shortfall) if step else first)
+    final_fit = lab.fit(name, lab.policy(*decide(first)), controller=_controller(lab, decide, measure))
+    return outcome(lab, final_fit, shared=fit_shared(lab), control_seconds=seconds)
 
+
+def _controller(lab, decide, measure):
+    """controller(params, policy, step) of a fit: it goes the part `damping` of the way to decide(measure(params, step))."""
     def controller(params, policy, step):
         new_policy = lab.policy(*decide(measure(params, step)))
         part = lab.control.damping if step else 1.0
         move = lambda old, new: old + part * (new - old)
         return policy.replace(weights=move(policy.weights, new_policy.weights),
                               quantities=jnp.round(move(policy.quantities, new_policy.quantities)))
-    final_fit = lab.fit(name, lab.policy(*decide(first)), controller=controller)
-    return outcome(lab, final_fit, shared=fit_shared(lab), control_seconds=seconds)
+    return controller
+
+
+def settled(lab: Lab, name: str, decide: Decide) -> Outcome:
+    """The Outcome of a fit under the policy that is decided at the end of another, whose policy changes as in dynamic."""
+    first, seconds = lab.measure_sources()
+    measure = lambda params, step: lab.measure(params, first.shortfall) if step else first
+    changing = lab.fit(f'{name}_decisions', lab.policy(*decide(first)), controller=_controller(lab, decide, measure))
+    last = lab.policy(*decide(lab.measure(changing.params, first.shortfall)))
+    out = outcome(lab, lab.fit(name, last), shared=(*fit_shared(lab), changing), control_seconds=seconds)
+    return dataclasses.replace(out, history=(*history_of(lab, changing), *({'step': changing.record['step'], 'weights': out.weights,
+                                                                           'quantities': out.quantities},)))
 
 
 def fit_shared(lab: Lab) -> tuple[Fit, ...]:

@@ -32,13 +32,17 @@ def outcome(lab: Lab, fit: Fit, *, outputs: np.ndarray | None = None, replicas: 
     """
     pick = lambda x: np.asarray(x) if replicas is None else np.asarray(x)[replicas]
     record = fit.record
-    history = tuple({'step': event['step'], 'weights': lab.of_sources(event['weights']), 'quantities': lab.of_sources(event['quantities'])}
-                    for event in record['history'])
     return Outcome(outputs=lab.outputs(fit.params) if outputs is None else outputs,
                    weights=lab.of_sources(pick(fit.policy.weights)), quantities=lab.of_sources(pick(fit.policy.quantities)),
                    draws=pick(record['drawn']), seconds=record['seconds'], control_seconds=control_seconds + record['control_seconds'],
                    shared_seconds=shared_seconds + sum(fit.record['seconds'] for fit in {id(fit): fit for fit in shared}.values()),
-                   history=history)
+                   history=history_of(lab, fit))
+
+
+def history_of(lab: Lab, fit: Fit) -> tuple[dict, ...]:
+    """({step, weights [S, K], quantities [S, K]}, ...): the decisions for the sources in a Fit."""
+    return tuple({'step': event['step'], 'weights': lab.of_sources(event['weights']), 'quantities': lab.of_sources(event['quantities'])}
+                 for event in fit.record['history'])
 
 
 def combine(lab: Lab, outputs: np.ndarray, mixture: np.ndarray | None = None) -> Outcome:

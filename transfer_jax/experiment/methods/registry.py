@@ -5,7 +5,8 @@ METHODS = {
     'target_only': target_only.run, 'all_sources': all_sources.run, 'single_source': single_source.run, 'cv_global': all_sources.cv_global,
     'h_ensemble': h_ensemble.run, 'mcw': mcw.run, 'wadn': wadn.run,
     'otqms_published': otqms.published, 'otqms_under': otqms.under, 'otqms_exact': otqms.exact, 'otqms_over': otqms.over,
-    'otqms': otqms.dynamic, 'uowq_budget': budget.run, 'uowq_static': uowq.static, 'uowq': uowq.dynamic,
+    'otqms': otqms.dynamic, 'uowq_budget': budget.run, 'uowq_static': uowq.static, 'uowq_dynamic': uowq.dynamic,
+    'uowq': uowq.chosen,
 }
 NEED_CLASSES = ('h_ensemble', 'mcw', 'wadn')
 NEED_VALIDATION = ('single_source',)

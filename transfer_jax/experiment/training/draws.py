@@ -43,7 +43,8 @@ def draw(pool: Pool, replica: Replicas, policy: Policy, step: jax.Array, *, batc
     number = jax.random.randint(of_row, (batch,), 0, many)
     own = pool.starts[replica.target] + replica.rows[jnp.minimum(number, len(replica.rows) - 1)]
     rows = jnp.where(domain == replica.target, own, _source_row(pool, replica, domain, number))
-    return rows, v[domain] / q[domain]
+    weight = v[domain] / q[domain]
+    return rows, weight if policy.class_factors is None else weight * policy.class_factors[domain, pool.labels[rows]]
 
 
 def _source_row(pool, replica, domain, number):

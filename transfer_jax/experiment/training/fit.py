@@ -123,7 +123,7 @@ class _Training:
 
     def _is_first(self, policy):
         """Whether this process runs a segment of this shape for the first time: then most of its time is compilation."""
-        compiled_shapes, shape = self.trainer.compiled_shapes, policy.weights.shape
+        compiled_shapes, shape = self.trainer.compiled_shapes, tuple(leaf.shape for leaf in jax.tree.leaves(policy))
         first = shape not in compiled_shapes
         compiled_shapes.add(shape)
         return first

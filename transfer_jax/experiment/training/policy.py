@@ -11,10 +11,14 @@ SAMPLING = ('shares', 'sizes', 'even')
 class Policy:
     """weights w [..., D] of one sample of each domain, the target among them, and quantities n [..., D], how many of its samples take part.
 
-    Its loss is the weighted likelihood sum_d w_d sum_{i <= n_d} l_di / W, W = sum_d w_d n_d.
+    class_factors a [..., D, C], or None where all are 1: a sample of class y counts a_dy times the weight of its domain. Their mean over a
+    domain's samples is 1, so totals and shares do not depend on them.
+
+    Its loss is the weighted likelihood sum_d w_d sum_{i <= n_d} a_d,y(i) l_di / W, W = sum_d w_d n_d.
     """
     weights: jax.Array
     quantities: jax.Array
+    class_factors: jax.Array | None = None
 
     def total(self) -> jax.Array:
         """W [...]: the effective number of samples, in units of the target's."""

@@ -158,7 +158,8 @@ def test_clusters_and_the_outlier_are_seen_and_heads_come_nearer_to_the_truth():
 def test_seeds_together_are_seeds_alone():
     method = pooled()  # draws, one program for all seeds, losses of every head on every task
     tasks, settings = from_domains(synthetic.clustered()), Settings(hidden=(4,), steps=40, batch=8, learning_rate=0.03)
-    run = lambda seeds: one_method({'': method}, tasks, splits.split(tasks, seeds, 0.6, 0.25), seeds, settings, (0.01,))
+    run = lambda seeds: one_method({'': method}, tasks, splits.split(tasks, seeds, 0.6, 0.25), seeds, settings, (0.01,),
+                                   ('explained_variance',))[0]
     together, alone = run((3, 8)), run((8,))
     np.testing.assert_allclose(together['test'][1], alone['test'][0], atol=2e-4)
     assert together['chosen'][1] == alone['chosen'][0] and together['test'][0] != together['test'][1]

@@ -51,7 +51,7 @@ def test_a_run_leaves_results_and_a_report(run_folder):
 
 def test_a_finished_method_is_not_trained_again(run_folder, monkeypatch):
     before = (run_folder / 'results.json').read_text()
-    monkeypatch.setattr(job, 'multitask', lambda *arguments: pytest.fail('a finished method was trained again'))
+    monkeypatch.setattr(job, 'solve', lambda *arguments: pytest.fail('a finished method was trained again'))
     program.multitask(small(), run_folder)
     assert json.loads((run_folder / 'results.json').read_text())['methods'] == json.loads(before)['methods']
 

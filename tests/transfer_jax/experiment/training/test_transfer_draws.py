@@ -94,6 +94,16 @@ def test_the_gradients_expectation_is_the_weighted_likelihoods(domains, pool, sa
     assert (np.abs(steps_own.mean(0) - full / np.dot(WEIGHTS, QUANTITIES)) < 4.5 * error).all() and error.max() < 0.03
 
 
+def test_a_class_counts_by_its_factor(pool):
+    """The same rows are drawn, and each weighs its domain's weight times the factor of its class."""
+    factors = np.array([[1.0, 2.0, 0.5], [1, 1, 1], [0, 3, 1]], np.float32)
+    replica, plain = of_replica(replicas_of([5])), policy_of()
+    rows, weights = map(np.asarray, draw_one(pool, replica, plain, 'sizes'))
+    same, factored = map(np.asarray, draw_one(pool, replica, plain.replace(class_factors=jnp.asarray(factors)), 'sizes'))
+    domain = np.searchsorted(np.asarray(pool.starts), rows, side='right') - 1
+    assert np.array_equal(rows, same) and np.array_equal(factored, weights * factors[domain, np.asarray(pool.labels)[rows]])
+
+
 # --- policy
 
 def test_policy_by_hand():

@@ -1,0 +1,1 @@
+"""What decides in a policy of a transfer job, measured."""

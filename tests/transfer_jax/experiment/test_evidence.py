@@ -1,0 +1,71 @@
+"""Evidence of held-out rows: calibrated losses against an optimiser; trust in the sources grows only where it is clearly better."""
+import numpy as np
+import pytest
+from scipy.optimize import minimize_scalar
+from scipy.special import log_softmax
+
+from transfer_jax.experiment.lab.evidence import DOUBT, FACTORS, best, calibrated_losses, clearly_better
+
+
+def outputs(seed=0, shape=(2, 3, 40, 4)):
+    rng = np.random.default_rng(seed)
+    labels = rng.integers(4, size=shape[1:3])
+    return rng.normal(size=shape) + 1.5 * np.eye(4)[labels][None], labels
+
+
+def loss(z, labels, factor):
+    return -np.take_along_axis(log_softmax(factor * z, -1), labels[:, None], 1)[:, 0]
+
+
+def test_a_candidates_loss_is_the_least_of_any_factor_but_for_the_grid():
+    z, labels = outputs()
+    result = calibrated_losses(z, labels)
+    for candidate, seed in np.ndindex(2, 3):
+        optimum = minimize_scalar(lambda x, c=candidate, s=seed: loss(z[c, s], labels[s], np.exp(x)).mean(), bounds=(-4, 4),
+                                  method='bounded')
+        assert optimum.fun <= result[candidate, seed].mean() <= optimum.fun + 4e-3
+        one = [loss(z[candidate, seed], labels[seed], factor) for factor in FACTORS]
+        assert any(np.allclose(result[candidate, seed], rows) for rows in one)
+
+
+def test_the_scale_of_outputs_has_no_part():
+    z, labels = outputs(1)
+    np.testing.assert_allclose(calibrated_losses(8 * z, labels), calibrated_losses(z, labels), rtol=1e-12)
+
+
+def test_outputs_that_say_nothing_lose_log_c():
+    z, labels = outputs(2)
+    np.testing.assert_allclose(calibrated_losses(np.zeros_like(z), labels), np.log(4))
+
+
+def test_base_stays_unless_another_is_better_by_more_than_its_standard_error():
+    rng = np.random.default_rng(0)
+    n = 50
+    change = rng.normal(size=n)
+    change = (change - change.mean()) / change.std(ddof=1) / n**0.5  # its standard error over rows is 1 / n
+    base = rng.uniform(1, 2, (1, 4, n))
+    gains = np.array([0.5, 0.99, 1.01, 3.0]) * DOUBT / n
+    losses = np.concatenate([base, base - (change + gains[:, None])[None], base + 1])
+    assert clearly_better(losses, np.zeros(4, int), 1).tolist() == [0, 0, 1, 1]
+    assert clearly_better(losses, np.zeros(4, int), 2).tolist() == [0] * 4 and clearly_better(losses, np.full(4, 2), 3).tolist() == [2] * 4
+
+
+def test_of_several_that_are_clear_the_clearest_is_taken_and_equals_change_nothing():
+    n = 20
+    base, noise = np.ones((1, 1, n)), np.where(np.arange(n) % 2, 1.0, -1.0)
+    losses = np.concatenate([base, base - 0.5 - noise, base - 0.4 - 0.1 * noise, base])
+    assert clearly_better(losses, np.zeros(1, int), 1).tolist() == [2]
+    assert clearly_better(np.repeat(base, 3, 0), np.zeros(1, int), 1).tolist() == [0]
+
+
+def test_to_trust_less_needs_the_smaller_mean_and_to_trust_more_a_clear_gain():
+    n = 30
+    noise = np.where(np.arange(n) % 2, 1.0, -1.0)[None, None]
+    losses = 1 + np.concatenate([0 * noise, noise - 0.01, -noise - 0.02])
+    assert best(losses, losses, 1).tolist() == [0] and best(losses, losses, 2).tolist() == [1] and best(losses, losses, 3).tolist() == [2]
+
+
+def test_choices_of_pure_noise_are_rare():
+    """Of two candidates of the same law the other is taken in about one of six cases, as a normal error exceeds its standard error."""
+    losses = np.random.default_rng(3).normal(size=(2, 4000, 60))
+    assert np.mean(clearly_better(losses, np.zeros(4000, int), 1)) == pytest.approx(0.159, abs=0.02)

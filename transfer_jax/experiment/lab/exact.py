@@ -25,8 +25,8 @@ class ExactLab(Lab):
     """A Lab without steps: a fit is the optimum of its policy's objective. priors: the path, from strong to weak.
 
     Where the target has folds, a fit's prior is that of a path of fits on the folds (priors.solve_path), with all sources at one weight:
-    the nearest of GLOBAL_WEIGHTS to the policy's mean weight of a source's sample. So the choice is made once for every seed and weight. The
-    last fit of a policy whose sources differ in weight has a path at its own weights. Without folds it is the trainer's prior.
+    the nearest of GLOBAL_WEIGHTS to the policy's mean weight of a source's sample. So the choice is made once for every seed and weight.
+    The last fit of a policy whose sources differ in weight has a path at its own weights. Without folds it is the trainer's prior.
     """
     priors: tuple[float, ...]
 

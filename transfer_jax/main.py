@@ -16,6 +16,7 @@ from transfer_jax.experiment.outcomes import keep_outcome, write_predictions
 from transfer_jax.experiment.planned import NO_GRAM, plan_record, summary_line
 from transfer_jax.experiment.report import table, write_report
 from transfer_jax.experiment.results import pareto, positive_name, write_results
+from transfer_jax.experiment.scores.metrics import METRICS
 from transfer_jax.runtime.app import define_flags, run_app
 from transfer_jax.runtime.config import to_json
 from transfer_jax.runtime.job import machine, print_stop, run_mode
@@ -62,12 +63,11 @@ def run_targets(job, targets):
 
 def finish(job, began):
     """results.json and the report, of what the methods saved."""
-    records, curves, plans, labs, workdir = {}, {}, {}, {}, job.workdir
+    records, curves, plans, workdir = {}, {}, {}, job.workdir
     with StopRequest() as stop, Progress(0, process=1) as silent:
         for target in job.targets:
             name = job.domains.names[target]
-            labs[name] = job.lab(target, stop)
-            records[name], curves[name], plans[name] = run_target(job, labs[name], silent)
+            records[name], curves[name], plans[name] = run_target(job, job.lab(target, stop), silent)
     facts = {**machine(), 'wall_seconds': time.perf_counter() - began, 'config': json.loads((workdir / 'config.json').read_text()),
              'plan': {name: plan for name, plan in plans.items() if plan is not None},
              'sizes': {domain.name: len(domain) for domain in job.domains.domains},
@@ -78,10 +78,10 @@ def finish(job, began):
              'sources': {job.domains.names[target]: [job.domains.names[source] for source in job.sources if source != target]
                          for target in job.targets}}
     if job.config.transfer.predictions:
-        write_predictions(job, labs)
+        write_predictions(job)
     write_results(workdir / 'results.json', records, facts, job.metrics)
     write_report(workdir)
-    print(table(workdir))
+    print(f'{METRICS[job.metrics[0]].label} on the test rows, mean ± standard error over {job.config.seeds} seeds:\n{table(workdir)}')
     print('\n'.join([summary_line(name, plan) for name, plan in facts['plan'].items()] or [NO_GRAM]))
     print(f'results: {workdir / "results.json"}\nreport: {workdir / "report.html"}')
 
@@ -109,8 +109,7 @@ def run_target(job, lab, progress):
         progress.update(1, at=f'{job.domains.names[lab.target]} {name}')
     if not measures_gram(job):
         return records, lab.store.record('budget'), None
-    one_weight = 'cv_global' in job.methods
-    plan = stored(lab, 'plan_with_one_weight' if one_weight else 'plan', lambda: plan_record(lab, one_weight))
+    plan = stored(lab, 'plan', lambda: plan_record(lab))
     return records, stored(lab, 'budget', lambda: pareto(lab.measure_sources()[0], lab.costs)), plan
 
 

@@ -33,7 +33,7 @@ TQD = {
     'launching': ('config',),
     'launch': ('launching',),
 }
-LIBRARY = ('inputs', 'objective', 'fisher', 'shrinkage', 'weights', 'quantities', 'debias', 'planning', 'budget')
+LIBRARY = ('inputs', 'objective', 'fisher', 'shrinkage', 'weights', 'quantities', 'debias', 'planning', 'knowledge', 'budget')
 TRANSFER = {
     'runtime': (),
     'solver': (),

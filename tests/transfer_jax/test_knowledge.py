@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 import scipy.stats
 
-from benchmarks.plan_coverage import gaussian
+from benchmarks.plan_coverage.worlds import gaussian
 from transfer_jax.knowledge import gain, is_unsure, verdict
 
 
@@ -27,7 +27,7 @@ def test_a_gain_is_the_paired_mean_with_its_standard_error():
 
 
 def test_intervals_cover_the_true_weights_where_there_are_many_directions():
-    """Of Gaussian means with known G; benchmarks/plan_coverage.py has more worlds, and those where coverage is poor."""
+    """Of Gaussian means with known G; benchmarks/plan_coverage has more worlds, and those where coverage is poor."""
     many = gaussian((0.0, 1.0, 20.0), d=1000, worlds=50)
     assert many.weight.mean() > 0.88 and many.worth.mean() > 0.85
     assert (many.truth[many.verdicts == 'helps'] >= 0.1).mean() > 0.95 and not (many.truth[many.verdicts == 'harms'] > 1).any()

@@ -50,6 +50,10 @@ class Job:
     metrics: tuple[str, ...]
     notes: tuple[str, ...]
 
+    def store(self, target: int) -> Store:
+        """What is kept of a target."""
+        return Store(self.workdir / 'targets' / self.domains.names[target])
+
     def lab(self, target: int, stop: Any) -> Lab:
         """The Lab of a target."""
         config, name = self.config, self.domains.names[target]
@@ -57,7 +61,7 @@ class Job:
         costs = tuple(float(config.transfer.costs.get(self.domains.names[source], 1.0)) for source in sources)
         exact = functools.partial(ExactLab, priors=tuple(sorted(config.train.priors, reverse=True)))
         make = exact if config.train.solver == 'exact' else Lab
-        return make(trainer=self.trainer, store=Store(self.workdir / 'targets' / name), stop=stop, target=target, sources=sources,
+        return make(trainer=self.trainer, store=self.store(target), stop=stop, target=target, sources=sources,
                     splits=tuple(self.splits[name]), first_seed=config.seed, scaling=source_scaling(config, self.domains, sources),
                     epochs=config.train.epochs, min_steps=config.train.min_steps, max_folds=config.transfer.folds, costs=costs,
                     control=Control(decisions=config.transfer.decisions, damping=config.transfer.damping), budget=config.transfer.budget,

@@ -6,7 +6,7 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 
-from transfer_jax.experiment.lab.folds import GLOBAL_WEIGHTS
+from transfer_jax.experiment.lab.choice import ALONE, Choice, choice_of
 from transfer_jax.experiment.lab.lab import Lab
 from transfer_jax.experiment.lab.measure import Measurement
 from transfer_jax.experiment.lab.replicates import replicates
@@ -14,31 +14,30 @@ from transfer_jax.knowledge import UNKNOWN, gain, is_unsure, verdict
 from transfer_jax.planning import interval
 from transfer_jax.solver.solution import check
 
-ALONE, OPTIMAL = 'target only', 'UOWQ'
 MOST_NAMES = 4  # of sources in a line
 NO_FOLDS = 'no intervals: the target has no folds to leave out (config.transfer.folds, config.data.shots: two of each at least)'
 NO_GRAM = 'no plan: G is not measured, since no method of config.transfer.methods needs it (those called otqms... and uowq...)'
 
 
-def plan_record(lab: Lab, one_weight: bool) -> dict[str, Any]:
+def plan_record(lab: Lab) -> dict[str, Any]:
     """The plan of a target as plain values: names, sizes, target_size, labels, missing (why there are no intervals, or None), seeds.
 
     Each of seeds: weights [K] of UOWQ, intervals [K, 2], worth (extra target samples of all sources) and its interval, verdicts [K], safe
-    (the safe choice), gain (its mean and standard error over the target alone, of the loss of a held-out row), notes. one_weight: whether
-    the fits behind cv_global are there.
+    (what the folds choose, as for the method uowq), gain (its mean and standard error over the target alone, of the loss of a held-out
+    row), notes.
     """
     measurement = lab.measure_sources()[0]
     measurement = measurement.replace(shortfall=jnp.maximum(measurement.shortfall, 1))  # what G says, whatever the folds chose
     grams = replicates(lab)
     weights, harmful = np.asarray(check(measurement.weights()).weights), _harmful(measurement)
     many = None if grams is None else np.stack([check(measurement.replace(gram=gram).weights()).weights for gram in grams])
-    losses = None if grams is None else candidate_losses(lab, one_weight)
+    choice = None if grams is None else choice_of(lab)
     names = [lab.domains[source].name for source in lab.sources]
     labels = f'{lab.target_size} labels' if lab.classes is None else f'{lab.target_size // len(lab.classes)} labels a class'
     seeds = []
     for seed in range(len(weights)):
         record = known(weights[seed], None if many is None else many[:, seed], lab.sizes, lab.target_size, harmful[seed])
-        record |= {'safe': None, 'gain': None} if losses is None else safe_choice({name: rows[seed] for name, rows in losses.items()})
+        record |= {'safe': None, 'gain': None} if choice is None else safe_choice(choice, seed)
         seeds.append({**record, 'notes': notes(record, names, lab.sizes, lab.target_size, labels)})
     return {'names': names, 'sizes': lab.sizes.tolist(), 'target_size': lab.target_size, 'labels': labels,
             'missing': NO_FOLDS if grams is None else None, 'seeds': seeds}
@@ -62,28 +61,10 @@ def known(weights: np.ndarray, many: np.ndarray | None, sizes: np.ndarray, targe
     return {**out, 'intervals': intervals.tolist(), 'interval': interval(weights @ sizes, many @ sizes).tolist(), 'verdicts': verdicts}
 
 
-def candidate_losses(lab: Lab, one_weight: bool) -> dict[str, np.ndarray]:
-    """{policy: loss [S, N0] of the target's training rows by fits that left them out}, from the simplest policy on.
-
-    UOWQ: at the shortfall whose mean loss is least.
-    """
-    rows = lambda fold_fits: np.asarray(lab.folds.row_losses(fold_fits.params), np.float64)
-    trials = np.stack([rows(fold_fits) for fold_fits in lab.folds.fit_trials().values()])
-    best = np.argmin(trials.mean(2), 0)
-    shared = lab.global_row_losses() if one_weight else None
-    same = {} if shared is None else {f'one weight of {weight:g}': losses for weight, losses in zip(GLOBAL_WEIGHTS, shared, strict=True)
-                                      if weight}
-    return {ALONE: rows(lab.folds.fit_alone()), OPTIMAL: trials[best, np.arange(len(best))], **same}
-
-
-def safe_choice(losses: Mapping[str, np.ndarray]) -> dict[str, Any]:
-    """{safe, gain}: the policy with the least mean loss of losses {policy: [N0]}, where its gain over the target alone is clear.
-
-    Clear is a mean above its standard error over rows; otherwise it is the target alone. gain: of the policy with the least loss.
-    """
-    best = min(losses, key=lambda name: losses[name].mean())
-    mean, error = gain(losses[best], losses[ALONE])
-    return {'safe': best if mean > error else ALONE, 'gain': [mean, error]}
+def safe_choice(choice: Choice, seed: int) -> dict[str, Any]:
+    """{safe, gain}: the name of what the folds choose for a seed, and its gain over the target alone, {mean, standard error} over rows."""
+    number = choice.chosen[seed]
+    return {'safe': choice.names[number], 'gain': list(gain(choice.losses[number, seed], choice.losses[choice.names.index(ALONE), seed]))}
 
 
 def notes(record: Mapping[str, Any], names: Sequence[str], sizes: np.ndarray, target_size: int, labels: str) -> list[str]:

@@ -7,11 +7,12 @@ import scipy.stats
 import transfer_small as small
 
 from transfer_jax.debias import debias_gram
+from transfer_jax.experiment.lab.choice import Choice, choice_of
 from transfer_jax.experiment.lab.exact import ExactLab
 from transfer_jax.experiment.lab.folds import GLOBAL_WEIGHTS
 from transfer_jax.experiment.lab.replicates import fold_grams, replicates
 from transfer_jax.experiment.plan_page import rows
-from transfer_jax.experiment.planned import candidate_losses, known, most, notes, plan_record, safe_choice, summary_line, typical
+from transfer_jax.experiment.planned import known, most, notes, plan_record, safe_choice, summary_line, typical
 from transfer_jax.fisher import fisher_gram
 
 SEEDS, PRIORS = 2, (10.0, 1.0)
@@ -40,6 +41,7 @@ def test_a_replicate_is_fisher_gram_of_the_rows_outside_its_fold(kind):
 
 
 def test_replicates_of_a_lab_are_debiased_as_g_is_and_need_no_fit(lab, monkeypatch):
+    choice_of(lab)  # what uowq trains
     monkeypatch.setattr(ExactLab, '_decide_and_solve', lambda *arguments: pytest.fail('another fit was solved'))
     grams, measurement = replicates(lab), lab.measure_sources()[0]
     assert grams.shape == (lab.folds.count, SEEDS, 2, 2)
@@ -53,11 +55,11 @@ def test_replicates_of_a_lab_are_debiased_as_g_is_and_need_no_fit(lab, monkeypat
         raw = fisher_gram(function, at, deltas, outside, kind='true') / measurement.noise[seed]
         reference = debias_gram(raw, float(len(outside)), lab.sizes.astype(float), lab.count_params())
         np.testing.assert_allclose(grams[number, seed], reference, rtol=2e-3, atol=1e-5)
-    plan_record(lab, one_weight=True)
+    plan_record(lab)
 
 
 def test_the_record_of_a_lab(lab):
-    plan = plan_record(lab, one_weight=True)
+    plan = plan_record(lab)
     assert plan['names'] == ['same', 'wrong'] and plan['sizes'] == lab.sizes.tolist() and plan['labels'] == '4 labels a class'
     for seed, weights in zip(plan['seeds'], np.asarray(lab.measure_sources()[0].replace(shortfall=jnp.ones(SEEDS)).weights().weights),
                              strict=True):
@@ -69,28 +71,30 @@ def test_the_record_of_a_lab(lab):
     assert [row[0] for row in table] == ['same', 'wrong', 'all together'] and len(header) == len(table[0])
 
 
-def test_candidates_of_the_folds_have_the_losses_that_chose(lab):
-    losses = candidate_losses(lab, one_weight=True)
-    assert list(losses) == ['target only', 'UOWQ', *(f'one weight of {weight:g}' for weight in GLOBAL_WEIGHTS[1:])]
-    for weight, means in zip(GLOBAL_WEIGHTS[1:], lab.global_losses()[1:], strict=True):
-        np.testing.assert_allclose(losses[f'one weight of {weight:g}'].mean(1), means, rtol=1e-5)
-    assert list(candidate_losses(lab, one_weight=False)) == ['target only', 'UOWQ']
+def test_the_folds_choose_less_by_the_smaller_loss_and_more_where_it_is_clear(lab):
+    choice, losses = choice_of(lab), choice_of(lab).losses
+    same = [f'one weight of {weight:g}' for weight in GLOBAL_WEIGHTS[1:]]
+    assert choice.names == ('UOWQ', 'UOWQ x 0.25', 'target only', 'UOWQ x 4', 'UOWQ x 16', *same)
+    np.testing.assert_allclose(losses[2].mean(1), lab.folds.loss(lab.folds.fit_alone()), rtol=1e-6)
+    np.testing.assert_allclose(choice.weights[:5], choice.weights[0] * np.array([1, 0.25, 0, 4, 16])[:, None, None], rtol=1e-6)
+    np.testing.assert_array_equal(choice.decision, choice.weights[choice.chosen, np.arange(SEEDS)])
+    for seed, number in enumerate(choice.chosen):
+        assert number >= 3 or number == losses[:3, seed].mean(1).argmin()
 
 
 def test_without_folds_there_are_no_intervals_and_it_says_why(tmp_path, compiled):
-    plan = plan_record(small.lab(tmp_path, small.blobs(), seeds=SEEDS, priors=PRIORS, max_folds=0), one_weight=False)
+    plan = plan_record(small.lab(tmp_path, small.blobs(), seeds=SEEDS, priors=PRIORS, max_folds=0))
     seed = plan['seeds'][0]
     assert seed['intervals'] is None and seed['safe'] is None and 'has no folds' in seed['notes'][0] == plan['missing']
     assert np.isfinite(seed['weights']).all() and 'no intervals: the target has no folds' in summary_line('a', plan)
     assert all(row[3] == '' for row in rows('a', plan)[0])
 
 
-def test_the_safe_choice_must_be_clearly_better_than_the_target_alone():
-    alone = np.array([1.0, 2.0, 3.0, 2.0])
-    clear = {'target only': alone, 'UOWQ': alone - [0.9, 1.1, 1.0, 1.0], 'one weight of 0.1': alone - 0.1}
-    assert safe_choice(clear) == {'safe': 'UOWQ', 'gain': [1.0, pytest.approx(scipy.stats.sem([0.9, 1.1, 1.0, 1.0]))]}
-    assert safe_choice({'target only': alone, 'UOWQ': alone - [5, -4, 1, -1]})['safe'] == 'target only'
-    assert safe_choice({'target only': alone, 'UOWQ': alone + 1})['gain'] == [0, 0]
+def test_the_record_has_the_gain_of_the_choice_over_the_target_alone():
+    losses = np.array([[[0.1, 0.9, 2.0, 1.0]], [[1.0, 2.0, 3.0, 2.0]]])
+    record = safe_choice(Choice(('UOWQ', 'target only'), np.zeros((2, 1, 1)), losses, np.array([0])), 0)
+    assert record == {'safe': 'UOWQ', 'gain': [1.0, pytest.approx(scipy.stats.sem([0.9, 1.1, 1.0, 1.0]))]}
+    assert safe_choice(Choice(('UOWQ', 'target only'), np.zeros((2, 1, 1)), losses, np.array([1])), 0)['gain'] == [0, 0]
 
 
 def test_words_say_what_the_labels_cannot():

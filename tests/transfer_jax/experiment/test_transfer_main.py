@@ -149,7 +149,8 @@ def test_draws_and_decisions_of_the_methods(digits):
         assert weights.shape == quantities.shape == (2, 5) and (weights >= 0).all() and ((0 <= quantities) & (quantities <= EXAMPLES)).all()
         assert (weights == 1).all() if name.startswith('otqms') else (quantities == EXAMPLES).all() or name == 'uowq_budget'
     assert np.sum(records['uowq_budget']['quantities'], 1).max() <= 0.25 * 5 * EXAMPLES + 1e-3
-    assert records['uowq']['history'][0]['step'] == 0 and len(records['uowq']['history']) >= 2
+    assert records['uowq_dynamic']['history'][0]['step'] == 0 and len(records['uowq_dynamic']['history']) >= 2
+    assert records['uowq']['history'] == []
     assert np.isfinite(np.array([records[name]['predicted'] for name in ('target_only', 'all_sources', 'otqms', 'uowq')])).all()
 
 

@@ -24,5 +24,7 @@ def test_two_processes_take_targets_in_turn_and_go_on_after_a_stop(tmp_path, com
     results = ends(start(job(tmp_path / 'two'), devices=1))
     assert [code for code, _, _ in results] == [0, 0], results
     one, two = (timeless(transfer_job.results(tmp_path / folder)['targets']) for folder in ('alone', 'two'))
+    one_file, two_file = (tmp_path / folder / 'predictions.parquet' for folder in ('alone', 'two'))
+    assert one_file.read_bytes() == two_file.read_bytes()
     assert one == two and (tmp_path / 'two/report.html').is_file()
     assert not list((tmp_path / 'two').rglob('*.unfinished'))

@@ -49,8 +49,8 @@ class ExactLab(Lab):
         """Outputs [S, n, C] of parameters [S, ...] on all the target's rows."""
         return np.moveaxis(self.equations.rows_of(self.target, np.float32)[0].product(self.equations.to_theta(params, np.float32)), 0, 2)
 
-    def row_losses(self, outputs: np.ndarray, labels: np.ndarray) -> np.ndarray:
-        """Loss [S, n] of outputs [S, n, C] and labels [S, n]."""
+    def losses(self, outputs: np.ndarray, labels: np.ndarray) -> np.ndarray:
+        """Losses [S, n] of outputs [S, n, C] and labels [S, n]."""
         return products.losses(outputs, labels, self.classes and len(self.classes))
 
     def raw_gram(self, at: Any, target: Any, sources: Any, folds: Any, *, kind: str, d: int) -> tuple[jax.Array, jax.Array]:
@@ -147,7 +147,7 @@ class ExactLab(Lab):
         return float(sum(self._path(weight)['seconds'] for weight in GLOBAL_WEIGHTS))
 
     def _path(self, weight):
-        """{losses [P, S], place [S] of the chosen prior, rows [S, N0] at it, seconds}, from the memo or the store if they are there."""
+        """{losses [P, S], place [S] of the chosen prior, seconds}, from the memo or the store if they are there."""
         name = f'path_{weight:g}'
 
         def compute():
@@ -159,11 +159,6 @@ class ExactLab(Lab):
     def global_losses(self) -> np.ndarray:
         """Mean loss [W, S] on folds for every global weight, each at its chosen prior."""
         return np.stack([np.take_along_axis(self.fold_losses(weight), self._place(weight)[None], 0)[0] for weight in GLOBAL_WEIGHTS])
-
-    def global_row_losses(self) -> np.ndarray | None:
-        """Loss [W, S, N0] of every training row for every global weight, each at its chosen prior; None where the store has only means."""
-        rows = [self._path(weight).get('rows') for weight in GLOBAL_WEIGHTS]
-        return None if any(row is None for row in rows) else np.array(rows)
 
 
 def check_converged(name: str, minimum: Minimum, prior: np.ndarray) -> None:

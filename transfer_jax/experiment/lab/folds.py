@@ -75,7 +75,7 @@ class Folds:
     def best(self, fits: Sequence[Fit], safe: int) -> tuple[np.ndarray, np.ndarray]:
         """(number [S] of the best of T Fits [S F] as evidence.best has it, plain loss [T, S, N0] of the rows that they left out)."""
         outputs, labels = np.stack([self.held_out(fit.params) for fit in fits]), self.lab.labels[self.lab.train]
-        plain = np.stack([self.lab.row_losses(one, labels) for one in outputs])
+        plain = np.stack([self.lab.losses(one, labels) for one in outputs])
         return evidence.best(plain, evidence.calibrated_losses(outputs, labels) if self.lab.classes else plain, safe), plain
 
     def loss(self, fold_fits: Fit) -> np.ndarray:
@@ -84,14 +84,14 @@ class Folds:
 
     def loss_of(self, params: Any) -> np.ndarray:
         """The same of parameters [S F, ...]."""
-        return np.mean(self.row_losses(params), 1)
+        return self.row_losses(params).mean(1)
 
     def row_losses(self, params: Any) -> np.ndarray:
-        """Loss [S, N0] of every training row of the target, by parameters [S F, ...]: those of the replica that left the row out."""
-        return self.lab.row_losses(self.held_out(params), self.lab.labels[self.lab.train])
+        """Loss [S, N0] of each training row of the target, by the parameters [S F, ...] of the replica that left it out."""
+        return self.lab.losses(self.held_out(params), self.lab.labels[self.lab.train])
 
     def held_out(self, params: Any) -> np.ndarray:
-        """Outputs [S, N0, C] for every training row of the target, by parameters [S F, ...]: those of the replica that left the row out."""
+        """Outputs [S, N0, C] for each training row of the target, by the parameters [S F, ...] of the replica that left it out."""
         outputs = self.lab.train_outputs(self.lab.by_seed(params))
         return np.take_along_axis(outputs, self.fold[:, None, :, None], 1)[:, 0]
 

@@ -107,10 +107,6 @@ class Lab(Problem):
         """Mean loss [W, S] on folds of the target for every one of GLOBAL_WEIGHTS at which all sources count."""
         return np.stack([np.asarray(self.folds.loss(fold_fits)) for fold_fits in self.folds.fit_global().values()])
 
-    def global_row_losses(self) -> np.ndarray | None:
-        """The same loss [W, S, N0] of every training row of the target; None where a store of an older version has only means."""
-        return np.stack([np.asarray(self.folds.row_losses(fold_fits.params)) for fold_fits in self.folds.fit_global().values()])
-
     def global_seconds(self) -> float:
         """Seconds of training of the fits behind global_losses."""
         return float(sum(fold_fits.record['seconds'] for fold_fits in self.folds.fit_global().values()))

@@ -11,7 +11,7 @@ RISE = 0.02  # part by which a loss on folds rises above its smallest before wea
 
 
 def solve_path(lab: Any, policy: Policy, rows: np.ndarray) -> dict[str, Any]:
-    """{losses [P, S], place [S] of the chosen prior, rows [S, N0] of losses at it, seconds} of an ExactLab's fits on folds (Folds.policy).
+    """{losses [P, S], place [S] of the chosen prior, seconds} of an ExactLab's fits on folds (Folds.policy).
 
     From strong to weak, each seed until its loss has risen by RISE: the weaker priors then have an infinite loss.
     The chosen prior is the strongest whose loss is within one standard error, over rows, of the smallest: the loss on folds falls on
@@ -31,8 +31,7 @@ def solve_path(lab: Any, policy: Policy, rows: np.ndarray) -> dict[str, Any]:
     losses = of_rows.mean(2)
     smallest = of_rows[losses.argmin(0), seeds]
     place = np.argmax(losses <= smallest.mean(1) + smallest.std(1, ddof=1) / np.sqrt(lab.target_size), 0)
-    return {'losses': losses.tolist(), 'place': place.tolist(), 'rows': of_rows[place, seeds].tolist(),
-            'seconds': time.perf_counter() - began}
+    return {'losses': losses.tolist(), 'place': place.tolist(), 'seconds': time.perf_counter() - began}
 
 
 def nearest(values: np.ndarray, grid: Sequence[float]) -> np.ndarray:

@@ -100,12 +100,12 @@ class Problem:
     def _train_outputs(self):
         return jax.jit(jax.vmap(jax.vmap(self.trainer.model.apply, (0, None, None)), (0, None, 0)))
 
-    def row_losses(self, outputs: np.ndarray, labels: np.ndarray) -> np.ndarray:
-        """Loss [S, n] of outputs [S, n, C] and labels [S, n]."""
-        return np.asarray(self._row_losses(jnp.asarray(outputs), jnp.asarray(labels)))
+    def losses(self, outputs: np.ndarray, labels: np.ndarray) -> np.ndarray:
+        """Losses [S, n] of outputs [S, n, C] and labels [S, n]."""
+        return np.asarray(self._losses(jnp.asarray(outputs), jnp.asarray(labels)))
 
     @functools.cached_property
-    def _row_losses(self):
+    def _losses(self):
         return jax.jit(jax.vmap(self.trainer.loss))
 
     def outputs(self, params: Any, features: bool = False) -> np.ndarray:

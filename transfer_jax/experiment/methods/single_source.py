@@ -15,6 +15,6 @@ def run(lab: Lab) -> Outcome:
     outputs = lab.outputs(fit.params)
     outputs = outputs.reshape(len(lab.splits), count, *outputs.shape[1:])
     labels = lambda split: np.repeat(lab.labels[None, split.validation], count, 0)
-    score = [lab.row_losses(out[:, split.validation], labels(split)).mean(1) for out, split in zip(outputs, lab.splits, strict=True)]
+    score = [lab.losses(out[:, split.validation], labels(split)).mean(1) for out, split in zip(outputs, lab.splits, strict=True)]
     best = np.argmin(score, 1)
     return outcome(lab, fit, outputs=outputs[np.arange(len(best)), best], replicas=np.arange(len(best)) * count + best)

@@ -27,7 +27,7 @@ def run(lab: Lab) -> Outcome:
     ratios = label_ratios(lab)
 
     def controller(params, policy, step):
-        new_policy = _policy(lab, mixture(_costs(lab, params, ratios), lab.sizes), ratios)
+        new_policy = _policy(lab, mixture(_costs(lab, params, ratios)), ratios)
         part = lab.control.damping if step else 1.0
         return policy.replace(weights=policy.weights + part * (new_policy.weights - policy.weights))
     even = np.full((len(lab.splits), len(lab.sources)), 1 / len(lab.sources))
@@ -48,20 +48,19 @@ def _law(lab):
     return counts / counts.sum(1, keepdims=True)
 
 
-def mixture(costs: np.ndarray, sizes: np.ndarray) -> np.ndarray:
-    """lambda [S, K] on the simplex: least sum_k lambda_k c_k + C_1 sqrt(sum_k lambda_k^2 / b_k) of costs c [S, K], b_k = N_k / mean N.
+def mixture(costs: np.ndarray) -> np.ndarray:
+    """lambda [S, K] on the simplex that minimises sum_k lambda_k c_k + C_1 |lambda|, of costs c [S, K].
 
-    lambda_k is proportional to b_k max(m - c_k, 0), and m the root of sum_k b_k max(m - c_k, 0)^2 = C_1^2.
+    lambda_k is proportional to max(m - c_k, 0), and m the root of sum_k max(m - c_k, 0)^2 = C_1^2.
     """
-    order = np.argsort(costs, 1)
-    c, b = np.take_along_axis(costs, order, 1), (sizes / sizes.mean())[order]
+    c, count = np.sort(costs, 1), np.arange(1, costs.shape[1] + 1)
     spread = np.maximum(SPREAD * costs.max(1, keepdims=True), 1e-12)
-    total, first, second = (np.cumsum(b * c ** power, 1) for power in range(3))
-    takes_part = total * c ** 2 - 2 * first * c + second < spread ** 2  # of the sorted sources: the first few
+    first, second = np.cumsum(c, 1), np.cumsum(c**2, 1)
+    takes_part = count * c**2 - 2 * first * c + second < spread**2  # of the sorted sources: the first few
     last = takes_part.sum(1, keepdims=True) - 1
-    total, first, second = (np.take_along_axis(x, last, 1) for x in (total, first, second))
-    m = (first + np.sqrt(np.maximum(first ** 2 - total * (second - spread ** 2), 0))) / total
-    part = sizes * np.maximum(m - costs, 0)
+    total, (first, second) = last + 1, (np.take_along_axis(x, last, 1) for x in (first, second))
+    m = (first + np.sqrt(np.maximum(first**2 - total * (second - spread**2), 0))) / total
+    part = np.maximum(m - costs, 0)
     return part / part.sum(1, keepdims=True)
 
 

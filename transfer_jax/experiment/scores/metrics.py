@@ -1,6 +1,6 @@
 """METRICS: every score by name; which of them serve a task, and the scores of outputs."""
 import dataclasses
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -25,7 +25,7 @@ def _of_classes(label, function, higher=True):
     return Metric(task=CLASSES, label=label, function=function, higher=higher)
 
 
-METRICS: Mapping[str, Metric] = {
+METRICS = {
     'accuracy': _of_classes('accuracy', of_classes.accuracy),
     'balanced_accuracy': _of_classes('balanced accuracy', of_classes.balanced_accuracy),
     'auc': _of_classes('AUC', of_classes.auc),

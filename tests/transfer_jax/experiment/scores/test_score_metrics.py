@@ -1,4 +1,6 @@
 """Scores against scikit-learn, closed forms and hand-made cases; rows that lack a class; names that a task cannot serve."""
+import dataclasses
+
 import numpy as np
 import pytest
 import scipy.special
@@ -6,6 +8,9 @@ import scipy.stats
 import sklearn.metrics
 
 from transfer_jax.experiment import results
+from transfer_jax.experiment.checks import lacking
+from transfer_jax.experiment.data.domains import Domain, Domains
+from transfer_jax.experiment.data.splits import Split
 from transfer_jax.experiment.scores.absent import absent_classes
 from transfer_jax.experiment.scores.calibration import BINS, add, bins_of
 from transfer_jax.experiment.scores.classes import answers, rarer
@@ -99,6 +104,15 @@ def test_test_rows_that_lack_a_class_are_named():
     assert absent_classes({'a': [full]}, ('no', 'yes'), ('auc',), 'target') == ()
     assert absent_classes({'a': [half]}, ('no', 'yes'), ('accuracy', 'log_loss'), 'target') == ()
     assert absent_classes({'a': [half]}, None, ('rmse',), 'task') == ()
+
+
+def test_a_target_whose_test_rows_lack_a_class_is_named_by_its_splits():
+    domain = lambda name, labels: Domain(name=name, inputs=np.zeros((4, 1), np.float32), labels=np.array(labels, np.int32))
+    domains = Domains(domains=(domain('a', [0, 1, 0, 1]), domain('b', [0, 0, 1, 1])), classes=('x', 'y'))
+    split = Split(train=np.array([0, 3]), validation=np.zeros(0, int), test=np.array([1, 2]))
+    assert lacking(domains, {'a': [split], 'b': [split]}, (0, 1), ('auc',)) == ()
+    line, = lacking(domains, {'b': [dataclasses.replace(split, test=np.array([2]))]}, (1,), ('auc',))
+    assert line.startswith("test rows of 1 of 1 targets lack a class in some seed (first: target 'b', seed number 0, class 'x')")
 
 
 def test_values_are_scikit_learns():

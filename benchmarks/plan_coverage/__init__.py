@@ -1,0 +1,1 @@
+"""Coverage of the plan's intervals."""

@@ -60,7 +60,7 @@ class Train:
                                renamed_from='rate')
     prior: float = key(1.0, number(at_least=0), 'pull to the start, in samples: ridge for a head, L2-SP in '
                        'fine-tuning')
-    priors: tuple = key((1e3, 300.0, 1e2, 30.0, 10.0, 3.0, 1.0, 0.3, 0.1, 0.03, 0.01), sequence(number(above=0)),
+    priors: tuple = key((1e4, 3e3, 1e3, 300.0, 1e2, 30.0, 10.0, 3.0, 1.0, 0.3, 0.1, 0.03, 0.01), sequence(number(above=0)),
                         'of the solver exact: the priors among which folds of the target choose; without folds it '
                         'is train.prior')
     epochs: float = key(10.0, number(above=0), 'passes over the samples that a method takes')

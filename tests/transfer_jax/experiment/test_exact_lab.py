@@ -9,8 +9,8 @@ from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.metrics import log_loss
 
 from transfer_jax.experiment.lab.equations import Equations
-from transfer_jax.experiment.lab.exact import nearest
 from transfer_jax.experiment.lab.folds import GLOBAL_WEIGHTS
+from transfer_jax.experiment.lab.priors import nearest
 from transfer_jax.experiment.linear import fits
 from transfer_jax.experiment.methods.registry import METHODS
 from transfer_jax.experiment.training.draws import _source_row

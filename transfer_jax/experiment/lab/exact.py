@@ -2,7 +2,7 @@
 import dataclasses
 import functools
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -13,21 +13,20 @@ from transfer_jax.experiment.lab import products
 from transfer_jax.experiment.lab.equations import Equations
 from transfer_jax.experiment.lab.folds import GLOBAL_WEIGHTS
 from transfer_jax.experiment.lab.lab import Lab
+from transfer_jax.experiment.lab.priors import nearest, solve_path
 from transfer_jax.experiment.linear.lbfgs import Minimum
 from transfer_jax.experiment.training.fit import Fit
 from transfer_jax.experiment.training.policy import Policy
 from transfer_jax.runtime.errors import UserError
-
-RISE = 0.02  # part by which a loss on folds rises above its smallest before weaker priors are not tried
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ExactLab(Lab):
     """A Lab without steps: a fit is the optimum of its policy's objective. priors: the path, from strong to weak.
 
-    Where the target has folds, a fit's prior is the strongest of the path whose fits on the folds, with all sources at one weight, have a
-    loss within one standard error of the smallest; that weight is the nearest of GLOBAL_WEIGHTS to the policy's mean weight of a source's
-    sample. So the choice is made once for every seed and weight, and is the same for all methods. Without folds it is the trainer's prior.
+    Where the target has folds, a fit's prior is that of a path of fits on the folds (priors.solve_path), with all sources at one weight:
+    the nearest of GLOBAL_WEIGHTS to the policy's mean weight of a source's sample. So the choice is made once for every seed and weight.
+    The last fit of a policy whose sources differ in weight has a path at its own weights. Without folds it is the trainer's prior.
     """
     priors: tuple[float, ...]
 
@@ -88,7 +87,8 @@ class ExactLab(Lab):
                 plain = {key: np.asarray(getattr(policy, key)).tolist() for key in ('weights', 'quantities')}
                 record = {**record, 'history': [*record['history'], {'step': number, **plain}]}
             decided = time.perf_counter()
-            prior = self.prior_of(policy) if given is None else given
+            choose = self.own_prior if number == last and rows is None else self.prior_of
+            prior = choose(policy) if given is None else given
             minimum = self.equations.solve(policy, prior, rows=rows, warm=theta,
                                            loose=number < last or name.startswith('trial'))
             check_converged(name, minimum, prior)
@@ -111,6 +111,14 @@ class ExactLab(Lab):
         best = {number: self.choose_prior(GLOBAL_WEIGHTS[number]) for number in np.unique(row)}
         return np.array([best[number][s] for number, s in zip(row, seed, strict=True)])
 
+    def own_prior(self, policy: Policy) -> np.ndarray:
+        """The prior [L] of prior_of, but of a path at the policy's own weights where its sources differ in them, and there are folds."""
+        parts = np.asarray(self.of_sources(policy.weights) * self.of_sources(policy.quantities) / self.sizes)
+        even = np.ptp(parts, axis=1) <= 1e-3 * parts.max(1)
+        if self.folds is None or len(parts) != len(self.splits) or even.all() or not np.all(policy.weights[:, self.target] > 0):
+            return self.prior_of(policy)
+        return np.asarray(self.priors)[np.asarray(solve_path(self, *self.folds.without(policy))['place'])]
+
     def fits_of_noise(self) -> tuple[Fit, ...]:
         """Fits at the prior of the middle fit, as those of the sources alone: G compares optima under one prior."""
         if self.folds is None:
@@ -126,11 +134,9 @@ class ExactLab(Lab):
         return np.asarray(self.priors)[self._place(weight)]
 
     def _place(self, weight):
-        """The number [S] of that prior in the path. A loss flattens towards weak priors before accuracy does, and few rows measure it."""
-        losses, errors = self.fold_losses(weight), np.asarray(self._path(weight)['errors'])
-        best = np.argmin(losses, 0)[None]
-        bound = np.take_along_axis(losses, best, 0) + np.take_along_axis(errors, best, 0)
-        return np.argmax(losses <= bound, 0)
+        """The number [S] of that prior in the path; of the smallest loss, where the store has no other."""
+        path = self._path(weight)
+        return np.asarray(path.get('place', np.argmin(path['losses'], 0)))
 
     def fold_losses(self, weight: float) -> np.ndarray:
         """Mean loss [P, S] on the target's training rows, each by the fit without its fold, for every prior of the path."""
@@ -141,30 +147,14 @@ class ExactLab(Lab):
         return float(sum(self._path(weight)['seconds'] for weight in GLOBAL_WEIGHTS))
 
     def _path(self, weight):
-        """{losses [P, S], their standard errors over rows, seconds}, from the memo or the store if they are there."""
+        """{losses [P, S], place [S] of the chosen prior, seconds}, from the memo or the store if they are there."""
         name = f'path_{weight:g}'
 
         def compute():
-            record = self.store.record(name) or self._solve_path(weight)
+            record = self.store.record(name) or solve_path(self, *self.folds.policy(weight))
             self.store.save(name, None, record)
             return record
         return self.once(name, compute)
-
-    def _solve_path(self, weight):
-        """From strong to weak, each seed until its loss has risen by RISE: the weaker priors then have an infinite loss."""
-        began, theta = time.perf_counter(), None
-        losses, errors = np.full((2, len(self.priors), len(self.splits)), np.inf)
-        (policy, rows), going = self.folds.policy(weight), np.ones(len(self.splits), bool)
-        for number, prior in enumerate(self.priors):
-            fits = np.repeat(going, self.folds.count)
-            part = self.equations.solve(policy, np.full(len(rows), prior), rows=rows, warm=theta, loose=True, only=fits).theta
-            theta = part if theta is None else np.where(fits[:, None], part, theta)
-            of_rows = self.folds.row_losses(self.equations.to_params(theta))[going]
-            losses[number, going], errors[number, going] = of_rows.mean(1), of_rows.std(1, ddof=1) / np.sqrt(of_rows.shape[1])
-            going &= losses[number] <= (1 + RISE) * losses[: number + 1].min(0)
-            if not going.any():
-                break
-        return {'losses': losses.tolist(), 'errors': errors.tolist(), 'seconds': time.perf_counter() - began}
 
     def global_losses(self) -> np.ndarray:
         """Mean loss [W, S] on folds for every global weight, each at its chosen prior."""
@@ -178,10 +168,3 @@ def check_converged(name: str, minimum: Minimum, prior: np.ndarray) -> None:
         raise UserError(f'fit {name}: replica {replica} has not reached its optimum after {minimum.iterations[replica]} iterations, at the '
                         f'prior {prior[replica]:g}; take stronger ones (config.train.prior, config.train.priors), or look for extreme '
                         'features')
-
-
-def nearest(values: np.ndarray, grid: Sequence[float]) -> np.ndarray:
-    """The number [L] of the entry of an increasing grid, whose first is 0, that is nearest to each value by ratio; 0 for 0 alone."""
-    positive = np.log(np.asarray(grid[1:]))
-    number = 1 + np.argmin(np.abs(np.log(np.maximum(values, 1e-12))[:, None] - positive), 1)
-    return np.where(values > 0, number, 0)

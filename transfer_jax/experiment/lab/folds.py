@@ -39,9 +39,13 @@ class Folds:
 
     def policy(self, weights: Any) -> tuple[Policy, np.ndarray]:
         """(Policy [S F, D], rows of the target [S F, R] that may be drawn) of the fits without a fold, the sources at weights [S, K]."""
+        return self.without(self.lab.policy(weights))
+
+    def without(self, policy: Policy) -> tuple[Policy, np.ndarray]:
+        """The same of a policy [S, D]."""
         rows = [row for of_seed in self.rows for row in of_seed]
         fit_rows = np.stack([np.pad(row, (0, self.lab.target_size - len(row)), mode='edge') for row in rows])
-        policy = jax.tree.map(lambda x: jnp.repeat(x, self.count, 0), self.lab.policy(weights))
+        policy = jax.tree.map(lambda x: jnp.repeat(x, self.count, 0), policy)
         counts = jnp.asarray([len(row) for row in rows], jnp.float32)
         return policy.replace(quantities=policy.quantities.at[:, self.lab.target].set(counts)), fit_rows
 

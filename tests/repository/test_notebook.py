@@ -44,7 +44,8 @@ def test_the_transfer_quickstart_runs(tmp_path, monkeypatch):
     assert pictures == 3 and (tmp_path / 'run/report.html').exists()
     printed = ''.join(out.get('text', '') for cell in notebook.cells if cell.cell_type == 'code' for out in cell.outputs)
     loss = {line.split('  ')[0]: float(line.split(' +- ')[0].split()[-1]) for line in printed.splitlines() if line.count(' +- ') == 2}
-    assert [line.split()[0] for line in printed.splitlines() if ' ± ' in line and ' on the ' not in line] == ['target_only', 'all_sources', 'wadn']
+    rows = [line.split()[0] for line in printed.splitlines() if ' ± ' in line and ' on the ' not in line]
+    assert rows == ['target_only', 'all_sources', 'wadn']
     assert loss['UOWQ, halves'] < min(loss['target only'], loss['all sources'])
 
 

@@ -1,6 +1,6 @@
 """Reviews that no one wrote: svmlight files of word counts in four domains and two classes, shaped like a sentiment corpus.
 
-    python -m benchmarks.sentiment FOLDER
+    python -m benchmarks.linear.sentiment FOLDER
 
 Words have Zipf frequencies. Every domain has words of its own, shared words tell the classes apart, and each domain has such words
 that no other has, some with the opposite sign: so a source helps, and misleads a little.

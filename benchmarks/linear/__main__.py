@@ -3,7 +3,7 @@
     python -m benchmarks.linear DATA [NAME:SEEDS[:TARGET,...] ...]       all sets with 5 seeds, or those that are named
 
 DATA holds digits4/ and office_caltech10/surf800/; the embedded digits need no file, and the sentiment-like set is made
-(benchmarks/sentiment.py). Jobs that are finished in runs/linear are not run again.
+(benchmarks/linear/sentiment.py). Jobs that are finished in runs/linear are not run again.
 """
 import importlib
 import json
@@ -14,8 +14,8 @@ import sys
 
 import numpy as np
 
-from benchmarks import sentiment
-from benchmarks.by_scikit_learn import Rows, cross_validated, fitted
+from benchmarks.linear import sentiment
+from benchmarks.linear.by_scikit_learn import Rows, cross_validated, fitted
 from benchmarks.timing import write_page
 from transfer_jax.experiment.config import TransferConfig
 from transfer_jax.experiment.data.load import load_domains

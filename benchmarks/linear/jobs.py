@@ -5,6 +5,7 @@
 DATA holds digits4/ and office_caltech10/surf800/; the embedded digits need no file, and the sentiment-like set is made
 (benchmarks/linear/sentiment.py). Jobs that are finished in runs/linear are not run again.
 """
+import importlib
 import json
 import os
 import pathlib
@@ -15,17 +16,21 @@ import numpy as np
 
 from benchmarks.linear import sentiment
 from benchmarks.linear.by_scikit_learn import Rows, cross_validated, fitted
-<<<<<<<< HEAD:benchmarks/linear/__main__.py
-from benchmarks.linear.sets import METHODS, RUNS, SETS, config_of, flags
-========
->>>>>>>> speed:benchmarks/linear/jobs.py
 from benchmarks.timing import write_page
+from transfer_jax.experiment.config import TransferConfig
 from transfer_jax.experiment.data.load import load_domains
 from transfer_jax.experiment.job import resolved, source_scaling
 from transfer_jax.experiment.results import mean_and_error
+from transfer_jax.runtime.app import overridden
 from transfer_jax.runtime.paths import path_of
 
+METHODS = ('target_only', 'all_sources', 'cv_global', 'uowq_static', 'uowq', 'wadn')
 CHECKED = METHODS[:5]  # each a fit at weights and a prior
+RUNS = pathlib.Path('runs/linear')
+SETS = {'digits4': ('configs/digits4.py', 'digits4/digits4_16x16.npz', ()),
+        'office_caltech': ('configs/office_caltech.py', 'office_caltech10/surf800', ()),
+        'embedded': ('configs/transfer.py', None, ()),
+        'sentiment': ('configs/transfer.py', RUNS.absolute() / 'reviews', ('--config.data.shots=25',))}
 SOLVERS = ('adam', 'exact')
 CROSS_VALIDATED = ('office_caltech', 'embedded', 'sentiment')  # by scikit-learn too: on digits4 that takes many minutes
 
@@ -40,6 +45,14 @@ def main(data, *sets):
         jobs = {solver: run_job(name, solver, data, *rest) for solver in SOLVERS}
         lines += section(name, rest, jobs, by_scikit_learn(name, data, *rest))
     write_page('linear', 'Linear fits: Adam, exact, scikit-learn', lines, pathlib.Path('benchmarks/results'))
+
+
+def flags(name, data, seeds, targets=''):
+    """The command line of a set's job, but for its solver and folder."""
+    config, path, more = SETS[name]
+    where = [] if path is None else [f'--config.data.path={pathlib.Path(data) / path}']
+    few = [f'--config.targets={tuple(targets.split(","))}'] if targets else []
+    return [f'--config={config}', *where, *more, *few, f'--config.seeds={seeds}', f'--config.transfer.methods={METHODS}']
 
 
 def run_job(name, solver, data, *rest):
@@ -79,6 +92,13 @@ def by_scikit_learn(name, data, *rest):
             cv = target, *cross_validated(rows, config.train.priors[::2]), records[target]['cv_global']['test'][0]['accuracy']
     fits = {method: (np.array(theirs), np.array(ours), float(np.mean(seconds))) for method, (theirs, ours, seconds) in fits.items()}
     return {'fits': fits, 'cv': cv}
+
+
+def config_of(name, data, *rest):
+    """The TransferConfig of a set's job."""
+    first, *words = flags(name, data, *rest)
+    module = first.removeprefix('--config=').removesuffix('.py').replace('/', '.')
+    return overridden(importlib.import_module(module).get_config(), words, TransferConfig)
 
 
 def section(name, rest, jobs, reference):

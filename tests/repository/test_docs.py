@@ -49,8 +49,8 @@ ELSEWHERE = {  # pages whose Python another test runs
     'docs/transfer.md': 'it continues a notebook, which test_notebook runs; that test holds that both have the same code',
     'docs/api/': 'test_api runs it, and compares what it prints',
 }
-WITHOUT_FLAGS = ('benchmarks.transfer', 'benchmarks.linear', 'benchmarks.policies.mixtures', 'venv',
-                 'tqd_jax.scoring.importers.cut')  # they take folders
+WITHOUT_FLAGS = ('benchmarks.transfer', 'benchmarks.linear', 'benchmarks.linear.sentiment', 'benchmarks.policies.mixtures',
+                 'venv', 'tqd_jax.scoring.importers.cut')  # they take folders
 NAMES = ('python -m tqd_jax.encode', 'python -m tqd_jax.plan')  # in sentences: the program wants a config
 
 

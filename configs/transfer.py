@@ -5,7 +5,7 @@
     python -m transfer_jax.main --config=configs/transfer.py --workdir=runs/mine --config.data.path=FOLDER_OR_FILE
 
 Machine: two cores, no accelerator. Expected: a table of 16 methods on 6 domains, runs/transfer/results.json and report.html.
-README.md explains the methods; docs/results/transfer.md has real data.
+docs/transfer.md explains the methods; docs/results/transfer.md has real data.
 
 Any key is overridden by --config.KEY=VALUE. All keys, with defaults and meanings: docs/configuration.md.
 """

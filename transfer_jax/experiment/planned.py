@@ -1,4 +1,4 @@
-"""What a run knows of its sources: weights and their worth with intervals, verdicts, the safe choice of the folds, and sentences."""
+"""What a run knows of its sources: weights and their worth with intervals, verdicts, what the folds choose, and sentences."""
 import collections
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -68,13 +68,13 @@ def safe_choice(choice: Choice, seed: int) -> dict[str, Any]:
 
 
 def notes(record: Mapping[str, Any], names: Sequence[str], sizes: np.ndarray, target_size: int, labels: str) -> list[str]:
-    """A sentence for each source of which the labels cannot say whether it helps, then the safe choice."""
+    """A sentence for each source of which the labels cannot say whether it helps, then what the folds choose."""
     if record['intervals'] is None:
         return [NO_FOLDS]
     unsure = [f'these {labels} cannot say whether source {name} helps (weight {low:.2g} to {high:.2g})'
               for name, size, (low, high) in zip(names, sizes, record['intervals'], strict=True)
               if is_unsure(low * size, high * size, target_size)]
-    return [*unsure, f'the safe choice is {record["safe"]}']
+    return [*unsure, f'the folds choose {record["safe"]}']
 
 
 def typical(plan: Mapping[str, Any]) -> dict[str, Any]:
@@ -95,7 +95,7 @@ def most(verdicts: Sequence[str]) -> str:
 
 
 def summary_line(target: str, plan: Mapping[str, Any]) -> str:
-    """The notes of all seeds in one sentence: sources of which most seeds cannot say whether they help, and the usual safe choice."""
+    """The notes of all seeds in one sentence: sources of which most seeds cannot say whether they help, and what the folds choose."""
     if plan['missing']:
         return f'target {target}: {plan["missing"]}'
     sizes, seeds, lows_and_highs = np.array(plan['sizes']), plan['seeds'], typical(plan)['intervals']
@@ -106,4 +106,4 @@ def summary_line(target: str, plan: Mapping[str, Any]) -> str:
     names = ', '.join(found[:MOST_NAMES]) + (f' and {len(found) - MOST_NAMES} more' if len(found) > MOST_NAMES else '')
     doubts = f'these {plan["labels"]} cannot say whether {"sources" if found[1:] else "source"} {names} help{"" if found[1:] else "s"}; '
     choice, count = collections.Counter(seed['safe'] for seed in seeds).most_common(1)[0]
-    return f'target {target}: {doubts if found else ""}the safe choice is {choice} ({count} of {len(seeds)} seeds)'
+    return f'target {target}: {doubts if found else ""}the folds choose {choice} ({count} of {len(seeds)} seeds)'

@@ -66,7 +66,7 @@ def test_the_record_of_a_lab(lab):
         assert np.shape(seed['intervals']) == (2, 2) and seed['worth'] == pytest.approx(seed['weights'] @ lab.sizes)
         assert seed['interval'][0] <= seed['worth'] <= seed['interval'][1] and len(seed['verdicts']) == 2
         assert (np.array(seed['weights']) > 0).tolist() == (weights > 0).tolist()
-        assert seed['notes'][-1] == f'the safe choice is {seed["safe"]}'
+        assert seed['notes'][-1] == f'the folds choose {seed["safe"]}'
     table, header = rows('target', plan)
     assert [row[0] for row in table] == ['same', 'wrong', 'all together'] and len(header) == len(table[0])
 
@@ -106,10 +106,10 @@ def test_words_say_what_the_labels_cannot():
     assert record['verdicts'] == ['harms', 'cannot tell'] and record['worth'] == pytest.approx(20)
     record |= {'safe': 'target only', 'gain': [0, 0]}
     sentences = notes(record, ['far', 'maybe'], np.array([100, 100]), 20, '2 labels a class')
-    assert sentences == ['these 2 labels a class cannot say whether source maybe helps (weight 0 to 0.7)', 'the safe choice is target only']
+    assert sentences == ['these 2 labels a class cannot say whether source maybe helps (weight 0 to 0.7)', 'the folds choose target only']
     plan = {'names': ['far', 'maybe'], 'sizes': [100, 100], 'target_size': 20, 'labels': '2 labels a class', 'missing': None,
             'seeds': [record] * 3}
     assert summary_line('mnist', plan) == ('target mnist: these 2 labels a class cannot say whether source maybe (weight 0 to 0.7) helps; '
-                                           'the safe choice is target only (3 of 3 seeds)')
+                                           'the folds choose target only (3 of 3 seeds)')
     assert typical(plan)['verdicts'] == record['verdicts']
     assert most(['helps', 'harms']) == 'cannot tell'

@@ -89,6 +89,13 @@ def test_folds_choose_the_prior_and_the_global_weight(lab, outcomes):
         assert outcomes['cv_global'].weights[seed, 0] == GLOBAL_WEIGHTS[int(np.argmin(lab.global_losses()[:, seed]))]
 
 
+def test_a_prior_pulls_the_target_and_a_source_alike(lab):
+    own = lab.fit_singles().record['prior']
+    alone = lab.choose_prior(0.0)
+    np.testing.assert_allclose(np.reshape(own, (SEEDS, -1)), alone[:, None] * lab.sizes / lab.target_size)
+    np.testing.assert_array_equal(lab.fits_of_noise()[0].record['prior'], alone)
+
+
 def test_the_rows_of_a_quantity_are_those_that_training_would_draw(lab):
     policy = lab.policy(np.ones(2), np.array([7, 30]))
     blocks, _ = Equations(lab)._blocks(np.asarray(policy.weights, float), np.asarray(policy.quantities, float), np.arange(SEEDS),

@@ -99,17 +99,19 @@ class ExactLab(Lab):
         return params, policy, {**record, 'drawn': np.asarray(policy.sample_count()).astype(int).tolist()}
 
     def prior_of(self, policy: Policy) -> np.ndarray:
-        """The prior [L] of each replica of a policy [L, D]; a fit without the target has that of the middle fit."""
+        """The prior [L] of each replica of a policy [L, D]; without the target that of the target alone, times weights over N0.
+
+        So a ridge pulls the fits that G compares alike: of a source of the target's own law the expected fit is the target's.
+        """
         if self.folds is None:
             return np.full(len(policy.weights), self.trainer.settings.prior)
         weights, quantities = (self.of_sources(x) for x in (policy.weights, policy.quantities))
-        mean = np.sum(weights * quantities, 1) / self.sizes.sum()
-        middle = self.target_size / self.sizes.sum()
-        mean = np.where(np.asarray(policy.weights[:, self.target]) > 0, mean, middle)
-        seed = np.repeat(np.arange(len(self.splits)), len(mean) // len(self.splits))
-        row = nearest(mean, GLOBAL_WEIGHTS)
+        total, with_target = np.sum(weights * quantities, 1), np.asarray(policy.weights[:, self.target]) > 0
+        seed = np.repeat(np.arange(len(self.splits)), len(total) // len(self.splits))
+        row = np.where(with_target, nearest(total / self.sizes.sum(), GLOBAL_WEIGHTS), 0)
         best = {number: self.choose_prior(GLOBAL_WEIGHTS[number]) for number in np.unique(row)}
-        return np.array([best[number][s] for number, s in zip(row, seed, strict=True)])
+        prior = np.array([best[number][s] for number, s in zip(row, seed, strict=True)])
+        return np.where(with_target, prior, prior * total / self.target_size)
 
     def own_prior(self, policy: Policy) -> np.ndarray:
         """The prior [L] of prior_of, but of a path at the policy's own weights where its sources differ in them, and there are folds."""
@@ -118,16 +120,6 @@ class ExactLab(Lab):
         if self.folds is None or len(parts) != len(self.splits) or even.all() or not np.all(policy.weights[:, self.target] > 0):
             return self.prior_of(policy)
         return np.asarray(self.priors)[np.asarray(solve_path(self, *self.folds.without(policy))['place'])]
-
-    def fits_of_noise(self) -> tuple[Fit, ...]:
-        """Fits at the prior of the middle fit, as those of the sources alone: G compares optima under one prior."""
-        if self.folds is None:
-            return super().fits_of_noise()
-        prior = self.prior_of(self.policy(0, target=0))
-        policy, rows = self.folds.policy(0)
-        on_folds = lambda: self.fit('folds_as_middle', policy, rows=rows, prior=np.repeat(prior, self.folds.count))
-        return (self.once('alone_as_middle', lambda: self.fit('alone_as_middle', self.policy(0), prior=prior)),
-                self.once('folds_as_middle', on_folds))
 
     def choose_prior(self, weight: float) -> np.ndarray:
         """The strongest prior [S] of the path with a loss on folds within one standard error of the smallest, sources at this weight."""

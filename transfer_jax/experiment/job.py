@@ -52,7 +52,7 @@ class Job:
 
     def store(self, target: int) -> Store:
         """What is kept of a target."""
-        return Store(self.workdir / 'targets' / self.domains.names[target])
+        return Store(self.workdir / 'targets' / folder_of(self.domains.names[target]))
 
     def lab(self, target: int, stop: Any) -> Lab:
         """The Lab of a target."""
@@ -66,6 +66,11 @@ class Job:
                     epochs=config.train.epochs, min_steps=config.train.min_steps, max_folds=config.transfer.folds, costs=costs,
                     control=Control(decisions=config.transfer.decisions, damping=config.transfer.damping), budget=config.transfer.budget,
                     trunk_trained=config.model.trainable != 'head' and config.model.kind != 'linear', patience=config.checkpoint.seconds)
+
+
+def folder_of(name: str) -> str:
+    """The name of a domain's folder: its own, but for / and %, and for names that no folder of its own can have ('', '.', '..')."""
+    return name.replace('%', '%25').replace('/', '%2F') if name.strip('.') else '%' + name
 
 
 def prepare(config: TransferConfig, workdir: AnyPath) -> Job:

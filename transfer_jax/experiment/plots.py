@@ -14,9 +14,9 @@ def bars(names: Sequence[str], means: Sequence[float], errors: Sequence[float | 
     """Horizontal bars of means with standard errors (None: unknown), one name a row; the names in `highlights` in another colour."""
     figure = Figure(figsize=(6, 0.28 * len(names) + 0.8), layout='constrained')
     axes = figure.subplots()
-    spread = [0 if error is None else error for error in errors]
+    spread, least = [0 if error is None else error for error in errors], min(means)
     axes.barh(names, means, xerr=spread, color=[colour(1) if name in highlights else colour(0) for name in names], alpha=0.85)
-    axes.set(xlabel=label, xlim=(max(0, min(means) - 0.15), None))
+    axes.set(xlabel=label, xlim=(least - 0.15 if least < 0 else max(0, least - 0.15), None))
     axes.grid(axis='y', visible=False)
     axes.invert_yaxis()
     return figure

@@ -58,7 +58,7 @@ def test_an_outcome_is_whole(lab, outcomes, name):
 
 @pytest.mark.parametrize('name', ['target_only', 'all_sources', 'cv_global', 'uowq_static', 'uowq'])
 def test_parameters_are_scikit_learns(lab, outcomes, name):
-    fit = lab.fit(name, lab.policy(0))  # from the store
+    fit = lab.fit(name, lab.policy(outcomes[name].weights))  # from the store
     for seed in range(SEEDS):
         model = classifier(*rows_of(lab, seed, outcomes[name].weights[seed]), fit.record['prior'][seed])
         np.testing.assert_allclose(fit.params['head']['kernel'][seed].T, model.coef_, atol=1e-4)
@@ -131,7 +131,7 @@ def test_a_regression(tmp_path, compiled):
     domains = small.lines()
     lab = small.lab(tmp_path, domains, seeds=SEEDS, shots=8, priors=PRIORS)
     outcome = METHODS['cv_global'](lab)
-    fit = lab.fit('cv_global', lab.policy(0))
+    fit = lab.fit('cv_global', lab.policy(outcome.weights))
     for seed in range(SEEDS):
         x, y, weight = rows_of(lab, seed, outcome.weights[seed])
         model = Ridge(alpha=fit.record['prior'][seed], tol=1e-10).fit(x, y, sample_weight=weight)

@@ -140,6 +140,15 @@ def test_a_finished_fit_is_read_and_not_trained(domains, one_trainer, tmp_path):
     assert again.record['drawn'] == first.record['drawn']
 
 
+@pytest.mark.parametrize('left', [{'quantities': np.array(QUANTITIES) / 2}, {'controller': growing, 'every': 20}])
+def test_a_finished_fit_of_another_policy_is_trained_again(domains, one_trainer, tmp_path, left):
+    expected = run(one_trainer, tmp_path / 'new', domains)
+    run(one_trainer, tmp_path / 'old', domains, **left)
+    again = run(one_trainer, tmp_path / 'old', domains)
+    jax.tree.map(np.testing.assert_array_equal, (expected.params, expected.policy), (again.params, again.policy))
+    assert again.record['history'] == []
+
+
 def test_a_loss_that_is_not_finite_names_the_fit_and_the_lane(domains, one_trainer, tmp_path):
     start = jax.tree.map(lambda x: x.at[1].set(jnp.inf), one_trainer.init_params(jnp.arange(2, dtype=jnp.uint32)))
     message = r'fit broken: the loss of replica 1 is not finite at step 10; lower config\.train\.learning_rate'

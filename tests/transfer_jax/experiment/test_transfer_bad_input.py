@@ -1,4 +1,5 @@
 """What a user can get wrong about a transfer job: one line that names it, before anything is trained."""
+import pathlib
 import shutil
 
 import numpy as np
@@ -6,6 +7,7 @@ import pytest
 import transfer_job
 from state_dicts import saved, timm_vit
 
+from transfer_jax.experiment.job import folder_of
 from transfer_jax.experiment.lab.lab import Lab
 from transfer_jax.runtime.errors import UserError
 
@@ -172,3 +174,10 @@ def test_after_a_failed_start_the_folder_takes_another_config(says, npz, tmp_pat
 def test_the_program_says_it_in_one_line(npz, tmp_path):
     code, out, err = transfer_job.Program()(tmp_path / 'run', **{'data.path': npz, 'targets': "('z',)"})
     assert (code, out) == (2, '') and err == "error: config.targets: there is no domain 'z'; the data have a, b, c\n"
+
+
+def test_domains_of_any_name_have_folders_of_their_own_inside_the_run():
+    names = ['a', 'a/b', 'a%2Fb', '../out', '/tmp/out', '', '.', '..', '%', '...', 'Real World', 'ü']
+    folders = [folder_of(name) for name in names]
+    assert len(set(folders)) == len(names) and all(pathlib.PurePath('targets', one).parent.name == 'targets' for one in folders)
+    assert not {'', '.', '..'} & set(folders) and folder_of('Real World') == 'Real World'

@@ -15,7 +15,7 @@ from transfer_jax.experiment.lab.folds import GLOBAL_WEIGHTS
 from transfer_jax.experiment.lab.lab import Lab
 from transfer_jax.experiment.lab.priors import nearest, solve_path
 from transfer_jax.experiment.linear.lbfgs import Minimum
-from transfer_jax.experiment.training.fit import Fit
+from transfer_jax.experiment.training.fit import Fit, is_of
 from transfer_jax.experiment.training.policy import Policy
 from transfer_jax.runtime.errors import UserError
 
@@ -71,7 +71,8 @@ class ExactLab(Lab):
         record = self.store.record(name)
         if record is not None:
             tree = self.store.load(name, {'params': start, 'policy': policy})
-            return Fit(params=jax.tree.map(np.asarray, tree['params']), policy=jax.tree.map(jnp.asarray, tree['policy']), record=record)
+            if is_of(tree['policy'], record, policy, controller):
+                return Fit(params=jax.tree.map(np.asarray, tree['params']), policy=jax.tree.map(jnp.asarray, tree['policy']), record=record)
         params, policy, record = self._decide_and_solve(name, start, policy, controller, rows, prior)
         self.store.save(name, {'params': params, 'policy': policy}, record)
         return Fit(params=params, policy=policy, record=record)

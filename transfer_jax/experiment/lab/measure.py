@@ -26,6 +26,7 @@ from transfer_jax.weights import source_weights
 
 SHORTFALLS = (1.0, 4.0, 16.0)
 COMMON_BIAS = 0.25  # / N0, added to every entry of G: a bias of all sources that the measurement of G cannot exclude
+LEAST_NOISE = 1e-6  # part of the largest entry of raw G: fits on folds of equal rows are equal, and have none
 LESS = 0.25  # a factor on UOWQ's weights that folds also try
 NO_SOURCES = 0.0  # this value of the shortfall means: use no sources
 
@@ -119,5 +120,6 @@ def raw_gram(apply: Callable[[Any, Any, jax.Array], jax.Array], frozen: Any, at:
         gram = gram_of_products(fisher_products(function, at, deltas, inputs, kind=kind), d)
         fold_count = len(gram) - count
         noise = (jnp.trace(gram[count:, count:]) * (fold_count - 1) / fold_count * target_size if fold_count else jnp.float32(1))
+        noise = jnp.maximum(noise, LEAST_NOISE * jnp.max(jnp.diagonal(gram)[:count]) + 1e-30)
         return gram[:count, :count] / noise, noise
     return jax.lax.map(one, (at, target, sources, folds, inputs))

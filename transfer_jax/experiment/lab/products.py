@@ -2,6 +2,8 @@
 import numpy as np
 import scipy.special
 
+from transfer_jax.experiment.lab.measure import LEAST_NOISE
+
 
 def losses(outputs: np.ndarray, labels: np.ndarray, classes: int | None) -> np.ndarray:
     """The loss [...] of outputs [..., C]: -log p(label), or (output - label)^2 / 2 of a regression (classes None)."""
@@ -34,4 +36,5 @@ def raw_gram(at: np.ndarray, target: np.ndarray, sources: np.ndarray, folds: np.
     gram = np.einsum('knc,lnc->kl', products, products) / (len(at) * d)
     count, fold_count = len(sources), 0 if folds is None else len(folds)
     noise = np.trace(gram[count:, count:]) * (fold_count - 1) / fold_count * len(at) if fold_count else 1.0
+    noise = max(noise, LEAST_NOISE * gram.diagonal()[:count].max() + 1e-30)
     return gram[:count, :count] / noise, noise

@@ -28,17 +28,22 @@ def make_precondition(blocks: tuple[Block, ...], moments: list, pull: np.ndarray
     keys, of_lane = np.unique(np.column_stack([*sums.values(), pull[:, [0]]]), axis=0, return_inverse=True)
     first = [int(np.argmax(of_lane == number)) for number in range(len(keys))]
     pairs = [[(curvature * weight, moment) for weight, moment in zip(key[:-1], distinct.values(), strict=True) if weight] for key in keys]
-    make = _low_rank if isinstance(next(iter(distinct.values())), Moments) else _whole
+    make = _low_rank if all(isinstance(moment, Moments) for moment in moments) else _whole
     inverses = [make(parts, pull[lane]) for parts, lane in zip(pairs, first, strict=True)]
     return lambda gradient, alive: _apply(inverses, of_lane[alive], gradient)
 
 
 def _whole(parts, pull):
     """g [m, D] -> g A^-1, A = sum of weight times moments + pull; a tiny ridge where rounding made it indefinite."""
-    matrix = sum(weight * moment for weight, moment in parts) + np.diag(pull)
+    matrix = sum(weight * _matrix(moment) for weight, moment in parts) + np.diag(pull)
     ridge = 1e-12 * np.trace(matrix) / len(matrix) * np.eye(len(matrix))
     inverse = scipy.linalg.cho_solve(scipy.linalg.cho_factor(matrix + ridge, check_finite=False), np.eye(len(matrix)), check_finite=False)
     return lambda gradient: gradient @ inverse.astype(gradient.dtype)
+
+
+def _matrix(moment):
+    """Second moments [D, D]; of a domain whose rows are sparse beside others that are not, the matrix that its Moments stand for."""
+    return np.outer(moment.mean, moment.mean) + np.diag(moment.variance) if isinstance(moment, Moments) else moment
 
 
 def _low_rank(parts, pull):

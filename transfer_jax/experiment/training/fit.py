@@ -1,7 +1,7 @@
 """fit: one named fit of many replicas, from its start or its checkpoint on; a controller may change the policy during the fit."""
 import dataclasses
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax
@@ -10,7 +10,7 @@ import numpy as np
 
 from transfer_jax.experiment.training import step
 from transfer_jax.experiment.training.draws import Replicas
-from transfer_jax.experiment.training.policy import Policy
+from transfer_jax.experiment.training.policy import Policy, same_policy
 from transfer_jax.experiment.training.prepare import Scaling
 from transfer_jax.experiment.training.trainer import Trainer
 from transfer_jax.runtime.errors import UserError
@@ -38,6 +38,7 @@ def fit(trainer: Trainer, store: Store, name: str, *, replicas: Replicas, start:
         every: int | None = None, patience: float = 60.0) -> Fit:
     """The Fit called `name`: loaded from the store if it is finished, else trained from its newest checkpoint or from the start.
 
+    A finished fit of another policy, as an earlier version may have left it by this name, is trained again (is_of).
     start: parameters [L, ...]; plan(policy) -> steps [L] as numpy; controller(params, policy, step) -> policy is called every
     `every` steps, and before the first. stop.requested is checked after every segment: if it is set, the state is saved and Stopped is
     raised. patience: seconds between checkpoints. Raises UserError where the loss is not finite.
@@ -45,7 +46,9 @@ def fit(trainer: Trainer, store: Store, name: str, *, replicas: Replicas, start:
     final_record = store.record(name)
     if final_record is not None:
         tree = store.load(name, {'params': jax.eval_shape(lambda: start), 'policy': jax.eval_shape(lambda: policy)})
-        return Fit(params=jax.tree.map(jnp.asarray, tree['params']), policy=jax.tree.map(jnp.asarray, tree['policy']), record=final_record)
+        if is_of(tree['policy'], final_record, policy, controller):
+            return Fit(params=jax.tree.map(jnp.asarray, tree['params']), policy=jax.tree.map(jnp.asarray, tree['policy']),
+                       record=final_record)
     work = _Training(trainer=trainer, store=store, name=name, replicas=replicas, start=start, scaling=scaling, plan=plan,
                      controller=controller, every=every)
     state, policy, record = work.begin(policy)
@@ -60,6 +63,11 @@ def fit(trainer: Trainer, store: Store, name: str, *, replicas: Replicas, start:
             if stop.requested:
                 raise Stopped
     return work.finish(state, policy, record)
+
+
+def is_of(stored: Policy, record: Mapping[str, Any], policy: Policy, controller: Callable[..., Policy] | None) -> bool:
+    """Whether a finished fit, its last policy and record, is one of this policy; one whose policy a controller decides always is."""
+    return controller is not None or (not record['history'] and same_policy(stored, policy))
 
 
 @dataclasses.dataclass(kw_only=True)

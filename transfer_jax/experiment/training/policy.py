@@ -48,3 +48,9 @@ def steps(policy: Policy, *, epochs: float, batch: int, min_steps: int) -> np.nd
     """[...] int32: steps of `epochs` passes over the samples that take part, at least min_steps."""
     passes = np.ceil(epochs * np.asarray(policy.sample_count()) / batch)
     return np.maximum(passes, min_steps).astype(np.int32)
+
+
+def same_policy(ours: Policy, theirs: Policy) -> bool:
+    """Whether two policies agree but for rounding, such as that of another machine."""
+    near = lambda a, b: np.allclose(a, b, rtol=1e-3, atol=1e-6)
+    return all(map(near, jax.tree.leaves(ours), jax.tree.leaves(theirs)))

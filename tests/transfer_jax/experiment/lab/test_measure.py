@@ -13,6 +13,7 @@ from problems import problems
 from scipy.optimize import minimize
 
 from transfer_jax.budget import budgeted_weights
+from transfer_jax.experiment.lab import products
 from transfer_jax.experiment.lab.measure import NO_SOURCES, Measurement, raw_gram
 from transfer_jax.fisher import fisher_gram
 from transfer_jax.objective import predicted_error
@@ -58,6 +59,21 @@ def test_raw_gram_is_fisher_gram_of_every_seed():
         apart = of_seed(folds) - of_seed(folds).mean(0)[None]
         jackknife = jnp.trace(fisher_gram(function, of_seed(at), apart, inputs[seed], kind='true')) * 4 / 5  # times d: c d / N0
         np.testing.assert_allclose(noise[seed], jackknife * 20, rtol=1e-5)
+
+
+def test_folds_that_are_alike_leave_a_finite_gram():
+    """Where all rows of a class are equal, so are the fits on folds: c is next to nothing, and sources that differ are far."""
+    rng = np.random.default_rng(0)
+    tree = lambda *shape: {'kernel': jnp.asarray(rng.normal(size=(*shape, 4, 3)), jnp.float32)}
+    at, target, sources = tree(1), tree(1), tree(1, 2)
+    folds = jax.tree.map(lambda x: jnp.repeat(x[:, None], 3, 1), target)
+    inputs = jnp.asarray(rng.normal(size=(1, 20, 4)), jnp.float32)
+    raw, noise = raw_gram(linear, {}, at, target, sources, folds, inputs, kind='true', target_size=20, d=12)
+    assert noise > 0 and np.isfinite(raw).all() and raw[0].max() > 1e5
+    outputs = [np.einsum('nf,...fc->...nc', inputs[0], tree['kernel'][0], dtype=np.float64) for tree in (at, target, sources, folds)]
+    of_products, least = products.raw_gram(*outputs, 3, d=12)
+    np.testing.assert_allclose(of_products, raw[0], rtol=1e-3)
+    np.testing.assert_allclose(least, noise[0], rtol=1e-3)
 
 
 def test_noise_is_the_residual_variance_of_least_squares():

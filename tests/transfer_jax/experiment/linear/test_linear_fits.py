@@ -105,15 +105,15 @@ def test_a_pull_towards_a_start_and_a_class_without_rows():
     assert np.isfinite(few.theta).all() and few.converged.all() and (few.theta[2, :, -1] < few.theta[:2, :, -1] - 5).all()
 
 
-@pytest.mark.parametrize('sparse', [True, False])
+@pytest.mark.parametrize('sparse', [(True, True), (False, False), (True, False), (False, True)])
 def test_fits_of_few_rows_are_found_in_their_span(sparse):
     """Two data sets of fewer rows than features, some fits of one and some of both, all as scikit-learn has them."""
     rng = np.random.default_rng(0)
-    x = rng.normal(size=(2, 8, 20)) * (rng.random((2, 8, 20)) < (0.08 if sparse else 1))
+    x = rng.normal(size=(2, 8, 20)) * (rng.random((2, 8, 20)) < np.where(sparse, 0.08, 1)[:, None, None])
     y, mean, scale = rng.permuted(np.tile(np.arange(8) % 3, (2, 1)), axis=1), rng.normal(size=20), rng.uniform(1, 2, 20)
     of_set = (np.array([0, 1, 3]), np.array([2, 3]))
     blocks = tuple(Block(make_rows(x[i], mean, scale), y[i], lanes, np.ones((len(lanes), 8))) for i, lanes in enumerate(of_set))
-    assert scipy.sparse.issparse(blocks[0].rows.x) == sparse
+    assert tuple(scipy.sparse.issparse(block.rows.x) for block in blocks) == sparse
     prior = np.array([0.1, 1.0, 1.0, 1.0])
     result = fits.fit_linear(blocks, 3, prior, np.zeros((3, 4, 21)), warm=rng.normal(size=(3, 4, 21)))
     for lane in range(4):

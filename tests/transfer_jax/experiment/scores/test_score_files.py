@@ -5,6 +5,7 @@ import pyarrow.parquet as pq
 import pytest
 import scipy.special
 
+from transfer_jax.experiment.plots import bars
 from transfer_jax.experiment.scores import predictions
 from transfer_jax.experiment.scores.calibration import bins_of
 from transfer_jax.experiment.scores.page import add_calibration, meanings
@@ -57,3 +58,9 @@ def test_a_page_has_the_diagram_of_every_main_method():
     assert html.count('<svg') == 2 and 'calibration error 0.150 ± 0.050' in html and 'mcw' not in html and 'of the class' in html
     assert "of the class 'yes'" in meanings(('auc', 'log_loss'), 'yes') and 'the mean over classes' in meanings(('auc',), None)
     assert meanings(('accuracy', 'explained_variance'), None) == ''
+
+
+def test_bars_of_negative_scores_are_seen():
+    axes = bars(['a', 'b'], [-0.4, 0.2], [None, 0.1], 'explained variance', ()).axes[0]
+    assert axes.get_xlim()[0] < -0.4
+    assert bars(['a'], [0.1], [None], 'accuracy', ()).axes[0].get_xlim()[0] == 0

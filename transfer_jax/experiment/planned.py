@@ -27,7 +27,7 @@ def plan_record(lab: Lab) -> dict[str, Any]:
     row), notes.
     """
     measurement = lab.measure_sources()[0]
-    measurement = measurement.replace(shortfall=jnp.maximum(measurement.shortfall, 1))  # what G says, whatever the folds chose
+    measurement = measurement.replace(shortfall=jnp.maximum(measurement.shortfall, 1))  # where the folds chose no source: what G says
     grams = replicates(lab)
     weights, harmful = np.asarray(check(measurement.weights()).weights), _harmful(measurement)
     many = None if grams is None else np.stack([check(measurement.replace(gram=gram).weights()).weights for gram in grams])

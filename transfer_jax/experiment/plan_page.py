@@ -12,7 +12,8 @@ from transfer_jax.runtime.page import Page
 TEXT = (
     'Medians over seeds. Weight: of one sample of a source by UOWQ and G, where one of the target weighs 1. Worth: how many more samples '
     'of the target all of its samples are worth at this weight. Intervals are 95 % ones by the jackknife over folds of the target; they '
-    'cover the truth less often than that where labels are few (docs/transfer.md has by how much). A source helps where its interval of '
+    'cover the truth less often than that where labels are few (docs/results/coverage.md has by how much). '
+    'A source helps where its interval of '
     f'worth lies above {NONE:g} of the number of target samples. Where it lies below, the source harms if it alone, at full weight, has a '
     'larger predicted error than the target alone, and else adds nothing. Of all others the labels cannot tell. Verdicts are those of '
     'more than half of the seeds.')

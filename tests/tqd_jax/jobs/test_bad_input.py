@@ -113,6 +113,7 @@ def test_a_folder_may_have_an_equals_sign_in_its_name(tmp_path):
 
 # what is written behind a good command line, and words of the answer
 FAULTS = {
+    '--config.data.path=clips': ["config.data.path = 'clips'", 'did you mean config.data.clips (a folder with its captions'],
     '--config.train.stpes=5': ["config.train.stpes = '5'", 'did you mean config.train.steps?'],
     '--config.align.buckets=5': ['config.align.buckets was renamed: write config.align.bins'],
     '--config.learn.buckets=5': ['config.learn.buckets was renamed: write config.learn.bins'],

@@ -86,7 +86,8 @@ NAMES = {  # key, of any job's schema: its names elsewhere
     'seeds': 'n_seeds num_seeds'}
 
 SECTIONS = {'sample': {'num_steps': 'sample.steps', 'flow_shift': 'sample.shift', 'timestep_shift': 'sample.shift',
-                       **dict.fromkeys(('height', 'width', 'num_frames', 'frames', 'resolution', 'video_length'), 'sample.shapes')}}
+                       **dict.fromkeys(('height', 'width', 'num_frames', 'frames', 'resolution', 'video_length'), 'sample.shapes')},
+            'data': {'path': 'data.clips', 'folder': 'data.clips'}}
 
 NOTES = {  # where the same name would mislead, what the key counts here
     'train.accumulate': 'train.batch is the whole batch, and this its slices',

@@ -6,9 +6,9 @@ import types
 import numpy as np
 
 from transfer_jax.debias import debias_gram
+from transfer_jax.evidence import COMMON_BIAS
 from transfer_jax.experiment.config import TransferConfig
 from transfer_jax.experiment.job import prepare
-from transfer_jax.experiment.lab.measure import COMMON_BIAS
 from transfer_jax.experiment.planned import known, plan_record
 from transfer_jax.knowledge import HARMS, HELPS, MUCH, NONE, NOTHING, UNKNOWN
 from transfer_jax.runtime.config import defaults, instance, override

@@ -33,7 +33,8 @@ TQD = {
     'launching': ('config',),
     'launch': ('launching',),
 }
-LIBRARY = ('inputs', 'objective', 'fisher', 'shrinkage', 'weights', 'quantities', 'debias', 'planning', 'knowledge', 'budget')
+LIBRARY = ('inputs', 'objective', 'fisher', 'shrinkage', 'weights', 'quantities', 'debias', 'planning', 'knowledge', 'evidence',
+           'budget')
 TRANSFER = {
     'runtime': (),
     'solver': (),

@@ -6,7 +6,8 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 
-from transfer_jax.experiment.lab.choice import ALONE, Choice, choice_of
+from transfer_jax.evidence import ALONE
+from transfer_jax.experiment.lab.choice import Choice, choice_of
 from transfer_jax.experiment.lab.lab import Lab
 from transfer_jax.experiment.lab.measure import Measurement
 from transfer_jax.experiment.lab.replicates import replicates

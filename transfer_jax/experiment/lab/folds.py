@@ -8,12 +8,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from transfer_jax.experiment.lab import evidence
-from transfer_jax.experiment.lab.measure import LESS, NO_SOURCES, SHORTFALLS
+from transfer_jax import evidence
+from transfer_jax.evidence import LESS, ONE_WEIGHT
+from transfer_jax.experiment.lab.measure import NO_SOURCES, SHORTFALLS
 from transfer_jax.experiment.training.fit import Fit
 from transfer_jax.experiment.training.policy import Policy
 
-GLOBAL_WEIGHTS = (0.0, 0.01, 0.03, 0.1, 0.3, 1.0)  # of a sample of every source, for which there are fits on the folds
+GLOBAL_WEIGHTS = (0.0, *ONE_WEIGHT)  # of a sample of every source, for which there are fits on the folds
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

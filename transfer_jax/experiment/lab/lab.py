@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from transfer_jax.debias import debias_gram
+from transfer_jax.evidence import COMMON_BIAS
 from transfer_jax.experiment.lab import measure
 from transfer_jax.experiment.lab.folds import Folds, assign
 from transfer_jax.experiment.lab.measure import Measurement
@@ -149,7 +150,7 @@ class Lab(Problem):
         sizes = jnp.asarray(self.sizes, jnp.float32)
         gram = debias_gram(raw, float(self.target_size), sizes, d)
         return Measurement(raw=raw, gram=gram, noise=noise, shortfall=shortfall, target_size=jnp.float32(self.target_size),
-                           source_sizes=sizes, common=measure.COMMON_BIAS)
+                           source_sizes=sizes, common=COMMON_BIAS)
 
     def raw_gram(self, at: Any, target: Any, sources: Any, folds: Any, *, kind: str, d: int) -> tuple[jax.Array, jax.Array]:
         """measure.raw_gram on the target's training rows."""

@@ -1,9 +1,7 @@
 """Measurement: the worth of sources to a target, measured from fits: G in units of the fits' noise, and the target's shortfall.
 
-This module decides four points that the papers leave open. Noise: a regularised fit of n samples has variance c d/n and not d/n; c is
-measured by the jackknife, from fits that each leave out one fold of the target. Bias of G: debias_gram, and COMMON_BIAS. F is linear in
-G, so the weights of least expected F are those of the expected G. G is known to a part of 1/N0 at best; a G that happens to be small, or
-whose biases happen to cancel, would make the sources worth any number of target samples, and COMMON_BIAS of x / N0 limits that to N0 / x.
+This module decides three points that the papers leave open. Noise: a regularised fit of n samples has variance c d/n and not d/n; c is
+measured by the jackknife, from fits that each leave out one fold of the target. Bias of G: debias_gram, and evidence.COMMON_BIAS.
 Shortfall: the error of a target with five labels a class is larger than its variance, since regularisation adds bias; the factor tau on
 its error is 1 unless fits on folds of the training rows clearly prefer a larger one; where they prefer no source, the sources get no
 weight.
@@ -19,15 +17,14 @@ from flax import struct
 
 from transfer_jax.budget import budgeted_weights
 from transfer_jax.debias import project_psd
+from transfer_jax.evidence import MORE
 from transfer_jax.fisher import fisher_products, gram_of_products
 from transfer_jax.quantities import transfer_quantities
 from transfer_jax.solver.solution import Solution
 from transfer_jax.weights import source_weights
 
-SHORTFALLS = (1.0, 4.0, 16.0)
-COMMON_BIAS = 0.25  # / N0, added to every entry of G: a bias of all sources that the measurement of G cannot exclude
+SHORTFALLS = (1.0, *MORE)
 LEAST_NOISE = 1e-6  # part of the largest entry of raw G: fits on folds of equal rows are equal, and have none
-LESS = 0.25  # a factor on UOWQ's weights that folds also try
 NO_SOURCES = 0.0  # this value of the shortfall means: use no sources
 
 

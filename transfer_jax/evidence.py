@@ -1,9 +1,27 @@
-"""Evidence: which of several candidates the losses of held-out rows call for."""
+"""Evidence: the weights that are tried on folds of the target, and which of them the losses of held-out rows call for.
+
+Weights are decided from G + COMMON_BIAS / N0: F is linear in G, so the weights of least expected F are those of the expected G. G is known
+to a part of 1 / N0 at best; a G that happens to be small, or whose biases happen to cancel, would make the sources worth any number of
+target samples, and COMMON_BIAS limits that to N0 / COMMON_BIAS.
+"""
 import numpy as np
 import scipy.special
 
+COMMON_BIAS = 0.25  # / N0, added to every entry of G: a bias of all sources that the measurement of G cannot exclude
+LESS = 0.25  # a factor on the weights of G that trusts the sources less
+MORE = (4.0, 16.0)  # factors that trust them more
+ONE_WEIGHT = (0.01, 0.03, 0.1, 0.3, 1.0)  # of a sample of every source
+OPTIMAL, ALONE = 'UOWQ', 'target only'
+SAFE = 3  # the first candidates: the weights of G, LESS of them, no source
 DOUBT = 1.0  # standard errors over held-out rows by which a candidate that trusts the sources more must be better
 FACTORS = 2.0 ** np.arange(-5, 5.25, 0.25)  # of outputs, among which calibration looks
+
+
+def candidates(optimal: np.ndarray) -> tuple[tuple[str, ...], np.ndarray]:
+    """(names [T], weights [T, ..., K]) that folds compare: `optimal` [..., K] of G, its multiples, one weight for all."""
+    of_factors = {OPTIMAL: 1.0, f'{OPTIMAL} x {LESS:g}': LESS, ALONE: 0.0, **{f'{OPTIMAL} x {factor:g}': factor for factor in MORE}}
+    same = {f'one weight of {weight:g}': np.full_like(optimal, weight) for weight in ONE_WEIGHT}
+    return (*of_factors, *same), np.stack([*(factor * optimal for factor in of_factors.values()), *same.values()])
 
 
 def calibrated_losses(outputs: np.ndarray, labels: np.ndarray) -> np.ndarray:

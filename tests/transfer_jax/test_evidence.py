@@ -4,7 +4,7 @@ import pytest
 from scipy.optimize import minimize_scalar
 from scipy.special import log_softmax
 
-from transfer_jax.experiment.lab.evidence import DOUBT, FACTORS, best, calibrated_losses, clearly_better
+from transfer_jax.evidence import ALONE, DOUBT, FACTORS, OPTIMAL, SAFE, best, calibrated_losses, candidates, clearly_better
 
 
 def outputs(seed=0, shape=(2, 3, 40, 4)):
@@ -15,6 +15,14 @@ def outputs(seed=0, shape=(2, 3, 40, 4)):
 
 def loss(z, labels, factor):
     return -np.take_along_axis(log_softmax(factor * z, -1), labels[:, None], 1)[:, 0]
+
+
+def test_the_candidates_are_multiples_of_the_weights_of_g_then_one_weight_for_all():
+    optimal = np.array([[0.2, 0.0], [1.5, 0.3]], np.float32)
+    names, weights = candidates(optimal)
+    assert (names[0], names[2], SAFE) == (OPTIMAL, ALONE, 3) and weights.shape == (len(names), 2, 2) and weights.dtype == np.float32
+    np.testing.assert_allclose(weights[:5], optimal * np.array([1, 0.25, 0, 4, 16])[:, None, None])
+    np.testing.assert_allclose(weights[5:], np.broadcast_to(np.array([0.01, 0.03, 0.1, 0.3, 1])[:, None, None], (5, 2, 2)))
 
 
 def test_a_candidates_loss_is_the_least_of_any_factor_but_for_the_grid():

@@ -120,7 +120,7 @@ training rows. An average over targets is taken seed by seed. negative: part of 
 repeats counted, that one seed's final fits drew over all targets, the target's among them; no fit has fewer than 200 steps; seconds: the
 final fits of all seeds and targets, without compilation and without the fits that measuring takes.
 
-uowq has the weights of G or what folds clearly prefer, uowq_static those of G, uowq_dynamic those of G again and again during a fit
+uowq has the average of the weights of G and what else folds tried, uowq_static those of G, uowq_dynamic those of G again and again in a fit
 ([how](../transfer.md#how-the-job-decides-its-weights)); uowq_budget may draw from a quarter of the source samples. otqms_published is the
 paper's algorithm as written (theta_0 where the fit stands, G as it comes); under, exact and over are its static variants with theta_0
 trained for 0.1, 1 and 5 times the steps, on our G; otqms decides again four times in a fit. MCW, H-ensemble and WADN are our own

@@ -1,4 +1,4 @@
-"""Evidence: the weights that are tried on folds of the target, and which of them the losses of held-out rows call for.
+"""Evidence: the weights that are tried on folds of the target, and how probable the losses of held-out rows make each of them.
 
 Weights are decided from G + COMMON_BIAS / N0: F is linear in G, so the weights of least expected F are those of the expected G. G is known
 to a part of 1 / N0 at best; a G that happens to be small, or whose biases happen to cancel, would make the sources worth any number of
@@ -13,6 +13,7 @@ MORE = (4.0, 16.0)  # factors that trust them more
 ONE_WEIGHT = (0.01, 0.03, 0.1, 0.3, 1.0)  # of a sample of every source
 OPTIMAL, ALONE = 'UOWQ', 'target only'
 SAFE = 3  # the first candidates: the weights of G, LESS of them, no source
+TEMPERATURE = 4.0  # nats of evidence that make a candidate e times as probable: less is mostly chance among fits of so few rows
 DOUBT = 1.0  # standard errors over held-out rows by which a candidate that trusts the sources more must be better
 FACTORS = 2.0 ** np.arange(-5, 5.25, 0.25)  # of outputs, among which calibration looks
 
@@ -35,6 +36,31 @@ def calibrated_losses(outputs: np.ndarray, labels: np.ndarray) -> np.ndarray:
     losses = np.stack([scipy.special.logsumexp(factor * outputs, -1) - factor * own for factor in FACTORS])
     best = np.argmin(losses.mean(-1), 0)
     return np.take_along_axis(losses, best[None, ..., None], 0)[0]
+
+
+def probabilities(plain: np.ndarray, calibrated: np.ndarray | None, safe: int) -> np.ndarray:
+    """The probability [T, S] of each candidate, by the losses [T, S, n] of held-out rows; calibrated is None for a regression.
+
+    The log of a probability is the candidate's evidence in nats over TEMPERATURE, but for a constant. Evidence is minus the sum of the
+    calibrated losses; of a regression, whose plain losses are half of squared errors, it is the Gaussian likelihood at its best variance.
+    The first `safe` candidates are the expected one, those that trust the sources less, and last none: where none has the least mean plain
+    loss of these, it has probability 1, since to trust no source needs no proof.
+    """
+    mean, count = plain.mean(-1), plain.shape[-1]
+    evidence = -calibrated.sum(-1) if calibrated is not None else -count / 2 * np.log(np.maximum(mean, np.finfo(mean.dtype).tiny))
+    alone = np.arange(len(mean))[:, None] == safe - 1
+    return np.where(np.argmin(mean[:safe], 0) == safe - 1, alone, scipy.special.softmax(evidence / TEMPERATURE, 0))
+
+
+def averaged(weights: np.ndarray, probability: np.ndarray, target_size: float, sizes: np.ndarray) -> np.ndarray:
+    """The weights [S, K] whose fit is, to first order, the average of the fits at candidates' weights [T, S, K] of probability [T, S].
+
+    A fit is the mean of the domains' own fits by their parts of all effective samples, w_k N_k / (N0 + sum w N); sizes [K] are N. So parts
+    are averaged, and not weights, of which the largest would decide alone.
+    """
+    effective = weights * sizes
+    parts = np.einsum('ts,tsk->sk', probability, effective / (target_size + effective.sum(-1, keepdims=True)))
+    return parts * target_size / (1 - parts.sum(-1, keepdims=True)) / sizes
 
 
 def best(plain: np.ndarray, calibrated: np.ndarray, safe: int) -> np.ndarray:

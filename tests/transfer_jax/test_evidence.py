@@ -1,10 +1,24 @@
-"""Evidence of held-out rows: calibrated losses against an optimiser; trust in the sources grows only where it is clearly better."""
+"""Evidence of held-out rows: calibrated losses against an optimiser, probabilities of candidates, and the weights of their average."""
 import numpy as np
 import pytest
 from scipy.optimize import minimize_scalar
 from scipy.special import log_softmax
+from scipy.stats import norm
 
-from transfer_jax.evidence import ALONE, DOUBT, FACTORS, OPTIMAL, SAFE, best, calibrated_losses, candidates, clearly_better
+from transfer_jax.evidence import (
+    ALONE,
+    DOUBT,
+    FACTORS,
+    OPTIMAL,
+    SAFE,
+    TEMPERATURE,
+    averaged,
+    best,
+    calibrated_losses,
+    candidates,
+    clearly_better,
+    probabilities,
+)
 
 
 def outputs(seed=0, shape=(2, 3, 40, 4)):
@@ -77,3 +91,48 @@ def test_choices_of_pure_noise_are_rare():
     """Of two candidates of the same law the other is taken in about one of six cases, as a normal error exceeds its standard error."""
     losses = np.random.default_rng(3).normal(size=(2, 4000, 60))
     assert np.mean(clearly_better(losses, np.zeros(4000, int), 1)) == pytest.approx(0.159, abs=0.02)
+
+
+@pytest.mark.parametrize('count', [20, 400])
+def test_the_odds_of_two_candidates_are_their_evidence_over_the_temperature(count):
+    rng = np.random.default_rng(4)
+    calibrated = rng.uniform(1, 2, (1, 2, count)) + np.array([0, 0.01, 0.5])[:, None, None]
+    plain = np.array([1.0, 2.0, 3.0])[:, None, None] * np.ones((3, 2, count))
+    result = probabilities(plain, calibrated, 3)
+    np.testing.assert_allclose(np.log(result[0] / result[1]), 0.01 * count / TEMPERATURE, rtol=1e-6)
+    np.testing.assert_allclose(result.sum(0), 1)
+
+
+def test_of_a_regression_the_evidence_is_that_of_errors_of_unknown_variance_in_any_unit():
+    errors = np.random.default_rng(5).normal(size=(4, 3, 50)) * np.array([1.0, 1.2, 1.6, 0.9])[:, None, None]
+    likelihood = norm.logpdf(errors, scale=np.sqrt((errors**2).mean(-1, keepdims=True))).sum(-1)
+    odds = np.exp((likelihood - likelihood[:1]) / TEMPERATURE)
+    for unit in (1.0, 1e3):
+        result = probabilities((unit * errors) ** 2 / 2, None, 3)
+        np.testing.assert_allclose(result / result[:1], odds, rtol=1e-9)
+
+
+def test_no_source_takes_all_where_it_has_the_least_loss_of_those_that_need_no_proof():
+    plain = np.array([[2.0, 2.0], [3.0, 1.0], [1.0, 1.5], [0.5, 0.5]])[:, :, None] * np.ones((1, 1, 8))
+    result = probabilities(plain, np.ones_like(plain), 3)
+    np.testing.assert_array_equal(result[:, 0], [0, 0, 1, 0])
+    np.testing.assert_allclose(result[:, 1], 0.25)
+
+
+def test_a_fit_at_averaged_weights_is_the_average_of_the_fits_where_a_fit_is_a_mean():
+    """A weighted mean of rows is a fit whose curvature is the same in every domain: what `averaged` assumes holds there."""
+    rng = np.random.default_rng(6)
+    target, sources = rng.normal(size=10), [rng.normal(1, 1, 30), rng.normal(-2, 1, 50)]
+    weights = rng.uniform(0, 2, (4, 3, 2))
+    weights[1] = 0
+    probability = rng.dirichlet(np.ones(4), 3).T
+    fit = lambda w: np.average(np.concatenate([target, *sources]), weights=np.repeat([1, *w], [10, 30, 50]))
+    each = np.array([[fit(w) for w in of_seed] for of_seed in weights])
+    result = averaged(weights, probability, 10, np.array([30, 50]))
+    np.testing.assert_allclose([fit(w) for w in result], (probability * each).sum(0), rtol=1e-12)
+
+
+def test_one_certain_candidate_is_the_average_and_none_is_no_weight():
+    weights = np.array([[[0.3, 0.7]], [[0.0, 0.0]]])
+    for number in (0, 1):
+        np.testing.assert_allclose(averaged(weights, np.eye(2)[:, [number]], 20, np.array([5, 1000])), weights[number])

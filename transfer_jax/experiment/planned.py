@@ -1,4 +1,4 @@
-"""What a run knows of its sources: weights and their worth with intervals, verdicts, what the folds choose, and sentences."""
+"""What a run knows of its sources: weights and their worth with intervals, verdicts, what the folds favour, and sentences."""
 import collections
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -24,8 +24,8 @@ def plan_record(lab: Lab) -> dict[str, Any]:
     """The plan of a target as plain values: names, sizes, target_size, labels, missing (why there are no intervals, or None), seeds.
 
     Each of seeds: weights [K] of UOWQ, intervals [K, 2], worth (extra target samples of all sources) and its interval, verdicts [K], safe
-    (what the folds choose, as for the method uowq), gain (its mean and standard error over the target alone, of the loss of a held-out
-    row), notes.
+    (of what the method uowq averages, the one that the folds make most probable), gain (its mean and standard error over the target alone,
+    of the loss of a held-out row), notes.
     """
     measurement = lab.measure_sources()[0]
     measurement = measurement.replace(shortfall=jnp.maximum(measurement.shortfall, 1))  # where the folds chose no source: what G says
@@ -63,19 +63,19 @@ def known(weights: np.ndarray, many: np.ndarray | None, sizes: np.ndarray, targe
 
 
 def safe_choice(choice: Choice, seed: int) -> dict[str, Any]:
-    """{safe, gain}: the name of what the folds choose for a seed, and its gain over the target alone, {mean, standard error} over rows."""
-    number = choice.chosen[seed]
+    """{safe, gain}: the name of what the folds favour for a seed, and its gain over the target alone, {mean, standard error} over rows."""
+    number = choice.favourite[seed]
     return {'safe': choice.names[number], 'gain': list(gain(choice.losses[number, seed], choice.losses[choice.names.index(ALONE), seed]))}
 
 
 def notes(record: Mapping[str, Any], names: Sequence[str], sizes: np.ndarray, target_size: int, labels: str) -> list[str]:
-    """A sentence for each source of which the labels cannot say whether it helps, then what the folds choose."""
+    """A sentence for each source of which the labels cannot say whether it helps, then what the folds favour."""
     if record['intervals'] is None:
         return [NO_FOLDS]
     unsure = [f'these {labels} cannot say whether source {name} helps (weight {low:.2g} to {high:.2g})'
               for name, size, (low, high) in zip(names, sizes, record['intervals'], strict=True)
               if is_unsure(low * size, high * size, target_size)]
-    return [*unsure, f'the folds choose {record["safe"]}']
+    return [*unsure, f'the folds favour {record["safe"]}']
 
 
 def typical(plan: Mapping[str, Any]) -> dict[str, Any]:
@@ -96,7 +96,7 @@ def most(verdicts: Sequence[str]) -> str:
 
 
 def summary_line(target: str, plan: Mapping[str, Any]) -> str:
-    """The notes of all seeds in one sentence: sources of which most seeds cannot say whether they help, and what the folds choose."""
+    """The notes of all seeds in one sentence: sources of which most seeds cannot say whether they help, and what the folds favour."""
     if plan['missing']:
         return f'target {target}: {plan["missing"]}'
     sizes, seeds, lows_and_highs = np.array(plan['sizes']), plan['seeds'], typical(plan)['intervals']
@@ -107,4 +107,4 @@ def summary_line(target: str, plan: Mapping[str, Any]) -> str:
     names = ', '.join(found[:MOST_NAMES]) + (f' and {len(found) - MOST_NAMES} more' if len(found) > MOST_NAMES else '')
     doubts = f'these {plan["labels"]} cannot say whether {"sources" if found[1:] else "source"} {names} help{"" if found[1:] else "s"}; '
     choice, count = collections.Counter(seed['safe'] for seed in seeds).most_common(1)[0]
-    return f'target {target}: {doubts if found else ""}the folds choose {choice} ({count} of {len(seeds)} seeds)'
+    return f'target {target}: {doubts if found else ""}the folds favour {choice} ({count} of {len(seeds)} seeds)'

@@ -91,7 +91,7 @@ def test_the_report_begins_with_what_the_sources_are_worth(digits):
             assert ((low <= seed['weights']) & (seed['weights'] <= high)).all()
             assert seed['worth'] == pytest.approx(sum(seed['weights']) * EXAMPLES)
         line = next(line for line in output.splitlines() if line.startswith(f'target {target}: '))
-        assert 'the folds choose' in line and line in page.text
+        assert 'the folds favour' in line and line in page.text
 
 
 def test_splits_are_k_shot_stratified_and_disjoint(digits):

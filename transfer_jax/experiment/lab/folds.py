@@ -71,13 +71,18 @@ class Folds:
         """tau [S]: NO_SOURCES or 1, whichever has the smaller loss on folds, unless a larger one of SHORTFALLS is clearly better."""
         trials = self.fit_trials()
         fits = {1.0: trials[1.0], NO_SOURCES: self.fit_alone(), **{tau: trials[tau] for tau in SHORTFALLS if tau > 1}}
-        return jnp.asarray(np.array(list(fits), np.float32)[self.best(list(fits.values()), 2)[0]])
+        return jnp.asarray(np.array(list(fits), np.float32)[self.best(list(fits.values()), 2)])
 
-    def best(self, fits: Sequence[Fit], safe: int) -> tuple[np.ndarray, np.ndarray]:
-        """(number [S] of the best of T Fits [S F] as evidence.best has it, plain loss [T, S, N0] of the rows that they left out)."""
+    def best(self, fits: Sequence[Fit], safe: int) -> np.ndarray:
+        """The number [S] of the best of T Fits [S F], as evidence.best has it."""
+        plain, calibrated = self.candidate_losses(fits)
+        return evidence.best(plain, plain if calibrated is None else calibrated, safe)
+
+    def candidate_losses(self, fits: Sequence[Fit]) -> tuple[np.ndarray, np.ndarray | None]:
+        """Losses of the rows that T Fits [S F] left out [T, S, N0]: plain, and by evidence.calibrated_losses (regression: None)."""
         outputs, labels = np.stack([self.held_out(fit.params) for fit in fits]), self.lab.labels[self.lab.train]
         plain = np.stack([self.lab.losses(one, labels) for one in outputs])
-        return evidence.best(plain, evidence.calibrated_losses(outputs, labels) if self.lab.classes else plain, safe), plain
+        return plain, evidence.calibrated_losses(outputs, labels) if self.lab.classes else None
 
     def loss(self, fold_fits: Fit) -> np.ndarray:
         """Mean loss [S] of a Fit [S F] on the target's training rows, each row by the replica that left it out."""

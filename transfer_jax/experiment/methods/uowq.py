@@ -6,9 +6,7 @@ from transfer_jax.experiment.methods.protocol import Outcome, outcome
 
 
 def chosen(lab: Lab) -> Outcome:
-    """The weights of G, unless the target's folds prefer less of them or no source, or clearly more of them, or one weight for all
-    (lab.choice).
-    """
+    """The average of the weights of G, multiples of them, one weight for all, and none, by their evidence on folds (lab.choice)."""
     seconds, choice = lab.measure_sources()[1], choice_of(lab)
     shared = control.fit_shared(lab) if lab.folds is None else (*control.fit_shared(lab), *lab.folds.fit_global().values())
     return outcome(lab, lab.fit('uowq', lab.policy(choice.decision)), shared=shared, control_seconds=seconds)

@@ -1,4 +1,4 @@
-"""What a run knows of its sources: replicates of G against explicit ones, the choice of the folds, and the record of a lab."""
+"""What a run knows of its sources: replicates of G against explicit ones, what the folds favour, and the record of a lab."""
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -66,20 +66,24 @@ def test_the_record_of_a_lab(lab):
         assert np.shape(seed['intervals']) == (2, 2) and seed['worth'] == pytest.approx(seed['weights'] @ lab.sizes)
         assert seed['interval'][0] <= seed['worth'] <= seed['interval'][1] and len(seed['verdicts']) == 2
         assert (np.array(seed['weights']) > 0).tolist() == (weights > 0).tolist()
-        assert seed['notes'][-1] == f'the folds choose {seed["safe"]}'
+        assert seed['notes'][-1] == f'the folds favour {seed["safe"]}'
     table, header = rows('target', plan)
     assert [row[0] for row in table] == ['same', 'wrong', 'all together'] and len(header) == len(table[0])
 
 
-def test_the_folds_choose_less_by_the_smaller_loss_and_more_where_it_is_clear(lab):
+def test_the_decision_averages_what_the_folds_tried_by_their_evidence(lab):
     choice, losses = choice_of(lab), choice_of(lab).losses
     same = [f'one weight of {weight:g}' for weight in GLOBAL_WEIGHTS[1:]]
     assert choice.names == ('UOWQ', 'UOWQ x 0.25', 'target only', 'UOWQ x 4', 'UOWQ x 16', *same)
     np.testing.assert_allclose(losses[2].mean(1), lab.folds.loss(lab.folds.fit_alone()), rtol=1e-6)
     np.testing.assert_allclose(choice.weights[:5], choice.weights[0] * np.array([1, 0.25, 0, 4, 16])[:, None, None], rtol=1e-6)
-    np.testing.assert_array_equal(choice.decision, choice.weights[choice.chosen, np.arange(SEEDS)])
-    for seed, number in enumerate(choice.chosen):
-        assert number >= 3 or number == losses[:3, seed].mean(1).argmin()
+    np.testing.assert_allclose(choice.probability.sum(0), 1, rtol=1e-6)
+    for seed, number in enumerate(choice.favourite):
+        alone = losses[:3, seed].mean(1).argmin() == 2
+        assert number == 2 if alone else choice.probability[number, seed] < 1
+        total = choice.weights[:, seed] @ lab.sizes
+        part = choice.probability[:, seed] @ (total / (lab.target_size + total))
+        assert choice.decision[seed] @ lab.sizes == pytest.approx(lab.target_size * part / (1 - part))
 
 
 def test_without_folds_there_are_no_intervals_and_it_says_why(tmp_path, compiled):
@@ -90,11 +94,12 @@ def test_without_folds_there_are_no_intervals_and_it_says_why(tmp_path, compiled
     assert all(row[3] == '' for row in rows('a', plan)[0])
 
 
-def test_the_record_has_the_gain_of_the_choice_over_the_target_alone():
+def test_the_record_has_the_gain_of_the_favourite_over_the_target_alone():
     losses = np.array([[[0.1, 0.9, 2.0, 1.0]], [[1.0, 2.0, 3.0, 2.0]]])
-    record = safe_choice(Choice(('UOWQ', 'target only'), np.zeros((2, 1, 1)), losses, np.array([0])), 0)
+    choice = lambda *p: Choice(('UOWQ', 'target only'), np.zeros((2, 1, 1)), losses, np.array(p)[:, None], np.zeros((1, 1)))
+    record = safe_choice(choice(0.6, 0.4), 0)
     assert record == {'safe': 'UOWQ', 'gain': [1.0, pytest.approx(scipy.stats.sem([0.9, 1.1, 1.0, 1.0]))]}
-    assert safe_choice(Choice(('UOWQ', 'target only'), np.zeros((2, 1, 1)), losses, np.array([1])), 0)['gain'] == [0, 0]
+    assert safe_choice(choice(0, 1), 0)['gain'] == [0, 0]
 
 
 def test_words_say_what_the_labels_cannot():
@@ -106,10 +111,10 @@ def test_words_say_what_the_labels_cannot():
     assert record['verdicts'] == ['harms', 'cannot tell'] and record['worth'] == pytest.approx(20)
     record |= {'safe': 'target only', 'gain': [0, 0]}
     sentences = notes(record, ['far', 'maybe'], np.array([100, 100]), 20, '2 labels a class')
-    assert sentences == ['these 2 labels a class cannot say whether source maybe helps (weight 0 to 0.7)', 'the folds choose target only']
+    assert sentences == ['these 2 labels a class cannot say whether source maybe helps (weight 0 to 0.7)', 'the folds favour target only']
     plan = {'names': ['far', 'maybe'], 'sizes': [100, 100], 'target_size': 20, 'labels': '2 labels a class', 'missing': None,
             'seeds': [record] * 3}
     assert summary_line('mnist', plan) == ('target mnist: these 2 labels a class cannot say whether source maybe (weight 0 to 0.7) helps; '
-                                           'the folds choose target only (3 of 3 seeds)')
+                                           'the folds favour target only (3 of 3 seeds)')
     assert typical(plan)['verdicts'] == record['verdicts']
     assert most(['helps', 'harms']) == 'cannot tell'

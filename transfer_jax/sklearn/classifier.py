@@ -37,7 +37,7 @@ class MultiSourceClassifier(ClassifierMixin, MultiSource):
 
         Raises ValueError where a source has other columns than the target, or (other_classes='error') classes that the target has not.
         """
-        self._check_settings()
+        self._check_settings(classifies=True)
         if self.other_classes not in ('error', 'drop'):
             raise ValueError(f'other_classes is {self.other_classes!r}; it must be "error" or "drop"')
         X, y, sources = self._checked(X, y, sources, numeric=False)

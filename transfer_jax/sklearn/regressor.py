@@ -24,7 +24,7 @@ class MultiSourceRegressor(RegressorMixin, MultiSource):
 
         Raises ValueError where a source has other columns than the target.
         """
-        self._check_settings()
+        self._check_settings(classifies=False)
         X, y, sources = self._checked(X, y, sources, numeric=True)
         return self._fit(X, np.asarray(y, float), {name: (x, np.asarray(labels, float)) for name, (x, labels) in sources.items()}, None)
 

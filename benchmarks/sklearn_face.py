@@ -1,4 +1,4 @@
-"""The scikit-learn face on real domains: accuracy of the target alone, all sources, one weight by folds, and both kinds of fits.
+"""The estimators for scikit-learn on real domains: accuracy beside the target alone, all sources, and one weight by folds.
 
     python -m benchmarks.sklearn_face --data transfer= --data digits4=digits4_16x16.npz --data office_caltech=FOLDER
 
@@ -22,7 +22,7 @@ from transfer_jax.sklearn import MultiSourceClassifier
 from transfer_jax.sklearn.data import make_data
 from transfer_jax.sklearn.linear import make_linear
 
-NAMES = ('target only', 'all', 'cv_global', 'face', 'UOWQ by G alone', 'face, LogisticRegression')
+NAMES = ('target only', 'all', 'cv_global', 'estimator', 'its plan alone', 'with LogisticRegression')
 
 
 def main(arguments=None):
@@ -46,7 +46,7 @@ def main(arguments=None):
             all_scores.append(scores)
             print(row(domains.names[target], scores), '|', ', '.join(choice for _, choice, _ in runs), '|', flush=True)
         print(row('mean', np.mean(all_scores, 0)), '| |')
-        print('Seconds a fit: face {:.1f}, face with LogisticRegression {:.1f}.'.format(*seconds / options.seeds / len(domains.domains)))
+        print('Seconds a fit: {:.1f}, with LogisticRegression {:.1f}.'.format(*seconds / options.seeds / len(domains.domains)))
 
 
 def row(name, scores):

@@ -4,10 +4,14 @@ import pytest
 import scipy.sparse
 from faces import CLASSES, FEW, MANY, MOST, NAMES, OWN, SOURCES, TARGET, TEST, TURNED, classifier, draw, together
 from scipy.special import log_softmax
+from sklearn.base import clone
 from sklearn.linear_model import LogisticRegression
+from sklearn.svm import LinearSVC
 
 from transfer_jax.sklearn.data import make_data
+from transfer_jax.sklearn.learner import CLIP
 from transfer_jax.sklearn.linear import make_linear
+from transfer_jax.sklearn.wrapped import make_wrapped
 
 
 @pytest.fixture(scope='module')
@@ -60,6 +64,24 @@ def test_gains_of_candidates_are_by_hand():
             model = LogisticRegression(tol=1e-8, max_iter=1000).fit(np.concatenate([x, OWN[0]]), np.concatenate(data.y), own)
             ours = log_softmax(outputs[number, data.fold == fold], -1)
             np.testing.assert_allclose(ours, model.predict_log_proba(x[data.fold == fold]), atol=2e-2)
+
+
+@pytest.mark.parametrize('estimator', [LogisticRegression(), LinearSVC()])
+def test_an_estimators_outputs_on_folds_are_log_probabilities(estimator):
+    """Or those of the predicted class alone, where it has none: then only the number of right rows counts."""
+    numbers = [np.searchsorted(NAMES, y) for _, y in (TARGET, OWN)]
+    data = make_data([TARGET[0], OWN[0]], numbers, CLASSES, 2, None, False)
+    outputs = make_wrapped(estimator, np.arange(CLASSES), None, True).trials(data, np.array([[[0.3], [0.3]]]))[0]
+    for fold in range(2):
+        own = np.concatenate([data.without(fold), np.full(MANY, 0.3)])
+        model = clone(estimator).fit(np.concatenate([TARGET[0], OWN[0]])[own > 0], np.concatenate(numbers)[own > 0], own[own > 0])
+        left = TARGET[0][data.fold == fold]
+        if hasattr(model, 'predict_proba'):
+            np.testing.assert_allclose(outputs[data.fold == fold], np.log(np.maximum(model.predict_proba(left), CLIP)), atol=1e-6)
+        else:
+            assert (outputs[data.fold == fold].argmax(1) == model.predict(left)).all()
+    if isinstance(estimator, LinearSVC):
+        np.testing.assert_allclose(np.unique(outputs), [np.log(CLIP), 0])
 
 
 @pytest.mark.parametrize('sources', [1, 2])

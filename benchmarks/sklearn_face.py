@@ -1,8 +1,9 @@
-"""The scikit-learn face on real domains: accuracy of the target alone, all sources, one weight by folds, and both kinds of fits.
+"""The estimators for scikit-learn on real domains: accuracy beside the target alone, all sources, and one weight by folds.
 
-    python -m benchmarks.sklearn_face --data digits4=digits4_16x16.npz --data office_caltech=FOLDER
+    python -m benchmarks.sklearn_face --data transfer= --data digits4=digits4_16x16.npz --data office_caltech=FOLDER
 
-Every domain is the target once, with five labels a class. Data sets and scaling are those of configs/NAME.py; a row is a vector.
+Every domain is the target once, with five labels a class. Data sets and scaling are those of configs/NAME.py; a row is a vector. Without a
+path the data are those that the config has itself: the embedded digits of configs/transfer.py.
 """
 import argparse
 import importlib
@@ -11,6 +12,7 @@ import time
 import numpy as np
 from sklearn.linear_model import LogisticRegression
 
+from transfer_jax.evidence import ALONE, ONE_WEIGHT
 from transfer_jax.experiment.config import TransferConfig
 from transfer_jax.experiment.data.load import load_domains
 from transfer_jax.experiment.data.splits import k_shot
@@ -19,15 +21,14 @@ from transfer_jax.runtime.config import instance, override
 from transfer_jax.sklearn import MultiSourceClassifier
 from transfer_jax.sklearn.data import make_data
 from transfer_jax.sklearn.linear import make_linear
-from transfer_jax.sklearn.selection import PLAN
 
-NAMES = ('target only', 'all', 'cv_global', 'face', 'face, plan', 'face, LogisticRegression')
+NAMES = ('target only', 'all', 'cv_global', 'estimator', 'its plan alone', 'with LogisticRegression')
 
 
 def main(arguments=None):
     """Prints a table for each data set."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument('--data', action='append', required=True, help='NAME=PATH, NAME of configs/')
+    parser.add_argument('--data', action='append', required=True, help='NAME=PATH, NAME of configs/, or NAME= for its own data')
     parser.add_argument('--seeds', type=int, default=5)
     parser.add_argument('--first_seed', type=int, default=0)
     parser.add_argument('--max_per_domain', type=int, default=300)
@@ -37,7 +38,7 @@ def main(arguments=None):
         name, path = pair.split('=', 1)
         print(f'\n{name}\n\n| target | ' + ' | '.join(NAMES) + ' | chosen |\n|' + '---|' * (len(NAMES) + 2), flush=True)
         config = instance(TransferConfig, importlib.import_module(f'configs.{name}').get_config())
-        config = override(config, {'data.path': path, 'data.max_per_domain': options.max_per_domain})
+        config = override(config, {'data.max_per_domain': options.max_per_domain, **({'data.path': path} if path else {})})
         domains, all_scores, seconds = load_domains(config.data, '.'), [], np.zeros(2)
         for target in range(len(domains.domains)):
             runs = [run(config, domains, target, options.first_seed + seed, options.wrapped) for seed in range(options.seeds)]
@@ -45,7 +46,7 @@ def main(arguments=None):
             all_scores.append(scores)
             print(row(domains.names[target], scores), '|', ', '.join(choice for _, choice, _ in runs), '|', flush=True)
         print(row('mean', np.mean(all_scores, 0)), '| |')
-        print('Seconds a fit: face {:.1f}, face with LogisticRegression {:.1f}.'.format(*seconds / options.seeds / len(domains.domains)))
+        print('Seconds a fit: {:.1f}, with LogisticRegression {:.1f}.'.format(*seconds / options.seeds / len(domains.domains)))
 
 
 def row(name, scores):
@@ -62,8 +63,8 @@ def run(config, domains, target, seed, wrapped):
     middle = time.perf_counter()
     last = MultiSourceClassifier(LogisticRegression(max_iter=300, tol=1e-3)).fit(*fit, sources) if wrapped else face
     seconds = middle - began, time.perf_counter() - middle
-    none, plan, one, everything = by_candidate(face, fit, sources, test)
-    return (none, everything, one, face.score(*test), plan, last.score(*test)), face.choice_, seconds
+    none, optimal, one, everything = by_candidate(face, fit, sources, test)
+    return (none, everything, one, face.score(*test), optimal, last.score(*test)), face.choice_, seconds
 
 
 def arrays(config, domains, target, seed):
@@ -78,11 +79,13 @@ def arrays(config, domains, target, seed):
 
 
 def by_candidate(face, fit, sources, test):
-    """Accuracies at the weights of no source, of the plan, of the best one weight by folds, and of all; the ridge is the face's."""
+    """Accuracies at no source, the weights of G, the best of no source and one weight by folds, and all; the ridge is the face's."""
     x, y = zip(fit, *sources.values(), strict=True)
     data, found = make_data(list(x), list(y), len(face.classes_), 5, None), face.cv_results_
-    linear, best = make_linear(data, face.ridge_), np.argmax(np.where(found['candidate'] == PLAN, -np.inf, found['mean_test_score']))
-    fits = [linear.fit(data, found['weights'][number]) for number in (0, 1, best, -1)]
+    number = {name: number for number, name in enumerate(found['candidate'])}
+    same = [number[ALONE], *(number[f'one weight of {weight:g}'] for weight in ONE_WEIGHT)]
+    best, linear = same[np.argmax(found['mean_test_score'][same])], make_linear(data, face.ridge_)
+    fits = [linear.fit(data, found['weights'][number]) for number in (number[ALONE], 0, best, -1)]
     return [np.mean((test[0] @ coefficients.T + intercepts).argmax(1) == test[1]) for coefficients, intercepts in fits]
 
 

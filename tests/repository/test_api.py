@@ -17,11 +17,12 @@ import pytest
 
 import tqd_jax
 import transfer_jax
+import transfer_jax.sklearn
 
 ROOT = pathlib.Path(__file__).parents[2]
 INDEX = ROOT / 'docs/api/README.md'
 PAGES = sorted(set((ROOT / 'docs/api').glob('*.md')) - {INDEX})
-PACKAGES = (tqd_jax, transfer_jax)
+PACKAGES = (tqd_jax, transfer_jax, transfer_jax.sklearn)
 MAX_LINES = 40
 tower = beartype.BeartypeConf(is_pep484_tower=True)  # an int is a float
 checked = jaxtyping.jaxtyped(typechecker=beartype.beartype(conf=tower))
@@ -38,8 +39,10 @@ def blocks(page, language):
 
 
 def signature(thing):
-    """A function's signature as its source has it, or a dataclass's fields; None for anything else."""
+    """A function's signature as its source has it, a dataclass's fields, or an estimator's parameters; None for anything else."""
     thing = inspect.unwrap(thing)
+    if hasattr(thing, 'get_params'):
+        return textwrap.fill(f'{thing.__name__}{inspect.signature(thing)}', 100, subsequent_indent='    ') + '\n'
     if inspect.isfunction(thing):
         header = re.search(r'^def (.*?):\n    """', inspect.getsource(thing), re.DOTALL | re.MULTILINE)[1]
         return header.replace('\n    ', '\n') + '\n'

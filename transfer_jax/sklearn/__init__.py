@@ -1,5 +1,7 @@
-"""A scikit-learn face: MultiSourceClassifier and MultiSourceRegressor learn from a target and from sources, each at its own weight."""
-from transfer_jax.sklearn.classifier import MultiSourceClassifier
-from transfer_jax.sklearn.regressor import MultiSourceRegressor
+"""Estimators of scikit-learn that learn from a target and from sources: MultiSourceClassifier and MultiSourceRegressor."""
+from transfer_jax.runtime.public import public
 
-__all__ = ['MultiSourceClassifier', 'MultiSourceRegressor']
+__getattr__, __dir__, __all__ = public(__name__, {
+    'classifier': ('MultiSourceClassifier',),
+    'regressor': ('MultiSourceRegressor',),
+})

@@ -13,8 +13,9 @@ class MultiSourceClassifier(ClassifierMixin, MultiSource):
 
     estimator: None for exact multinomial logistic regressions; else any classifier whose fit takes sample_weight (or a pipeline whose last
     step does), of which clones are fitted to target and sources together. ridge: lambda of lambda |theta|^2 / 2, scikit-learn's 1 / C,
-    the same in all linear fits; None chooses it on the target's folds. folds: of the target. select: folds also choose among no source,
-    one weight for all, all sources, and the plan; else the plan's weights are taken. other_classes: what is done with rows of a source
+    the same in all linear fits; None chooses it on the target's folds. folds: of the target, two at least. select: folds choose the
+    plan's weights, a part of them or no source, and more of them or one weight for all where that is clearly better
+    (transfer_jax.evidence); else the plan's weights are taken. other_classes: what is done with rows of a source
     whose class the target has not, 'error' or 'drop'. random_state: None takes rows for folds in their order, and leaves the
     estimator's own random state; else a seed of both.
 
@@ -35,9 +36,10 @@ class MultiSourceClassifier(ClassifierMixin, MultiSource):
     def fit(self, X, y, sources=()):
         """Fits to the target X [N0, F], y [N0] and to sources, pairs (X_k, y_k) in a sequence or in a dictionary by name.
 
-        Raises ValueError where a source has other columns than the target, or (other_classes='error') classes that the target has not.
+        Raises ValueError where a source has other columns than the target, entries that are infinite or NaN (but where the estimator takes
+        NaN), or (other_classes='error') classes that the target has not.
         """
-        self._check_settings()
+        self._check_settings(classifies=True)
         if self.other_classes not in ('error', 'drop'):
             raise ValueError(f'other_classes is {self.other_classes!r}; it must be "error" or "drop"')
         X, y, sources = self._checked(X, y, sources, numeric=False)

@@ -42,19 +42,22 @@ class Data:
         return self.fold != fold
 
 
-def make_data(x: list, y: list, classes: int | None, folds: int, random_state: np.random.RandomState | None) -> Data:
-    """The Data of features and labels, the target's first. Rows take turns, class by class, in their order or in a random one."""
+def make_data(x: list, y: list, classes: int | None, folds: int, random_state: np.random.RandomState | None,
+              compress: bool = True) -> Data:
+    """The Data of features and labels, the target's first. Rows take turns, class by class, in their order or in a random one.
+
+    compress: whether arrays in which few entries are not 0 become CSR, which exact fits are faster on and some estimators refuse.
+    """
     fold = make_folds(y[0], classes, folds, random_state)
     halves = tuple(turns(labels, classes, random_state) % 2 for labels in y[1:])
-    return Data(tuple(alike(x)), tuple(y), classes, fold, halves)
+    return Data(tuple(alike(x, compress)), tuple(y), classes, fold, halves)
 
 
-def alike(x: list) -> list[Features]:
-    """All matrices in one form: CSR where one is sparse or few entries are not 0, else arrays."""
-    sparse = [scipy.sparse.issparse(part) for part in x]
-    if not any(sparse):
+def alike(x: list, compress: bool) -> list[Features]:
+    """All matrices in one form: CSR where one is sparse or, with compress, where few entries are not 0, else arrays."""
+    if not any(scipy.sparse.issparse(part) for part in x):
         filled = sum(np.count_nonzero(part) for part in x) > SPARSE * sum(part.size for part in x)
-        if filled:
+        if filled or not compress:
             return x
     return [scipy.sparse.csr_array(part) for part in x]
 

@@ -1,8 +1,9 @@
-"""What a learner does: fits, and what they say about the target's rows; the loss of a held-out row."""
+"""What a learner does: fits, and what they say about the target's rows; the loss of a row that a fit has not seen."""
 import dataclasses
 from typing import Any, Protocol
 
 import numpy as np
+import scipy.special
 
 from transfer_jax.sklearn.data import Data
 
@@ -31,20 +32,24 @@ class Learner(Protocol):
         """The Outputs of the fits that G is measured from."""
 
     def trials(self, data: Data, weights: np.ndarray) -> np.ndarray:
-        """Losses [T, N0] of the target's rows, each by the fit without its fold, at the sources' weights [T, F, K]; NaN in no fold."""
+        """Outputs [T, N0, C] for the target's rows, each of the fit without its fold, at the sources' weights [T, F, K].
+
+        Of classes whose softmax is a probability, logits or logarithms of probabilities; NaN for rows that are in no fold.
+        """
 
     def fit(self, data: Data, weights: np.ndarray) -> Any:
         """The fit to the target and to the sources at weights [K]."""
 
 
-def loss_of(data: Data, predicted: np.ndarray) -> np.ndarray:
-    """The log-loss or the squared error [N0] of the target's rows, of probabilities [N0, C] or of values [N0, 1]."""
+def loss_of(data: Data, outputs: np.ndarray) -> np.ndarray:
+    """The log-loss, -log CLIP at most, or the squared error [..., N0] of the target's rows, of outputs [..., N0, C] of Learner.trials."""
     if data.classes is None:
-        return (predicted[:, 0] - data.y[0]) ** 2
-    return -np.log(np.maximum(predicted[np.arange(data.size), data.y[0]], CLIP))
+        return (outputs[..., 0] - data.y[0]) ** 2
+    own = outputs[..., np.arange(data.size), data.y[0]]
+    return np.minimum(scipy.special.logsumexp(outputs, -1) - own, -np.log(CLIP))
 
 
-def held_out(data: Data, losses: np.ndarray) -> np.ndarray:
-    """The loss [T, N0] of every row by the fit without its fold, from losses [T, F, N0] of all rows by all fits."""
-    own = losses[:, np.maximum(data.fold, 0), np.arange(data.size)]
-    return np.where(data.fold >= 0, own, np.nan)
+def held_out(data: Data, outputs: np.ndarray) -> np.ndarray:
+    """The outputs [T, N0, C] for every row by the fit without its fold, from those [T, F, N0, C] for all rows by all fits."""
+    own = outputs[:, np.maximum(data.fold, 0), np.arange(data.size)]
+    return np.where(data.fold[:, None] >= 0, own, np.nan)

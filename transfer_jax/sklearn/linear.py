@@ -82,16 +82,14 @@ class Linear:
                        None if data.classes is None else scipy.special.softmax(z[middle], -1))
 
     def trials(self, data: Data, weights: np.ndarray, ridges: np.ndarray | None = None) -> np.ndarray:
-        """Losses [T, N0], see Learner; ridges [T]."""
+        """Outputs [T, N0, C], see Learner; ridges [T]."""
         trials, folds = weights.shape[:2]
         outside = np.stack([data.without(fold) for fold in range(folds)]).astype(float)
         flat = weights.reshape(trials * folds, -1)
         of_rows = [np.tile(outside, (trials, 1)), *(np.repeat(flat[:, [k]], len(labels), 1) for k, labels in enumerate(data.y[1:]))]
         theta = self.solve(of_rows, None if ridges is None else np.repeat(ridges, folds), tolerance=LOOSE)
-        z = np.moveaxis(self.rows[0].product(theta), 0, -1)
-        predicted = z * self.spread + self.offset if data.classes is None else scipy.special.softmax(z, -1)
-        losses = np.stack([loss_of(data, one) for one in predicted])
-        return held_out(data, losses.reshape(trials, folds, -1))
+        z = np.moveaxis(self.rows[0].product(theta), 0, -1) * self.spread + self.offset
+        return held_out(data, z.reshape(trials, folds, *z.shape[1:]))
 
     def fit(self, data: Data, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """(coefficients [C, F], intercepts [C]) in the units of x and y; of two classes one row, the second's against the first's."""
@@ -129,5 +127,5 @@ def choose(linear: Linear, variance: float) -> float:
     x = data.x[0] if data.size > len(linear.mean) else row_space(data.x[0], linear.mean)
     alone = dataclasses.replace(linear, data=dataclasses.replace(data, x=(x,), y=data.y[:1], halves=()),
                                 mean=linear.mean if x is data.x[0] else np.zeros(x.shape[1]))
-    losses = alone.trials(alone.data, np.zeros((len(PATH), data.folds, 0)), variance * PATH)
+    losses = loss_of(data, alone.trials(alone.data, np.zeros((len(PATH), data.folds, 0)), variance * PATH))
     return float(PATH[np.argmin(np.nanmean(losses, 1))])

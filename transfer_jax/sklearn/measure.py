@@ -10,14 +10,16 @@ import jax
 import numpy as np
 
 from transfer_jax.debias import debias_gram
+from transfer_jax.evidence import COMMON_BIAS
 from transfer_jax.sklearn.data import Data
 from transfer_jax.sklearn.learner import Outputs
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Measurement:
-    """gram [K, K] and replicates [F, K, K], without the noise of fits, in units in which the target's own noise is 1 / N0.
+    """gram [K, K] and replicates [F, K, K] of what weights are decided from, in units in which the target's own noise is 1 / N0.
 
+    They are without the noise of fits, and with the bias COMMON_BIAS / N0 in every entry (transfer_jax.evidence).
     unit: c, the noise of one sample in the coordinates; d: how many directions that noise has.
     """
     gram: np.ndarray
@@ -38,7 +40,8 @@ def measure(data: Data, outputs: Outputs) -> Measurement:
     ours = np.array([1 / rows.sum() for rows in within])
     with jax.enable_x64(True):
         debiased = np.asarray(debias_gram(np.stack(grams) / unit, data.size, data.sizes, d, noise=(ours, np.stack(of_sources) / unit)))
-    return Measurement(debiased[0], debiased[1:], unit, d)
+    gram, *replicates = debiased + COMMON_BIAS / data.size
+    return Measurement(gram, np.reshape(replicates, (-1, *gram.shape)), unit, d)
 
 
 def distances(outputs: Outputs, centre: np.ndarray, number: int, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -22,9 +22,10 @@ class MultiSourceRegressor(RegressorMixin, MultiSource):
     def fit(self, X, y, sources=()):
         """Fits to the target X [N0, F], y [N0] and to sources, pairs (X_k, y_k) in a sequence or in a dictionary by name.
 
-        Raises ValueError where a source has other columns than the target.
+        Raises ValueError where a source has other columns than the target, or entries that are infinite or NaN (but where the estimator
+        takes NaN).
         """
-        self._check_settings()
+        self._check_settings(classifies=False)
         X, y, sources = self._checked(X, y, sources, numeric=True)
         return self._fit(X, np.asarray(y, float), {name: (x, np.asarray(labels, float)) for name, (x, labels) in sources.items()}, None)
 

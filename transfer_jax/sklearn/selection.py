@@ -1,36 +1,41 @@
-"""Selection: folds of the target choose among no source, one weight for all, all sources, and the plan's weights."""
+"""Selection: which weights the target's folds call for, as the transfer job decides it (transfer_jax.evidence)."""
 import dataclasses
 
 import jax
 import numpy as np
 
+from transfer_jax import evidence
 from transfer_jax.knowledge import gain
 from transfer_jax.sklearn.data import Data
-from transfer_jax.sklearn.learner import Learner
+from transfer_jax.sklearn.learner import Learner, loss_of
 from transfer_jax.sklearn.measure import Measurement
 from transfer_jax.solver.solution import check
 from transfer_jax.weights import source_weights
 
-ONE_WEIGHT = (0.01, 0.03, 0.1, 0.3)
-NONE, ALL, PLAN = 'none', 'all', 'plan'
-
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Selection:
-    """names [T] of the candidates, their weights [T, K], the losses [T, N0] of held-out rows, and the number of the chosen one."""
+    """T candidates: names, weights [T, K], losses [T, n] of held-out rows, plain and calibrated, fold [n] of the rows, the chosen one."""
     names: tuple[str, ...]
     weights: np.ndarray
     losses: np.ndarray
+    calibrated: np.ndarray
     fold: np.ndarray
     chosen: int
 
     def results(self) -> dict:
-        """As cv_results_ of scikit-learn's searches: scores are losses times -1, means over the rows of a fold."""
+        """As cv_results_ of scikit-learn's searches: scores are plain losses times -1, means over the rows of a fold.
+
+        gain [T] and gain_error [T]: by how much the calibrated loss is smaller than that of the best SAFE candidate, and the standard
+        error of that over rows. Another candidate is chosen only where its gain is above DOUBT times its error.
+        """
         of_folds = -np.stack([self.losses[:, self.fold == fold].mean(1) for fold in range(self.fold.max() + 1)], 1)
-        mean = -np.nanmean(self.losses, 1)
+        mean = -self.losses.mean(1)
+        safe = self.calibrated[mean[:evidence.SAFE].argmax()]
+        gains, errors = zip(*(gain(losses, safe) for losses in self.calibrated), strict=True)
         return {'candidate': np.array(self.names), 'weights': self.weights, 'mean_test_score': mean, 'std_test_score': of_folds.std(1),
-                'rank_test_score': np.array([1 + int((mean > score).sum()) for score in mean]),
-                **{f'split{fold}_test_score': scores for fold, scores in enumerate(of_folds.T)}}
+                'rank_test_score': np.array([1 + int((mean > score).sum()) for score in mean]), 'gain': np.array(gains),
+                'gain_error': np.array(errors), **{f'split{fold}_test_score': scores for fold, scores in enumerate(of_folds.T)}}
 
     def gain(self, other: str) -> tuple[float, float]:
         """(mean, standard error) over held-out rows of the loss of another candidate less that of the chosen one."""
@@ -38,19 +43,16 @@ class Selection:
 
 
 def select(data: Data, learner: Learner, measurement: Measurement, weights: np.ndarray) -> Selection:
-    """The Selection, by the mean loss of rows that no fit of their candidate has seen.
+    """The Selection among evidence.candidates of the plan's weights [K], by the rows that no fit of their candidate has seen.
 
-    The plan's weights [K] are tried as what each fold's own replicate of G gives, so a left-out row has no part in the weights that are
-    tried on it; c alone is that of all rows. Ties go to the first: none, the plan, one weight from small to large, all.
+    What is tried on a fold are the candidates of the weights that the fold's own replicate of G gives, so a left-out row has no part in the
+    weights that are tried on it; the ridge and the unit c alone are those of all rows.
     """
-    folds, sources = data.folds, len(data.sizes)
     with jax.enable_x64(True):
         of_folds = np.asarray(check(source_weights(data.size, data.sizes, measurement.replicates)).weights)
-    names = (NONE, PLAN, *(f'one weight, {weight:g}' for weight in ONE_WEIGHT), ALL)
-    same = np.array([0.0, *ONE_WEIGHT, 1.0])
-    tried = np.broadcast_to(same[:, None, None], (len(same), folds, sources))
-    tried = np.concatenate([tried[:1], of_folds[None], tried[1:]])
-    losses = learner.trials(data, tried)
-    chosen = int(np.argmin(np.nanmean(losses, 1)))
-    each = np.broadcast_to(same[:, None], (len(same), sources))
-    return Selection(names, np.concatenate([each[:1], weights[None], each[1:]]), losses, data.fold, chosen)
+    names, tried = evidence.candidates(of_folds)
+    outputs, rows = learner.trials(data, tried), data.fold >= 0
+    plain = loss_of(data, outputs)[:, rows]
+    calibrated = plain if data.classes is None else evidence.calibrated_losses(outputs[:, rows], data.y[0][rows])
+    chosen = int(evidence.best(plain[:, None], calibrated[:, None], evidence.SAFE)[0])
+    return Selection(names, evidence.candidates(weights)[1], plain, calibrated, data.fold[rows], chosen)

@@ -4,13 +4,14 @@ import dataclasses
 import jax
 import numpy as np
 
+from transfer_jax.evidence import ALONE, OPTIMAL
 from transfer_jax.knowledge import is_unsure
 from transfer_jax.objective import predicted_error
 from transfer_jax.planning import Plan, plan
 from transfer_jax.sklearn.data import Data
 from transfer_jax.sklearn.learner import Learner
 from transfer_jax.sklearn.measure import measure
-from transfer_jax.sklearn.selection import NONE, PLAN, Selection, select
+from transfer_jax.sklearn.selection import Selection, select
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -30,7 +31,7 @@ class Transfer:
 def transfer(data: Data, learner: Learner, names: tuple[str, ...], selecting: bool) -> Transfer:
     """The Transfer of a Data: fits, G, weights, and the choice by folds where `selecting` and there are folds."""
     if not len(data.sizes):
-        return Transfer(np.zeros(0), 0.0, NONE)
+        return Transfer(np.zeros(0), 0.0, ALONE)
     measurement = measure(data, learner.outputs(data))
     with jax.enable_x64(True):
         made = plan(data.size, data.sizes, measurement.gram, names=names,
@@ -39,7 +40,7 @@ def transfer(data: Data, learner: Learner, names: tuple[str, ...], selecting: bo
         selection = select(data, learner, measurement, planned) if selecting and data.folds else None
         weights = planned if selection is None else selection.weights[selection.chosen]
         error = float(predicted_error(data.size, data.sizes, measurement.gram, weights))
-    choice = PLAN if selection is None else selection.names[selection.chosen]
+    choice = OPTIMAL if selection is None else selection.names[selection.chosen]
     return Transfer(weights, 1 / error - data.size, choice, made, selection, (*unknown(made), *doubts(selection, selecting)))
 
 
@@ -57,8 +58,11 @@ def doubts(selection: Selection | None, selecting: bool) -> list[str]:
     """What the folds cannot tell apart."""
     if selection is None:
         return ['No fold compared the plan with the target alone.'] if selecting else []
-    if selection.names[selection.chosen] == NONE:
+    if selection.names[selection.chosen] == ALONE:
         return ['The folds chose no source: the safe choice is the target alone.']
-    gain, error = selection.gain(NONE)
-    return [] if gain > error else [f'The folds chose {selection.names[selection.chosen]!r}, but its gain over the target alone '
-                                    f'({gain:.3g} ± {error:.3g} of the loss of a row) is not clear: the safe choice is the target alone.']
+    gain, error = selection.gain(ALONE)
+    if gain > error:
+        return []
+    name = selection.names[selection.chosen]
+    return [f'The folds chose {name!r}, but its gain over the target alone ({gain:.3g} ± {error:.3g} of the loss of a row) is not clear: '
+            'these labels cannot show that the sources help.']

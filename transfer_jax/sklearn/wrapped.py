@@ -8,7 +8,7 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import has_fit_parameter
 
 from transfer_jax.sklearn.data import Data, as_target, stack
-from transfer_jax.sklearn.learner import Outputs, held_out, loss_of
+from transfer_jax.sklearn.learner import CLIP, Outputs, held_out
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -57,12 +57,10 @@ class Wrapped:
         return predicted if self.names is None else 2 * np.sqrt(np.maximum(predicted, 0))
 
     def trials(self, data: Data, weights: np.ndarray) -> np.ndarray:
-        """Losses [T, N0], see Learner."""
-        losses = np.empty((*weights.shape[:2], data.size))
-        for trial, fold in np.ndindex(losses.shape[:2]):
-            model = self.train(data, of_rows(data, weights[trial, fold], data.without(fold)))
-            losses[trial, fold] = loss_of(data, self.predict(model, data.x[0]))
-        return held_out(data, losses)
+        """Values, or logarithms of probabilities of at least CLIP, [T, N0, C], see Learner."""
+        fits = [[self.train(data, of_rows(data, own, data.without(fold))) for fold, own in enumerate(trial)] for trial in weights]
+        predicted = np.array([[self.predict(model, data.x[0]) for model in of_trial] for of_trial in fits])
+        return held_out(data, predicted if self.names is None else np.log(np.maximum(predicted, CLIP)))
 
     def fit(self, data: Data, weights: np.ndarray) -> Any:
         """The estimator, fitted to target and sources together."""

@@ -13,15 +13,15 @@ class MultiSourceClassifier(ClassifierMixin, MultiSource):
 
     estimator: None for exact multinomial logistic regressions; else any classifier whose fit takes sample_weight (or a pipeline whose last
     step does), of which clones are fitted to target and sources together. ridge: lambda of lambda |theta|^2 / 2, scikit-learn's 1 / C,
-    the same in all linear fits; None chooses it on the target's folds. folds: of the target, two at least. select: folds choose the
-    plan's weights, a part of them or no source, and more of them or one weight for all where that is clearly better
+    the same in all linear fits; None chooses it on the target's folds. folds: of the target, two at least. select: weights are the
+    average of the plan's, of a part of them, of more of them and of one weight for all, by their losses on folds, or no source
     (transfer_jax.evidence); else the plan's weights are taken. other_classes: what is done with rows of a source
     whose class the target has not, 'error' or 'drop'. random_state: None takes rows for folds in their order, and leaves the
     estimator's own random state; else a seed of both.
 
     Attributes: weights_ [K] of a source's sample relative to a target's; effective_sizes_ [K], weights_ times sizes; worth_: how many
     more target samples the sources are worth at these weights, as the plan sees it, below 0 where they do harm; plan_: a Plan with
-    intervals, None without sources; choice_, cv_results_: what the folds chose, and by which scores; notes_: what the labels cannot tell,
+    intervals, None without sources; choice_, cv_results_: what the folds favour, and by which scores; notes_: what the labels cannot tell,
     in sentences; source_names_; classes_; coef_, intercept_, ridge_, or estimator_.
     """
 

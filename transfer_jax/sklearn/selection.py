@@ -1,4 +1,4 @@
-"""Selection: which weights the target's folds call for, as the transfer job decides it (transfer_jax.evidence)."""
+"""Selection: the weights that the target's folds call for, as the transfer job decides it (transfer_jax.evidence)."""
 import dataclasses
 
 import jax
@@ -15,31 +15,33 @@ from transfer_jax.weights import source_weights
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Selection:
-    """T candidates: names, weights [T, K], losses [T, n] of held-out rows, plain and calibrated, fold [n] of the rows, the chosen one."""
+    """T candidates: names, weights [T, K], plain losses [T, n] of held-out rows, fold [n] of the rows, probability [T].
+
+    decision [K]: the weights that evidence.averaged makes of them.
+    """
     names: tuple[str, ...]
     weights: np.ndarray
     losses: np.ndarray
-    calibrated: np.ndarray
     fold: np.ndarray
-    chosen: int
+    probability: np.ndarray
+    decision: np.ndarray
+
+    @property
+    def favourite(self) -> int:
+        """The number of the most probable candidate."""
+        return int(self.probability.argmax())
 
     def results(self) -> dict:
-        """As cv_results_ of scikit-learn's searches: scores are plain losses times -1, means over the rows of a fold.
-
-        gain [T] and gain_error [T]: by how much the calibrated loss is smaller than that of the best SAFE candidate, and the standard
-        error of that over rows. Another candidate is chosen only where its gain is above DOUBT times its error.
-        """
+        """As cv_results_ of scikit-learn's searches, and probability [T]: scores are plain losses times -1, means over the rows of a fold."""
         of_folds = -np.stack([self.losses[:, self.fold == fold].mean(1) for fold in range(self.fold.max() + 1)], 1)
         mean = -self.losses.mean(1)
-        safe = self.calibrated[mean[:evidence.SAFE].argmax()]
-        gains, errors = zip(*(gain(losses, safe) for losses in self.calibrated), strict=True)
         return {'candidate': np.array(self.names), 'weights': self.weights, 'mean_test_score': mean, 'std_test_score': of_folds.std(1),
-                'rank_test_score': np.array([1 + int((mean > score).sum()) for score in mean]), 'gain': np.array(gains),
-                'gain_error': np.array(errors), **{f'split{fold}_test_score': scores for fold, scores in enumerate(of_folds.T)}}
+                'rank_test_score': np.array([1 + int((mean > score).sum()) for score in mean]), 'probability': self.probability,
+                **{f'split{fold}_test_score': scores for fold, scores in enumerate(of_folds.T)}}
 
     def gain(self, other: str) -> tuple[float, float]:
-        """(mean, standard error) over held-out rows of the loss of another candidate less that of the chosen one."""
-        return gain(self.losses[self.chosen], self.losses[self.names.index(other)])
+        """(mean, standard error) over held-out rows of the loss of another candidate less that of the most probable one."""
+        return gain(self.losses[self.favourite], self.losses[self.names.index(other)])
 
 
 def select(data: Data, learner: Learner, measurement: Measurement, weights: np.ndarray) -> Selection:
@@ -53,6 +55,8 @@ def select(data: Data, learner: Learner, measurement: Measurement, weights: np.n
     names, tried = evidence.candidates(of_folds)
     outputs, rows = learner.trials(data, tried), data.fold >= 0
     plain = loss_of(data, outputs)[:, rows]
-    calibrated = plain if data.classes is None else evidence.calibrated_losses(outputs[:, rows], data.y[0][rows])
-    chosen = int(evidence.best(plain[:, None], calibrated[:, None], evidence.SAFE)[0])
-    return Selection(names, evidence.candidates(weights)[1], plain, calibrated, data.fold[rows], chosen)
+    calibrated = None if data.classes is None else evidence.calibrated_losses(outputs[:, rows], data.y[0][rows])[:, None]
+    probability = evidence.probabilities(plain[:, None], calibrated, evidence.SAFE)
+    compared = evidence.candidates(weights)[1]
+    decision = evidence.averaged(compared[:, None], probability, data.size, np.asarray(data.sizes))[0]
+    return Selection(names, compared, plain, data.fold[rows], probability[:, 0], decision)

@@ -1,4 +1,4 @@
-"""Transfer: from Data and a learner to weights, a plan, what the folds chose, and what is not known."""
+"""Transfer: from Data and a learner to weights, a plan, what the folds favour, and what is not known."""
 import dataclasses
 
 import jax
@@ -16,9 +16,10 @@ from transfer_jax.sklearn.selection import Selection, select
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Transfer:
-    """weights [K] of the sources; worth: the extra target samples that the plan's G gives them; notes: sentences for a reader.
+    """weights [K] of the sources; worth: the extra target samples that the plan's G gives them; choice: the most probable candidate of
+    the folds; notes: sentences for a reader.
 
-    plan and selection are None without sources, and selection where nothing was chosen by folds.
+    plan and selection are None without sources, and selection where no folds were compared.
     """
     weights: np.ndarray
     worth: float
@@ -38,9 +39,9 @@ def transfer(data: Data, learner: Learner, names: tuple[str, ...], selecting: bo
                     replicates=measurement.replicates if len(measurement.replicates) > 1 else None)
         planned = np.asarray(made.weights)
         selection = select(data, learner, measurement, planned) if selecting and data.folds else None
-        weights = planned if selection is None else selection.weights[selection.chosen]
+        weights = planned if selection is None else selection.decision
         error = float(predicted_error(data.size, data.sizes, measurement.gram, weights))
-    choice = OPTIMAL if selection is None else selection.names[selection.chosen]
+    choice = OPTIMAL if selection is None else selection.names[selection.favourite]
     return Transfer(weights, 1 / error - data.size, choice, made, selection, (*unknown(made), *doubts(selection, selecting)))
 
 
@@ -58,11 +59,11 @@ def doubts(selection: Selection | None, selecting: bool) -> list[str]:
     """What the folds cannot tell apart."""
     if selection is None:
         return ['No fold compared the plan with the target alone.'] if selecting else []
-    if selection.names[selection.chosen] == ALONE:
-        return ['The folds chose no source: the safe choice is the target alone.']
+    if selection.names[selection.favourite] == ALONE:
+        return ['The folds favour no source: the safe choice is the target alone.']
     gain, error = selection.gain(ALONE)
     if gain > error:
         return []
-    name = selection.names[selection.chosen]
-    return [f'The folds chose {name!r}, but its gain over the target alone ({gain:.3g} ± {error:.3g} of the loss of a row) is not clear: '
+    name = selection.names[selection.favourite]
+    return [f'The folds favour {name!r}, but its gain over the target alone ({gain:.3g} ± {error:.3g} of the loss of a row) is not clear: '
             'these labels cannot show that the sources help.']

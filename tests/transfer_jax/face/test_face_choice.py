@@ -37,15 +37,17 @@ def test_equal_sources_weigh_alike_and_order_does_not_matter(fitted):
     np.testing.assert_allclose(twice.weights_[0], twice.weights_[1], rtol=1e-4)
 
 
-def test_the_folds_choose_less_by_the_smaller_loss_and_more_where_it_is_clear(fitted):
+def test_weights_are_the_average_of_candidates_by_their_evidence_or_none(fitted):
     for sources in (SOURCES, {'turned': TURNED, 'again': draw(MANY, 5, turn=1)}, {'own': OWN, 'more': draw(MANY, 6)}):
         ours = classifier().fit(*TARGET, sources)
-        results, number = ours.cv_results_, list(ours.cv_results_['candidate']).index(ours.choice_)
-        safe = results['mean_test_score'][:3].argmax()
-        clear = (results['gain'] > results['gain_error']) & (np.arange(len(results['gain'])) > 2)
-        assert clear[number] if clear.any() else number == safe
-        assert results['gain'][safe] == 0 and results['rank_test_score'].min() == 1
-        np.testing.assert_array_equal(ours.weights_, results['weights'][number])
+        results = ours.cv_results_
+        probability, size = results['probability'], len(TARGET[0])
+        assert probability.sum() == pytest.approx(1) and results['candidate'][probability.argmax()] == ours.choice_
+        assert results['rank_test_score'].min() == 1
+        if results['mean_test_score'][:3].argmax() == 2:
+            assert probability[2] == 1 and not ours.weights_.any() and ours.choice_ == 'target only'
+        shares = [probability @ (weight * MANY / (size + results['weights'].sum(1) * MANY)) for weight in results['weights'].T]
+        np.testing.assert_allclose(ours.effective_sizes_ / (size + ours.effective_sizes_.sum()), shares, rtol=1e-6, atol=1e-12)
         np.testing.assert_allclose(results['weights'][:5], ours.plan_.weights * np.array([1, 0.25, 0, 4, 16])[:, None])
         if 'turned' in sources and 'again' in sources:
             assert ours.weights_.max() < 0.1 and ours.score(*TEST) > LogisticRegression().fit(*together(TARGET, TURNED)).score(*TEST)

@@ -19,6 +19,7 @@ from transfer_jax.experiment.results import pareto, positive_name, write_results
 from transfer_jax.experiment.scores.metrics import METRICS
 from transfer_jax.runtime.app import define_flags, run_app
 from transfer_jax.runtime.config import to_json
+from transfer_jax.runtime.counts import counted
 from transfer_jax.runtime.job import machine, print_stop, run_mode
 from transfer_jax.runtime.parallel.gather import gathered
 from transfer_jax.runtime.parallel.hosts import first_host
@@ -81,7 +82,8 @@ def finish(job, began):
         write_predictions(job)
     write_results(workdir / 'results.json', records, facts, job.metrics)
     write_report(workdir)
-    print(f'{METRICS[job.metrics[0]].label} on the test rows, mean ± standard error over {job.config.seeds} seeds:\n{table(workdir)}')
+    print(f'{METRICS[job.metrics[0]].label} on the test rows, mean ± standard error over '
+          f'{counted(job.config.seeds, "seed")}:\n{table(workdir)}')
     print('\n'.join([summary_line(name, plan) for name, plan in facts['plan'].items()] or [NO_GRAM]))
     print(f'results: {workdir / "results.json"}\nreport: {workdir / "report.html"}')
 

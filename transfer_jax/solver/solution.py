@@ -8,6 +8,7 @@ import numpy as np
 from flax import struct
 from jaxtyping import Array, Float, Int8, Int32
 
+from transfer_jax.runtime.counts import counted, plural
 from transfer_jax.runtime.errors import UserError
 
 
@@ -93,4 +94,5 @@ def check(solution: Solution) -> Solution:
         if where:
             indices = ', '.join(str(tuple(index)) if index else 'the problem' for index in where[:5])
             parts.append(f'{reason}: {indices}' + (f' and {len(where) - 5} more' if len(where) > 5 else ''))
-    raise UserError(f'{np.count_nonzero(status)} of {status.size} problems are not solved ({"; ".join(parts)})')
+    raise UserError(f'{np.count_nonzero(status)} of {counted(status.size, "problem")} '
+                    f'{plural(np.count_nonzero(status), "is", "are")} not solved ({"; ".join(parts)})')

@@ -21,6 +21,7 @@ from transfer_jax.experiment.scores.page import add_calibration, meanings, score
 from transfer_jax.experiment.scores.page import labels_of as score_labels
 from transfer_jax.experiment.scores.predictions import Block, write_predictions
 from transfer_jax.experiment.scores.summary import format_pair, mean_and_error
+from transfer_jax.runtime.counts import counted
 from transfer_jax.runtime.files import write_atomically
 from transfer_jax.runtime.job import print_stop
 from transfer_jax.runtime.page import Page
@@ -101,7 +102,7 @@ def by_score(results: Mapping[str, Any], key: str) -> tuple[list[str], list[list
 
 def write_report(workdir: AnyPath, results: Mapping[str, Any]) -> None:
     """report.html: the tables, calibration of classes, and W where a method has one."""
-    page = Page('Multi-task learning', f'{len(results["names"])} tasks, {len(results["seeds"])} splits')
+    page = Page('Multi-task learning', f'{counted(len(results["names"]), "task")}, {counted(len(results["seeds"]), "split")}')
     page.section('Scores')
     measure = results['measure']
     page.text(f'{measure[0].upper()}{measure[1:]} on the test rows: mean ± standard error over splits; variant, decay and step of each '

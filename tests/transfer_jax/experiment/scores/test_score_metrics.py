@@ -114,7 +114,7 @@ def test_a_target_whose_test_rows_lack_a_class_is_named_by_its_splits():
     split = Split(train=np.array([0, 3]), validation=np.zeros(0, int), test=np.array([1, 2]))
     assert lacking(domains, {'a': [split], 'b': [split]}, (0, 1), ('auc',)) == ()
     line, = lacking(domains, {'b': [dataclasses.replace(split, test=np.array([2]))]}, (1,), ('auc',))
-    assert line.startswith("test rows of 1 of 1 targets lack a class in some seed (first: target 'b', seed number 0, class 'x')")
+    assert line.startswith("test rows of 1 of 1 target lack a class in some seed (first: target 'b', seed number 0, class 'x')")
 
 
 def test_values_are_scikit_learns():

@@ -1,12 +1,13 @@
 """Multi-task learning on the school data: UOWQ beside single-task, pooled and published methods, ten random splits.
 
-    python -m benchmarks.multitask --data=PATH [--splits=10] [--first=0]
+    python -m benchmarks.multitask --data=PATH [--splits=10] [--first=0] [--kept=FOLDER]
 
 PATH: school.mat with cells X and Y of 139 schools. Some 10 minutes on one core.
 """
 import argparse
+import dataclasses
+import json
 import pathlib
-import time
 
 import numpy as np
 import scipy.io
@@ -19,6 +20,7 @@ from transfer_jax.experiment.multitask.methods.registry import METHODS
 from transfer_jax.runtime.errors import UserError
 
 SECTION = {'train': 0.75, 'validation': 0.2, 'steps': 150, 'batch': None, 'learning_rate': 0.02, 'decay': (0.003, 0.03, 0.1, 0.3)}
+PAGE, RARE = pathlib.Path('docs/results/multitask.md'), '## Rare classes'  # benchmarks.rare writes that part
 TRUNK, LINEAR = (16,), ('single', 'pooled', 'uowq_static')
 INTRODUCTION = """Exam scores of 15362 pupils in 139 schools, a task each; 28 features. Test explained variance, 1 - squared error over the
 test labels' variance: over all pupils, and as a mean over schools, ± standard error over {splits} random splits (seeds {first} to {last}).
@@ -46,10 +48,34 @@ def school(path):
                                  for number, (x, y) in enumerate(pairs)), classes=None)
 
 
-def format_mean(values):
+def format_mean(values, digits=4):
     """'0.1234 ± 0.0056': mean and standard error of values [splits]."""
-    values = np.asarray(values)
-    return f'{values.mean():.4f} ± {values.std(ddof=1) / len(values) ** 0.5:.4f}'
+    values = np.asarray(values, float)
+    return f'{values.mean():.{digits}f} ± {values.std(ddof=1) / len(values) ** 0.5:.{digits}f}'
+
+
+def kept(folder, name, section, data):
+    """The entry of one method in the results: from FOLDER/NAME.json where that has the same section, else computed, and kept there.
+
+    folder None: computed. A program that was stopped so goes on where it stopped; the folder is to be of one version of the package.
+    """
+    method, = section.methods
+    path = None if folder is None else pathlib.Path(folder) / f'{name}.json'
+    settings = json.loads(json.dumps(dataclasses.asdict(section)))
+    if path is not None and path.exists() and (found := json.loads(path.read_text()))['section'] == settings:
+        return found['entry']
+    entry = multitask(section, data)['methods'][method]
+    if path is not None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps({'section': settings, 'entry': entry}))
+    return entry
+
+
+def replace_part(page, heading, lines):
+    """The text of a page with other lines under a heading of its own, at its end: what other programs write there stays."""
+    before, _, after = page.partition(f'\n{heading}\n')
+    rest = after[after.index('\n## '):] if '\n## ' in after else ''
+    return '\n'.join([before.rstrip('\n'), '', heading, '', *lines, '']) + rest
 
 
 def rows(entries, best):
@@ -71,20 +97,24 @@ def main():
     parser.add_argument('--data', required=True)
     parser.add_argument('--splits', type=int, default=10)
     parser.add_argument('--first', type=int, default=0)
+    parser.add_argument('--kept', help='a folder: methods that are finished there are not trained again')
     args = parser.parse_args()
-    start, data, seeds = time.perf_counter(), school(args.data), tuple(range(args.first, args.first + args.splits))
+    data, seeds = school(args.data), tuple(range(args.first, args.first + args.splits))
     entries = {}
     for model, hidden, names in (('trunk 16', TRUNK, tuple(METHODS)), ('linear', (), LINEAR)):
         for name in names:
             section = Multitask(**SECTION, methods=(name,), hidden=hidden, seeds=seeds)
-            entries[model, name] = multitask(section, data)['methods'][name]
+            entries[model, name] = kept(args.kept, f'{model} {name}', section, data)
             print(model, name, format_mean(entries[model, name]['validation']), f'{entries[model, name]["seconds"]:.0f} s', flush=True)
+    _, heading, part = PAGE.read_text().partition(f'{RARE}\n') if PAGE.exists() else ('', '', '')
+    rare = [heading + part.rstrip('\n')] if heading else []  # of benchmarks.rare
     text = INTRODUCTION.format(splits=args.splits, first=seeds[0], last=seeds[-1], width=TRUNK[0], steps=SECTION['steps'],
                                rate=SECTION['learning_rate'], decays=', '.join(map(str, SECTION['decay'])))
     table = ['| model | method | explained variance | mean over schools | less uowq | on validation | variant: splits | decays | s |',
              '|---' * 9 + '|', *rows(entries, entries['trunk 16', 'uowq']['test'])]
+    total = f'{sum(entry["seconds"] for entry in entries.values()):.0f} s in all.'
     write_page('multitask', 'Multi-task learning on the school data',
-               [text, '', *table, '', NOTES, '', f'{time.perf_counter() - start:.0f} s in all.'], pathlib.Path('docs/results'))
+               [text, '', *table, '', NOTES, '', total, '', *rare], PAGE.parent)
 
 
 if __name__ == '__main__':

@@ -47,10 +47,14 @@ def program():
     return sys.modules['__main__'].__spec__.name.removesuffix('.__main__')
 
 
+def command():
+    """The command line that started the program that runs."""
+    return ' '.join(['python -m', program(), *sys.argv[1:]])
+
+
 def write_page(name, title, lines, folder=RESULTS):
     """Writes NAME.md into the folder: the title, the command that made it, the machine, then the lines; prints it too."""
-    command = ' '.join(['python -m', program(), *sys.argv[1:]])
-    text = '\n'.join([f'# {title}', '', f'`{command}`', '', f'{time.strftime("%Y-%m-%d")}, {machine()}.', '', *lines, ''])
+    text = '\n'.join([f'# {title}', '', f'`{command()}`', '', f'{time.strftime("%Y-%m-%d")}, {machine()}.', '', *lines, ''])
     folder.mkdir(parents=True, exist_ok=True)
     (folder / f'{name}.md').write_text(text)
     print(text)

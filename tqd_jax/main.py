@@ -27,6 +27,7 @@ from tqd_jax.training.sampling.samples import draw_samples
 from tqd_jax.training.weights import averaged_weights
 from tqd_jax.training.workdir import WRITTEN, clips_of, held, prepare_once, prepare_run, probe_state, restore_run, unchanged
 from transfer_jax.runtime.app import define_flags, run_app
+from transfer_jax.runtime.counts import counted
 from transfer_jax.runtime.errors import UserError
 from transfer_jax.runtime.files import write_atomically
 from transfer_jax.runtime.folder.unchanged import undo_killed
@@ -117,7 +118,7 @@ def eval_mode(config, workdir):
 def _finish_eval(run, step, loss, count):
     write_atomically(run.workdir / 'eval.json', json.dumps({**loss_record(step, loss, count), **loss_scalars(loss, count)}).encode())
     name = LOSS_OF_TRAINING_CLIPS if run.validates_on_training_clips else 'validation loss'
-    print(f'step {step}, {name} by noise bin, {len(run.validation)} clips')
+    print(f'step {step}, {name} by noise bin, {counted(len(run.validation), "clip")}')
     for name, row in zip(QUADRANTS, loss, strict=True):
         print(f'{name:>8} ' + ' '.join(f'{value:.4f}' for value in row))
 
@@ -128,7 +129,8 @@ def align_mode(config, workdir):
     with StopRequest():
         record = {'step': int(state.step), **align(run, state.average, frozen)}
     first_host(_finish_probe, workdir, 'align', 'alignment.json', record)
-    print(f'gradients at step {record["step"]}, {record["clips"]} golden clips: {summary(record)}\nreport: {workdir / "report.html"}')
+    print(f'gradients at step {record["step"]}, {counted(record["clips"], "golden clip")}: {summary(record)}\nreport: '
+          f'{workdir / "report.html"}')
 
 
 def learn_mode(config, workdir):

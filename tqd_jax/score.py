@@ -18,6 +18,7 @@ from tqd_jax.scoring.library import score_library, unread
 from tqd_jax.scoring.table import save_maps
 from tqd_jax.timesteps import quality as law
 from transfer_jax.runtime.config import about, boolean, choice, integer, key
+from transfer_jax.runtime.counts import counted
 from transfer_jax.runtime.errors import UserError
 from transfer_jax.runtime.folder.home import at_home, at_homes
 from transfer_jax.runtime.paths import is_of_store, path_of
@@ -112,7 +113,7 @@ def run(config):
     summary = score_library(config)
     without = summary.clips - summary.scored
     reasons = f'; {without} {"has" if without == 1 else "have"} a reason instead' if without else ''
-    print(f'{summary.scored} of {summary.clips} clips scored: {config.output}{reasons}')
+    print(f'{summary.scored} of {counted(summary.clips, "clip")} scored: {config.output}{reasons}')
     write_beside(config, summary)
 
 

@@ -8,6 +8,7 @@ from jaxtyping import Array, ArrayLike, Float, Num, PyTree
 
 from transfer_jax.fisher import as_dimension, dimension, fisher_products, gram_of_products
 from transfer_jax.inputs import in_one_dtype
+from transfer_jax.runtime.counts import counted
 from transfer_jax.shrinkage import degrees_of_freedom, mixing_weight, random_effects, with_optimum
 from transfer_jax.weights import source_weights
 
@@ -92,7 +93,7 @@ def gram_uncertainty(function: Callable, params: PyTree, deltas: PyTree | Iterat
     """
     a = fisher_products(function, params, deltas, batch, kind=kind, minibatch=minibatch)
     if not 2 <= folds <= a.shape[1]:
-        raise ValueError(f'{a.shape[1]} examples cannot be cut into {folds} folds')
+        raise ValueError(f'{counted(a.shape[1], "example")} cannot be cut into {counted(folds, "fold")}')
     d = dimension(params) if d is None else d
     parts = [a[:, fold::folds] for fold in range(folds)]
     sums = jnp.stack([gram_of_products(part, d) * part.shape[1] for part in parts])

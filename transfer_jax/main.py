@@ -12,13 +12,14 @@ from transfer_jax.experiment.config import schema_of
 from transfer_jax.experiment.job import prepare, record_config
 from transfer_jax.experiment.methods.registry import NEED_GRAM
 from transfer_jax.experiment.multitask.run import run as run_multitask
-from transfer_jax.experiment.outcomes import keep_outcome, write_predictions
-from transfer_jax.experiment.planned import NO_GRAM, plan_record, summary_line
+from transfer_jax.experiment.outcomes import keep_outcome, keep_plan, leftover_lines, write_predictions
+from transfer_jax.experiment.planned import NO_GRAM, summary_line
 from transfer_jax.experiment.report import table, write_report
-from transfer_jax.experiment.results import pareto, positive_name, write_results
+from transfer_jax.experiment.results import positive_name, write_results
 from transfer_jax.experiment.scores.metrics import METRICS
 from transfer_jax.runtime.app import define_flags, run_app
 from transfer_jax.runtime.config import to_json
+from transfer_jax.runtime.counts import counted
 from transfer_jax.runtime.job import machine, print_stop, run_mode
 from transfer_jax.runtime.parallel.gather import gathered
 from transfer_jax.runtime.parallel.hosts import first_host
@@ -81,8 +82,9 @@ def finish(job, began):
         write_predictions(job)
     write_results(workdir / 'results.json', records, facts, job.metrics)
     write_report(workdir)
-    print(f'{METRICS[job.metrics[0]].label} on the test rows, mean ± standard error over {job.config.seeds} seeds:\n{table(workdir)}')
-    print('\n'.join([summary_line(name, plan) for name, plan in facts['plan'].items()] or [NO_GRAM]))
+    print(f'{METRICS[job.metrics[0]].label} on the test rows, mean ± standard error over '
+          f'{counted(job.config.seeds, "seed")}:\n{table(workdir)}')
+    print('\n'.join([*([summary_line(name, plan) for name, plan in facts['plan'].items()] or [NO_GRAM]), *leftover_lines(job)]))
     print(f'results: {workdir / "results.json"}\nreport: {workdir / "report.html"}')
 
 
@@ -107,19 +109,8 @@ def run_target(job, lab, progress):
     for name in job.methods:
         records[name] = keep_outcome(job, lab, name)
         progress.update(1, at=f'{job.domains.names[lab.target]} {name}')
-    if not measures_gram(job):
-        return records, lab.store.record('budget'), None
-    plan = stored(lab, 'plan', lambda: plan_record(lab))
-    return records, stored(lab, 'budget', lambda: pareto(lab.measure_sources()[0], lab.costs)), plan
-
-
-def stored(lab, name, compute):
-    """compute(), or what an earlier run stored of it by that name."""
-    found = lab.store.record(name)
-    if found is None:
-        found = compute()
-        lab.store.save(name, None, found)
-    return found
+    plan, curve = keep_plan(lab, measures_gram(job))
+    return records, curve, plan
 
 
 if __name__ == '__main__':

@@ -10,6 +10,7 @@ from scipy.special import stdtrit
 
 from transfer_jax.objective import predicted_error
 from transfer_jax.quantities import transfer_quantities
+from transfer_jax.runtime.counts import counted
 from transfer_jax.solver.solution import check
 from transfer_jax.weights import source_weights
 
@@ -90,7 +91,7 @@ def plan(target_size: Num[ArrayLike, ''], source_sizes: Num[ArrayLike, ' k'] | S
         raise ValueError(f'one target size, sizes [K] and replicates [R, K, K] with R > 1 make a plan; got {np.shape(target_size)}, '
                          f'{sizes.shape} and {None if replicates is None else np.shape(replicates)}')
     if len(names) != len(sizes):
-        raise ValueError(f'{len(names)} names for {len(sizes)} sources')
+        raise ValueError(f'{counted(len(names), "name")} for {counted(len(sizes), "source")}')
     if twice := [name for name in names if names.count(name) > 1]:
         raise ValueError(f'names has {twice[0]!r} twice; a row of a plan is found by its name')
     weights, quantities = (jax.device_get(check(solve(target_size, sizes, gram))) for solve in (source_weights, transfer_quantities))

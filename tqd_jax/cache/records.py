@@ -11,6 +11,7 @@ from array_record.python.array_record_module import ArrayRecordReader, ArrayReco
 
 from tqd_jax.cache.remote import publish
 from tqd_jax.cache.shard import remove_dead_parts, shard_of, start_part, write_index
+from transfer_jax.runtime.counts import counted
 from transfer_jax.runtime.errors import UserError
 from transfer_jax.runtime.paths import is_remote, path_of
 
@@ -82,7 +83,7 @@ class Writer:
             self._shard = None
             reason = getattr(error, 'strerror', None) or str(error).split(';')[0]
             raise UserError(f'{self._folder}: a shard cannot be written ({reason}); make room on that disk, or make it writable, and '
-                            f'encode again: earlier shards stay, {self.committed} records of this process among them') from error
+                            f'encode again: earlier shards stay, {counted(self.committed, "record")} of this process among them') from error
 
 
 class _Shard:
@@ -106,7 +107,7 @@ class _Shard:
         self._writer.close()
         count = ArrayRecordReader(str(self._part)).num_records()
         if count != len(self.lines):
-            raise OSError(None, f'{count} of {len(self.lines)} records arrived')
+            raise OSError(None, f'{count} of {counted(len(self.lines), "record")} arrived')
         os.fsync(self._file.fileno())
         os.rename(self._part, shard_of(self._part))
         write_index(shard_of(self._part), self.lines)

@@ -16,6 +16,7 @@ from tqd_jax.cache.records import Limits, Writer
 from tqd_jax.cache.shard import folder_of
 from tqd_jax.cache.work import Summary, Waiting, one_behind, padded
 from tqd_jax.text.encoder import TextEncoder
+from transfer_jax.runtime.counts import counted
 from transfer_jax.runtime.parallel.mesh import batch_sharding, check_batch
 from transfer_jax.runtime.progress import Progress
 
@@ -97,7 +98,7 @@ def _groups(todo, caption, encoder, length, batch, too_long) -> Iterator:
         texts = [caption(number) for number in block]
         tokens = encoder.prepare(texts)
         if tokens.shape[1] != length:
-            raise ValueError(f'the encoder cuts captions to {tokens.shape[1]} tokens, and settings.length is {length}')
+            raise ValueError(f'the encoder cuts captions to {counted(tokens.shape[1], "token")}, and settings.length is {length}')
         width = _width(lengths(tokens), length)
         full = [text for text, last in zip(texts, tokens[:, -1], strict=True) if last]
         too_long += [full[number] for number in encoder.too_long(full)]

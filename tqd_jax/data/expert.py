@@ -4,6 +4,7 @@ import dataclasses
 import numpy as np
 
 from tqd_jax.timesteps.density import masses
+from transfer_jax.runtime.counts import counted, plural
 from transfer_jax.runtime.errors import UserError
 
 LEAST_MASS = 1e-4  # of a law; less is near float32's accuracy, and a stream of such clips would need thousands of epochs for one draw
@@ -32,7 +33,9 @@ def for_expert(library, expert, t_range, training=None):
 def _report(expert, t_range, mass, acceptance):
     where = f'less than {LEAST_MASS:g} of its law on the t of [{t_range[0]:g}, {t_range[1]:g}]'
     if not acceptance.any():
-        raise UserError(f'config.wan.expert = {expert!r} can draw none of {len(mass)} clips: each has a quality of 0 or {where}; '
+        raise UserError(f'config.wan.expert = {expert!r} can draw none of {counted(len(mass), "clip")}: each has a quality of 0 or '
+                        f'{where}; '
                         'train the other expert, or set another config.law')
     if (mass == 0).any():
-        print(f'expert {expert}: {np.sum(mass == 0)} of {len(mass)} clips are never drawn, each has {where}', flush=True)
+        print(f'expert {expert}: {np.sum(mass == 0)} of {counted(len(mass), "clip")} '
+              f'{plural(np.sum(mass == 0), "is never drawn and has", "are never drawn, each has")} {where}', flush=True)

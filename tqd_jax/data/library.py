@@ -11,6 +11,7 @@ from tqd_jax.data.streams import hashed_uniform
 from tqd_jax.timesteps.acceptance import acceptance_probability
 from tqd_jax.timesteps.learned import LearnedLaw, groups_of
 from tqd_jax.timesteps.quadrants import quadrant
+from transfer_jax.runtime.counts import counted
 from transfer_jax.runtime.errors import UserError
 from transfer_jax.runtime.paths import path_of
 
@@ -72,7 +73,7 @@ def load_library(data, workdir, text, law, usable=None):
     group, acceptance = _group_and_acceptance(law, names, source, columns['mq'], columns['vq'])
     rates, weights = _mix(data.mix, names, source, acceptance if data.dropout == 'sampler' and isinstance(law, LearnedLaw) else None)
     if data.dropout != 'none' and not acceptance.any():
-        raise UserError(f'config.data.dropout = {data.dropout!r} accepts none of {len(acceptance)} clips: '
+        raise UserError(f'config.data.dropout = {data.dropout!r} accepts none of {counted(len(acceptance), "clip")}: '
                         'every max(mq, vq) is 0; set it to none')
     return Library(
         **columns, source_names=tuple(names.tolist()), rates=rates, buckets=buckets,
@@ -83,7 +84,7 @@ def load_library(data, workdir, text, law, usable=None):
 def taken(columns, mask):
     """The rows of read_columns where the mask [n] is true. Raises UserError where there are none."""
     if not mask.any():
-        raise UserError(f'none of {len(mask)} clips is encoded: see skipped.jsonl, or encode them (python -m tqd_jax.encode)')
+        raise UserError(f'none of {counted(len(mask), "clip")} is encoded: see skipped.jsonl, or encode them (python -m tqd_jax.encode)')
     return {name: value if name in WHOLE else value[mask] for name, value in columns.items()}
 
 

@@ -16,6 +16,7 @@ from tqd_jax.data.frames import Examples
 from tqd_jax.data.rows import Rows
 from tqd_jax.data.several import drawn_tokens
 from tqd_jax.data.streams import Stream
+from transfer_jax.runtime.counts import plural
 from transfer_jax.runtime.errors import UserError
 from transfer_jax.runtime.parallel.cores import cores
 
@@ -73,7 +74,8 @@ def make_batches(library, loader, clips):
     Raises UserError where none of the clips is ever accepted.
     """
     if not library.acceptance[np.asarray(clips)].any():
-        raise UserError(f'the acceptance of all {len(clips)} training clips is 0: every max(mq, vq) is 0 (set config.data.dropout to '
+        raise UserError(f'the acceptance of {plural(len(clips), "the one training clip", f"all {len(clips)} training clips")} is 0: '
+                        'every max(mq, vq) is 0 (set config.data.dropout to '
                         'none), or no law has t on the part of config.wan.expert (set another config.law)')
     streams = _streams(library, clips, loader.seed)
     buckets = {}

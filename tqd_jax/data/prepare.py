@@ -14,6 +14,7 @@ from tqd_jax.scoring.measure import measure_share
 from tqd_jax.scoring.scores import read_scores
 from tqd_jax.scoring.store import merge_shares
 from tqd_jax.scoring.table import save_maps
+from transfer_jax.runtime.counts import counted, plural
 from transfer_jax.runtime.errors import UserError
 from transfer_jax.runtime.files import write_atomically
 from transfer_jax.runtime.paths import path_of
@@ -38,7 +39,7 @@ def prepare(data, workdir, seed):
     first = list_skipped(config.output, workdir / SKIPPED)
     _check_skipped(summary, first, data.max_skipped_fraction, workdir)
     if skipped := summary.clips - summary.scored:
-        print(f'{summary.scored} of {summary.clips} clips can be used; {skipped} skipped, see {workdir / SKIPPED}')
+        print(f'{summary.scored} of {counted(summary.clips, "clip")} can be used; {skipped} skipped, see {workdir / SKIPPED}')
     if summary.mapped:
         save_maps(workdir / 'normaliser.json', summary.maps)
 
@@ -87,5 +88,6 @@ def _check_skipped(summary, first, allowed, workdir):
     skipped = summary.clips - summary.scored
     example = f'the first is {first["clip"]} ({first["reason"]})' if first else ''
     if not summary.scored:
-        raise UserError(f'none of the {skipped} clips is usable; {example}; all are listed in {workdir / SKIPPED}')
+        none = plural(skipped, 'the one clip is not usable', f'none of the {skipped} clips is usable')
+        raise UserError(f'{none}; {example}; all are listed in {workdir / SKIPPED}')
     check_share(skipped, summary.clips, allowed, example, workdir)

@@ -2,6 +2,7 @@
 import json
 
 from tqd_jax.scoring.scores import read_scores
+from transfer_jax.runtime.counts import counted
 from transfer_jax.runtime.errors import UserError
 from transfer_jax.runtime.files import write_atomically
 from transfer_jax.runtime.paths import path_of
@@ -27,5 +28,6 @@ def clips_of_table(workdir):
 def check_share(skipped, clips, allowed, why, workdir):
     """Raises UserError where more of the clips are skipped than config.data.max_skipped_fraction, `allowed`. why: a part of the message."""
     if skipped / max(1, clips) > allowed:
-        raise UserError(f'{skipped} of {clips} clips cannot be used, more than config.data.max_skipped_fraction={allowed:g}; {why}; '
+        raise UserError(f'{skipped} of {counted(clips, "clip")} cannot be used, more than '
+                        f'config.data.max_skipped_fraction={allowed:g}; {why}; '
                         f'all are listed in {path_of(workdir) / SKIPPED}')

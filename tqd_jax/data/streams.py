@@ -10,6 +10,7 @@ import threading
 import numpy as np
 
 from tqd_jax.data.shared import map_arrays, share
+from transfer_jax.runtime.counts import counted
 
 PIECE = 2**16  # ids that are hashed at a time
 CACHED = 2  # epochs: batches that are loaded side by side may lie on both sides of the end of one
@@ -48,7 +49,7 @@ class Stream:
 
     def __init__(self, *, clips, ids, acceptance, seed):
         if not np.any(np.asarray(acceptance) > 0):
-            raise ValueError(f'a stream of {len(clips)} clips accepts none: every acceptance is 0')
+            raise ValueError(f'a stream of {counted(len(clips), "clip")} accepts none: every acceptance is 0')
         self._clips, self._ids = np.asarray(clips, np.int32), np.asarray(ids, np.uint64)
         self._acceptance, self._seed = np.asarray(acceptance), seed
         self._lock, self._ends = threading.Lock(), [0]  # ends: index behind the last draw of epoch 0, 1, ...

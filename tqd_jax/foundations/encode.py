@@ -18,6 +18,7 @@ from tqd_jax.text.umt5.clean import clean
 from tqd_jax.text.umt5.encoder import open_weights, read_encoder
 from tqd_jax.text.umt5.layerwise import encode_layers
 from tqd_jax.timesteps.quality import LawConfig
+from transfer_jax.runtime.counts import counted, plural
 from transfer_jax.runtime.errors import UserError
 from transfer_jax.runtime.parallel.gather import gathered, together
 from transfer_jax.runtime.parallel.hosts import first_host
@@ -85,7 +86,7 @@ def lacks_texts(captions, settings, sources, cache):
     store, numbers = open_texts(cache, captions, settings, clean)
     missing = store.missing(numbers)
     if missing.size and sources.parts.text_encoder is None:
-        raise UserError(f'{cache} lacks the features of {missing.size} captions, such as {captions[missing[0]][:60]!r}, and '
+        raise UserError(f'{cache} lacks the features of {counted(missing.size, "caption")}, such as {captions[missing[0]][:60]!r}, and '
                         f'config.wan.path has no text encoder: {ENCODER}')
     return bool(missing.size)
 
@@ -106,7 +107,7 @@ def _latents(config, sources, library, cache, mesh, stop):
     summary = encode_latents(library, store, codec, params, cache, settings=settings, batch=mesh.size, mesh=mesh,
                              workers=config.data.workers, prefetch=config.data.prefetch, process=jax.process_index(),
                              processes=jax.process_count(), stop=stop)
-    print(f'latents: {summary.encoded} encoded, {summary.found} found, {len(summary.failed)} clips cannot be encoded, '
+    print(f'latents: {summary.encoded} encoded, {summary.found} found, {counted(len(summary.failed), "clip")} cannot be encoded, '
           f'{summary.seconds:.0f} s', flush=True)
     return list(summary.failed)
 
@@ -116,11 +117,12 @@ def _texts(config, sources, captions, settings, cache, mesh, stop):
     encoder, encode, batch = text_encoder(config, sources, mesh)
     summary = encode_texts(captions, encoder, encode, cache, settings=settings, clean=clean, batch=batch, process=jax.process_index(),
                            processes=jax.process_count(), stop=stop)
-    cut = f', {len(summary.too_long)} are longer than {settings.length} tokens and cut, see cut_captions.jsonl; the first is ' \
-          f'{summary.too_long[0][:60]!r}' if summary.too_long else ''
+    cut = f', {counted(len(summary.too_long), "is", "are")} longer than {settings.length} tokens and cut, see ' \
+          f'cut_captions.jsonl; the first is {summary.too_long[0][:60]!r}' if summary.too_long else ''
     print(f'captions: {summary.encoded} encoded, {summary.found} found{cut}, {summary.seconds:.0f} s', flush=True)
     if summary.failed:
-        raise UserError(f'the features of {len(summary.failed)} captions are not finite, such as {summary.failed[0]["caption"]!r}: '
+        raise UserError(f'the features of {counted(len(summary.failed), "caption")} are not finite, such as '
+                        f'{summary.failed[0]["caption"]!r}: '
                         'the text encoder\'s weights are damaged, or take --config.wan.text_dtype=float32')
     return list(summary.too_long)
 
@@ -145,4 +147,5 @@ def _check_failed(failed, usable, allowed, workdir, cache):
     again = f'; to try again, delete {cache / FAILED}' if (cache / FAILED).exists() else ''
     both = f'{clips - usable} have no scores, and {lost} cannot be encoded; {first}{again}'
     check_share(clips - usable + lost, clips, allowed, both, workdir)
-    print(f'{lost} of {clips} clips cannot be encoded and are skipped, see {workdir / SKIPPED}; {first}{again}', flush=True)
+    print(f'{lost} of {counted(clips, "clip")} cannot be encoded and {plural(lost, "is", "are")} skipped, see '
+          f'{workdir / SKIPPED}; {first}{again}', flush=True)

@@ -12,6 +12,7 @@ from tqd_jax.gradients.alignment import alignment, crossings, verdict
 from tqd_jax.gradients.bins import bin_store, products_by_bin
 from tqd_jax.gradients.products import copy_chunks, copy_products, layer_groups
 from tqd_jax.timesteps.quadrants import QUADRANTS, quadrant
+from transfer_jax.runtime.counts import counted, plural
 from transfer_jax.runtime.errors import UserError
 
 CHOICE = 2**34  # the salt of the hash that chooses clips
@@ -41,7 +42,8 @@ def golden_clips(library, most, least, seed):
     golden = np.flatnonzero(quadrant(library.mq, library.vq) == QUADRANTS.index('golden'))
     golden = golden[library.bucket[golden] == np.bincount(library.bucket[golden], minlength=1).argmax()]
     if len(golden) < least:
-        raise UserError(f'{len(golden)} golden clips (mq and vq of at least 1/2) are too few for config.align.chunks = {least}: '
+        raise UserError(f'{counted(len(golden), "golden clip")} (mq and vq of at least 1/2) '
+                        f'{plural(len(golden), "is", "are")} too few for config.align.chunks = {least}: '
                         'lower it (3 is the least), or give more clips')
     order = np.argsort(hashed_uniform(seed, CHOICE, library.ids[golden]), kind='stable')
     return golden[order[:most]]

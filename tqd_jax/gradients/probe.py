@@ -44,6 +44,7 @@ import numpy as np
 
 from tqd_jax.gradients.bins import products_by_bin
 from tqd_jax.gradients.products import WHOLE, LayerGroups, Products, chunk_gradient, gradient_products, gradient_sums
+from transfer_jax.runtime.counts import counted
 
 MIN_CHUNKS = 6  # chunks: three in each fold, of which the jackknife leaves out one
 
@@ -57,7 +58,8 @@ def probe_chunks(groups, chunks, size, seed):
     """
     rng, least = np.random.default_rng(seed), min(map(len, groups))
     if least < chunks * size or chunks < MIN_CHUNKS or chunks % 2:
-        raise ValueError(f'a group has {least} clips: too few for {chunks} chunks, an even number from {MIN_CHUNKS} on, of {size} clips')
+        raise ValueError(f'a group has {counted(least, "clip")}: too few for {counted(chunks, "chunk")}, an even number from '
+                         f'{MIN_CHUNKS} on, of {counted(size, "clip")}')
     rows = np.stack([rng.permutation(group)[:chunks * size].reshape(2, -1, size) for group in groups], axis=2)
     examples = seed * 2 * rows.size + np.arange(rows.size * 2).reshape(2, -1, 2 * len(groups), size)
     return np.concatenate([rows, rows], axis=2).astype(np.int32), examples.astype(np.uint32)

@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from tqd_jax.diffusion.objective import losses
+from transfer_jax.runtime.counts import counted
 from transfer_jax.runtime.keys import example_keys
 
 PARTS = {'patch_in': 'input', 'embed': 'text', 'text_in': 'text', 'text_out': 'text', 'time_in': 'time', 'time_out': 'time',
@@ -105,7 +106,7 @@ def copy_chunks(clips, groups, chunks, draws):
     not fill a chunk is left out. Raises ValueError with fewer than 3 chunks, or fewer clips than chunks.
     """
     if chunks < 3 or clips < chunks:
-        raise ValueError(f'{clips} clips cannot be cut into {chunks} chunks: 3 or more, with a clip each')
+        raise ValueError(f'{counted(clips, "clip")} cannot be cut into {counted(chunks, "chunk")}: 3 or more, with a clip each')
     size = clips // chunks
     mine = np.arange(chunks * size).reshape(chunks, 1, size, 1)
     shape = chunks, groups, size, draws

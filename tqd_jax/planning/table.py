@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 from tqd_jax.config import Config
 from tqd_jax.planning.answer import Planning
+from transfer_jax.runtime.counts import counted
 
 HEADER = ('topology', 'bucket', 'mesh, remat', 'GiB', 'of', 'step', 'steps/h', 'hours', 'cost')
 UNKNOWN = ("Memory is XLA's analysis for CPUs that stand for GPUs. It cannot know a GPU's fusions, the workspace of cuDNN and cuBLAS, "
@@ -56,8 +57,8 @@ def notes(one: Planning, config: Config) -> list[str]:
     """What is to be said of one topology."""
     training, found = one.training, []
     if training and training.batch != config.train.batch:
-        found.append(f'{one.topology.name}: config.train.batch = {config.train.batch} does not spread over {one.topology.devices} devices; '
-                     f'planned for the least that does, {training.batch}')
+        found.append(f'{one.topology.name}: config.train.batch = {config.train.batch} does not spread over '
+                     f'{counted(one.topology.devices, "device")}; planned for the least that does, {training.batch}')
     if training and not training.best.fits:
         found.append(f'{one.topology.name}: nothing fits. The least that was compiled needs {training.best.need:.2f} GiB a device of '
                      f'{one.topology.hbm:.2f}, {training.over:.2f} too many ({training.best.candidate})')

@@ -9,6 +9,7 @@ import jax
 from jax.experimental import topologies
 
 from tqd_jax.planning.chips import CHIPS, Chip
+from transfer_jax.runtime.counts import counted
 from transfer_jax.runtime.errors import UserError
 
 # libtpu asks for a machine's metadata where the first three are absent, and waits for an answer that does not come; the last lets two
@@ -123,6 +124,7 @@ def _here(count):
     """GPUs of this machine, else virtual CPU devices in their place."""
     devices = jax.devices()
     if len(devices) < count:
-        raise UserError(f'{count} devices are planned for, and JAX has {len(devices)} ({devices[0].platform}): JAX_PLATFORMS=cpu plans for '
+        raise UserError(f'{counted(count, "device is", "devices are")} planned for, and JAX has {len(devices)} ({devices[0].platform}): '
+                        'JAX_PLATFORMS=cpu plans for '
                         'more than there are')
     return devices[:count]

@@ -5,6 +5,7 @@ from matplotlib import rc_context
 
 from tqd_jax.report.plots import AXES, COLOURS, STYLE, panel
 from tqd_jax.timesteps.quadrants import LABELS, QUADRANTS
+from transfer_jax.runtime.counts import counted
 
 MANY = ('#0072b2', '#d55e00', '#009e73', '#cc79a7', '#e69f00', '#56b4e9')  # groups that are no quadrants
 
@@ -16,8 +17,10 @@ def alignment(page, run):
     if not _readable(page, record, 'alignment.json', 'align', 'summary',
                      'do worse copies of your clips still teach what the clips do, and at which noise?'):
         return
-    page.text(f'Gradients of {record["clips"]} golden clips against those of copies of them that are worse in visual quality or in motion '
-              f'alone, at step {record["step"]}: {summary(record)}. Bands are 95 % intervals over {record["chunks"]} chunks of clips.')
+    page.text(f'Gradients of {counted(record["clips"], "golden clip")} against those of copies of them that are worse in visual '
+              'quality or in motion '
+              f'alone, at step {record["step"]}: {summary(record)}. Bands are 95 % intervals over '
+              f'{counted(record["chunks"], "chunk")} of clips.')
     array = lambda nested: np.array(nested, float)  # None, where nothing is known, becomes NaN
     t, captions = array(record['t']), {
         'matched': f'Cosine of two steps on {record["examples"]} examples, with the same clips and noise in both.',

@@ -12,6 +12,7 @@ from tqd_jax.report.results import LISTED, read_results
 from tqd_jax.report.samples import samples
 from tqd_jax.report.speed import speed, time_spent
 from tqd_jax.timesteps.quadrants import LABELS, QUADRANTS
+from transfer_jax.runtime.counts import counted
 from transfer_jax.runtime.page import Page
 
 MEANING = {'golden': 'moves well and looks good', 'motion': 'moves well, looks poor', 'visual': 'looks good, hardly moves',
@@ -84,9 +85,10 @@ def _clips(page, run):
         return
     motion, visual, kind = run.scores['motion'], run.scores['visual'], run.scores['quadrant']
     r, rho = correlation(stats.pearsonr, motion, visual), correlation(stats.spearmanr, motion, visual)
-    page.text(f'Motion and visual quality of {len(motion)} clips correlate by Pearson r = {r}, Spearman r = {rho}. {_truth(run.scores)}')
+    page.text(f'Motion and visual quality of {counted(len(motion), "clip")} correlate by Pearson r = {r}, Spearman r = {rho}. '
+              f'{_truth(run.scores)}')
     page.figure(plots.scatter(motion, visual, kind, 'motion', 'visual quality'), 'As measured on the decoded frames.',
-                f'Scatter of visual quality against motion of {len(motion)} clips, Pearson r = {r}')
+                f'Scatter of visual quality against motion of {counted(len(motion), "clip")}, Pearson r = {r}')
     page.figure(plots.scatter(run.scores['mq'], run.scores['vq'], kind, 'mq', 'vq', cross=(0.5, 0.5)),
                 'Normalised to [0, 1]: mq and vq choose the law. The quadrants meet at 0.5.', 'Scatter of vq against mq by quadrant')
     page.table(*quadrant_table(kind))
@@ -111,7 +113,8 @@ def _timesteps(page, run):
         page.text('No timesteps have been drawn yet: there is no drawn.npz.')
         return
     counts, grid, density = (run.drawn[name] for name in ('counts', 'grid', 'law_density'))
-    page.text(f'{counts.sum()} timesteps as they were drawn (area), and the law of each quadrant: the mean over its clips by how often '
+    page.text(f'{counted(counts.sum(), "timestep")} as they were drawn (area), and the law of each quadrant: the mean over its '
+              'clips by how often '
               'they are drawn (line).')
     highest = np.max(counts * counts.shape[1] / np.maximum(1, counts.sum(axis=1, keepdims=True)))
     has_law = counts.any(axis=1) & np.isfinite(density).all(axis=1)  # all clips of a quadrant may be gone since they were drawn
@@ -141,7 +144,8 @@ def _losses(page, run):
         return
     first, last = run.evaluations[0], run.evaluations[-1]
     own = ' The library is too small to hold any back: these are training clips.' if run.summary.get('validates_on_training_clips') else ''
-    page.text(f'Loss of {last.count.sum(axis=0).max():.0f} validation clips by noise and quadrant, of the averaged weights, always with '
+    page.text(f'Loss of {counted(round(last.count.sum(axis=0).max()), "validation clip")} by noise and quadrant, of the averaged '
+              'weights, always with '
               f'the same noise.{own} Where a quadrant teaches, above, its loss should fall; where only others teach, it may rise.')
     both = first.step != last.step
     page.figure(plots.loss_lines(first.loss if both else None, last.loss), f'Step {last.step}' + (
@@ -187,8 +191,7 @@ def _skipped(page, run):
     if not run.skipped:
         page.text('No clip was skipped.' if run.scores else 'No clips have been scored.')
         return
-    count = '1 file' if run.skipped == 1 else f'{run.skipped} files'
-    page.text(f'{count} could not be used' + (f'; the first {LISTED}:' if run.skipped > LISTED else ':'))
+    page.text(f'{counted(run.skipped, "file")} could not be used' + (f'; the first {LISTED}:' if run.skipped > LISTED else ':'))
     page.table([[line['clip'], line['reason']] for line in run.listed], ['file', 'reason'])
 
 

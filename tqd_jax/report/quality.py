@@ -16,6 +16,7 @@ from tqd_jax.scoring.measures import VISUAL_FORMULA
 from tqd_jax.timesteps.density import mean_density
 from tqd_jax.timesteps.quadrants import LABELS, QUADRANTS
 from tqd_jax.timesteps.quality import LawConfig, law_from_quality
+from transfer_jax.runtime.counts import counted
 from transfer_jax.runtime.page import Mark, Page, Picture
 from transfer_jax.runtime.paths import path_of
 
@@ -66,7 +67,7 @@ def _scatters(page, table, workers):
     paths = table.clips_at(chosen)
     jpegs = [strip(frames) for frames in thumbnails(paths, 1, SIDE, workers)]
     page.section('Motion and visual quality')
-    part = '' if len(chosen) == len(table.rows) else f'{len(chosen)} of {len(table.rows)} clips, chosen by a hash of their content. '
+    part = '' if len(chosen) == len(table.rows) else f'{len(chosen)} of {counted(len(table.rows), "clip")}, chosen by a hash of content. '
     for x, y, xlabel, ylabel, caption, cross in (
             (table.motion, table.visual, 'motion', 'visual quality', 'As measured on the decoded frames.', None),
             (table.mq, table.vq, 'mq', 'vq', 'Within the library: the quadrants meet at 0.5.', (0.5, 0.5))):
@@ -74,7 +75,7 @@ def _scatters(page, table, workers):
                  for a, b, path, jpeg in zip(x[chosen], y[chosen], paths, jpegs, strict=True)]
         page.figure(plots.scatter(x[chosen], y[chosen], table.quadrant[chosen], xlabel, ylabel, cross=cross),
                     f'{part}{caption} Point at a clip, tap it, or go through them with the Tab key.',
-                    f'Scatter of {ylabel} against {xlabel} of {len(chosen)} clips', marks)
+                    f'Scatter of {ylabel} against {xlabel} of {counted(len(chosen), "clip")}', marks)
     page.table(*quadrant_table(table.quadrant))
 
 
@@ -137,7 +138,7 @@ def _distribution(name, values, missing, measure):
     counts, edges = np.histogram(np.clip(values, first, last), bins=BARS, range=(first, last) if last > first else None)
     caption = (f'{measure.unit}: {measure.meaning}. ' if measure else '') + (
         f'Median {_number(median)}, nine in ten from {_number(low)} to {_number(high)}.')
-    caption += f' {missing} clips have none.' if missing else ''
+    caption += f' {counted(missing, "clip has", "clips have")} none.' if missing else ''
     title = _title(name) + (f', {measure.unit}' if measure else '')
     return plots.histogram(title, counts, edges, np.array([low, median, high])), caption, f'Distribution of {title}'
 
@@ -157,7 +158,8 @@ def _duplicates(page, table, workers):
                  f'only look and move alike. Among more than {CROWD} that resemble one another, as still clips of one camera do, each is '
                  'compared with some of the others, so that a few may be missing here.')
     ids = np.array([key or '' for key in table.texts('id', np.arange(len(table.rows)))])
-    page.text(f'{_copies(ids)} clips are copies of another one.' if _copies(ids) else 'No clip is a copy of another one.')
+    copies = counted(_copies(ids), 'clip is a copy', 'clips are copies') if _copies(ids) else 'No clip is a copy'
+    page.text(f'{copies} of another one.')
     if not table.has('fingerprint'):
         page.text('The scores have no fingerprints.')
         return
@@ -166,7 +168,8 @@ def _duplicates(page, table, workers):
         page.text('No two clips look and move alike.')
         return
     alike = sum(map(len, groups))
-    page.text(f'{alike} clips look and move like another one, in {len(groups)} groups: keeping one of each would drop '
+    page.text(f'{counted(alike, "clip")} look and move like another one, in {counted(len(groups), "group")}: keeping one of each '
+              'would drop '
               f'{alike - len(groups)}, of which {sum(_copies(ids[group]) for group in groups)} are copies.'
               + (f' The {GROUPS} largest:' if len(groups) > GROUPS else ''))
     for group in groups[:GROUPS]:
@@ -174,7 +177,7 @@ def _duplicates(page, table, workers):
         values = [f'mq {mq:.2f}, vq {vq:.2f}' for mq, vq in zip(table.mq[chosen], table.vq[chosen], strict=True)]
         copies = _copies(ids[group])
         kind = '' if not copies else ', all copies of one' if copies == len(group) - 1 else f', {copies} of them copies'
-        page.pictures(f'{len(group)} clips{kind}' + (f', the first {MEMBERS}' if len(group) > MEMBERS else ''),
+        page.pictures(f'{counted(len(group), "clip")}{kind}' + (f', the first {MEMBERS}' if len(group) > MEMBERS else ''),
                       _pictures(table, chosen, values, 1, workers))
 
 

@@ -15,6 +15,7 @@ from tqd_jax.scoring.store import RowStore, local_store
 from tqd_jax.scoring.table import SCHEMA, load_maps, write_scores
 from tqd_jax.scoring.versions import is_ours
 from tqd_jax.scoring.visual import niqe_model
+from transfer_jax.runtime.counts import counted
 from transfer_jax.runtime.errors import UserError
 from transfer_jax.runtime.paths import check_store, is_remote, make_folder, path_of
 
@@ -106,4 +107,4 @@ def _score_learned(config, scorer, rows):
         lacking = score_learned(scorer, rows(), config.store_path, batch=config.batch, workers=max(1, config.workers), progress=progress,
                                 limits=config.limits, retry=config.retry, pictures=config.settings.pictures)
     for clip, reason in itertools.islice(lacking.items(), 1):
-        print(f'{scorer.name}: {len(lacking)} clips have no value; {clip}: {reason}')
+        print(f'{scorer.name}: {counted(len(lacking), "clip has", "clips have")} no value; {clip}: {reason}')

@@ -28,6 +28,7 @@ from tqd_jax.scoring.versions import (
     versions_of,
     with_version,
 )
+from transfer_jax.runtime.counts import counted
 from transfer_jax.runtime.errors import UserError
 from transfer_jax.runtime.progress import Progress
 
@@ -123,7 +124,9 @@ def _check_present(table, version):
     gone = [path for path in Strings.from_arrow(rows['clip'].chunks) if not is_there(path)]
     if gone:
         old = ' and '.join(versions_of(rows))
-        raise UserError(f'{len(rows)} clips have rows of scorer version {old}, which must be measured again by version {version}, and '
+        raise UserError(f'{counted(len(rows), "clip has", "clips have")} rows of scorer version {old}, which must be measured again '
+                        'by version '
+                        f'{version}, and '
                         f'{len(gone)} of them {"is" if len(gone) == 1 else "are"} not there: {gone[0]}; restore them, or leave them out')
 
 

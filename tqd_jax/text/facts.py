@@ -1,6 +1,8 @@
 """What hashed words make of a library's captions: how many are cut, what is lost, and which clips become alike. Lines for the user."""
 import numpy as np
 
+from transfer_jax.runtime.counts import counted, plural
+
 CHUNK = 4096  # captions whose words are counted at a time
 ODD = np.uint64(0x9E3779B97F4A7C15)  # multiplies numbers to spread them over 64 bits
 
@@ -17,11 +19,12 @@ def caption_facts(captions, tokens, text) -> list[str]:
     if cut.any():
         words = int(counts.sum()) + int(np.count_nonzero(tokens)) - text.length * len(full)
         lost = int((counts - text.length)[cut].sum())
-        lines.append(f'{int(cut.sum())} of {len(captions)} captions are longer than the {text.length} words that the model reads: '
+        lines.append(f'{int(cut.sum())} of {counted(len(captions), "caption")} {plural(cut.sum(), "is", "are")} longer than the '
+                     f'{text.length} words that the model reads: '
                      f'{100 * lost / words:.0f} % of all words are cut; config.model.text_len={_enough(counts)} reads nearly all')
     alike = clips_alike(captions, tokens)
     if alike:
-        lines.append(f'{alike} of {len(captions)} clips have the same words for the model as another clip with another caption')
+        lines.append(f'{alike} of {counted(len(captions), "clip")} have the same words for the model as another clip with another caption')
     return lines
 
 

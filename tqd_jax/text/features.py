@@ -7,6 +7,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Shaped
 
+from transfer_jax.runtime.counts import counted
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Features:
@@ -26,7 +28,8 @@ class Features:
 
     def prepare(self, captions: Sequence[str]) -> Shaped[np.ndarray, 'n length width']:
         """Raises ValueError: captions were encoded when the cache was written."""
-        raise ValueError(f'features come from the cache; {len(captions)} captions cannot be encoded without the encoder that wrote it')
+        raise ValueError(f'features come from the cache; {counted(len(captions), "caption")} cannot be encoded without the encoder '
+                         'that wrote it')
 
     def spec(self) -> jax.ShapeDtypeStruct:
         """[length, width]."""

@@ -8,6 +8,7 @@ from jaxtyping import Float64, Int, Num
 
 from tqd_jax.timesteps.law import BINS, Base, Law, make_law
 from tqd_jax.timesteps.quadrants import LABELS, quadrant
+from transfer_jax.runtime.counts import counted
 
 BY = ('quadrant', 'source', 'both')  # what separates groups
 
@@ -29,7 +30,8 @@ class LearnedLaw:
         if not all(isinstance(group, str) for group in groups) or len(set(groups)) < len(groups):
             raise ValueError(f'groups are names, each once, got {list(groups)}')
         if weight.ndim != 2 or weight.shape[1] != len(groups) or BINS % max(1, len(weight)):
-            raise ValueError(f'weights are [bins, groups], bins a divisor of {BINS}, got {weight.shape} for {len(groups)} groups')
+            raise ValueError(f'weights are [bins, groups], bins a divisor of {BINS}, got {weight.shape} for '
+                             f'{counted(len(groups), "group")}')
         if not (np.isfinite(weight).all() and (weight >= 0).all() and weight.any()):
             raise ValueError('weights are finite and >= 0, and not all 0')
 

@@ -24,6 +24,7 @@ from tqd_jax.timesteps.learned import LearnedLaw
 from tqd_jax.training.law_file import law_of, read_law
 from tqd_jax.training.optimizer import make_optimizer
 from tqd_jax.training.state import init_state
+from transfer_jax.runtime.counts import counted
 from transfer_jax.runtime.errors import UserError
 from transfer_jax.runtime.parallel.mesh import check_batch, make_mesh, row_parts, shard_tree
 from transfer_jax.runtime.paths import AnyPath, path_of
@@ -121,8 +122,8 @@ def check_context(buckets, foundation):
         tokens = math.prod(model.grid(*foundation.codec.latent_shape(frames, height, width)[:3]))
         if tokens % context or model.heads % context:
             fit = ', '.join(str(n) for n in range(1, model.heads + 1) if tokens % n == 0 and model.heads % n == 0)
-            raise UserError(f'config.mesh.context = {context} does not divide the {tokens} tokens of {width}x{height}x{frames} and the '
-                            f'model\'s {model.heads} heads: take one of {fit}')
+            raise UserError(f'config.mesh.context = {context} does not divide the {counted(tokens, "token")} of {width}x{height}x{frames} '
+                            f'and the model\'s {counted(model.heads, "head")}: take one of {fit}')
 
 
 def check_accumulation(batch, accumulate, devices):
@@ -132,8 +133,8 @@ def check_accumulation(batch, accumulate, devices):
         below = batch - batch % whole
         near = f'{below} or {below + whole}' if below else f'{whole}'
         fit = ', '.join(str(n) for n in range(1, batch // devices + 1) if batch // devices % n == 0)
-        raise UserError(f'config.train.batch = {batch} does not divide into train.accumulate = {accumulate} slices over {devices} devices: '
-                        f'take a batch of {near}, or train.accumulate of {fit}')
+        raise UserError(f'config.train.batch = {batch} does not divide into train.accumulate = {counted(accumulate, "slice")} over '
+                        f'{counted(devices, "device")}: take a batch of {near}, or train.accumulate of {fit}')
 
 
 def build(config, workdir, foundation=None):

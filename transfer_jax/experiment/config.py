@@ -8,11 +8,10 @@ from transfer_jax.experiment.data.load import Files
 from transfer_jax.experiment.methods.registry import METHODS
 from transfer_jax.experiment.models.build import ModelConfig
 from transfer_jax.experiment.multitask.config import Multitask
-from transfer_jax.experiment.scores.metrics import DEFAULT, METRICS
+from transfer_jax.experiment.scores.keys import metrics_key, predictions_key
 from transfer_jax.experiment.training.policy import SAMPLING
 from transfer_jax.experiment.training.prepare import AUGMENT, COLUMNS, ROWS
 from transfer_jax.runtime.config import (
-    boolean,
     choice,
     describe,
     integer,
@@ -76,12 +75,8 @@ class Train:
 class Transfer:
     """Methods, and how they decide."""
     methods: tuple = key(ALL, sequence(choice(*METHODS)), 'that are trained and compared', free=True)
-    metrics: tuple | None = key(None, optional(sequence(choice(*METRICS))), 'scores of the test rows; the first '
-                                'is the main one, of the table, the bars and negative transfer; None: '
-                                f'{", ".join(DEFAULT["classification"])}; of a regression '
-                                f'{", ".join(DEFAULT["regression"])}', free=True)
-    predictions: bool = key(True, boolean(), 'predictions.parquet: what every method says of every test row',
-                            free=True)
+    metrics: tuple | None = metrics_key('of the table, the bars and negative transfer')
+    predictions: bool = predictions_key()
     decisions: int = key(4, integer(at_least=1), 'of the dynamic methods, evenly over a fit')
     damping: float = key(0.5, number(above=0, at_most=1), 'how far each decision goes towards the new '
                          'optimum')

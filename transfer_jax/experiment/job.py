@@ -23,6 +23,7 @@ from transfer_jax.experiment.training.evaluate import in_blocks
 from transfer_jax.experiment.training.prepare import Scaling, fit_scaling, normalise
 from transfer_jax.experiment.training.trainer import Settings, Trainer, make_pool
 from transfer_jax.runtime.config import to_json
+from transfer_jax.runtime.counts import counted
 from transfer_jax.runtime.errors import UserError
 from transfer_jax.runtime.files import write_atomically
 from transfer_jax.runtime.job import require_same_config
@@ -143,7 +144,7 @@ def make_model(config: TransferConfig, domains: Domains) -> tuple[Model, Domains
     if not checks.has_trunk_features(config.data, config.model):
         return model, domains, ()
     features = trunk_features(model, domains, source_scaling(config, domains, range(len(domains.names))), config.seed)
-    note = f'the trunk is frozen: its {features.domains[0].inputs.shape[1]} features of every example were computed once'
+    note = f'the trunk is frozen: its {counted(features.domains[0].inputs.shape[1], "feature")} of every example were computed once'
     return build(ModelConfig(kind='linear'), features.domains[0].inputs.shape[1:], outputs), features, (*model.notes, note)
 
 

@@ -1,4 +1,6 @@
-"""What the transfer job keeps of a method on a target: its record and its outputs on the test rows; and their file for the user."""
+"""What the transfer job keeps: of a method on a target its record and outputs on the test rows, of a target its plan and budget curve."""
+import hashlib
+import json
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -8,10 +10,16 @@ import numpy as np
 from transfer_jax.experiment.data.splits import Split
 from transfer_jax.experiment.job import Job
 from transfer_jax.experiment.lab.lab import Lab
+from transfer_jax.experiment.lab.measure import COMMON_BIAS, LESS, SHORTFALLS
 from transfer_jax.experiment.methods.registry import METHODS, NEED_GRAM
-from transfer_jax.experiment.results import SCORE_PART, record
+from transfer_jax.experiment.planned import plan_record
+from transfer_jax.experiment.results import FRACTIONS, SCORE_PART, pareto, record
 from transfer_jax.experiment.scores import predictions
 from transfer_jax.experiment.scores.predictions import Block
+from transfer_jax.runtime.counts import plural
+from transfer_jax.runtime.store import UNFINISHED
+
+SHARED = ('target_only', 'each_source', 'middle', 'folds', 'trial_', 'global_', 'path_')  # how the names of a Lab's own fits begin
 
 
 def keep_outcome(job: Job, lab: Lab, name: str) -> dict[str, Any]:
@@ -31,6 +39,40 @@ def keep_outcome(job: Job, lab: Lab, name: str) -> dict[str, Any]:
 def test_rows(splits: Sequence[Split]) -> list[np.ndarray]:
     """The test rows [m] of every seed: as many in each."""
     return [getattr(split, SCORE_PART) for split in splits]
+
+
+def keep_plan(lab: Lab, measured: bool) -> tuple[dict[str, Any] | None, dict[str, Any] | None]:
+    """(plan, budget curve) of a target: the stored ones, and where these are absent or of other fits (made_of), new ones.
+
+    measured: whether the run measures G; where it does not, what is not stored is None.
+    """
+    stored = {name: lab.store.record(name) or {} for name in ('plan', 'budget')}
+    of = made_of(lab)
+    found = {name: record['value'] if record.get('of') == of else None for name, record in stored.items()}
+    if not measured or None not in found.values():
+        return found['plan'] if measured else None, found['budget']
+    made = {'plan': plan_record(lab), 'budget': pareto(lab.measure_sources()[0], lab.costs)}
+    of = made_of(lab)  # the plan may have trained fits of its own
+    for name, value in made.items():
+        lab.store.save(name, None, {'of': of, 'value': value})
+    return made['plan'], made['budget']
+
+
+def made_of(lab: Lab) -> dict[str, Any]:
+    """What a plan and a budget curve are made of: the records of the fits that G and the folds' choice stand on, costs, and constants."""
+    digest = hashlib.sha256()
+    for name in (name for name in lab.store.names() if name.startswith(SHARED)):
+        digest.update(json.dumps([name, lab.store.record(name)]).encode())
+    return {'fits': digest.hexdigest(), 'costs': list(lab.costs), 'parts': list(FRACTIONS), 'common_bias': COMMON_BIAS,
+            'shortfalls': [LESS, *SHORTFALLS]}
+
+
+def leftover_lines(job: Job) -> list[str]:
+    """A line for each target whose folder has checkpoints of fits that no method of the run asked for."""
+    stores = {job.domains.names[target]: job.store(target) for target in job.targets}
+    return [f'target {name}: no method of this run goes on with the unfinished {plural(len(names), "fit", "fits")} {", ".join(names)}; '
+            f'run their methods too, or delete {store.directory}/*{UNFINISHED}'
+            for name, store in stores.items() if (names := store.unfinished())]
 
 
 def write_predictions(job: Job) -> None:

@@ -13,6 +13,7 @@ from transfer_jax.experiment.lab.measure import Measurement
 from transfer_jax.experiment.lab.replicates import replicates
 from transfer_jax.knowledge import UNKNOWN, gain, is_unsure, verdict
 from transfer_jax.planning import interval
+from transfer_jax.runtime.counts import counted
 from transfer_jax.solver.solution import check
 
 MOST_NAMES = 4  # of sources in a line
@@ -34,7 +35,7 @@ def plan_record(lab: Lab) -> dict[str, Any]:
     many = None if grams is None else np.stack([check(measurement.replace(gram=gram).weights()).weights for gram in grams])
     choice = None if grams is None else choice_of(lab)
     names = [lab.domains[source].name for source in lab.sources]
-    labels = f'{lab.target_size} labels' if lab.classes is None else f'{lab.target_size // len(lab.classes)} labels a class'
+    labels = counted(lab.target_size // len(lab.classes or '1'), 'label') + ('' if lab.classes is None else ' a class')
     seeds = []
     for seed in range(len(weights)):
         record = known(weights[seed], None if many is None else many[:, seed], lab.sizes, lab.target_size, harmful[seed])
@@ -107,4 +108,4 @@ def summary_line(target: str, plan: Mapping[str, Any]) -> str:
     names = ', '.join(found[:MOST_NAMES]) + (f' and {len(found) - MOST_NAMES} more' if len(found) > MOST_NAMES else '')
     doubts = f'these {plan["labels"]} cannot say whether {"sources" if found[1:] else "source"} {names} help{"" if found[1:] else "s"}; '
     choice, count = collections.Counter(seed['safe'] for seed in seeds).most_common(1)[0]
-    return f'target {target}: {doubts if found else ""}the folds favour {choice} ({count} of {len(seeds)} seeds)'
+    return f'target {target}: {doubts if found else ""}the folds favour {choice} ({count} of {counted(len(seeds), "seed")})'

@@ -11,6 +11,7 @@ from transfer_jax.experiment.results import FRACTIONS, SCORE_PART
 from transfer_jax.experiment.scores.metrics import METRICS
 from transfer_jax.experiment.scores.page import as_text
 from transfer_jax.experiment.scores.summary import format_pair
+from transfer_jax.runtime.counts import counted
 from transfer_jax.runtime.page import Page
 from transfer_jax.runtime.paths import AnyPath
 
@@ -45,8 +46,9 @@ def write_report(workdir: AnyPath) -> None:
     """Writes report.html beside results.json."""
     results = read_results(workdir)
     config = results['config']
-    page = Page('Multi-source transfer',
-                f'{len(results["targets"])} targets, {config["seeds"]} seeds, {config["data"]["shots"]} labels a class')
+    page = Page('Multi-source transfer', ', '.join([counted(len(results['targets']), 'target'), counted(config['seeds'], 'seed'),
+                                                    counted(config['data']['shots'], 'label') + (' a '
+                                                                                                 'class' if results['classes'] else '')]))
     for part in (add_plan, _scores, scored.add_sections, _decisions, _errors, _pareto, _costs, _data):
         part(page, results)
     page.write(workdir / 'report.html')
@@ -139,7 +141,7 @@ def _data(page, results):
     page.section('Data')
     page.table([[name, size] for name, size in results['sizes'].items()], ['domain', 'examples'])
     if results['classes']:
-        page.text(f'{len(results["classes"])} classes: {", ".join(results["classes"][:50])}')
+        page.text(f'{counted(len(results["classes"]), "class", "classes")}: {", ".join(results["classes"][:50])}')
     for note in results['notes']:
         page.text(note)
     if results['skipped']:

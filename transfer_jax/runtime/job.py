@@ -7,6 +7,7 @@ import shlex
 import jax
 
 from transfer_jax.runtime.config import allowed_keys, differences, flatten, free_keys, old_names, renamed, rules
+from transfer_jax.runtime.counts import counted
 from transfer_jax.runtime.errors import UserError
 from transfer_jax.runtime.folder.lock import alone_in
 from transfer_jax.runtime.parallel.cores import cores
@@ -108,4 +109,4 @@ def machine():
 def machine_line():
     """Cores, devices and versions, in one line, for the figures of benchmarks."""
     facts = machine()
-    return f'{cores()} cores, {facts["devices"]}, Python {facts["python"]}, jax {facts["jax"]}'
+    return f'{counted(cores(), "core")}, {facts["devices"]}, Python {facts["python"]}, jax {facts["jax"]}'

@@ -8,6 +8,8 @@ from transfer_jax.runtime.paths import AnyPath, make_folder, path_of, remove_fol
 from transfer_jax.runtime.saves.local_checkpoint import LocalCheckpoints
 from transfer_jax.runtime.tensors import load_weights, save_weights
 
+UNFINISHED = '.unfinished'  # after the name of a result: the folder of its checkpoints
+
 
 class Store:
     """A folder of results, of one process; each is a tree of arrays (NAME.npz) and a record of plain values (NAME.json, written last)."""
@@ -40,8 +42,24 @@ class Store:
         if tree is not None:
             save_weights(self.directory / f'{name}.npz', tree)
         write_atomically(path, json.dumps(record).encode())
+        self.drop_checkpoints(name)
+
+    def names(self) -> list[str]:
+        """The names of the finished results that are not in folders of their own, sorted."""
+        return self._ending('.json')
+
+    def unfinished(self) -> list[str]:
+        """The names of the results that have checkpoints, sorted."""
+        return self._ending(UNFINISHED)
+
+    def _ending(self, end):
+        paths = self.directory.iterdir() if self.directory.exists() else ()
+        return sorted(path.name.removesuffix(end) for path in paths if path.name.endswith(end))
+
+    def drop_checkpoints(self, name: str) -> None:
+        """Deletes the checkpoints of a result."""
         remove_folder(self.checkpoints(name).directory)
 
     def checkpoints(self, name: str) -> LocalCheckpoints:
         """The LocalCheckpoints of a result that is not finished."""
-        return LocalCheckpoints(self.directory / f'{name}.unfinished', keep=1)
+        return LocalCheckpoints(self.directory / f'{name}{UNFINISHED}', keep=1)

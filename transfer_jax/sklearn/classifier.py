@@ -5,6 +5,7 @@ from sklearn.base import ClassifierMixin
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import check_classification_targets
 
+from transfer_jax.runtime.counts import counted, plural
 from transfer_jax.sklearn.base import MultiSource
 
 
@@ -54,8 +55,10 @@ class MultiSourceClassifier(ClassifierMixin, MultiSource):
         """The rows of a source whose class is one of the target's, with its number."""
         known = np.isin(y, self.classes_)
         if not known.all() and self.other_classes == 'error':
-            raise ValueError(f'{name}: {np.count_nonzero(~known)} of {len(y)} rows have classes that the target has not, '
-                             f'{np.unique(y[~known]).tolist()[:5]}; its classes are {self.classes_.tolist()[:10]}: rename them, or set '
+            raise ValueError(f'{name}: {np.count_nonzero(~known)} of {counted(len(y), "row")} '
+                             f'{plural(np.count_nonzero(~known), "has", "have")} '
+                             f'classes that the target has not, {np.unique(y[~known]).tolist()[:5]}; its classes are '
+                             f'{self.classes_.tolist()[:10]}: rename them, or set '
                              'other_classes="drop"')
         if not known.any():
             raise ValueError(f'{name}: no row has a class of the target, {self.classes_.tolist()[:10]}')

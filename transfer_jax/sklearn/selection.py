@@ -32,7 +32,7 @@ class Selection:
         return int(self.probability.argmax())
 
     def results(self) -> dict:
-        """As cv_results_ of scikit-learn's searches, and probability [T]: scores are plain losses times -1, means over the rows of a fold."""
+        """As cv_results_ of scikit-learn's searches, and probability [T]: scores are plain losses times -1, means over rows of a fold."""
         of_folds = -np.stack([self.losses[:, self.fold == fold].mean(1) for fold in range(self.fold.max() + 1)], 1)
         mean = -self.losses.mean(1)
         return {'candidate': np.array(self.names), 'weights': self.weights, 'mean_test_score': mean, 'std_test_score': of_folds.std(1),

@@ -8,6 +8,7 @@ from transfer_jax.evidence import ALONE, OPTIMAL
 from transfer_jax.knowledge import is_unsure
 from transfer_jax.objective import predicted_error
 from transfer_jax.planning import Plan, plan
+from transfer_jax.runtime.counts import counted
 from transfer_jax.sklearn.data import Data
 from transfer_jax.sklearn.learner import Learner
 from transfer_jax.sklearn.measure import measure
@@ -50,7 +51,8 @@ def unknown(made: Plan) -> list[str]:
     if made.weight_intervals is None:
         return ['Each class has one label, so no fold can be left out: no interval is known, and the weights stand on the sources\' noise.']
     bounds = made.weight_intervals * made.source_sizes[:, None]
-    return [f'The {made.target_size:.0f} labels of the target cannot tell whether {name} helps: it may be worth {low:.0f} to {high:.0f} '
+    return [f'The {counted(round(made.target_size), "label")} of the target cannot tell whether {name} helps: it may be worth '
+            f'{low:.0f} to {high:.0f} '
             'of them.' for name, (low, high) in zip(made.names, bounds, strict=True)
             if is_unsure(low, high, made.target_size)]
 

@@ -8,6 +8,7 @@ import numpy as np
 from flax import struct
 from jaxtyping import Array, Float, Int8, Int32
 
+from transfer_jax.runtime.counts import counted, plural
 from transfer_jax.runtime.errors import UserError
 
 
@@ -23,9 +24,14 @@ class Status(enum.IntEnum):
 
 LOST = 1e-4  # of the sources' worth, which F goes by
 BLURRED = 1e-3  # of what a result is worth, by rounding of gram
-REASONS = {Status.INACCURATE: 'the biases of sources cancel beyond the precision of the dtype: use float64, or fewer sources',
+REASONS = {Status.INACCURATE: 'the biases of sources cancel beyond the precision of the dtype',
            Status.UNFINISHED: 'the iterations ran out', Status.NOT_FINITE: 'a size or an entry of gram is NaN or infinite',
            Status.NEGATIVE_SIZE: 'a size is negative', Status.NOT_PSD: 'gram is not symmetric positive semi-definite'}
+DOUBLE = 'give float64 arrays, with JAX_ENABLE_X64=1 in the environment or after jax.config.update("jax_enable_x64", True)'
+ADVICE = {Status.INACCURATE: f'{DOUBLE}; where they are float64, leave out one of the sources that cancel each other, or join these to one',
+          Status.UNFINISHED: f'{DOUBLE}, or sizes and entries of gram that differ less',
+          Status.NOT_FINITE: f'in float32 every number above 3.4e38 is infinite: where yours are finite, {DOUBLE}',
+          Status.NEGATIVE_SIZE: 'give sizes of 0 or more', Status.NOT_PSD: 'transfer_jax.debias.project_psd(gram) is the nearest that is'}
 
 
 @struct.dataclass
@@ -83,14 +89,16 @@ def _each(value, x):
 
 
 def check(solution: Solution) -> Solution:
-    """The solution itself; UserError naming the elements of the batch, by reason, where not all are SOLVED."""
+    """The solution itself; where not all are SOLVED a UserError, which names the elements of the batch by reason, and says what to do."""
     status = np.asarray(solution.status)
     if (status == Status.SOLVED).all():
         return solution
-    parts = []
+    parts, advice = [], []
     for kind, reason in REASONS.items():
         where = np.argwhere(status == kind).tolist()
         if where:
             indices = ', '.join(str(tuple(index)) if index else 'the problem' for index in where[:5])
             parts.append(f'{reason}: {indices}' + (f' and {len(where) - 5} more' if len(where) > 5 else ''))
-    raise UserError(f'{np.count_nonzero(status)} of {status.size} problems are not solved ({"; ".join(parts)})')
+            advice.append(ADVICE[kind])
+    raise UserError(f'{np.count_nonzero(status)} of {counted(status.size, "problem")} '
+                    f'{plural(np.count_nonzero(status), "is", "are")} not solved ({"; ".join(parts)}); {"; ".join(advice)}')

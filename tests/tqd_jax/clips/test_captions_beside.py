@@ -114,7 +114,7 @@ def test_a_table_goes_before_a_file_beside_and_both_are_told(tmp_path):
     found = find(folder)
     assert captions_of(folder) == {'a.mp4': 'of the table', 'b.mp4': 'beside b', 'c.mp4': ''}
     assert found.origins == {f"{folder}/metadata.csv, column 'text'": 1, '.txt beside each clip': 1} and found.others == {'.txt': 1}
-    assert f'1 of 3 rows of {folder}/metadata.csv name no clip of the folder: the first is {folder}/gone.mp4' in found.lines
+    assert f'1 of 3 rows of {folder}/metadata.csv names no clip of the folder: the first is {folder}/gone.mp4' in found.lines
     assert left_out(found.others) == ['left out, no videos by their ending: 1 .txt']
     lines = caption_lines(found.table, found.origins, found.unread, '--columns')
     assert lines[0].startswith(f'2 of 3 clips have a caption (1 from {folder}/metadata.csv, column ') and '1 from .txt' in lines[0]

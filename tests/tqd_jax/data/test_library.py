@@ -152,6 +152,6 @@ def test_quality_dropout_acts_in_one_place(folder, tmp_path, dropout):
 def test_clips_worth_nothing_are_refused(folder, tmp_path):
     one = data(manifest(folder, 'zero.parquet', [{'clip': 'web/0.mp4', 'mq': 0.0, 'vq': 0.0}]))
     prepare(one, tmp_path, seed=0)
-    with pytest.raises(UserError, match=r"config\.data\.dropout = 'sampler' accepts none of 1 clips"):
+    with pytest.raises(UserError, match=r"config\.data\.dropout = 'sampler' accepts none of 1 clip"):
         load_library(one, tmp_path, TEXT, LawConfig())
     assert len(load_library(data(one.clips, dropout='none'), tmp_path, TEXT, LawConfig())) == 1

@@ -70,7 +70,7 @@ def test_too_many_bad_clips_stop_the_run_before_it_starts(folder, tmp_path, caps
 
 def test_a_folder_of_bad_clips_alone(tmp_path):
     (tmp_path / 'text.mp4').write_text('no video')
-    with pytest.raises(UserError, match=r'none of the 1 clips is usable; the first is .*text\.mp4 \(not a video'):
+    with pytest.raises(UserError, match=r'the one clip is not usable; the first is .*text\.mp4 \(not a video'):
         small.run(tmp_path / 'run', **{'data.clips': tmp_path, 'data.max_skipped_fraction': 1.0})
 
 

@@ -256,7 +256,7 @@ def poisoned(monkeypatch):
 
 @pytest.mark.usefixtures('poisoned')
 def test_one_clip_without_finite_latents_is_a_listed_skip_which_is_not_tried_again(given, tmp_path, monkeypatch, capsys):
-    told = f'1 of 4 clips cannot be encoded and are skipped, see {tmp_path / "skipped.jsonl"}; the first is '
+    told = f'1 of 4 clips cannot be encoded and is skipped, see {tmp_path / "skipped.jsonl"}; the first is '
     run, _, _ = wan_runs.trained(tmp_path, **given, **{'train.steps': 1})
     assert len(run.library) == CLIPS - 1 and told in capsys.readouterr().out
     line, = small.lines(tmp_path / 'skipped.jsonl')
@@ -304,6 +304,6 @@ def test_features_alone_train_where_there_is_no_text_encoder_and_lacking_ones_ar
     changes = {**given, 'wan.path': copied, 'data.cache': cache, 'train.steps': 1}
     run, _, _ = wan_runs.trained(tmp_path / 'run', **changes)
     assert len(run.library) == CLIPS
-    words = r"lacks the features of 1 captions, such as 'a new one', and config\.wan\.path has no text encoder"
+    words = r"lacks the features of 1 caption, such as 'a new one', and config\.wan\.path has no text encoder"
     with pytest.raises(UserError, match=words):
         wan_runs.trained(tmp_path / 'other', **changes, **{'sample.captions': ('a new one',)})

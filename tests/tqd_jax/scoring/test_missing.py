@@ -48,18 +48,18 @@ def test_training_lists_them_with_a_reason(tmp_path, capsys):
 def test_captions_are_counted_of_the_clips_that_are_there(tmp_path, capsys):
     manifest = table(tmp_path / 'clips')
     clips_table(str(manifest), (), None)
-    assert f'\n3 of 3 clips that are there have a caption (from {manifest}; 2 of 5 are not there); the first is' in capsys.readouterr().out
+    assert f'\n3 of 3 clips that are there has a caption (from {manifest}; 2 of 5 are not there); the first is' in capsys.readouterr().out
     manifest.write_text('clip,caption\ngone.mp4,x\n0.mp4,\n1.mp4,a disc\n')
     clips_table(str(manifest), (), None)
     said = capsys.readouterr().out
-    assert '\n1 of 2 clips that are there have a caption' in said and '1 of 3 are not there' in said
+    assert '\n1 of 2 clips that are there has a caption' in said and '1 of 3 is not there' in said
     assert f'without a caption: 1 of 2 clips that are there, the first is {tmp_path}/clips/0.mp4' in said
     manifest.write_text('clip,caption\ngone.mp4,x\n0.mp4,\n')
     clips_table(str(manifest), (), None)
-    assert 'WARNING: NONE of 1 clips that are there has a caption (1 of 2 are not there)' in capsys.readouterr().out
+    assert 'WARNING: NONE of 1 clip that is there has a caption (1 of 2 is not there)' in capsys.readouterr().out
     manifest.write_text('clip,caption\ngone.mp4,x\n')
     clips_table(str(manifest), (), None)
-    assert 'WARNING: none of the 1 clips is there' in capsys.readouterr().out
+    assert 'WARNING: the one clip is not there' in capsys.readouterr().out
 
 
 def test_captions_of_scores_go_before_those_of_the_folder(tmp_path, capsys):

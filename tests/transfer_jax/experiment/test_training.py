@@ -141,6 +141,17 @@ def test_a_finished_fit_is_read_and_not_trained(domains, one_trainer, tmp_path):
 
 
 @pytest.mark.parametrize('left', [{'quantities': np.array(QUANTITIES) / 2}, {'controller': growing, 'every': 20}])
+def test_a_checkpoint_of_another_policy_is_deleted_and_the_fit_begins_anew(domains, one_trainer, tmp_path, left):
+    expected = run(one_trainer, tmp_path / 'new', domains)
+    with pytest.raises(Stopped):
+        run(one_trainer, tmp_path / 'old', domains, stop=types.SimpleNamespace(requested=True), **left)
+    assert Store(tmp_path / 'old').unfinished() == ['some']
+    again = run(one_trainer, tmp_path / 'old', domains)
+    jax.tree.map(np.testing.assert_array_equal, (expected.params, expected.policy), (again.params, again.policy))
+    assert np.array_equal(expected.record['loss'], again.record['loss']) and Store(tmp_path / 'old').unfinished() == []
+
+
+@pytest.mark.parametrize('left', [{'quantities': np.array(QUANTITIES) / 2}, {'controller': growing, 'every': 20}])
 def test_a_finished_fit_of_another_policy_is_trained_again(domains, one_trainer, tmp_path, left):
     expected = run(one_trainer, tmp_path / 'new', domains)
     run(one_trainer, tmp_path / 'old', domains, **left)

@@ -101,7 +101,7 @@ def test_a_batch_that_does_not_divide_over_the_devices(says, npz):
     ({'y': np.where(np.arange(36) == 5, 2, GOOD['y']), 'classes': ['cat', 'dog']},
      ['domains.npz: the label of row 5 is 2; its classes are numbered 0 to 1'], {}),
     ({'d': np.repeat([0, 1], 18), 'domains': ['a', 'b', 'empty']}, ["domain 'empty' is empty"], {}),
-    ({'d': np.repeat(['a', 'b', 'b'], [2, 17, 17])}, ["target 'a': class '0' of the target has 1 examples, and 2 to train on"], {}),
+    ({'d': np.repeat(['a', 'b', 'b'], [2, 17, 17])}, ["target 'a': class '0' of the target has 1 example, and 2 to train on"], {}),
     ({'y': np.where(GOOD['d'] == 'b', 0, GOOD['y'])},
      ["target 'b' has no example of the class '1'", 'config.targets those that have all (a, c)', "config.data.classes = 'intersection'"],
      {'data.classes': 'union'}),

@@ -112,6 +112,25 @@ def test_another_method_trains_only_its_own_fit(data, straight, copy, compiled):
     assert np.isfinite(results['targets']['a']['all_sources']['predicted']).all()
 
 
+def test_plans_and_budget_curves_of_other_fits_are_made_again_from_the_fits(data, straight, copy, monkeypatch):
+    monkeypatch.setattr(Trainer, 'advance', forbid)
+    of_other_fits = json.loads((copy / 'targets/a/plan.json').read_text())
+    of_other_fits['of']['fits'], of_other_fits['value'] = 'others', {}
+    (copy / 'targets/a/plan.json').write_text(json.dumps(of_other_fits))
+    of_an_earlier_version = {'errors': [0.0] * 7, 'otqms_part': 0, 'otqms_error': 0}
+    (copy / 'targets/a/budget.json').write_text(json.dumps(of_an_earlier_version))
+    again, original = transfer_job.run(copy, **changes(data)), transfer_job.results(straight)
+    assert again['plan'] == original['plan'] and again['pareto'] == original['pareto']
+
+
+def test_checkpoints_that_no_method_goes_on_with_are_named(data, straight, copy, capsys):
+    (copy / 'targets/a/old_name.unfinished/40').mkdir(parents=True)
+    transfer_job.run(copy, **changes(data))
+    line = next(line for line in capsys.readouterr().out.splitlines() if 'unfinished' in line)
+    assert line == ('target a: no method of this run goes on with the unfinished fit old_name; run their methods too, or delete '
+                    f'{copy}/targets/a/*.unfinished')
+
+
 def test_another_target_is_added_and_the_first_stays(data, straight, copy, compiled):
     results = transfer_job.run(copy, **changes(data, **{'targets': "('a','b')", 'transfer.methods': "('target_only',)"}))
     original = transfer_job.results(straight)['targets']['a']['target_only']

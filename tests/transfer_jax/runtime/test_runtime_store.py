@@ -41,6 +41,18 @@ def test_checkpoints_go_when_the_result_is_there(tmp_path):
     assert store.checkpoints('fit').latest() is None
 
 
+def test_results_and_what_is_unfinished_by_name(tmp_path):
+    store = Store(tmp_path / 'target')
+    assert store.names() == [] and store.unfinished() == []
+    store.save('b', TREE, {})
+    store.save('a', None, {})
+    store.save('methods/c', None, {})
+    store.checkpoints('d').save(3, TREE, {'step': 3})
+    assert store.names() == ['a', 'b'] and store.unfinished() == ['d']
+    store.drop_checkpoints('d')
+    assert store.unfinished() == [] and store.checkpoints('d').latest() is None
+
+
 def test_a_damaged_record_is_named(tmp_path):
     (tmp_path / 'fit.json').write_text('{"a": ')
     with pytest.raises(UserError, match=r'fit\.json cannot be read .*remove it'):

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from transfer_jax.quantities import transfer_quantities
-from transfer_jax.solver.solution import Status
+from transfer_jax.runtime.errors import UserError
+from transfer_jax.solver.solution import Status, check
 from transfer_jax.weights import source_weights
 
 
@@ -73,3 +74,18 @@ def test_a_benign_neighbour_is_solved_as_alone():
     sizes, gram = (np.concatenate([one, other]).astype(np.float32) for one, other in zip(hostile[1:], benign[1:], strict=True))
     together, alone = (source_weights(np.float32(5), *part) for part in ((sizes, gram), (sizes[13:20], gram[13:20])))
     np.testing.assert_array_equal(together.weights[13:20], alone.weights)
+
+
+def test_the_error_of_a_problem_beyond_float32_says_what_to_do_and_that_solves_it():
+    target, sizes, gram = (np.float32(part[-1]) if np.ndim(part) else np.float32(part) for part in opposed(1.0))
+    with pytest.raises(UserError, match=r'cancel beyond the precision of the dtype: \(0,\)\); give float64 arrays, with JAX_ENABLE_X64=1'):
+        check(source_weights(target, sizes[None], gram[None]))
+    with jax.enable_x64(True):
+        solved = check(source_weights(np.float64(target), sizes[None].astype(float), gram[None].astype(float)))
+    np.testing.assert_allclose(solved.weights, 1, rtol=1e-5)
+
+
+@pytest.mark.filterwarnings('ignore:overflow encountered in cast')
+def test_a_finite_number_that_float32_makes_infinite_is_explained():
+    with pytest.raises(UserError, match=r'infinite: \(0,\)\); in float32 every number above 3.4e38 is infinite: .* JAX_ENABLE_X64=1'):
+        check(source_weights(20.0, np.full((1, 2), 1e39), 1e-3 * np.eye(2)[None]))

@@ -8,6 +8,7 @@ import pyarrow.compute as pc
 from tqd_jax.clips import places
 from tqd_jax.clips.captions import several
 from tqd_jax.clips.tables import pieces
+from transfer_jax.runtime.counts import counted, plural
 
 NAMED = 4  # tables that lines name
 
@@ -77,7 +78,9 @@ def _lost_lines(lost, of_table, tables, names):
     wrong = np.flatnonzero(counts)
     starts = np.searchsorted(of_table, np.arange(len(tables)))
     first = lambda number: tables[number]['clip'][int(np.flatnonzero(lost[starts[number]:])[0])]
-    lines = [f'{counts[number]} of {len(tables[number])} rows of {names[number]} name no clip of the folder: the first is {first(number)}'
+    lines = [f'{counts[number]} of {counted(len(tables[number]), "row")} of {names[number]} '
+             f'{plural(counts[number], "names", "name")} no clip of the folder: the first is {first(number)}'
              for number in wrong[:NAMED]]
     more = wrong[NAMED:]
-    return lines + ([f'{counts[more].sum()} rows of {len(more)} more tables name no clip of the folder'] if len(more) else [])
+    return lines + ([f'{counted(counts[more].sum(), "row")} of {counted(len(more), "more table")} '
+                     f'{plural(counts[more].sum(), "names", "name")} no clip of the folder'] if len(more) else [])

@@ -4,6 +4,7 @@ import pyarrow.compute as pc
 
 from tqd_jax.clips.captions.file_names import names_hint
 from tqd_jax.clips.listing.paths import rows_there
+from transfer_jax.runtime.counts import counted, plural
 
 SHOWN = 80  # letters of an example
 NAMED = 4  # places and files that a line names
@@ -22,8 +23,9 @@ def caption_lines(table: pa.Table, origins: dict, unread: tuple, flag: str) -> l
 def _lines(table, origins, unread, flag, absent):
     total = len(table)
     if absent and not total:
-        return [f'WARNING: none of the {absent} clips is there']
-    clips, gone = ('clips that are there', f'{absent} of {total + absent} are not there') if absent else ('clips', '')
+        return [f'WARNING: {plural(absent, "the one clip is not there", f"none of the {absent} clips is there")}']
+    clips = plural(total, 'clip that is there', 'clips that are there') if absent else plural(total, 'clip')
+    gone = f'{absent} of {total + absent} {plural(absent, "is", "are")} not there' if absent else ''
     filled = pc.not_equal(pc.fill_null(table['caption'], ''), '')
     count = pc.sum(filled).as_py() or 0
     if not count:
@@ -34,7 +36,8 @@ def _lines(table, origins, unread, flag, absent):
     example = f'{table["clip"][row].as_py()}: {text[:SHOWN]!r}{"..." if len(text) > SHOWN else ""}'
     places = _some([f'from {place}' if absent else f'{number} from {place}' for place, number in origins.items()])
     notes = '; '.join(filter(None, (places, gone)))
-    lines = [f'{count} of {total} {clips} have a caption{f" ({notes})" if notes else ""}; the first is of {example}']
+    lines = [f'{count} of {total} {clips} {plural(count, "has", "have")} a caption{f" ({notes})" if notes else ""}; the first is of '
+             f'{example}']
     if count < total:
         bare = table['clip'][pc.index(filled, False).as_py()].as_py()
         lines.append(f'without a caption: {total - count} of {total} {clips}, the first is {bare}')
@@ -47,8 +50,7 @@ def _several_line(table):
         return []
     counts = pc.fill_null(pc.list_value_length(table['captions']), 0)
     several = pc.sum(pc.greater(counts, 1)).as_py()
-    of = '1 clip has' if several == 1 else f'{several} clips have'
-    return [f'{of} several captions, {pc.max(counts).as_py()} at most'] if several else []
+    return [f'{counted(several, "clip has", "clips have")} several captions, {pc.max(counts).as_py()} at most'] if several else []
 
 
 def _some(texts):

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from tqd_jax.clips.archives.listing import ENDINGS
 from tqd_jax.clips.listing.encoding import DELIMITERS, delimiter_of
 from tqd_jax.clips.listing.names import is_known
+from transfer_jax.runtime.counts import counted
 
 FIELD = 2**24  # characters of a value, at most
 OPEN = 'a quote opens a value and does not close it within its row: write a quote within a value twice, and one before and after the value'
@@ -49,7 +50,8 @@ def _named_rows(records, names):
             if not any(value.strip() for value in values):
                 continue
             if len(values) > len(names) and any(values[len(names):]):
-                raise ValueError(f'row {number} has {len(values)} columns, and the header {len(names)}: put quotes around a value that has '
+                raise ValueError(f'row {number} has {counted(len(values), "column")}, and the header {len(names)}: put quotes '
+                                 'around a value that has '
                                  'the sign between columns in it')
             row = dict(itertools.zip_longest(names, values[:len(names)], fillvalue=''))
             row.pop('', None)

@@ -15,6 +15,7 @@ from tqd_jax.clips.listing.found import Found, NoTable
 from tqd_jax.clips.listing.manifest_file import read_columns
 from tqd_jax.clips.listing.names import TABLE_ENDINGS, is_table
 from tqd_jax.clips.listing.parallel import is_caption_list, is_video_list, parallel, prompts_of
+from transfer_jax.runtime.counts import counted
 from transfer_jax.runtime.errors import UserError
 
 TOLD = 20  # lines on tables
@@ -106,7 +107,8 @@ def read_tables(names, columns):
 def _told(tables):
     """What was noticed when the first of the tables were read."""
     lines = [line for table in tables for line in table.lines if ' are not there: ' not in line]
-    return lines[:TOLD] + ([f'{len(lines) - TOLD} more lines like these on other tables of the folder'] if len(lines) > TOLD else [])
+    return lines[:TOLD] + ([f'{counted(len(lines) - TOLD, "more line")} like these on other tables of the '
+                            'folder'] if len(lines) > TOLD else [])
 
 
 def _stems(names):

@@ -16,6 +16,7 @@ from tqd_jax.clips.listing.parquet import parquet_table
 from tqd_jax.clips.listing.paths import folder_of_paths, missing_line, whole_paths
 from tqd_jax.clips.listing.texts import as_text, blank_as_null, numbers_of, repeated
 from tqd_jax.clips.tables import first_line
+from transfer_jax.runtime.counts import counted
 from transfer_jax.runtime.errors import UserError
 
 MAX_BYTES = 2**33  # of a manifest that is fetched
@@ -60,7 +61,7 @@ def read_columns(path, columns=None) -> Found:
         hint = 'its first line names a clip: write the names of columns above it' if head else \
             '--columns=clip=NAME or config.data.columns names another'
         raise NoTable(f'{where} needs a column `clip` (or {", ".join(columns_named.CLIP[1:9])} ...) and at least one row; '
-                      f'it has {table.num_rows} rows and the columns {", ".join(table.column_names)[:300]}; {hint}')
+                      f'it has {counted(table.num_rows, "row")} and the columns {", ".join(table.column_names)[:300]}; {hint}')
     renamed = {name: field for field, name in called.items()}
     ours = 'scorer_version' in table.column_names
     others = {name: table[name] for name in table.column_names if name not in renamed and name not in (*called, 'captions')}
@@ -125,7 +126,8 @@ def _one_row_a_clip(path, table):
         return table, []
     rows, lists = several.of_one_clip(table['clip'], lists)
     columns = several.columns_of(lists)
-    return _with(table.take(pa.array(rows)), columns), [f'{path}: {again} rows list a clip again: its captions are several of one clip']
+    return _with(table.take(pa.array(rows)), columns), [
+        f'{path}: {counted(again, "row lists", "rows list")} a clip again: its captions are several of one clip']
 
 
 def _origins(path, texts, called):

@@ -6,6 +6,7 @@ import pyarrow as pa
 from tqd_jax.clips import places
 from tqd_jax.clips.listing.files import read_lines
 from tqd_jax.clips.tables import first_line
+from transfer_jax.runtime.counts import counted
 from transfer_jax.runtime.errors import UserError
 
 VIDEO_LISTS, CAPTION_LISTS = ('videos.txt', 'video.txt'), ('prompts.txt', 'prompt.txt', 'captions.txt', 'caption.txt')
@@ -41,7 +42,8 @@ def parallel(videos, captions) -> pa.Table:
         except (OSError, ValueError, places.BadClip) as error:
             raise UserError(f'{name} cannot be read: {first_line(error)}') from None
     if len(read[0]) != len(read[1]):
-        raise UserError(f'{videos} has {len(read[0])} lines and {captions} {len(read[1])}: line by line they are a clip and its caption')
+        raise UserError(f'{videos} has {counted(len(read[0]), "line")} and {captions} {len(read[1])}: line by line they are a clip '
+                        'and its caption')
     pairs = [pair for pair in zip(*read, strict=True) if any(pair)]
     if lone := next((caption for name, caption in pairs if not name), None):
         raise UserError(f'{captions} has a caption, {lone[:60]!r}, in whose line {videos} has no clip: line by line they belong together')

@@ -10,6 +10,7 @@ import pyarrow.compute as pc
 from tqd_jax.clips import places
 from tqd_jax.clips.listing.texts import by_piece
 from tqd_jax.clips.tables import pieces
+from transfer_jax.runtime.counts import counted, plural
 from transfer_jax.runtime.errors import UserError
 
 TRIED = ('.mp4', '.webm', '.mkv', '.mov', '.avi', '.gif')  # endings that a name without one may lack
@@ -57,7 +58,8 @@ def missing_line(where, clips) -> list[str]:
         for path in piece.to_pylist():
             if not is_there(path):
                 count, first = count + 1, first or path
-    return [f'{count} of {len(clips)} clips of {where} are not there: the first is {first}'] if count else []
+    return [f'{count} of {counted(len(clips), "clip")} of {where} {plural(count, "is", "are")} not there: the first is '
+            f'{first}'] if count else []
 
 
 def rows_there(table: pa.Table) -> pa.Table:

@@ -4,6 +4,7 @@ import dataclasses
 import numpy as np
 
 from tqd_jax.data.held.clips import SCORES, TEXTS, numbered
+from transfer_jax.runtime.counts import counted
 
 LONG = 60  # characters of a text in a message
 
@@ -74,12 +75,11 @@ def _differing(old, new, ours, theirs):
 def _listed(clips, rows, what):
     if not len(rows):
         return None
-    is_ = 'is' if len(rows) == 1 else 'are'
-    return len(rows), f'{len(rows)} clip{"s" * (len(rows) > 1)} {is_} {what} ({_first(len(rows))}{clips.text("clip", int(rows[0]))})'
+    return len(rows), f'{counted(len(rows), "clip is", "clips are")} {what} ({_first(len(rows))}{clips.text("clip", int(rows[0]))})'
 
 
 def _clips(count):
-    return '1 clip has' if count == 1 else f'{count} clips have'
+    return counted(count, 'clip has', 'clips have')
 
 
 def _first(count):

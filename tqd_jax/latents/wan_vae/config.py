@@ -1,6 +1,8 @@
 """Sizes and constants of Wan's two published autoencoders, and what follows from them."""
 import dataclasses
 
+from transfer_jax.runtime.counts import counted
+
 MEAN_16 = (-0.7571, -0.7089, -0.9113, 0.1075, -0.1745, 0.9653, -0.1517, 1.5508,
            0.4134, -0.0715, 0.5517, -0.3632, -0.1922, -0.9497, 0.2503, -0.2921)
 STD_16 = (2.8184, 1.4541, 2.3275, 2.6558, 1.2196, 1.7708, 2.6052, 2.0743,
@@ -40,7 +42,8 @@ class VaeConfig:
     def __post_init__(self):
         """Raises ValueError where lengths of the tuples disagree."""
         if len(self.temporal) != len(self.multipliers) - 1:
-            raise ValueError(f'temporal must have a value for each of {len(self.multipliers) - 1} resamplers, got {self.temporal}')
+            raise ValueError(f'temporal must have a value for each of {counted(len(self.multipliers) - 1, "resampler")}, got '
+                             f'{self.temporal}')
         if {len(self.mean), len(self.std)} != {self.z_dim}:
             raise ValueError(f'mean and std need {self.z_dim} values, got {len(self.mean)} and {len(self.std)}')
 

@@ -12,6 +12,7 @@ from jax import numpy as jnp
 from tqd_jax.latents.wan_vae.config import PUBLISHED, VaeConfig
 from tqd_jax.latents.wan_vae.names import Layout, from_published, places, to_published
 from tqd_jax.latents.wan_vae.params import PARTS
+from transfer_jax.runtime.counts import counted
 from transfer_jax.runtime.errors import UserError
 
 CONSTANTS = ('latents_mean', 'latents_std')  # keys of a config.json
@@ -128,7 +129,7 @@ def check_whole(tensors: Mapping, config: VaeConfig) -> None:
     missing, extra = wanted.keys() - tensors.keys(), tensors.keys() - wanted.keys()
     for what, names in (('lacks', missing), ('has, beyond what a Wan VAE of these sizes takes,', extra)):
         if names:
-            raise UserError(f'{vae} {what} {len(names)} tensors, such as {", ".join(sorted(names)[:3])}; get the file again')
+            raise UserError(f'{vae} {what} {counted(len(names), "tensor")}, such as {", ".join(sorted(names)[:3])}; get the file again')
     for name, place in wanted.items():
         if tuple(tensors[name].shape) != place.published:
             raise UserError(f'{vae}: {name} has shape {list(tensors[name].shape)}, its other tensors want {list(place.published)}; '

@@ -10,6 +10,7 @@ from tqd_jax.models.io.layout import channel_order
 from tqd_jax.models.io.lora_alpha import module_alpha, read_settings, unify
 from tqd_jax.models.io.lora_names import TARGETS, find_modules, parse_key, to_float
 from tqd_jax.models.wan.config import WanConfig
+from transfer_jax.runtime.counts import counted
 from transfer_jax.runtime.errors import UserError
 from transfer_jax.runtime.tensors import named_leaves
 
@@ -72,7 +73,8 @@ def summary(lora: LoraFile) -> str:
     """One line for the user: '240 modules of 30 blocks, rank 32, alpha 32, kind B', with what was absent or assumed."""
     absent = f', {lora.absent} absent and zero' if lora.absent else ''
     assumed = '' if lora.has_alpha else ' (none given: scale 1)'
-    return f'{lora.modules} modules of {lora.blocks} blocks{absent}, rank {lora.rank}, alpha {lora.alpha:g}{assumed}, kind {lora.kind}'
+    return f'{counted(lora.modules, "module")} of {counted(lora.blocks, "block")}{absent}, rank {lora.rank}, ' \
+           f'alpha {lora.alpha:g}{assumed}, kind {lora.kind}'
 
 
 def is_effective(tree: Mapping[str, Any]) -> bool:

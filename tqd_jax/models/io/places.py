@@ -7,6 +7,7 @@ from typing import Any
 
 from tqd_jax.models.io.files import INDEX, SHARD, open_tensors
 from tqd_jax.models.io.names import layout_of
+from transfer_jax.runtime.counts import counted
 from transfer_jax.runtime.errors import UserError
 
 BOUNDARY = 0.875  # of Wan 2.2 T2V-A14B: from this noise level up the expert for high noise works
@@ -113,7 +114,8 @@ def _experts(path, kinds, two):
         raise UserError(f'{path} has one expert of two, that for {next(iter(experts))} noise, at {places[0]}; get the other one too, '
                         'or give the path of this one to take it as a whole model')
     if len(places) > 1 and (len(places) > 2 or experts.keys() != {'high', 'low'}):
-        raise UserError(f'{path} has {len(places)} transformers, {", ".join(map(str, places))}; give the path of one, or a folder of two '
+        raise UserError(f'{path} has {counted(len(places), "transformer")}, {", ".join(map(str, places))}; give the path of one, or '
+                        'a folder of two '
                         'experts with high and low in their names')
     return {name: experts[name] for name in ('model', 'high', 'low') if name in experts}
 

@@ -11,6 +11,7 @@ from tqd_jax.models.io.layout import entries, read_slice
 from tqd_jax.models.io.names import by_original_names, to_diffusers
 from tqd_jax.models.io.wan_config import read_config
 from tqd_jax.models.wan.storage import channel_scale, is_quantised, rounded
+from transfer_jax.runtime.counts import counted
 from transfer_jax.runtime.errors import UserError
 
 __all__ = ['check_whole', 'load_params', 'read_config']
@@ -51,7 +52,7 @@ def check(source, config, leaves):
     for what, names in (('lack', missing), ('have, beyond what the model takes,', extra)):
         if names:
             raise UserError(f'{where}: the transformer\'s weights {what} {len(names)} tensor{"s" * (len(names) > 1)}, such as '
-                            f'{", ".join(names[:3])}; give the weights of a model of {config.layers} blocks')
+                            f'{", ".join(names[:3])}; give the weights of a model of {counted(config.layers, "block")}')
     for name, shape in shapes.items():
         array = source.arrays[name]
         if tuple(array.shape) != shape:

@@ -13,6 +13,7 @@ from tqd_jax.scoring.importers.matching import matched_rows, whole_names
 from tqd_jax.scoring.importers.scores import import_scores, merge
 from tqd_jax.scoring.table import SCORES
 from tqd_jax.scoring.versions import marked_table
+from transfer_jax.runtime.counts import counted
 from transfer_jax.runtime.errors import UserError
 from transfer_jax.runtime.folder.home import at_home
 
@@ -61,7 +62,7 @@ def joined(clips, imports):
     rows = matched_rows(clips, imports)
     if rows.null_count == len(clips):
         raise UserError(f'--scores are of none of --clips: of {whole_names(imports)[0]} there, and of {whole_names(clips)[0]} here')
-    print(f'{len(clips) - rows.null_count} of {len(clips)} clips found in --scores')
+    print(f'{len(clips) - rows.null_count} of {counted(len(clips), "clip")} found in --scores')
     both, columns = imports.drop_columns(['clip']).take(rows), {name: clips[name] for name in clips.column_names}
     if 'caption' in both.column_names:
         columns.pop('captions', None)  # several of another caption

@@ -17,6 +17,7 @@ from tqd_jax.clips.places import BadClip, find_clips
 from tqd_jax.clips.read import read_clip
 from tqd_jax.clips.write import write_clip
 from tqd_jax.scoring.importers.stamps import cuts_of
+from transfer_jax.runtime.counts import counted
 from transfer_jax.runtime.errors import UserError
 
 ID = re.compile(r'(?:[?&]v=|youtu\.be/|/shorts/|/embed/)([\w-]{6,})')  # of a video, in its address
@@ -91,7 +92,7 @@ def main(arguments):
         parser.add_argument(f'--{name}', required=True, help=meaning)
     flags = parser.parse_args(arguments)
     written, reasons = cut(*map(os.path.expanduser, (flags.table, flags.videos, flags.output)))
-    print(f'{written} clips: {flags.output}')
+    print(f'{counted(written, "clip")}: {flags.output}')
     for reason, count in sorted(reasons.items(), key=lambda item: -item[1]):
         print(f'left out: {count}, {reason}')
 

@@ -8,6 +8,7 @@ import pyarrow.compute as pc
 from tqd_jax.clips.captions import several
 from tqd_jax.clips.tables import first_line, is_number, read_files, refuse_duplicates
 from tqd_jax.scoring.importers.tools import choose, plain_text, spoken_of
+from transfer_jax.runtime.counts import counted, plural
 from transfer_jax.runtime.errors import UserError
 from transfer_jax.runtime.folder.home import local_path
 
@@ -126,7 +127,8 @@ def _axis(where, name, terms, numbers, rows):
     values = signed[0] if len(signed) == 1 else np.mean([_standardise(one) for one in signed], axis=0)
     missing = int(np.isnan(values).sum())
     if missing > rows / 2:
-        raise UserError(f'{where}: {missing} of {rows} rows have no finite {name} ({", ".join(column for _, column in terms)}), more than '
+        raise UserError(f'{where}: {missing} of {counted(rows, "row")} {plural(missing, "has", "have")} no finite {name} '
+                        f'({", ".join(column for _, column in terms)}), more than '
                         'half: complete it, or leave it out with columns=')
     return pa.array(values, from_pandas=True)
 

@@ -5,6 +5,8 @@ import cv2
 import numpy as np
 import scipy.special as sp
 
+from transfer_jax.runtime.counts import counted, plural
+
 SIDE = 360  # larger frames are shrunk to this short side
 PATCH = 48  # pixels a side, at the finer of two scales
 SHARP = 0.3  # of the sharpest patch of its picture: what a pristine one must reach; the paper's 0.75 keeps few where contrasts vary
@@ -53,7 +55,9 @@ def fit(lumas, patch=PATCH):
     sharp = [rows[sharpness >= SHARP * sharpness.max()] for rows, sharpness in (features(luma, patch) for luma in lumas) if len(rows)]
     rows = np.concatenate([np.empty((0, 36)), *sharp])
     if len(rows) <= 72:
-        raise ValueError(f'{len(rows)} sharp patches of {patch} pixels are too few for a model; more than 72 are needed')
+        raise ValueError(f'{counted(len(rows), "sharp patch", "sharp patches")} of {patch} pixels {plural(len(rows), "is", "are")} '
+                         'too few for a '
+                         'model; more than 72 are needed')
     both = np.concatenate([rows, rows[:, _MIRRORED]])
     return NiqeModel(mean=both.mean(axis=0), covariance=np.cov(both, rowvar=False), patch=patch)
 

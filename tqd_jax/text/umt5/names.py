@@ -2,6 +2,7 @@
 import dataclasses
 from collections.abc import Mapping
 
+from transfer_jax.runtime.counts import counted
 from transfer_jax.runtime.errors import UserError
 
 ORIGINAL = {  # path of a leaf of one block: its name after 'blocks.N.'
@@ -71,12 +72,13 @@ def check_names(tensors: Mapping, layout: Layout, layers: int) -> None:
     if not layout.embedding(tensors):
         missing.append(f'{layout.prefix}{layout.embeddings[-1]}.weight')
     if missing:
-        raise UserError(f'{place(tensors)} lacks {len(missing)} arrays of a UMT5 encoder, such as {missing[0]!r}; '
+        raise UserError(f'{place(tensors)} lacks {counted(len(missing), "array")} of a UMT5 encoder, such as {missing[0]!r}; '
                         'get the file again (T5, which lacks bias tables, is another encoder)')
     used = expected | set(layout.embedding(tensors))
     left = sorted(name for name in tensors if name not in used and not _is_other(name, layout))
     if left:
-        raise UserError(f'{place(tensors)} has {len(left)} arrays that have no place in a UMT5 encoder, such as {left[0]!r}; '
+        raise UserError(f'{place(tensors)} has {counted(len(left), "array that has", "arrays that have")} no place in a UMT5 '
+                        f'encoder, such as {left[0]!r}; '
                         'give the file of the encoder alone')
 
 

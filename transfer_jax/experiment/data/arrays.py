@@ -10,6 +10,7 @@ from transfer_jax.experiment.data.formats import SUFFIXES, SVMLIGHT, read_svmlig
 from transfer_jax.experiment.data.tables.binary import beside
 from transfer_jax.experiment.data.tables.fields import Fields, kind_of, stem_of
 from transfer_jax.experiment.data.tables.sparse import as_csr, is_sparse, non_finite
+from transfer_jax.runtime.counts import counted
 from transfer_jax.runtime.errors import UserError
 
 EXACT = 2**53  # floats above it are not all whole numbers
@@ -27,7 +28,7 @@ def read_arrays(path: str | pathlib.Path, fields: Fields, task: str) -> list[Par
         return [Part(name=stem_of(path), labels=y, inputs=x, order=order)]
     d = _names(path, _flat(path, table.d, 'domain'), table.domains, 'domain', 'domains')
     if len(d) != len(y):
-        raise UserError(f'{path}: {fields.domain} has {len(d)} rows, {fields.labels} has {len(y)}')
+        raise UserError(f'{path}: {fields.domain} has {counted(len(d), "row")}, {fields.labels} has {len(y)}')
     names = sorted(set(d.tolist())) if table.domains is None else table.domains
     return [Part(name=str(name), labels=y[d == name], inputs=x[d == name], order=order) for name in names]
 
@@ -38,7 +39,7 @@ def read_files(paths: Mapping[str, pathlib.Path], fields: Fields, task: str) -> 
     parts = []
     for (name, path), table in zip(paths.items(), _tables(list(paths.values()), whole), strict=True):
         if table.x.dtype == object:
-            raise UserError(f'{path} holds {table.x.size} cells, and each is a domain: give this file alone as config.data.path')
+            raise UserError(f'{path} holds {counted(table.x.size, "cell")}, and each is a domain: give this file alone as config.data.path')
         if fields.domain in table.names:
             raise UserError(f'{path} has a field {fields.domain!r} (config.data.domain), and of several files each is one domain: '
                             'give this file alone as config.data.path, or set config.data.domain to None')
@@ -77,7 +78,7 @@ def _tables(paths, fields):
 
 def _cells(path, table, task):
     if len(table.x) != len(table.y) or table.y.dtype != object:
-        raise UserError(f'{path}: features are {table.x.size} cells and labels {table.y.size}; give each task a cell in both')
+        raise UserError(f'{path}: features are {counted(table.x.size, "cell")} and labels {table.y.size}; give each task a cell in both')
     width = len(str(len(table.x)))
     names = [f'task {number:0{width}}' for number in range(1, len(table.x) + 1)]
     parts = []
@@ -148,8 +149,8 @@ def _check_rows(where, x, y):
     if not len(y):
         raise UserError(f'{where} is empty; leave it out or give it examples')
     if x.shape[0] != len(y):
-        raise UserError(f'{where}: {x.shape[0]} rows of features for {len(y)} labels')
+        raise UserError(f'{where}: {counted(x.shape[0], "row")} of features for {counted(len(y), "label")}')
     rows, columns = non_finite(x)
     if len(rows):
-        raise UserError(f'{where}: {len(np.unique(rows))} rows hold NaN or infinity, first row {rows[0]}, feature {columns[0]}; '
-                        'drop them or fill them in')
+        raise UserError(f'{where}: {counted(len(np.unique(rows)), "row holds", "rows hold")} NaN or infinity, first row {rows[0]}, '
+                        f'feature {columns[0]}; drop them or fill them in')

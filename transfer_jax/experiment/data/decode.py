@@ -14,6 +14,7 @@ import numpy as np
 from absl import flags
 
 from transfer_jax.experiment.data.images import fit, read_image
+from transfer_jax.runtime.counts import counted, plural
 from transfer_jax.runtime.errors import UserError
 from transfer_jax.runtime.files import replace_atomically
 from transfer_jax.runtime.parallel.cores import cores
@@ -130,7 +131,9 @@ def _check_threshold(name, paths, bad, how):
     """Raises UserError where more of a domain's images are bad {row: reason} than `how` allows."""
     first = '; '.join(f'{paths[row]}: {reason}' for row, reason in list(bad.items())[:3])
     if len(bad) == len(paths):
-        raise UserError(f'domain {name!r}: none of its {len(paths)} images can be read ({first}); restore them or leave the domain out')
+        raise UserError(f'domain {name!r}: '
+                        f'{plural(len(paths), "its one image cannot be read", f"none of its {len(paths)} images can be read")} '
+                        f'({first}); restore them or leave the domain out')
     if len(bad) > how.max_skipped * len(paths):
-        raise UserError(f'domain {name!r}: {len(bad)} or more of {len(paths)} images cannot be read, more than '
+        raise UserError(f'domain {name!r}: {len(bad)} or more of {counted(len(paths), "image")} cannot be read, more than '
                         f'config.data.max_skipped_fraction = {how.max_skipped:g} ({first}); restore them, or raise it')

@@ -7,6 +7,7 @@ import scipy.io
 
 from transfer_jax.experiment.data.domains import Part
 from transfer_jax.experiment.data.formats import guard_read
+from transfer_jax.runtime.counts import counted
 from transfer_jax.runtime.errors import UserError
 
 SPLITS = ('train', 'test')  # both are read: a run makes splits of its own
@@ -50,6 +51,7 @@ def read_digits_five(paths: Mapping[str, pathlib.Path]) -> list[Part]:
         images = np.concatenate([x.astype(np.uint8) for x, _ in read])
         digits = np.concatenate([y.ravel().astype(np.int64) % 10 for _, y in read])
         if images.ndim != 4 or len(images) != len(digits):
-            raise UserError(f'{name} of Digits-Five: images {list(images.shape)} for {len(digits)} labels; restore the .mat files')
+            raise UserError(f'{name} of Digits-Five: images {list(images.shape)} for {counted(len(digits), "label")}; restore the '
+                            '.mat files')
         parts.append(Part(name=name, inputs=images, labels=digits.astype(str)))
     return parts

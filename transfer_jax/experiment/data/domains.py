@@ -7,6 +7,7 @@ import numpy as np
 import scipy.sparse
 
 from transfer_jax.experiment.data.tables.sparse import is_sparse, non_finite, to_dense
+from transfer_jax.runtime.counts import counted
 from transfer_jax.runtime.errors import UserError
 
 
@@ -85,15 +86,17 @@ def check_domain(domain: Domain, classes: tuple[str, ...] | None, first: Domain)
     if not len(labels):
         raise UserError(f'{where} is empty; leave it out or give it examples')
     if inputs.shape[0] != len(labels):
-        raise UserError(f'{where}: {inputs.shape[0]} inputs for {len(labels)} labels')
+        raise UserError(f'{where}: {counted(inputs.shape[0], "input")} for {counted(len(labels), "label")}')
     if inputs.shape[1:] != first.inputs.shape[1:]:
         raise UserError(f'{where} has inputs of shape {inputs.shape[1:]}, domain {first.name!r} of {first.inputs.shape[1:]}: '
                         'all domains need the same features (images: set config.data.image_size and config.data.channels)')
     if np.issubdtype(inputs.dtype, np.floating) and len(rows := non_finite(inputs)[0]):
-        raise UserError(f'{where}: {len(np.unique(rows))} rows hold NaN or infinity, first row {rows[0]}; drop them or fill them in')
+        raise UserError(f'{where}: {counted(len(np.unique(rows)), "row holds", "rows hold")} NaN or infinity, first row {rows[0]}; '
+                        'drop them or fill them in')
     if classes is None:
         if not np.isfinite(labels).all():
             raise UserError(f'{where}: the label of row {np.argmin(np.isfinite(labels))} is NaN or infinite; drop the row')
     elif labels.min() < 0 or labels.max() >= len(classes):
         row = np.argmax((labels < 0) | (labels >= len(classes)))
-        raise UserError(f'{where}: the label of row {row} is {labels[row]}; {len(classes)} classes are numbered 0 to {len(classes) - 1}')
+        raise UserError(f'{where}: the label of row {row} is {labels[row]}; {counted(len(classes), "class is", "classes are")} '
+                        f'numbered 0 to {len(classes) - 1}')

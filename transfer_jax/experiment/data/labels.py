@@ -4,6 +4,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from transfer_jax.experiment.data.tables.classes import suggestion
+from transfer_jax.runtime.counts import counted
 from transfer_jax.runtime.errors import UserError
 
 RULES = ('same', 'union', 'intersection')
@@ -39,7 +40,7 @@ def number_classes(labels: Mapping[str, np.ndarray], rule: str, order: tuple[str
         numbers = np.array([number.get(name, -1) for name in of_rows.tolist()], np.int32)
         rows = np.flatnonzero(numbers >= 0)
         selection[domain] = rows, numbers[rows]
-        skipped += [{'file': domain, 'reason': f'class {str(name)!r} ({count} examples) is not in every domain'}
+        skipped += [{'file': domain, 'reason': f'class {str(name)!r} ({counted(count, "example")}) is not in every domain'}
                     for name, count in has[domain].items() if name not in number]
     return classes, selection, skipped
 

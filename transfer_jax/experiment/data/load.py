@@ -13,6 +13,7 @@ from transfer_jax.experiment.data.tables.classes import PREFIX, rename
 from transfer_jax.experiment.data.tables.sparse import is_sparse
 from transfer_jax.experiment.data.tables.svmlight import BASES
 from transfer_jax.runtime.config import Rule, choice, integer, key, number, optional, paths, text
+from transfer_jax.runtime.counts import counted
 from transfer_jax.runtime.errors import UserError
 from transfer_jax.runtime.folder.home import local_path
 from transfer_jax.runtime.paths import AnyPath, is_remote, path_of, scratch_of
@@ -95,7 +96,7 @@ def _draw_subset(section, name, values, classes, notes):
     max_rows = section.max_per_domain
     if max_rows is None or max_rows >= len(values):
         return np.arange(len(values))
-    notes.append({'file': name, 'reason': f'config.data.max_per_domain = {max_rows} of {len(values)} examples used'})
+    notes.append({'file': name, 'reason': f'config.data.max_per_domain = {max_rows} of {counted(len(values), "example")} used'})
     return stratified_rows(values if classes else np.zeros(len(values), np.int32), max_rows, host_rng(0, f'subset {name}'))
 
 

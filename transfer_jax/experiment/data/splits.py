@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 import jax
 import numpy as np
 
+from transfer_jax.runtime.counts import counted
 from transfer_jax.runtime.errors import UserError
 from transfer_jax.runtime.files import write_atomically
 from transfer_jax.runtime.keys import stream_key
@@ -46,11 +47,13 @@ def k_shot(labels: np.ndarray, *, shots: int, validation: int, test: int | None,
     of_class = [rng.permutation(np.flatnonzero(labels == number)) for number in range(len(names))]
     for name, rows in zip(names, of_class, strict=True):
         if len(rows) < shots + validation:
-            raise UserError(f'{name} has {len(rows)} examples, and {shots} to train on + {validation} to validate on are wanted; '
+            raise UserError(f'{name} has {counted(len(rows), "example")}, and {shots} to train on + {validation} to validate on are '
+                            'wanted; '
                             'ask for fewer, or give more examples')
     rest = np.concatenate([rows[shots + validation:] for rows in of_class])
     if not len(rest) and test != 0:
-        raise UserError(f'the target has {len(labels)} examples, and training and validation take all of them: none is left to test on; '
+        raise UserError(f'the target has {counted(len(labels), "example")}, and training and validation take all of them: none is '
+                        'left to test on; '
                         'ask for fewer shots')
     test_rows = np.arange(len(rest)) if test is None else stratified_rows(labels[rest], test, rng)
     parts = np.concatenate([rows[:shots] for rows in of_class]), np.concatenate([rows[shots:shots + validation] for rows in of_class])

@@ -12,6 +12,7 @@ from transfer_jax.experiment.models.pretrained import load
 from transfer_jax.experiment.models.resnet import RESNETS, ResNet
 from transfer_jax.experiment.models.vit import PATCH, VITS, ViT, grid_of
 from transfer_jax.runtime.config import choice, integer, key, number, optional, paths, sequence
+from transfer_jax.runtime.counts import counted
 from transfer_jax.runtime.errors import UserError
 
 CHOICES = {
@@ -100,7 +101,7 @@ def _check_together(config):
 def _check_sizes(config, shape, outputs):
     images = config.kind not in ('linear', 'mlp')
     if outputs < 1:
-        raise UserError(f'a model of {outputs} outputs can learn nothing; the data need at least one class or value')
+        raise UserError(f'a model of {counted(outputs, "output")} can learn nothing; the data need at least one class or value')
     if len(shape) not in ((3,) if images else (1, 3)) or min(shape) < 1:
         raise UserError(f'model.kind {config.kind!r} wants {"images (H, W, C)" if images else "features (F,) or images (H, W, C)"}, '
                         f'and the inputs have shape {shape}; choose {"linear or mlp" if images else "other data"}')

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import jax
 import numpy as np
 
+from transfer_jax.runtime.counts import counted
 from transfer_jax.runtime.errors import UserError
 from transfer_jax.runtime.tensors import read_tensors
 
@@ -100,7 +101,7 @@ def _on_grid(positions, grid, what, notes):
 
 def _head_note(path, file, head):
     name, outputs = next((name, shape[0]) for name, shape in head.items() if len(shape) == 1)
-    had = f'its head of {len(file[name])} outputs was left out' if name in file else 'it has no head'
+    had = f'its head of {counted(len(file[name]), "output")} was left out' if name in file else 'it has no head'
     return f'{path}: {had}; the model\'s, of {outputs}, starts afresh'
 
 

@@ -3,9 +3,8 @@ import dataclasses
 
 from transfer_jax.experiment.multitask.methods.registry import METHODS
 from transfer_jax.experiment.multitask.train import SEGMENTS
-from transfer_jax.experiment.scores.metrics import DEFAULT
-from transfer_jax.experiment.scores.metrics import METRICS as SCORES
-from transfer_jax.runtime.config import Rule, boolean, choice, integer, key, number, optional, sequence
+from transfer_jax.experiment.scores.keys import metrics_key, predictions_key
+from transfer_jax.runtime.config import Rule, choice, integer, key, number, optional, sequence
 
 ALL = ('single', 'pooled', 'equal', 'uncertainty', 'gradnorm', 'pcgrad', 'mgda', 'cagrad', 'nash', 'famo',
        'uowq_static', 'uowq')
@@ -17,12 +16,8 @@ STEPS = Rule(allowed=f'an integer, a multiple of {SEGMENTS}',
 class Multitask:
     """Multi-task learning."""
     methods: tuple = key(ALL, sequence(choice(*METHODS)), 'that are trained and compared', free=True)
-    metrics: tuple | None = key(None, optional(sequence(choice(*SCORES))), 'scores of the test rows; the first '
-                                'is the main one, by which validation rows choose; None: '
-                                f'{", ".join(DEFAULT["classification"])}; of a regression '
-                                f'{", ".join(DEFAULT["regression"])}; another first one trains again', free=True)
-    predictions: bool = key(True, boolean(), 'predictions.parquet: what every method says of every test row',
-                            free=True)
+    metrics: tuple | None = metrics_key('by which validation rows choose', '; another first one trains again')
+    predictions: bool = predictions_key()
     seeds: tuple = key((0, 1, 2), sequence(integer(at_least=0, at_most=2**32 - 1)), 'a split for each')
     train: float = key(0.5, number(above=0, below=1), 'of the rows; the rest is the test part')
     validation: float = key(0.2, number(above=0, below=1), 'of the training rows: variant, decay and step '

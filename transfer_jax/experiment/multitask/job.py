@@ -16,6 +16,7 @@ from transfer_jax.experiment.multitask.tasks import Tasks, from_domains
 from transfer_jax.experiment.scores.absent import absent_classes
 from transfer_jax.experiment.scores.metrics import CLASSES, LOSS_OF, LOSSES, VALUES, resolve
 from transfer_jax.experiment.scores.metrics import METRICS as SCORES
+from transfer_jax.runtime.counts import counted
 from transfer_jax.runtime.errors import UserError
 
 MAX_NUMBERS = 2**29  # 2 GiB
@@ -63,7 +64,8 @@ def check_size(section: Any, tasks: Tasks) -> None:
     width = section.hidden[-1] if section.hidden else tasks.inputs[0].size
     d = (width + 1) * (1 if tasks.classes is None else len(tasks.classes))
     if any('uowq' in name for name in section.methods) and len(tasks.names) * d**2 > MAX_NUMBERS:
-        raise UserError(f'config.multitask.methods: uowq needs {len(tasks.names)} matrices of {d} x {d} for heads on {width} features; '
+        raise UserError(f'config.multitask.methods: uowq needs {counted(len(tasks.names), "matrix", "matrices")} of {d} x {d} for '
+                        f'heads on {counted(width, "feature")}; '
                         f'take a narrower last layer in config.multitask.hidden = {tuple(section.hidden)}, or leave it out')
 
 

@@ -6,12 +6,12 @@ from typing import Any
 
 import jax
 import numpy as np
-from matplotlib.figure import Figure
 
 from transfer_jax.experiment.data.domains import Domains
 from transfer_jax.experiment.data.load import load_domains
 from transfer_jax.experiment.multitask.job import solve
 from transfer_jax.experiment.multitask.measures import labels_of, trimmed
+from transfer_jax.experiment.multitask.pictures import weights_picture
 from transfer_jax.experiment.multitask.splits import split
 from transfer_jax.experiment.multitask.synthetic import clustered
 from transfer_jax.experiment.multitask.tasks import from_domains
@@ -21,14 +21,13 @@ from transfer_jax.experiment.scores.page import add_calibration, meanings, score
 from transfer_jax.experiment.scores.page import labels_of as score_labels
 from transfer_jax.experiment.scores.predictions import Block, write_predictions
 from transfer_jax.experiment.scores.summary import format_pair, mean_and_error
+from transfer_jax.runtime.counts import counted
 from transfer_jax.runtime.files import write_atomically
 from transfer_jax.runtime.job import print_stop
 from transfer_jax.runtime.page import Page
 from transfer_jax.runtime.paths import AnyPath
 from transfer_jax.runtime.progress import Progress, StopRequest
 from transfer_jax.runtime.store import Store
-
-MAX_LABELS = 40  # more tasks than this have no names beside the picture of W
 
 
 def run(config: Any, workdir: AnyPath, facts: Mapping[str, Any]) -> None:
@@ -103,7 +102,7 @@ def by_score(results: Mapping[str, Any], key: str) -> tuple[list[str], list[list
 
 def write_report(workdir: AnyPath, results: Mapping[str, Any]) -> None:
     """report.html: the tables, calibration of classes, and W where a method has one."""
-    page = Page('Multi-task learning', f'{len(results["names"])} tasks, {len(results["seeds"])} splits')
+    page = Page('Multi-task learning', f'{counted(len(results["names"]), "task")}, {counted(len(results["seeds"]), "split")}')
     page.section('Scores')
     measure = results['measure']
     page.text(f'{measure[0].upper()}{measure[1:]} on the test rows: mean ± standard error over splits; variant, decay and step of each '
@@ -119,24 +118,18 @@ def write_report(workdir: AnyPath, results: Mapping[str, Any]) -> None:
                     {name: one['errors'] for name, one in of_classes.items()}, results['positive'])
     page.section('Weights between tasks')
     page.text('W of the first split: weight of one example of the task in the column in the likelihood of the task in the row, whose own '
-              'examples weigh 1.')
+              'examples weigh 1. Colours are logarithmic; a cell without colour has weight 0.')
     for name, record in results['methods'].items():
         if record['weights'] is not None:
-            page.figure(_mixture(np.array(record['weights']), results['names']), f'{name}', f'matrix of task weights of {name}')
+            _add_weights(page, name, record['weights'], results['names'])
     page.section('Config')
     page.code(json.dumps(results['config'], indent=1), 'config')
     page.write(workdir / 'report.html')
 
 
-def _mixture(weights, names):
-    """W as a picture, its diagonal left out of the colours' range."""
-    figure = Figure(figsize=(5, 4.4), layout='constrained')
-    axes = figure.subplots()
-    others = weights[~np.eye(len(weights), dtype=bool)]
-    image = axes.imshow(weights, vmin=0, vmax=max(float(others.max()), 1e-9), cmap='Blues', interpolation='nearest')
-    figure.colorbar(image, ax=axes, shrink=0.8)
-    if len(names) <= MAX_LABELS:
-        axes.set(yticks=range(len(names)), yticklabels=names, xticks=range(len(names)))
-        axes.set_xticklabels(names, rotation=90)
-    axes.tick_params(labelsize=6)
-    return figure
+def _add_weights(page, name, weights, names):
+    figure = weights_picture(np.array(weights), names)
+    if figure is None:
+        page.text(f'{name}: all weights between two tasks are 0.')
+    else:
+        page.figure(figure, name, f'matrix of task weights of {name}')

@@ -6,6 +6,7 @@ import jax
 import numpy as np
 
 from transfer_jax.experiment.multitask.tasks import Tasks
+from transfer_jax.runtime.counts import counted
 from transfer_jax.runtime.errors import UserError
 
 
@@ -51,7 +52,8 @@ def _pad_rows(selections, tasks, name, seeds):
     count = np.array([[len(task_rows) for task_rows in of_seed] for of_seed in rows], np.int32)
     if not count.all():
         seed, task = np.argwhere(count == 0)[0]
-        raise UserError(f'task {tasks.names[task]!r} has {int(tasks.mask[:, task].sum())} labels, none of them in the {name} part of seed '
+        raise UserError(f'task {tasks.names[task]!r} has {counted(int(tasks.mask[:, task].sum()), "label")}, none of them in the '
+                        f'{name} part of seed '
                         f'{seeds[seed]}; leave it out or change config.multitask.train or .validation')
     index = np.zeros((*count.shape, count.max()), np.int32)
     for seed, task in np.ndindex(*count.shape):

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from transfer_jax.experiment.data.domains import Domains
+from transfer_jax.runtime.counts import counted
 from transfer_jax.runtime.errors import UserError
 
 
@@ -24,7 +25,8 @@ class Tasks:
 
     def __post_init__(self):
         if self.labels.shape != (len(self.inputs), len(self.names)) or self.mask.shape != self.labels.shape or self.mask.dtype != bool:
-            raise ValueError(f'{len(self.inputs)} inputs and {len(self.names)} tasks want labels and a bool mask of that shape, got '
+            raise ValueError(f'{counted(len(self.inputs), "input")} and {counted(len(self.names), "task")} want labels and a bool '
+                             'mask of that shape, got '
                              f'{self.labels.shape} and {self.mask.dtype}{self.mask.shape}')
         high = np.inf if self.classes is None else len(self.classes)
         low = -np.inf if self.classes is None else 0
@@ -34,7 +36,8 @@ class Tasks:
             raise UserError(f'task {self.names[task]!r}: the label of row {row} is {self.labels[row, task]}; it must be '
                             + ('a finite number' if self.classes is None else f'a class from 0 to {high - 1}') + ', or its mask False')
         if not (finite := np.isfinite(self.inputs.reshape(len(self.inputs), -1)).all(1)).all():
-            raise UserError(f'drop the {np.count_nonzero(~finite)} inputs that hold NaN or infinity, first row {np.argmin(finite)}')
+            raise UserError(f'drop the {counted(np.count_nonzero(~finite), "input that holds", "inputs that hold")} NaN or '
+                            f'infinity, first row {np.argmin(finite)}')
         if not self.mask.any(0).all():
             raise UserError(f'task {self.names[np.argmin(self.mask.any(0))]!r} has no label; leave it out')
 

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from transfer_jax.experiment.scores.metrics import NEED_ALL_CLASSES
+from transfer_jax.runtime.counts import counted
 
 
 def absent_classes(parts: Mapping[str, Sequence[np.ndarray]], classes: Sequence[str] | None, metrics: Sequence[str],
@@ -20,6 +21,6 @@ def absent_classes(parts: Mapping[str, Sequence[np.ndarray]], classes: Sequence[
     if not lacking:
         return ()
     name, seed, number = lacking[0]
-    return (f'test rows of {len({entry[0] for entry in lacking})} of {len(parts)} {what}s lack a class in some seed (first: {what} '
+    return (f'test rows of {len({entry[0] for entry in lacking})} of {counted(len(parts), what)} lack a class in some seed (first: {what} '
             f'{name!r}, seed number {seed}, class {classes[number]!r}): {", ".join(names)} there are of the classes that the rows have; '
             'auc and average_precision have no value where that is one, and means leave them out',)

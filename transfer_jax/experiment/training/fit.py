@@ -38,7 +38,8 @@ def fit(trainer: Trainer, store: Store, name: str, *, replicas: Replicas, start:
         every: int | None = None, patience: float = 60.0) -> Fit:
     """The Fit called `name`: loaded from the store if it is finished, else trained from its newest checkpoint or from the start.
 
-    A finished fit of another policy, as an earlier version may have left it by this name, is trained again (is_of).
+    A finished fit of another policy, as an earlier version may have left it by this name, is trained again, and checkpoints of one are
+    deleted (is_of).
     start: parameters [L, ...]; plan(policy) -> steps [L] as numpy; controller(params, policy, step) -> policy is called every
     `every` steps, and before the first. stop.requested is checked after every segment: if it is set, the state is saved and Stopped is
     raised. patience: seconds between checkpoints. Raises UserError where the loss is not finite.
@@ -66,7 +67,7 @@ def fit(trainer: Trainer, store: Store, name: str, *, replicas: Replicas, start:
 
 
 def is_of(stored: Policy, record: Mapping[str, Any], policy: Policy, controller: Callable[..., Policy] | None) -> bool:
-    """Whether a finished fit, its last policy and record, is one of this policy; one whose policy a controller decides always is."""
+    """Whether a fit, its last policy and record, is one of this policy; one whose policy a controller decides always is."""
     return controller is not None or (not record['history'] and same_policy(stored, policy))
 
 
@@ -86,7 +87,7 @@ class _Training:
     since: float = dataclasses.field(default_factory=time.monotonic)
 
     def begin(self, policy: Policy) -> tuple[step.State, Policy, dict]:
-        """(state, policy, record) of the newest checkpoint, or of step 0."""
+        """(state, policy, record) of the newest checkpoint, or of step 0, also where the checkpoint is of another policy."""
         state = jax.vmap(step.first_state)(jax.tree.map(jnp.copy, self.start))  # a copy: the program takes over the state's buffers
         record = {'step': 0, 'steps': self.plan(policy).tolist(), 'drawn': [0] * len(self.replicas.seed), 'history': [], 'loss': [],
                   'seconds': 0.0, 'compile_seconds': 0.0, 'control_seconds': 0.0}
@@ -95,8 +96,12 @@ class _Training:
         if latest is None:
             return state, policy, record
         abstract = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=leaf.sharding), (state, policy))
-        state, policy = checkpoints.restore(latest, abstract)
-        return state, policy, checkpoints.extras(latest)
+        restored, of = checkpoints.restore(latest, abstract)
+        extras = checkpoints.extras(latest)
+        if is_of(of, extras, policy, self.controller):
+            return restored, of, extras
+        self.store.drop_checkpoints(self.name)
+        return state, policy, record
 
     def go_on(self, state: step.State, policy: Policy, record: dict, metrics: Metrics) -> tuple[step.State, Policy, dict]:
         """Trains one segment, after the controller's decision if one is due."""

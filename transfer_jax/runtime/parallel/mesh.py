@@ -8,6 +8,7 @@ import jax
 import numpy as np
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
+from transfer_jax.runtime.counts import counted
 from transfer_jax.runtime.errors import UserError
 from transfer_jax.runtime.parallel.order import ordered
 
@@ -41,7 +42,7 @@ def mesh_shape(devices: int, data: int, fsdp: int, context: int) -> tuple[int, i
     free = devices // max(1, math.prod(fixed))
     shape = tuple(free if size == -1 else size for size in sizes)
     if len(fixed) < 2 or min(shape) < 1 or math.prod(shape) != devices:
-        raise UserError(f'mesh data={data} x fsdp={fsdp} x context={context} does not fit {devices} device{"s" * (devices != 1)}; the '
+        raise UserError(f'mesh data={data} x fsdp={fsdp} x context={context} does not fit {counted(devices, "device")}; the '
                         'product must be their number, and one of the three may be -1 (all the rest); the keys are config.mesh.data, '
                         'config.mesh.fsdp and config.mesh.context')
     return shape
@@ -125,7 +126,7 @@ def check_parts(size: int, parts: int, devices: int) -> None:
     if size % parts:
         below = size - size % parts
         near = f'{below} or {below + parts}' if below else f'{parts}'
-        where = f'{parts} devices' if parts == devices else f'{parts} groups of {devices // parts} devices'
+        where = counted(parts, 'device') if parts == devices else f'{counted(parts, "group")} of {counted(devices // parts, "device")}'
         raise UserError(f'a batch of {size} does not divide over {where}; take {near}')
 
 

@@ -139,8 +139,8 @@ def test_labels_are_numbered_over_all_domains(tmp_path):
     union, common = (load(tmp_path, classes=rule) for rule in ('union', 'intersection'))
     assert union.classes == ('cat', 'dog', 'emu') and union['b'].labels.tolist() == [1, 2] and union.skipped == ()
     assert common.classes == ('dog',) and np.array_equal(common['a'].inputs, X[1:2])
-    assert common.skipped == ({'file': 'a', 'reason': "class 'cat' (1 examples) is not in every domain"},
-                              {'file': 'b', 'reason': "class 'emu' (1 examples) is not in every domain"})
+    assert common.skipped == ({'file': 'a', 'reason': "class 'cat' (1 example) is not in every domain"},
+                              {'file': 'b', 'reason': "class 'emu' (1 example) is not in every domain"})
 
 
 @pytest.mark.parametrize('shape', [(6, 9, 7), (6, 9, 7, 1), (6, 9, 7, 3)])

@@ -36,7 +36,7 @@ def npz(tmp_path):
     ({'x': None}, ["a.npz has no field 'x' (config.data.features); it has y, d"], {}),
     ({'y': None}, ["no field 'y' (config.data.labels); it has x, d"], {}),
     ({'d': None}, ["no field 'd' (config.data.domain); it has x, y", 'None where a file is one domain'], {}),
-    ({'x': np.where(X == 7, np.nan, X)}, ['a.npz: 1 rows hold NaN or infinity, first row 3, feature 1'], {}),
+    ({'x': np.where(X == 7, np.nan, X)}, ['a.npz: 1 row holds NaN or infinity, first row 3, feature 1'], {}),
     ({'x': np.where(X == 2, np.inf, X)}, ['a.npz', 'row 1, feature 0'], {'task': 'regression'}),
     ({'x': X[:5]}, ['a.npz: 5 rows of features for 6 labels'], {}),
     ({'d': D[:5]}, ['a.npz: d has 5 rows, y has 6'], {}),
@@ -86,9 +86,9 @@ def test_the_message_about_a_matlab_7_3_file_says_how_to_convert_it(tmp_path):
 def test_parquet_with_ragged_or_missing_features(tmp_path):
     path = tmp_path / 'a.parquet'
     pa.parquet.write_table(pa.table({'x': [[1.0, 2.0], [3.0], [4.0, 5.0]], 'y': [0, 1, 0]}), path)
-    assert_refused(path, 'a.parquet: row 1 has 1 features, row 0 has 2', domain=None)
+    assert_refused(path, 'a.parquet: row 1 has 1 feature, row 0 has 2', domain=None)
     pa.parquet.write_table(pa.table({'x1': [1.0, None, 2.0], 'y': [0, 1, 0]}), path)
-    assert_refused(path, 'a.parquet: 1 rows hold NaN or infinity, first row 1, feature 0', domain=None)
+    assert_refused(path, 'a.parquet: 1 row holds NaN or infinity, first row 1, feature 0', domain=None)
     assert_refused(path, "no field 'q' (config.data.features); it has x1, y", domain=None, features='q')
     pa.parquet.write_table(pa.table({'x': [1.0, 2.0], 'y': ['a', None]}), path)
     assert_refused(path, 'a.parquet: the label of row 1 is missing', domain=None)

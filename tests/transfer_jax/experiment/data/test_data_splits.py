@@ -80,8 +80,8 @@ def test_one_shot_without_validation_is_enough():
 @pytest.mark.parametrize(('labels', 'classes', 'message'), [
     (labels_of([9, 9, 3, 9]), NAMES, "class 'cow' of the target has 3 examples, and 3 to train on + 1 to validate on are wanted"),
     (labels_of([9, 9, 9]), NAMES, "class 'dog' of the target has 0 examples"),
-    (np.zeros(1, np.int32), NAMES, "class 'ant' of the target has 1 examples"),
-    (np.zeros(1, np.float32), None, 'the target has 1 examples, and 3 to train on'),
+    (np.zeros(1, np.int32), NAMES, "class 'ant' of the target has 1 example"),
+    (np.zeros(1, np.float32), None, 'the target has 1 example, and 3 to train on'),
     (labels_of([4] * 4), NAMES, 'none is left to test on'),
 ])
 def test_a_target_that_is_too_small_is_named(labels, classes, message):

@@ -9,6 +9,7 @@ import sklearn.metrics
 
 from transfer_jax.experiment import results
 from transfer_jax.experiment.checks import lacking
+from transfer_jax.experiment.config import MultitaskConfig, TransferConfig
 from transfer_jax.experiment.data.domains import Domain, Domains
 from transfer_jax.experiment.data.splits import Split
 from transfer_jax.experiment.scores.absent import absent_classes
@@ -16,6 +17,7 @@ from transfer_jax.experiment.scores.calibration import BINS, add, bins_of
 from transfer_jax.experiment.scores.classes import answers, rarer
 from transfer_jax.experiment.scores.metrics import DEFAULT, METRICS, better, resolve, score
 from transfer_jax.experiment.scores.summary import format_pair, mean_and_error, mean_over_first
+from transfer_jax.runtime.config import free_keys, rules
 from transfer_jax.runtime.errors import UserError
 
 OF_CLASSES = tuple(name for name, metric in METRICS.items() if metric.task == 'classification')
@@ -112,7 +114,7 @@ def test_a_target_whose_test_rows_lack_a_class_is_named_by_its_splits():
     split = Split(train=np.array([0, 3]), validation=np.zeros(0, int), test=np.array([1, 2]))
     assert lacking(domains, {'a': [split], 'b': [split]}, (0, 1), ('auc',)) == ()
     line, = lacking(domains, {'b': [dataclasses.replace(split, test=np.array([2]))]}, (1,), ('auc',))
-    assert line.startswith("test rows of 1 of 1 targets lack a class in some seed (first: target 'b', seed number 0, class 'x')")
+    assert line.startswith("test rows of 1 of 1 target lack a class in some seed (first: target 'b', seed number 0, class 'x')")
 
 
 def test_values_are_scikit_learns():
@@ -154,3 +156,11 @@ def test_negative_transfer_by_a_score_where_lower_is_better():
     rows = results.summary({'x': {'target_only': of([1.0, 1.0, 1.0, 1.0]), 'other': of([0.5, 1.5, 1.0, None])}}, ('log_loss',))
     assert rows['other']['negative'] == 0.25 and rows['other']['average']['log_loss'][0] == pytest.approx(1.0)
     assert better('auc', [0.6, 0.5, np.nan], [0.5, 0.6, 0.5]).tolist() == [True, False, False]
+
+
+def test_both_jobs_take_the_same_scores_and_a_finished_run_may_change_them():
+    for schema, section in ((TransferConfig, 'transfer'), (MultitaskConfig, 'multitask')):
+        names, kept = (rules(schema)[f'{section}.{key}'] for key in ('metrics', 'predictions'))
+        assert names.accepts(None) and all(names.accepts((name,)) for name in METRICS), section
+        assert not names.accepts(('half_squared',)) and not names.accepts(()) and not kept.accepts(None), section
+        assert {f'{section}.metrics', f'{section}.predictions'} <= set(free_keys(schema)), section

@@ -7,6 +7,7 @@ import pyarrow.csv
 import pyarrow.parquet
 
 from transfer_jax.experiment.data.tables.fields import Fields, Table, absent, field, open_file
+from transfer_jax.runtime.counts import counted
 from transfer_jax.runtime.errors import UserError
 
 
@@ -52,5 +53,5 @@ def _stack(path, rows):
     sizes = [None if row is None else len(row) for row in rows]
     odd = next((number for number, size in enumerate(sizes) if size != sizes[0] or size is None), None)
     if odd is not None:
-        raise UserError(f'{path}: row {odd} has {sizes[odd]} features, row 0 has {sizes[0]}; all rows need the same')
+        raise UserError(f'{path}: row {odd} has {counted(sizes[odd], "feature")}, row 0 has {sizes[0]}; all rows need the same')
     return np.array(rows)

@@ -10,7 +10,10 @@ TINY = VaeConfig(base_dim=24, decoder_base_dim=24, multipliers=(1, 2, 2), res_bl
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Phase:
-    """Updates on batches of crops: their number, the crop's frames and side in pixels, and the learning rate, by a cosine from - to."""
+    """Updates on batches of crops: their number, the crop's frames and side in pixels, and the learning rate, by a cosine from - to.
+
+    decoder_only: the encoder is the average of weights so far and stays so, and with it every latent.
+    """
 
     steps: int
     batch: int
@@ -18,6 +21,7 @@ class Phase:
     side: int
     first_rate: float
     last_rate: float
+    decoder_only: bool = False
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -38,7 +42,8 @@ class Settings:
     phases: tuple[Phase, ...] = (
         Phase(steps=4000, batch=4, frames=5, side=32, first_rate=1e-2, last_rate=4e-3),
         Phase(steps=2000, batch=3, frames=17, side=32, first_rate=4e-3, last_rate=2e-4),
-        Phase(steps=300, batch=1, frames=17, side=64, first_rate=1e-3, last_rate=5e-5),
+        Phase(steps=1500, batch=3, frames=17, side=32, first_rate=4e-3, last_rate=1e-4),
+        Phase(steps=2500, batch=3, frames=17, side=32, first_rate=4e-3, last_rate=5e-5, decoder_only=True),
     )
     vae: VaeConfig = TINY
 

@@ -48,17 +48,24 @@ def loss(params, video: UInt8[Array, 'batch frames height width 3'], key, settin
     return mse + settings.kl * kl, {'mse': mse, 'kl': kl}
 
 
-@functools.partial(jax.jit, static_argnames='settings', donate_argnums=0)
-def update(state: State, video, step, rate, settings: Settings) -> tuple[State, dict]:
-    """(the state after update number `step`, {'loss', 'mse', 'kl', 'gradient'}: its norm) at the learning rate `rate`."""
+@functools.partial(jax.jit, static_argnames=('settings', 'decoder_only'), donate_argnums=0)
+def update(state: State, video, step, rate, settings: Settings, decoder_only: bool = False) -> tuple[State, dict]:
+    """(the state after update number `step`, {'loss', 'mse', 'kl', 'gradient'}: its norm) at the learning rate `rate`.
+
+    decoder_only: as of a Phase.
+    """
     key = stream_key(settings.seed, 'posterior', step)
-    (value, parts), gradient = jax.value_and_grad(loss, has_aux=True)(state.params, video, key, settings)
+    kept = {'encoder': state.average['encoder']} if decoder_only else {}
+    value_of = lambda params: loss(jax.lax.stop_gradient(kept) | params, video, key, settings)
+    trained = {part: state.params[part] for part in state.params if part not in kept}
+    (value, parts), gradient = jax.value_and_grad(value_of, has_aux=True)(trained)
+    gradient = jax.tree.map(jnp.zeros_like, kept) | gradient
     with jax.numpy_dtype_promotion('standard'):  # optax counts in int32 and decays in float32
         change, moments = _optimizer(settings).update(gradient, state.moments, state.params)
     params = jax.tree.map(lambda leaf, by: leaf + rate * by, state.params, change)
     decay = jnp.minimum(settings.ema, (1 + step) / (10 + step))
-    average = jax.tree.map(lambda old, new: decay * old + (1 - decay) * new, state.average, params)
-    return State(params, moments, average), {'loss': value, **parts, 'gradient': optax.tree.norm(gradient)}
+    average = jax.tree.map(lambda old, new: decay * old + (1 - decay) * new, state.average, params) | kept
+    return State(params | kept, moments, average), {'loss': value, **parts, 'gradient': optax.tree.norm(gradient)}
 
 
 def rate_at(step: int, settings: Settings) -> float:

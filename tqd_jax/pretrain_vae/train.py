@@ -28,8 +28,9 @@ def train(settings: Settings, workdir, out) -> None:
     rows = _rows(workdir / 'log.jsonl', step)
     with Progress(settings.steps, step, 'pretrain-vae', warms=True) as progress, StopRequest() as stop:
         while step < settings.steps and not stop.requested:
-            video = crops(clips, settings.at(step)[0], settings.seed, step)
-            state, measured = update(state, video, np.uint32(step), np.float32(rate_at(step, settings)), settings)
+            phase, rate = settings.at(step)[0], np.float32(rate_at(step, settings))
+            video = crops(clips, phase, settings.seed, step)
+            state, measured = update(state, video, np.uint32(step), rate, settings, phase.decoder_only)
             step += 1
             if step % LOG_EVERY == 0:
                 rows.append({'step': step, **{name: float(value) for name, value in measured.items()}})

@@ -17,7 +17,7 @@ from transfer_jax.runtime.keys import stream_key
 
 PHASE = Phase(steps=4, batch=2, frames=5, side=16, first_rate=1e-2, last_rate=1e-3)
 SMALL = dataclasses.replace(TINY, base_dim=4, decoder_base_dim=4, z_dim=4, mean=(0.0,) * 4, std=(1.0,) * 4)
-QUICK = Settings(clips=3, warmup=2, phases=(PHASE, dataclasses.replace(PHASE, steps=2)), vae=SMALL)
+QUICK = Settings(clips=3, warmup=2, phases=(PHASE, dataclasses.replace(PHASE, steps=2, decoder_only=True)), vae=SMALL)
 
 
 @pytest.fixture(scope='module')
@@ -41,6 +41,19 @@ def test_updates_lower_the_loss_of_a_batch(clips):
     assert measured['gradient'] > 0 and value(state.params, video, key, QUICK)[0] < 0.8 * first[0]
     assert first[0] == pytest.approx(float(first[1]['mse'] + QUICK.kl * first[1]['kl']))
     assert {leaf.dtype for leaf in jax.tree.leaves(state.params)} == {np.dtype('float32')}
+
+
+def test_an_encoder_may_stay(clips):
+    """It is the average's, bit for bit; the decoder and its average go on."""
+    state, video = initial_state(QUICK), crops(clips, PHASE, 0, 0)
+    for step in range(12):
+        state, _ = update(state, video, np.uint32(step), np.float32(5e-3), QUICK)
+    before = jax.tree.map(np.asarray, state)
+    for step in range(12, 14):
+        state, _ = update(state, video, np.uint32(step), np.float32(5e-3), QUICK, decoder_only=True)
+    assert equal(state.average['encoder'], before.average['encoder']) and equal(state.params['encoder'], before.average['encoder'])
+    assert not equal(before.params['encoder'], before.average['encoder'])
+    assert not equal(state.params['decoder'], before.params['decoder']) and not equal(state.average['decoder'], before.average['decoder'])
 
 
 def test_crops_are_a_function_of_seed_and_step(clips):

@@ -42,8 +42,7 @@ class Settings:
     phases: tuple[Phase, ...] = (
         Phase(steps=4000, batch=4, frames=5, side=32, first_rate=1e-2, last_rate=4e-3),
         Phase(steps=2000, batch=3, frames=17, side=32, first_rate=4e-3, last_rate=2e-4),
-        Phase(steps=1500, batch=3, frames=17, side=32, first_rate=4e-3, last_rate=1e-4),
-        Phase(steps=2500, batch=3, frames=17, side=32, first_rate=4e-3, last_rate=5e-5, decoder_only=True),
+        Phase(steps=800, batch=3, frames=17, side=32, first_rate=4e-3, last_rate=1e-4),
     )
     vae: VaeConfig = TINY
 

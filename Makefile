@@ -9,7 +9,7 @@ PYTEST := $(BIN)/python -m pytest -n $(WORKERS) --dist loadscope --no-loadscope-
 # huge pages for large arrays: on a CPU every step's temporaries are fresh memory
 export GLIBC_TUNABLES ?= glibc.malloc.hugetlb=1
 
-.PHONY: demo transfer test long lint configuration processes parity tpu pretrain bench files docs
+.PHONY: demo transfer test long lint configuration processes parity tpu pretrain pretrain-vae bench files docs
 .DEFAULT_GOAL := demo
 
 .venv/ready: setup.py
@@ -56,6 +56,9 @@ tpu: .venv/tpu
 pretrain: .venv/ready
 	$(BIN)/python -m tqd_jax.main --config=configs/pretrain.py --workdir=runs/pretrain
 	$(BIN)/python -m tqd_jax.models.publish runs/pretrain tiny
+
+pretrain-vae: .venv/ready
+	$(BIN)/python -m tqd_jax.pretrain_vae --workdir=runs/pretrain_vae --out=tqd_jax/assets/tiny_wan/vae
 
 files: .venv/ready
 	$(BIN)/python docs/file_list.py

@@ -14,6 +14,7 @@ TQD = {
     'models': (),
     'timesteps': (),
     'latents': ('models',),
+    'pretrain_vae': ('clips', 'latents'),
     'text': ('models',),
     'scoring': ('clips', 'models'),
     'diffusion': ('timesteps', 'latents', 'text'),

@@ -1,0 +1,1 @@
+"""Training of a small Wan autoencoder on rendered clips: what `make pretrain-vae` runs."""

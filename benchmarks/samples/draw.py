@@ -51,20 +51,17 @@ def shape_of(config):
 
 
 def samples_of(model, store, seed, count):
-    """(frames uint8 [count, F, H, W, 3], captions, seconds it took) of one seed: from the Store, or drawn and put there."""
+    """(frames uint8 [count, F, H, W, 3], captions, seconds it took) of one seed: part by part, from the Store or drawn and put there."""
     frames, height, width = shape_of(model.run.config)
     captions = [scene.caption for _, scene in scenes_of(seed, count)]
-    settings = {'captions': captions, 'sampling': dataclasses.asdict(model.run.foundation.sampling()), 'weights': model.weights,
-                'shape': [frames, height, width]}
-    name = f'seed-{seed}'
-    record = store.record(name)
-    if record is None or any(record[key] != value for key, value in settings.items()):
-        start = time.perf_counter()
-        clips = _draw(model, seed, captions, Bucket(width=width, height=height, frames=frames))
-        record = settings | {'seconds': time.perf_counter() - start}
-        store.save(name, {'frames': clips}, record)
-    abstract = {'frames': jax.ShapeDtypeStruct((count, frames, height, width, 3), np.uint8)}
-    return store.load(name, abstract)['frames'], captions, record['seconds']
+    run = dataclasses.replace(model.run, config=dataclasses.replace(model.run.config, seed=seed))  # noise is of the seed and the row
+    clips, seconds = {}, 0.0
+    parts = parts_of([Bucket(width=width, height=height, frames=frames)] * count, run.config.sample.batch or BATCH)
+    for number, part in enumerate(parts):
+        some, took = _stored(dataclasses.replace(model, run=run), store, f'seed-{seed}-{number}', captions, part)
+        clips |= dict(zip(part[1].tolist(), some, strict=True))  # what fills up a part is in it twice
+        seconds += took
+    return np.stack([clips[row] for row in range(count)]), captions, seconds
 
 
 def store_of(workdir):
@@ -72,13 +69,18 @@ def store_of(workdir):
     return Store(workdir / 'quality')
 
 
-def _draw(model, seed, captions, bucket):
-    """Frames uint8 [N, F, H, W, 3], from noise that depends on the seed and the row alone."""
-    run = dataclasses.replace(model.run, config=dataclasses.replace(model.run.config, seed=seed))
-    parts = parts_of([bucket] * len(captions), run.config.sample.batch or BATCH)
-    with compiled_programs_kept(run.workdir / 'compiled'):
-        drawn = draw_latents(run, model.average, model.frozen, captions, parts)
-        latents = {}
-        for (_, rows), some in zip(parts, drawn, strict=True):
-            latents |= dict(zip(rows.tolist(), some, strict=True))  # what fills up a part is in it twice
-        return np.stack(decode(run, [latents[row] for row in range(len(captions))]))
+def _stored(model, store, name, captions, part):
+    """(frames, seconds) of a part of a seed's samples: those of the Store where they are of these weights and settings, or new ones."""
+    bucket, rows = part
+    shape = (len(rows), bucket.frames, bucket.height, bucket.width, 3)
+    settings = {'captions': [captions[row] for row in rows], 'sampling': dataclasses.asdict(model.run.foundation.sampling()),
+                'negative': model.run.foundation.negative(), 'weights': model.weights, 'shape': list(shape)}
+    record = store.record(name)
+    if record is None or any(record.get(key) != value for key, value in settings.items()):
+        start = time.perf_counter()
+        with compiled_programs_kept(model.run.workdir / 'compiled'):
+            latents, = draw_latents(model.run, model.average, model.frozen, captions, [part])
+            frames = np.stack(decode(model.run, list(latents)))
+        record = settings | {'seconds': time.perf_counter() - start}
+        store.save(name, {'frames': frames}, record)
+    return store.load(name, {'frames': jax.ShapeDtypeStruct(shape, np.uint8)})['frames'], record['seconds']

@@ -57,19 +57,31 @@ def test_noise_and_captions_are_of_the_seed(configs, tmp_path):
     config, workdir = configs['pixels']
     run(config, workdir, tmp_path)
     store = draw.store_of(workdir)
-    captions = [store.record(f'seed-{seed}')['captions'] for seed in (0, 1)]
-    frames = [np.load(workdir / 'quality' / f'seed-{seed}.npz')['frames'] for seed in (0, 1)]
+    captions = [store.record(f'seed-{seed}-0')['captions'] for seed in (0, 1)]
+    frames = [np.load(workdir / 'quality' / f'seed-{seed}-0.npz')['frames'] for seed in (0, 1)]
     assert captions[0] != captions[1] and (frames[0] != frames[1]).any()
 
 
-def test_samples_of_other_weights_are_drawn_anew(configs, tmp_path):
+def test_samples_of_other_weights_are_drawn_anew(tmp_path):
+    changes, workdir = {'init_from': 'asset:tiny.npz', 'model.text_len': 8, 'train.learning_rate': 0.1}, tmp_path / 'run'
+    before = run(small.config(**changes), workdir, tmp_path, seeds='0')
+    drawn = np.load(workdir / 'quality' / 'seed-0-0.npz')['frames']
+    small.run(workdir, **changes)
+    after = run(small.config(**changes), workdir, tmp_path, seeds='0')
+    assert (before['step'], after['step']) == (0, 8) and before['weights'] != after['weights']
+    assert (np.load(workdir / 'quality' / 'seed-0-0.npz')['frames'] != drawn).any()
+
+
+def test_samples_are_the_same_in_other_parts(configs, tmp_path):
     config, workdir = configs['pixels']
     run(config, workdir, tmp_path)
-    before = np.load(workdir / 'quality' / 'seed-0.npz')['frames']
-    with mock.patch.object(draw, 'BATCH', 2):  # the same noise, in other parts
-        small.run_whole(workdir, **{'init_from': 'asset:tiny.npz', 'model.text_len': 8, 'train.learning_rate': 0.1})
-        after = run(small.config(**{'init_from': 'asset:tiny.npz', 'model.text_len': 8, 'train.learning_rate': 0.1}), workdir, tmp_path)
-    assert after['step'] == 8 and (np.load(workdir / 'quality' / 'seed-0.npz')['frames'] != before).any()
+    with one_device():
+        model = draw.open_model(config, workdir, [])
+        whole, _, _ = draw.samples_of(model, draw.store_of(workdir), 0, 3)
+        with mock.patch.object(draw, 'BATCH', 2):
+            parts, _, _ = draw.samples_of(model, draw.store_of(tmp_path), 0, 3)
+    assert sorted(path.name for path in (tmp_path / 'quality').glob('*.npz')) == ['seed-0-0.npz', 'seed-0-1.npz']
+    assert np.abs(parts.astype(int) - whole).max() <= 1  # the order of sums differs
 
 
 @pytest.mark.parametrize('seeds', ['', '1,', 'x', '-1', '1,1'])

@@ -12,10 +12,11 @@ import time
 
 from absl import flags
 
-from benchmarks.samples import page, sheet
 from benchmarks.samples.draw import open_model, samples_of, shape_of, store_of
+from benchmarks.samples.page import write_page
 from benchmarks.samples.rows import ROWS, summaries
 from benchmarks.samples.shapes import accuracies, train
+from benchmarks.samples.sheet import write_sheet
 from benchmarks.samples.truth import scenes_of
 from benchmarks.studies.pages.files import write_results
 from benchmarks.timing import machine
@@ -31,25 +32,28 @@ FLAGS = ('workdir', 'name', 'seeds', 'samples', 'output', 'images')
 def main(config, workdir, name, seeds, samples, output, images):
     """Draws, measures and writes what the flags say."""
     check_whole(config)
-    seeds = numbers(seeds)
-    shape, workdir = checked_shape(config), path_of(workdir)
+    seeds, shape, workdir = numbers(seeds), checked_shape(config), path_of(workdir)
     captions = [scene.caption for seed in seeds for _, scene in scenes_of(seed, samples)]
     make_folder(workdir)
     with alone_in(workdir):
-        model, store = open_model(config, workdir, captions), store_of(workdir)
-        drawn = {seed: samples_of(model, store, seed, samples) for seed in seeds}
-        classifiers = train(), train('kernel')
-        rows = [summaries(store, model.weights, seed, frames, shape, config.data.fps, classifiers)
-                for seed, (frames, _, _) in drawn.items()]
-    first = drawn[seeds[0]]
-    results = {'name': name, 'command': command(sys.argv), 'machine': machine(), 'date': time.strftime('%Y-%m-%d'),
-               'weights': model.weights, 'step': model.step, 'shape': shape, 'fps': config.data.fps, 'solver': config.sample.solver,
-               'steps': model.run.foundation.sampling().steps, 'seeds': seeds, 'samples': samples,
-               'seconds': [seconds for _, _, seconds in drawn.values()], 'accuracies': accuracies(classifiers[0]),
-               'rows': {row: {key: [one[row][key] for one in rows] for key in rows[0][row]} for row in ROWS}}
-    write_results(path_of(output) / f'samples_{name}.json', results)
-    sheet.write_sheet(path_of(images) / f'samples_{name}.png', *first[:2])
-    print(page.write_page(path_of(output)))
+        model, store, classifiers = open_model(config, workdir, captions), store_of(workdir), (train(), train('kernel'))
+        drawn = [samples_of(model, store, seed, samples) for seed in seeds]
+        each = [summaries(store, model.weights, seed, frames, shape, config.data.fps, classifiers)
+                for seed, (frames, _, _) in zip(seeds, drawn, strict=True)]
+    rows = {row: {key: [one[row][key] for one in each] for key in each[0][row]} for row in ROWS}
+    write_results(path_of(output) / f'samples_{name}.json', facts(model, shape) | {
+        'name': name, 'seeds': seeds, 'samples': samples, 'seconds': [seconds for _, _, seconds in drawn],
+        'accuracies': accuracies(classifiers[0]), 'rows': rows})
+    write_sheet(path_of(images) / f'samples_{name}.png', *drawn[0][:2])
+    print(write_page(path_of(output)))
+
+
+def facts(model, shape):
+    """What was measured, by which command, where and when."""
+    config, sampling = model.run.config, model.run.foundation.sampling()
+    return {'command': command(sys.argv), 'machine': machine(), 'date': time.strftime('%Y-%m-%d'), 'weights': model.weights,
+            'step': model.step, 'shape': shape, 'fps': config.data.fps, 'solver': sampling.solver, 'steps': sampling.steps,
+            'guidance': sampling.guidance}
 
 
 def numbers(text):

@@ -52,9 +52,9 @@ def section(results):
     yield f'## {results["name"]}\n'
     yield f'`{results["command"]}`\n'
     yield (f'{results["date"]}, {results["machine"]}. {width} x {height} pixels, {frames} frames at {results["fps"]} a second; '
-           f'{results["steps"]} steps of {results["solver"]}; step {results["step"]} of training in that folder; weights '
-           f'{results["weights"]}. {count} samples of each of the seeds {", ".join(map(str, seeds))}, drawn in {seconds:.0f} s a seed '
-           f'(median, on a machine with other work).\n')
+           f'{results["steps"]} steps of {results["solver"]}, guidance {results["guidance"]:g}; step {results["step"]} of training in that '
+           f'folder; weights {results["weights"]}. {count} samples of each of the seeds {", ".join(map(str, seeds))}, drawn in '
+           f'{seconds:.0f} s a seed (median, on a machine with other work).\n')
     yield from table(['', *COLUMNS.values()], [[NAMES[row], *cells(values, row)] for row, values in results['rows'].items()])
     yield ''
     yield classifier_line(results)

@@ -16,8 +16,9 @@ SHARES = [0.25, 0.5, 0.375]
 def results(name, **changes):
     row = {key: SHARES for key in (*page.COLUMNS, 'agree', 'chance')}
     return {'name': name, 'command': f'python -m benchmarks.samples --name={name}', 'machine': 'a machine', 'date': '2026-12-01',
-            'weights': 'abc', 'step': 0, 'shape': [8, 32, 32], 'fps': 8, 'solver': 'heun', 'steps': 24, 'seeds': [0, 1, 2], 'samples': 64,
-            'seconds': [70.0, 80.0, 90.0], 'accuracies': {'32 clean': (1.0, 0.995)}, 'rows': {key: row for key in ROWS}} | changes
+            'weights': 'abc', 'step': 0, 'shape': [8, 32, 32], 'fps': 8, 'solver': 'heun', 'steps': 24, 'guidance': 2.0,
+            'seeds': [0, 1, 2], 'samples': 64, 'seconds': [70.0, 80.0, 90.0],
+            'accuracies': {'32 clean': (1.0, 0.995)}, 'rows': {key: row for key in ROWS}} | changes
 
 
 def test_a_page_has_every_checkpoint_of_its_folder(tmp_path):

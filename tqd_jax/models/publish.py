@@ -1,6 +1,6 @@
 """Makes a checkpoint of the package from a finished run: half-precision weights, with their config and log beside them.
 
-    python -m tqd_jax.models.publish runs/pretrain tiny
+    python -m tqd_jax.models.publish runs/pretrain_pixels tiny
 """
 import pathlib
 import shutil

@@ -1,8 +1,9 @@
-"""The shipped checkpoint: the tiny model trained uniformly on all rendered clips, from noise.
+"""The shipped checkpoint of pixels: the tiny model trained uniformly on all rendered clips, from noise.
 
-    make pretrain
+    python -m tqd_jax.main --config=configs/studies/pretrain_pixels.py --workdir=runs/pretrain_pixels
+    python -m tqd_jax.models.publish runs/pretrain_pixels tiny
 
-Machine: two cores, no accelerator; 46 minutes. Expected: tqd_jax/assets/tiny.npz, which configs/video.py starts from, and beside it
+Machine: two cores, no accelerator; 46 minutes. Expected: tqd_jax/assets/tiny.npz, which configs/pixels.py starts from, and beside it
 tiny.json (the config that made it) and tiny.jsonl (its log; validation loss on golden clips about .09 at the end). Neither scores nor
 laws play a part: t is uniform and every clip is drawn equally often.
 """
@@ -13,7 +14,7 @@ from transfer_jax.runtime.config import defaults
 def get_config():
     """From scratch, uniformly, 12000 steps."""
     config = defaults(Config)
-    config.seed = 1                         # other scenes than those of configs/video.py
+    config.seed = 1                         # other scenes than those of configs/pixels.py
     config.init_from = None
     config.model.text_len = 8
     config.log_every = 100

@@ -1,4 +1,6 @@
 """H-ensemble (Wu, Xu and Huang, AAAI 2024): one mixture of the source fits' features, the one whose H-score on the target is highest."""
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -14,9 +16,14 @@ def run(lab: Lab) -> Outcome:
     """f = sum_k a_k f_k, a on the simplex, maximises H(f) = tr(cov(f)^-1 cov(E[f | y])) over the target's training rows; the classifier is
     p(y) (1 + f~(x) . E[f~ | y]), f~ whitened. Nothing is trained on the target.
     """
-    ensemble = jax.jit(jax.vmap(lambda f, rows, labels: _ensemble(f, rows, labels, len(lab.classes))))
-    outputs, mixture = ensemble(jnp.asarray(lab.source_features()), jnp.asarray(lab.train), jnp.asarray(lab.labels[lab.train]))
+    outputs, mixture = _program(len(lab.classes))(lab.source_features(), lab.train, lab.labels[lab.train])
     return combine(lab, np.asarray(outputs), mixture=np.asarray(mixture))
+
+
+@functools.cache
+def _program(classes):
+    """_ensemble for many seeds, compiled once for all targets of as many rows."""
+    return jax.jit(jax.vmap(functools.partial(_ensemble, classes=classes)))
 
 
 def _ensemble(features, rows, labels, classes):

@@ -1,4 +1,6 @@
 """MCW, maximal correlation weighting (Lee, Sattigeri and Wornell, NeurIPS 2019): features of all source fits, weighted by target labels."""
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -12,10 +14,13 @@ def run(lab: Lab) -> Outcome:
     """p(y | x) = p(y) (1 + sum_ki sigma_ki f_ki(x) g_ki(y)), with f_ki feature i of source k's fit at mean 0 and variance 1 over the
     target's training rows, g_ki(y) = E[f_ki | y] at variance 1, and sigma_ki = E[f_ki g_ki]. Nothing is trained on the target.
     """
-    posterior = jax.jit(jax.vmap(lambda f, rows, labels: _posterior(f, rows, labels, len(lab.classes))))
-    features = lab.source_features()
-    outputs = posterior(jnp.asarray(features), jnp.asarray(lab.train), jnp.asarray(lab.labels[lab.train]))
-    return combine(lab, np.asarray(outputs))
+    return combine(lab, np.asarray(_program(len(lab.classes))(lab.source_features(), lab.train, lab.labels[lab.train])))
+
+
+@functools.cache
+def _program(classes):
+    """_posterior for many seeds, compiled once for all targets of as many rows."""
+    return jax.jit(jax.vmap(functools.partial(_posterior, classes=classes)))
 
 
 def _posterior(features, rows, labels, classes):

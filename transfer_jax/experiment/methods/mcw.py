@@ -14,20 +14,22 @@ def run(lab: Lab) -> Outcome:
     """p(y | x) = p(y) (1 + sum_ki sigma_ki f_ki(x) g_ki(y)), with f_ki feature i of source k's fit at mean 0 and variance 1 over the
     target's training rows, g_ki(y) = E[f_ki | y] at variance 1, and sigma_ki = E[f_ki g_ki]. Nothing is trained on the target.
     """
-    return combine(lab, np.asarray(_program(len(lab.classes))(lab.source_features(), lab.train, lab.labels[lab.train])))
+    features = np.moveaxis(lab.source_features(), 1, 2)
+    flat = features.reshape(*features.shape[:2], -1)
+    labelled = np.stack([one[rows] for one, rows in zip(flat, lab.train, strict=True)])
+    centre, matrix, shares = map(np.asarray, _program(len(lab.classes))(labelled, lab.labels[lab.train]))
+    return combine(lab, log_posterior((flat - centre[:, None]) @ matrix, shares[:, None]))
 
 
 @functools.cache
 def _program(classes):
-    """_posterior for many seeds, compiled once for all targets of as many rows."""
-    return jax.jit(jax.vmap(functools.partial(_posterior, classes=classes)))
+    """_weighted for many seeds: of training rows alone, so one program serves targets of any size."""
+    return jax.jit(jax.vmap(functools.partial(_weighted, classes=classes)))
 
 
-def _posterior(features, rows, labels, classes):
-    """Outputs [n, C] from features [K, n, D]."""
-    flat = jnp.moveaxis(features, 0, 1).reshape(features.shape[1], -1)
-    labelled = flat[rows]
-    scale = jnp.std(labelled, 0)
-    f = jnp.where(scale > 1e-6, (flat - jnp.mean(labelled, 0)[None]) / jnp.maximum(scale, 1e-6)[None], 0)
-    means, shares = class_means(f[rows], labels, classes)
-    return log_posterior(f @ means.T, shares)  # sigma g(y) = E[f | y] where f has variance 1
+def _weighted(labelled, labels, classes):
+    """(centre m [K D], matrix M [K D, C], shares [C]) from features [N0, K D] of rows with labels: a row's score is (features - m) M."""
+    spread, centre = jnp.std(labelled, 0), jnp.mean(labelled, 0)
+    scale = jnp.where(spread > 1e-6, 1 / jnp.maximum(spread, 1e-6), 0)
+    means, shares = class_means((labelled - centre[None]) * scale[None], labels, classes)
+    return centre, scale[:, None] * means.T, shares  # sigma g(y) = E[f | y] where f has variance 1

@@ -14,6 +14,8 @@ from transfer_jax.experiment.training.policy import Policy
 from transfer_jax.experiment.training.prepare import host_rows
 from transfer_jax.runtime.progress import Stopped
 
+_many_begins = jax.jit(jax.vmap(begins, (None, 0)))
+
 
 class Equations:
     """The rows of a Lab's domains, prepared once, and the solution of fits to them; parameters theta [C, L, D], the bias last."""
@@ -93,7 +95,7 @@ class Equations:
 
     @functools.cached_property
     def _begins(self):
-        return np.asarray(jax.jit(jax.vmap(begins, (None, 0)))(self.lab.trainer.pool, self.lab.seeds))
+        return np.asarray(_many_begins(self.lab.trainer.pool, self.lab.seeds))
 
     def _counts(self, source, quantities, seed):
         """1 where a source's row takes part in a fit [A, n]: the first so many in the seed's own order."""

@@ -94,24 +94,32 @@ class Problem:
 
     def train_outputs(self, params: Any) -> np.ndarray:
         """Outputs [S, F, N0, C] of parameters [S, F, ...] on each seed's training rows of the target."""
-        return np.asarray(self._train_outputs(params, self.trainer.frozen, self.inputs(self.train)))
-
-    @functools.cached_property
-    def _train_outputs(self):
-        return jax.jit(jax.vmap(jax.vmap(self.trainer.model.apply, (0, None, None)), (0, None, 0)))
+        return np.asarray(_outputs_of_each(params, self.trainer.frozen, self.inputs(self.train), apply=self.trainer.model.apply))
 
     def losses(self, outputs: np.ndarray, labels: np.ndarray) -> np.ndarray:
         """Losses [S, n] of outputs [S, n, C] and labels [S, n]."""
-        return np.asarray(self._losses(jnp.asarray(outputs), jnp.asarray(labels)))
-
-    @functools.cached_property
-    def _losses(self):
-        return jax.jit(jax.vmap(self.trainer.loss))
+        return np.asarray(_losses(jnp.asarray(outputs), jnp.asarray(labels), loss=self.trainer.loss))
 
     def outputs(self, params: Any, features: bool = False) -> np.ndarray:
         """Outputs [S, n, C] of parameters [S, ...] on all the target's rows; or features: the head's inputs [S, n, D]."""
         run = self.trainer.model.features if features else self.trainer.model.apply
-        program = jax.jit(lambda inputs, params, frozen, scaling: jax.lax.map(
-            lambda params: run(params, frozen, normalise(inputs, scaling)), params, batch_size=self.trainer.settings.replicas))
-        block_outputs = lambda inputs: program(inputs, params, self.trainer.frozen, self.scaling)
+        params = jax.tree.map(jnp.asarray, params)
+        block_outputs = lambda inputs: _outputs(inputs, params, self.trainer.frozen, self.scaling, run=run,
+                                                batch_size=self.trainer.settings.replicas)
         return in_blocks(block_outputs, self.domains[self.target].inputs, axis=1)
+
+
+# programs of the module, not of a Problem: a job compiles each once for all targets and methods
+@functools.partial(jax.jit, static_argnames=('run', 'batch_size'))
+def _outputs(inputs, params, frozen, scaling, *, run, batch_size):
+    return jax.lax.map(lambda params: run(params, frozen, normalise(inputs, scaling)), params, batch_size=batch_size)
+
+
+@functools.partial(jax.jit, static_argnames='apply')
+def _outputs_of_each(params, frozen, inputs, *, apply):
+    return jax.vmap(jax.vmap(apply, (0, None, None)), (0, None, 0))(params, frozen, inputs)
+
+
+@functools.partial(jax.jit, static_argnames='loss')
+def _losses(outputs, labels, *, loss):
+    return jax.vmap(loss)(outputs, labels)

@@ -27,7 +27,8 @@ def replicates(lab: Lab) -> jax.Array | None:
                      jnp.asarray(lab.folds.fold), kind=kind, d=lab.count_params())
     raw = jnp.moveaxis(raw / lab.measure_middle().noise[:, None, None, None], 1, 0)
     rows = np.stack([np.sum(lab.folds.fold != number, 1) for number in range(lab.folds.count)])
-    return debias_gram(raw, jnp.asarray(rows, jnp.float32), jnp.asarray(lab.sizes, jnp.float32), lab.count_params())
+    sizes, d = jnp.asarray(lab.sizes, jnp.float32), lab.count_params()  # one at a time: the program that G has is compiled already
+    return jnp.stack([debias_gram(gram, jnp.asarray(count, jnp.float32), sizes, d) for gram, count in zip(raw, rows, strict=True)])
 
 
 @functools.partial(jax.jit, static_argnames=('apply', 'kind'))

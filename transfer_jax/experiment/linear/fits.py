@@ -1,12 +1,13 @@
 """fit_linear: L weighted generalised linear models with a ridge, solved to their optimum; equal to scikit-learn's estimators."""
 import dataclasses
+import functools
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import threadpoolctl
 
 from transfer_jax.experiment.linear.lbfgs import Minimum, Precondition, minimise
-from transfer_jax.experiment.linear.objective import LOGIT, Block, Objective, make_objective
+from transfer_jax.experiment.linear.objective import LOGIT, Block, Objective, make_objective, merged
 from transfer_jax.experiment.linear.precondition import make_precondition, total_weight
 from transfer_jax.experiment.linear.reduced import make_span, reducible
 from transfer_jax.runtime.parallel.cores import cores
@@ -15,7 +16,7 @@ BIAS = 1e-8  # pull of the bias, in parts of a fit's weight: the bias is free, a
 TIGHT, LOOSE = 3e-6, 1e-2  # tolerances: parameters are scikit-learn's to 1e-4; the loss on other rows is all that counts
 MAX_ITERATIONS = 2000
 AT_ONCE = 2_000_000  # outputs of one chunk of fits: they stay in a core's cache
-READ_AT_ONCE = 6_000_000  # numbers that one product of a chunk reads, where rows are sparse
+READ_AT_ONCE = 40_000_000  # numbers that one product of a chunk reads, where rows are sparse: SciPy's products hold Python's lock
 
 
 def fit_linear(blocks: tuple[Block, ...], classes: int | None, prior: np.ndarray, start: np.ndarray, warm: np.ndarray | None = None, *,
@@ -37,7 +38,7 @@ def fit_linear(blocks: tuple[Block, ...], classes: int | None, prior: np.ndarray
         theta[..., -1] -= theta[..., -1].mean(0)
         return dataclasses.replace(part, theta=theta)
     few = reducible(blocks, start)
-    with threadpoolctl.threadpool_limits(1, 'blas'):  # threads of chunks and threads of BLAS would wait for each other
+    with _libraries().limit(limits=1, user_api='blas'):  # threads of chunks and threads of BLAS would wait for each other
         if not few.any():
             return _fit(blocks, moments, classes, prior, start, warm, tolerance)
         result = Minimum(np.empty(start.shape), np.zeros(len(few), int), np.zeros(len(few), bool))
@@ -49,6 +50,12 @@ def fit_linear(blocks: tuple[Block, ...], classes: int | None, prior: np.ndarray
                 part = one(*zip(*pairs, strict=True), classes, prior[mask], start[:, mask], first, tolerance)
                 result.theta[:, mask], result.iterations[mask], result.converged[mask] = part.theta, part.iterations, part.converged
         return result
+
+
+@functools.cache
+def _libraries():
+    """The process's libraries, looked up once: to look takes milliseconds, as long as a small fit."""
+    return threadpoolctl.ThreadpoolController()
 
 
 def _fit_in_span(blocks, moments, classes, prior, start, warm, tolerance):
@@ -65,7 +72,8 @@ def _fit(blocks, moments, classes, prior, start, warm, tolerance):
     curvature = {None: 1.0, LOGIT: 0.25}.get(classes) or (classes - 1) / classes**2
     precondition = make_precondition(blocks, moments, pull, curvature)
     dtype = blocks[0].rows.x.dtype
-    objective = make_objective(tuple(block.astype(dtype) for block in blocks), classes, pull.astype(dtype), start.astype(dtype))
+    same = merged(tuple(block.astype(dtype) for block in blocks), len(pull))
+    objective = make_objective(same, classes, pull.astype(dtype), start.astype(dtype))
     return _in_chunks(objective, (start if warm is None else warm).astype(dtype), precondition, tolerance)
 
 

@@ -8,7 +8,7 @@ import dataclasses
 
 import numpy as np
 
-from transfer_jax.experiment.linear.rows import Rows
+from transfer_jax.experiment.linear.rows import Rows, stacked
 
 LOGIT = 1  # in place of a number of classes: two, by one vector
 
@@ -68,6 +68,23 @@ def make_objective(blocks: tuple[Block, ...], classes: int | None, pull: np.ndar
         target = block.labels[None] if classes in (None, LOGIT) else block.labels[None] == np.arange(classes)[:, None]
         moment[:, block.lanes] += block.rows.transposed(target[:, None] * block.weights)
     return Objective(tuple(blocks), classes, pull, start, moment)
+
+
+def merged(blocks: tuple[Block, ...], count: int) -> tuple[Block, ...]:
+    """Blocks of the same `count` fits: sparse ones become one, with weights of 0 where a fit has not a block's rows; others stay.
+
+    A product with a few rows and fits costs as much as one with many, so less than twice the numbers to read are cheaper in one piece.
+    """
+    sparse = [block for block in blocks if block.rows.sparse]
+    needed = sum(len(block.lanes) * block.rows.entries for block in sparse)
+    if len(sparse) < 2 or count * sum(block.rows.entries for block in sparse) > 2 * needed:
+        return blocks
+    weights = [np.zeros((count, block.rows.shape[0]), block.weights.dtype) for block in sparse]
+    for whole, block in zip(weights, sparse, strict=True):
+        whole[block.lanes] = block.weights
+    one = Block(stacked([block.rows for block in sparse]), np.concatenate([block.labels for block in sparse]), np.arange(count),
+                np.concatenate(weights, 1))
+    return one, *(block for block in blocks if not block.rows.sparse)
 
 
 def cumulant_and_mean(z: np.ndarray, classes: int | None) -> tuple[np.ndarray, np.ndarray]:

@@ -58,7 +58,7 @@ def _basis(rows):
     """(features [n, D - 1], an orthonormal basis [D - 1, r] of their span)."""
     features = rows.x
     if scipy.sparse.issparse(features):
-        features = (features.toarray() - rows.mean) / rows.scale
+        features = features.toarray() - rows.mean
     features = features[:, :-1].astype(np.float64)
     values, vectors = np.linalg.eigh(features @ features.T)
     keep = values > RANK * max(values[-1], 1e-300)

@@ -1,5 +1,6 @@
 """Rows of a linear model: features with a column of ones, dense or sparse; a sparse matrix is scaled without becoming dense."""
 import dataclasses
+from collections.abc import Sequence
 
 import numpy as np
 import scipy.sparse
@@ -18,13 +19,12 @@ class Moments:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Rows:
-    """n rows of D columns, the last of them ones: (x - mean) / scale, never formed where x is sparse.
+    """n rows of D columns, the last of them ones: x - mean, never formed where x is sparse.
 
-    x [n, D]: an array, which is scaled already, or a CSR matrix. mean, scale [D]: of a CSR matrix, None for an array.
+    x [n, D]: an array, or a CSR matrix; both are scaled already. mean [D]: of a CSR matrix, in its scaled columns; None for an array.
     """
     x: np.ndarray | scipy.sparse.csr_array
     mean: np.ndarray | None = None
-    scale: np.ndarray | None = None
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -46,16 +46,20 @@ class Rows:
         flat = theta.reshape(-1, theta.shape[-1])
         if self.mean is None:
             return (flat @ self.x.T).reshape(*theta.shape[:2], -1)
-        flat = flat / self.scale
-        return np.ascontiguousarray((self.x @ flat.T).T - (flat @ self.mean)[:, None]).reshape(*theta.shape[:2], -1)
+        out = self.x @ np.ascontiguousarray(flat.T)
+        if self.mean.any():
+            out -= flat @ self.mean
+        return np.ascontiguousarray(out.T).reshape(*theta.shape[:2], -1)
 
     def transposed(self, values: np.ndarray) -> np.ndarray:
         """sum_i values_i x_i [C, L, D] of values [C, L, n]."""
         flat = values.reshape(-1, values.shape[-1])
         if self.mean is None:
             return (flat @ self.x).reshape(*values.shape[:2], -1)
-        sums = (self.x.T @ flat.T).T
-        return ((sums - flat.sum(1)[:, None] * self.mean) / self.scale).reshape(*values.shape[:2], -1)
+        sums = np.ascontiguousarray((self.x.T @ np.ascontiguousarray(flat.T)).T)
+        if self.mean.any():
+            sums -= flat.sum(1)[:, None] * self.mean
+        return sums.reshape(*values.shape[:2], -1)
 
     def moments(self) -> 'np.ndarray | Moments':
         """The mean of x x' [D, D]; Moments where x is sparse or D is large."""
@@ -65,17 +69,17 @@ class Rows:
             first, square = self.x.mean(0, dtype=np.float64), np.einsum('nd,nd->d', self.x, self.x) / len(self.x)
         else:
             square, raw = np.asarray(self.x.multiply(self.x).mean(0)), np.asarray(self.x.mean(0))
-            first, square = (raw - self.mean) / self.scale, (square - 2 * self.mean * raw + self.mean**2) / self.scale**2
+            first, square = raw - self.mean, square - 2 * self.mean * raw + self.mean**2
         return Moments(first, np.maximum(square - first**2, SPREAD * square))
 
     def astype(self, dtype: type) -> 'Rows':
         """The Rows in another precision."""
         cast = lambda x: None if x is None else x.astype(dtype)
-        return Rows(cast(self.x), cast(self.mean), cast(self.scale))
+        return Rows(cast(self.x), cast(self.mean))
 
     def take(self, rows: np.ndarray) -> 'Rows':
         """The Rows of some row numbers, in their order."""
-        return Rows(self.x[rows], self.mean, self.scale)
+        return Rows(self.x[rows], self.mean)
 
 
 def make_rows(x: np.ndarray | scipy.sparse.sparray, mean: np.ndarray | float = 0.0, scale: np.ndarray | float = 1.0) -> Rows:
@@ -86,6 +90,12 @@ def make_rows(x: np.ndarray | scipy.sparse.sparray, mean: np.ndarray | float = 0
     if (x.nnz if sparse else np.count_nonzero(x)) > SPARSE * x.shape[0] * width:
         x = x.toarray() if sparse else x
         return Rows(np.concatenate([(np.asarray(x, np.float64) - mean) / scale, np.ones((len(x), 1))], 1))
-    x = scipy.sparse.csr_array(x).astype(np.float64)
+    x = scipy.sparse.csr_array(x, dtype=np.float64, copy=True)
+    x.data /= scale[x.indices]
     x = scipy.sparse.csr_array(scipy.sparse.hstack([x, np.ones((x.shape[0], 1))], format='csr'))
-    return Rows(x, np.append(mean, 0.0), np.append(scale, 1.0))
+    return Rows(x, np.append(mean / scale, 0.0))
+
+
+def stacked(parts: Sequence[Rows]) -> Rows:
+    """The Rows of sparse parts with one mean, below each other."""
+    return Rows(scipy.sparse.csr_array(scipy.sparse.vstack([part.x for part in parts], format='csr')), parts[0].mean)

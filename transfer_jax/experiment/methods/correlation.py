@@ -1,6 +1,7 @@
 """Classifiers from features by maximal correlation: a softmax head as a least-squares fit, in closed form."""
 import jax
 import jax.numpy as jnp
+import numpy as np
 from optax.projections import projection_simplex
 
 RIDGE = 1e-2  # part of the mean variance that is added to every variance: there are fewer examples than features
@@ -14,11 +15,10 @@ def class_means(features: jax.Array, labels: jax.Array, classes: int) -> tuple[j
     return member.T @ features / jnp.maximum(count, 1)[:, None], count / len(labels)
 
 
-def whiten(features: jax.Array, reference: jax.Array) -> jax.Array:
-    """Features [m, D] minus the mean of the reference [n, D], divided by the square root of its covariance."""
-    centre = jnp.mean(reference, 0)
-    values, vectors = jnp.linalg.eigh(covariance(reference))
-    return (features - centre[None]) @ (vectors / jnp.sqrt(values)[None])
+def whitening(features: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """(mean [D], matrix [D, D]) of features [n, D]: (features - mean) @ matrix has the identity as its covariance."""
+    values, vectors = jnp.linalg.eigh(covariance(features))
+    return jnp.mean(features, 0), vectors / jnp.sqrt(values)[None]
 
 
 def covariance(features: jax.Array) -> jax.Array:
@@ -28,10 +28,10 @@ def covariance(features: jax.Array) -> jax.Array:
     return raw + (RIDGE * jnp.trace(raw) / len(raw) + 1e-8) * jnp.eye(len(raw))
 
 
-def log_posterior(score: jax.Array, shares: jax.Array) -> jax.Array:
-    """log of p(y) (1 + score [n, C]), floored and normalised: outputs like logits."""
-    p = jnp.maximum(shares[None] * (1 + score), FLOOR * shares[None] + 1e-9)
-    return jnp.log(p / jnp.sum(p, -1, keepdims=True))
+def log_posterior(score: np.ndarray, shares: np.ndarray) -> np.ndarray:
+    """log of p(y) (1 + score [..., C]), floored and normalised, float32: outputs like logits. shares p(y) broadcast to the score."""
+    p = np.maximum(shares * (1 + score), FLOOR * shares + 1e-9)
+    return np.log(p / p.sum(-1, keepdims=True)).astype(np.float32)
 
 
 def on_simplex(x: jax.Array) -> jax.Array:

@@ -1,4 +1,6 @@
 """Exact linear fits: parameters equal scikit-learn's to 1e-4, for any weights, dense or sparse, alone or side by side."""
+import dataclasses
+
 import numpy as np
 import pytest
 import scipy.sparse
@@ -6,7 +8,7 @@ from scipy.optimize import check_grad
 from sklearn.linear_model import LogisticRegression, Ridge
 
 from transfer_jax.experiment.linear import fits
-from transfer_jax.experiment.linear.objective import Block, make_objective
+from transfer_jax.experiment.linear.objective import Block, make_objective, merged
 from transfer_jax.experiment.linear.rows import make_rows
 
 N, FEATURES, LANES = 60, 7, 3
@@ -93,6 +95,20 @@ def test_fits_side_by_side_are_fits_alone(monkeypatch):
               *(Block(make_rows(x[~half]), y[~half], np.array([lane]), weights[[lane]][:, ~half]) for lane in range(LANES)))
     split = fits.fit_linear(blocks, 3, PRIORS, np.zeros((3, LANES, FEATURES + 1)))
     np.testing.assert_allclose(split.theta, whole, atol=1e-4)
+
+
+def test_sparse_blocks_in_one_piece_are_the_same_objective():
+    x, y, weights = problem(3, sparse=True)
+    rows, lanes, dense = make_rows(scipy.sparse.csr_array(x), x.mean(0), x.std(0) + 0.1), np.arange(LANES), make_rows(x + 1)
+    blocks = (Block(rows.take(np.arange(40)), y[:40], lanes, weights[:, :40]), Block(dense, y, lanes[1:], weights[1:]),
+              Block(rows.take(np.arange(40, N)), y[40:], lanes[:2], weights[:2, 40:]))
+    one = merged(blocks, LANES)
+    assert [block.rows.sparse for block in one] == [True, False] and one[0].rows.shape[0] == N
+    assert merged((blocks[0], dataclasses.replace(blocks[0], lanes=lanes[:0], weights=weights[:0, :40])), LANES + 4)[0] is blocks[0]
+    start, pull = np.zeros((3, LANES, FEATURES + 1)), np.ones((LANES, FEATURES + 1))
+    theta = np.random.default_rng(3).normal(size=start.shape)
+    for ours, theirs in zip(make_objective(one, 3, pull, start)(theta), make_objective(blocks, 3, pull, start)(theta), strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-12, atol=1e-12)
 
 
 def test_a_pull_towards_a_start_and_a_class_without_rows():

@@ -23,8 +23,9 @@ them, about half of them nearly still; *as training reads it*: degraded, stored 
   sprite, and of that colour (`benchmarks/samples/objects.py`).
 - *The caption's shape*: a classifier names it from the outlines in all frames, whatever their colour. It is a logistic regression of
   scikit-learn on outlines of 16 x 16, the matte of the tracked thing around its centre in half a frame's width, trained on 400 rendered
-  scenes at 32 and 64 pixels, clean and degraded (`benchmarks/samples/shapes.py`). *Both* asks for this and the column before. *Frames of
-  that shape*: the share of frames that it takes for the caption's shape one by one.
+  scenes at 32 and 64 pixels, clean and degraded (`benchmarks/samples/shapes.py`). It must choose among five: a ragged thing gets a name
+  too, so chance is 0.2. *Both* asks for this and the column before. *Frames of that shape*: the share of frames that it takes for the
+  caption's shape one by one.
 - *Moves*: from 0.2 frame diagonals a second on; the library's scenes have at most 0.05 or at least 0.35. *Speed*: of the nearest path of
   a ball that rolls straight on and bounces, in diagonals a second; its mean. *Speed distance*: Wasserstein-1 to the speeds of the same
   scenes as training reads them; captions say nothing of speed, so this compares sets.

@@ -2,8 +2,10 @@
 import numpy as np
 
 from tqd_jax.report import plots
+from tqd_jax.report.videos import add_video
 
 START = 'step-000000'  # folder of samples of the model before its first step
+SHOWN = 8  # videos of each kind
 
 
 def samples(page, run):
@@ -15,6 +17,11 @@ def samples(page, run):
     _videos(page, run)
     published = (run.config or {}).get('wan', {}).get('path') is not None
     data = f'Clips of the data{", as the VAE gives them back" if published else ""}, to compare.'
+    clips = sorted((run.folder / 'samples' / 'data').glob('*.mp4'))[:SHOWN]
+    if clips:
+        page.text(data)
+    for path in clips:
+        add_video(page, [path], '')
     for name, caption in (('sheet', 'Samples: a row each, frames from left to right.'), ('data', data)):
         path = run.folder / 'samples' / f'{name}.png'
         if path.exists():
@@ -35,8 +42,11 @@ def _videos(page, run):
     if starts:
         page.text('Each sample as the model drew it before training, and after, from the same noise. Those of the steps between are in the '
                   'folders samples/step-*.')
-    for number, path in enumerate(run.videos):
+    if len(run.videos) > SHOWN:
+        page.text(f'{SHOWN} of {len(run.videos)} samples; all are in the folder samples/.')
+    for number, path in enumerate(run.videos[:SHOWN]):
         caption = captions[number] if number < len(captions) else path.stem
         if path.name in starts:
-            page.video(starts[path.name], f'before: {caption}')
-        page.video(path, f'after: {caption}' if path.name in starts else caption)
+            add_video(page, [starts[path.name], path], caption, ('before training', 'after'))
+        else:
+            add_video(page, [path], caption)

@@ -41,8 +41,9 @@ def full_page(files):
     page.section('Samples')
     page.pictures('A <title>', [Picture(jpeg=b'one', name='a<b>.mp4', value='0.5'), Picture(jpeg=b'two', name='c.mp4')])
     page.pictures('Strips', [Picture(jpeg=b'three', name='d.mp4')], strips=True)
-    page.video(files / 'clip.mp4', 'one')
-    page.video(files / 'clip.mp4', 'two')
+    page.video(b'not really a video', 'one', poster=b'four')
+    page.video(b'no video', 'two', poster=b'five', pixelated=True)
+    page.video(b'nor this', 'pair', poster=b'six', labels=('left <b>', 'right'))
     page.image(files / 'sheet.png', 'a sheet', alt='frames')
     page.table([['a<b', 1234, 0.123456, True]], ['name', 'count', 'value', 'flag'])
     page.code('{"a": "<1>"}', 'config')
@@ -57,12 +58,16 @@ def test_everything_is_there_and_well_formed(files):
     assert [figure.get('aria-label') for figure in reader.all('svg')] == [
         None, 'a "rising" line', 'points', 'marked points', 'a few', 'a few more']
     assert [cell.get('class') for cell in reader.all('td')] == ['short', 'number', 'number', 'short']
-    source = reader.all('video')[0]['src']
-    assert len(reader.all('video')) == 2 and base64.b64decode(source.removeprefix('data:video/mp4;base64,')) == b'not really a video'
+    videos = reader.all('video')
+    assert [base64.b64decode(video['src'].removeprefix('data:video/webm;base64,')) for video in videos] == [
+        b'not really a video', b'no video', b'nor this']
+    assert [base64.b64decode(video['poster'].removeprefix('data:image/jpeg;base64,')) for video in videos] == [b'four', b'five', b'six']
+    assert [video.get('class') for video in videos] == [None, 'pixelated', None] and videos[2]['aria-label'] == 'left <b>, right: pair'
+    assert all({'autoplay', 'muted', 'loop', 'playsinline'} <= video.keys() for video in videos)
     targets = {section['id'] for section in reader.all('section')}
     targets |= {caption['id'] for caption in reader.all('figcaption') if 'id' in caption}
     assert {link['href'] for link in reader.all('a')} == {f'#{target}' for target in targets}
-    assert {'A <title>', 'a<b>.mp4', '0.5', 'Strips', 'small one', 'Skip the 5 points'} <= set(reader.words)
+    assert {'A <title>', 'a<b>.mp4', 'left <b>', '0.5', 'Strips', 'small one', 'Skip the 5 points'} <= set(reader.words)
 
 
 def test_nothing_is_loaded_from_elsewhere(files):

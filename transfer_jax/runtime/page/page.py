@@ -72,13 +72,18 @@ class Page:
         """A picture file, in a row of its own."""
         self._add('image', source=_data_uri(path), caption=caption, alt=alt)
 
-    def video(self, path: str | AnyPath, caption: str) -> None:
-        """A video file that plays silently in a loop; videos that follow each other share a row."""
-        clip = {'source': _data_uri(path), 'caption': caption}
-        if self._parts and self._parts[-1]['kind'] == 'videos':
+    def video(self, webm: bytes, caption: str, *, poster: bytes, labels: Sequence[str] = (), pixelated: bool = False) -> None:
+        """A video that plays silently in a loop; videos that follow each other share rows.
+
+        poster: a JPEG that stands there until it plays, and on paper. labels: headings of equal parts of its width. pixelated: it is
+        enlarged without blur.
+        """
+        clip = {'source': f'data:video/webm;base64,{base64.b64encode(webm).decode()}', 'poster': _jpeg_uri(poster), 'caption': caption,
+                'labels': labels, 'pixelated': pixelated}
+        if self._parts and self._parts[-1]['kind'] == 'videos' and self._parts[-1]['wide'] == bool(labels):
             self._parts[-1]['clips'].append(clip)
         else:
-            self._add('videos', clips=[clip])
+            self._add('videos', clips=[clip], wide=bool(labels))
 
     def table(self, rows: Iterable[Iterable[Any]], header: Sequence[str]) -> None:
         """Rows of cells under a header; numbers (int, float) stand on the right, floats with four digits."""

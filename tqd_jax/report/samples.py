@@ -14,18 +14,9 @@ def samples(page, run):
     if not run.samples and not run.videos:
         page.text('No samples have been drawn yet.')
         return
+    page.text('Frames from left to right, a clip a row, are in samples/sheet.png and samples/data.png.')
     _videos(page, run)
-    published = (run.config or {}).get('wan', {}).get('path') is not None
-    data = f'Clips of the data{", as the VAE gives them back" if published else ""}, to compare.'
-    clips = sorted((run.folder / 'samples' / 'data').glob('*.mp4'))[:SHOWN]
-    if clips:
-        page.text(data)
-    for path in clips:
-        add_video(page, [path], '')
-    for name, caption in (('sheet', 'Samples: a row each, frames from left to right.'), ('data', data)):
-        path = run.folder / 'samples' / f'{name}.png'
-        if path.exists():
-            page.image(path, caption, alt=caption)
+    _data(page, run)
     groups = {name: (run.samples[name]['motion'], run.samples[name]['visual']) for name in ('data', 'samples') if name in run.samples}
     if groups:
         page.figure(plots.compare(groups), 'Measured as the clips are, on the frames the model makes. Below some 64 pixels a side the '
@@ -34,6 +25,15 @@ def samples(page, run):
                     'Scatter of visual quality against motion, samples and data')
         page.table([[name, len(x), float(np.mean(x)), float(np.mean(y))] for name, (x, y) in groups.items()],
                    ['clips', 'number', 'mean motion', 'mean visual quality'])
+
+
+def _data(page, run):
+    clips = sorted((run.folder / 'samples' / 'data').glob('*.mp4'))[:SHOWN]
+    if clips:
+        published = (run.config or {}).get('wan', {}).get('path') is not None
+        page.text(f'Clips of the data{", as the VAE gives them back" if published else ""}, to compare.')
+    for number, path in enumerate(clips, 1):
+        add_video(page, [path], f'data {number}')
 
 
 def _videos(page, run):

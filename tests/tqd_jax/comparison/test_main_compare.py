@@ -1,4 +1,5 @@
 """The second run of config.compare is the run that its law would have been alone, to the bit, whatever stops it; nothing is made twice."""
+import dataclasses
 import json
 import shutil
 import signal
@@ -10,7 +11,7 @@ import pytest
 import small
 
 from tqd_jax.clips.read import read_clip
-from tqd_jax.config import check_whole
+from tqd_jax.config import check_whole, compared_law
 from tqd_jax.data import prepare
 from tqd_jax.training.evaluation import motion_and_visual
 from tqd_jax.training.sampling import samples
@@ -168,6 +169,17 @@ def test_a_second_run_of_another_config_is_refused_before_anything_is_trained(co
     with pytest.raises(UserError, match=r'compare/uniform holds a run with another config \(seed: 0 -> 1\)'):
         small.run(workdir, **changes(library, seed=1))
     assert not (workdir / 'checkpoints').exists()
+
+
+@pytest.mark.parametrize(('given', 'wanted'), [
+    ({'law.kappa_max': 4.0, 'law.shift': 3.0}, {'kind': 'uniform', 'shift': 3.0}),
+    ({'law.kind': 'offset', 'law.offset': 2.0, 'law.base': 'logit_normal', 'law.loc': 0.5, 'compare': 'min_noise'},
+     {'kind': 'min_noise', 'base': 'logit_normal', 'loc': 0.5})])
+def test_the_other_law_has_the_base_and_the_shift_and_not_what_it_does_not_read(given, wanted):
+    config = small.config(**{'compare': 'uniform', **given})
+    check_whole(config)
+    second = compared_law(config)
+    assert second == dataclasses.replace(type(second)(), **wanted)
 
 
 @pytest.mark.parametrize(('given', 'words'), [

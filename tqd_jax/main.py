@@ -10,20 +10,24 @@ import json
 import jax
 import numpy as np
 
+from tqd_jax.comparison.compare import compare
+from tqd_jax.comparison.second import check_second, lacks_comparison
 from tqd_jax.config import Config, check_whole
 from tqd_jax.gradients.align import align
 from tqd_jax.gradients.bins import remove_store
 from tqd_jax.gradients.learn import learn
 from tqd_jax.models.io.lora_write import write_lora
+from tqd_jax.report.comparison import verdicts
 from tqd_jax.report.gradients import summary
 from tqd_jax.report.page import LOSS_OF_TRAINING_CLIPS, write_report
+from tqd_jax.report.results import read_results
 from tqd_jax.timesteps.quadrants import QUADRANTS
 from tqd_jax.training.evaluation import loss_record, loss_scalars, loss_table, validation_batches
 from tqd_jax.training.loop import train
 from tqd_jax.training.programs import compile_eval
 from tqd_jax.training.resume import LEAVE, require_same_config, require_same_weights
 from tqd_jax.training.run import check_start
-from tqd_jax.training.sampling.samples import draw_samples
+from tqd_jax.training.sampling.samples import are_drawn, draw_samples
 from tqd_jax.training.weights import averaged_weights
 from tqd_jax.training.workdir import WRITTEN, clips_of, held, prepare_once, prepare_run, probe_state, restore_run, unchanged
 from transfer_jax.runtime.app import define_flags, run_app
@@ -58,28 +62,56 @@ def _kept(mode, config, workdir):
 
 
 def train_mode(config, workdir):
-    """Prepares the clips, trains to config.train.steps, draws samples, writes the report and the weights."""
+    """Prepares the clips, trains to config.train.steps, draws samples, writes the report and the weights; then the second run of
+    config.compare, and the report anew."""
     if is_copied(workdir) and jax.process_count() > 1:
         raise UserError(f'{workdir}: several processes save their checkpoints to gs:// or to a disk that all see; to s3:// one process can')
     latest, reported = of_first((_latest_step(config, workdir), report_step(workdir)))
-    if latest is not None and latest >= config.train.steps and reported == latest:
+    trained = latest is not None and latest >= config.train.steps and reported == latest
+    if trained and not of_first(lacks_comparison(config, workdir, latest)):
         constant = config.train.schedule == 'constant'
         more = f'to train on, ask for more: --config.train.steps={2 * latest}'
         further = more if constant else f'its cosine schedule has come to its end; {more} {LEAVE}, along the longer cosine'
         print(f'{workdir} holds a finished run of {latest} steps: open {workdir / "report.html"}\n'
               f'{further}; to start anew, name another --workdir')
         return
+    first_host(check_second, config, workdir)
     foundation = check_start(config, workdir, fresh=latest is None)
     if latest is not None:
         require_same_weights(workdir, foundation, Checkpoints(workdir / 'checkpoints').extras(latest))
     run = prepare_run(config, workdir, foundation, latest)
     with StopRequest():
-        state, frozen, stopped = train(run)
-        if stopped:
-            print_stop(int(state.step))
-            return
-        record = draw_samples(run, state.average, frozen)
-        first_host(finish, run, state, frozen, record, fetch(result_weights(run, state, frozen)))
+        stopped = None if trained and of_first(are_drawn(run)) else _train(run)
+        if stopped is None:
+            stopped = _compare(run)
+    if stopped is not None:
+        print_stop(stopped)
+
+
+def _train(run):
+    """Trains, draws samples, and finishes; returns the step at which a request stopped it, or None."""
+    state, frozen, stopped = train(run)
+    if stopped:
+        return int(state.step)
+    record = draw_samples(run, state.average, frozen)
+    first_host(finish, run, state, frozen, record, fetch(result_weights(run, state, frozen)))
+    return None
+
+
+def _compare(run):
+    """The second run of config.compare where it is asked for and not there; returns the step at which a request stopped it, or None."""
+    steps = of_first(Checkpoints(run.workdir / 'checkpoints').latest())
+    if not of_first(lacks_comparison(run.config, run.workdir, steps)):
+        return None
+    stopped = compare(run, steps)
+    if stopped is None:
+        first_host(_finish_comparison, run.workdir)
+    return stopped
+
+
+def _finish_comparison(workdir):
+    write_report(workdir)
+    print(*verdicts(read_results(workdir).comparison), f'report: {workdir / "report.html"}', sep='\n')
 
 
 def score_mode(config, workdir):

@@ -26,8 +26,8 @@ from transfer_jax.runtime.tensors import named_leaves
 
 ROOT = pathlib.Path(__file__).parents[2]
 SMALL = {
-    'init_from': None, 'data.buckets': ((16, 16, 4),), 'data.rendered_clips': 16, 'data.scoring_workers': 0, 'train.batch': 8,
-    'train.steps': 8, 'train.warmup': 2, 'train.learning_rate': 3e-4, 'log_every': 2, 'eval.every': 4,
+    'init_from': None, 'compare': None, 'data.buckets': ((16, 16, 4),), 'data.rendered_clips': 16, 'data.scoring_workers': 0,
+    'train.batch': 8, 'train.steps': 8, 'train.warmup': 2, 'train.learning_rate': 3e-4, 'log_every': 2, 'eval.every': 4,
     'eval.clips_per_quadrant': 1, 'checkpoint.every': 4,
     'sample.clips': 2, 'sample.steps': 2, 'sample.solver': 'euler'}
 

@@ -35,7 +35,7 @@ PARSED = (  # what a command has, why it does not run here
     (r'workdir=DISK', 'it is of several hosts; tests/tqd_jax/processes run two'),
     (r'workdir=gs://', 'it needs a bucket; tests/tqd_jax/stores run it on a stand-in'),
     (r'tqd_jax\.main .*--mode=(eval|sample|align|learn)', 'it needs a trained run; tests/tqd_jax/jobs run each mode'),
-    (r'tqd_jax\.main .*(init_from|law\.kind|law\.base|train\.steps|data\.mix|data\.buckets|clips=web|profile\.steps)',
+    (r'tqd_jax\.main .*(init_from|law\.kind|law\.base|train\.steps|data\.mix|data\.buckets|clips=web|profile\.steps|compare)',
      'the run above with other values, which tests/tqd_jax/jobs try'),
     (r'tqd_jax\.(score|encode)$|--clips=\.\.\.', 'a name in a sentence'),
     (r'importers\.cut', 'it needs whole videos and a table of cutting times; tests/tqd_jax/scoring/importers/test_cut.py runs it'),

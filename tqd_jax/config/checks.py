@@ -76,6 +76,7 @@ def check_whole(config):
         check_learned(config)
     else:
         law_config(config.law)
+    check_compare(config)
     check_gradients(config.align, config.learn)
     check_pretrained(config)
     check_weights(config)
@@ -95,6 +96,29 @@ def check_whole(config):
     if config.train.batch % config.train.accumulate:
         raise UserError(f'config.train.batch = {config.train.batch} is not divisible by '
                         f'train.accumulate = {config.train.accumulate}')
+
+
+def compared_law(config):
+    """config.law as the second run of config.compare has it, or None where there is no second run.
+
+    Base and flow shift are those of config.law; what the other kind does not read has its default.
+    """
+    if config.compare in (None, config.law.kind):
+        return None
+    own = {field.name for field in dataclasses.fields(law.LawConfig)} - {'kind', 'base', *law.fields_of(config.compare)}
+    plain = type(config.law)()
+    return dataclasses.replace(config.law, kind=config.compare, file=None, **{name: getattr(plain, name) for name in own})
+
+
+def check_compare(config):
+    """Raises UserError where the second run of config.compare cannot have the other keys of config.law."""
+    second = compared_law(config)
+    if second is not None:
+        try:
+            law_config(second)
+        except UserError as error:
+            raise UserError(f'config.compare = {config.compare!r}, and a second run by that law has the other keys of config.law: {error}'
+                            ) from None
 
 
 def check_weights(config):

@@ -6,7 +6,7 @@ from tqd_jax.config.pretrained import Lora, Pretrained
 from tqd_jax.diffusion import grids, solvers
 from tqd_jax.diffusion import path as flow
 from tqd_jax.models.wan.config import CHOICES, PRESETS
-from tqd_jax.timesteps import learned
+from tqd_jax.timesteps import learned, quality
 from transfer_jax.runtime.config import (
     Rule,
     boolean,
@@ -161,6 +161,9 @@ class Config:
     seed: int = key(0, integer(at_least=0, at_most=2**31 - 1), 'of all that is random')
     init_from: str | None = key('asset:tiny.npz', optional(paths()), 'weights to start from: a file, '
                                 "'asset:NAME' of the package, or None to start from noise")
+    compare: str | None = key(None, optional(choice(*quality.LAWS)), 'law.kind of a second run after this one, otherwise the same, in '
+                              "compare/KIND of the workdir: the report compares their samples; None, or this run's own kind: no second run",
+                              free=True)
     log_every: int = key(20, integer(at_least=1), 'steps between lines of the log', free=True)
     data: Data = section(Data)
     law: Law = section(Law)

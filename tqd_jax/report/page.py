@@ -7,6 +7,7 @@ from scipy import stats
 
 from tqd_jax.report import plots
 from tqd_jax.report.changes import changes
+from tqd_jax.report.comparison import comparison
 from tqd_jax.report.gradients import alignment, learned_law
 from tqd_jax.report.results import LISTED, read_results
 from tqd_jax.report.samples import samples
@@ -25,7 +26,8 @@ def write_report(workdir):
     """Writes workdir/report.html from the run's files (see Results) and returns its path."""
     run = read_results(workdir)
     page = Page(f'TQD report: {run.folder.resolve().name}', _subtitle(run.summary))
-    for section in (_glance, changes, _clips, _timesteps, _losses, alignment, learned_law, _training, samples, _skipped, _config):
+    for section in (_glance, comparison, changes, _clips, _timesteps, _losses, alignment, learned_law, _training, samples, _skipped,
+                    _config):
         section(page, run)
     page.write(run.folder / 'report.html')
     return run.folder / 'report.html'

@@ -21,8 +21,8 @@ class Results:
     scores: {column: float64 [N]} of the scored clips of scores.parquet, and each clip's 'quadrant' (int). skipped: how many clips have no
     scores; listed: [{'clip', 'reason'}], the first LISTED of them. drawn: counts [4, BINS], grid [G] and law_density [4, G].
     evaluations: [Evaluation]. metrics: [{'step', name: value}]. samples: captions, and motion and visual quality of samples and data.
-    videos: their files. changes: the lines of changes.jsonl. alignment, learned: the records of --mode=align and learn, or the law that
-    the run is trained by. summary, config: dicts.
+    videos: their files. comparison: the record of config.compare's second run, and the folder of its 'samples'. changes: the lines of
+    changes.jsonl. alignment, learned: the records of --mode=align and learn, or the law that the run is trained by. summary, config: dicts.
     """
     folder: AnyPath
     scores: dict
@@ -34,6 +34,7 @@ class Results:
     samples: dict
     videos: list
     changes: list
+    comparison: dict
     alignment: dict
     learned: dict
     summary: dict
@@ -64,12 +65,22 @@ def read_results(workdir):
     evaluations = [Evaluation(step=line['step'], loss=np.array(line['loss'], float), count=np.array(line['count'], float))
                    for line in read_metrics(folder / 'evaluation.jsonl')]
     skipped, listed = _skipped(folder / 'skipped.jsonl')
+    config = _json(folder / 'config.json')
     return Results(folder=folder, scores=_scores(folder / 'scores.parquet'), skipped=skipped, listed=listed,
                    drawn=_arrays(folder / 'drawn.npz'), evaluations=evaluations, metrics=read_metrics(folder / 'metrics.jsonl'),
                    samples=_json(folder / 'samples.json'), videos=sorted((folder / 'samples').glob('*.mp4')),
-                   changes=read_metrics(folder / 'changes.jsonl'),
+                   comparison=_comparison(folder, config), changes=read_metrics(folder / 'changes.jsonl'),
                    alignment=_json(folder / 'alignment.json'), learned=_json(folder / 'learned_law.json') or _json(folder / 'law.json'),
-                   summary=_json(folder / 'summary.json'), config=_json(folder / 'config.json'))
+                   summary=_json(folder / 'summary.json'), config=config)
+
+
+def _comparison(folder, config):
+    """comparison.json of the law that config.json names, with the folder of its clips as 'samples'; {} without one."""
+    if config.get('compare') is None:
+        return {}
+    second = folder / 'compare' / config['compare']
+    record = _json(second / 'comparison.json')
+    return record and {**record, 'samples': second / 'samples'}
 
 
 def _scores(path):

@@ -2,8 +2,10 @@
 import numpy as np
 
 from tqd_jax.report import plots
+from tqd_jax.report.videos import add_video
 
 START = 'step-000000'  # folder of samples of the model before its first step
+SHOWN = 8  # videos of each kind
 
 
 def samples(page, run):
@@ -12,13 +14,9 @@ def samples(page, run):
     if not run.samples and not run.videos:
         page.text('No samples have been drawn yet.')
         return
+    page.text('Frames from left to right, a clip a row, are in samples/sheet.png and samples/data.png.')
     _videos(page, run)
-    published = (run.config or {}).get('wan', {}).get('path') is not None
-    data = f'Clips of the data{", as the VAE gives them back" if published else ""}, to compare.'
-    for name, caption in (('sheet', 'Samples: a row each, frames from left to right.'), ('data', data)):
-        path = run.folder / 'samples' / f'{name}.png'
-        if path.exists():
-            page.image(path, caption, alt=caption)
+    _data(page, run)
     groups = {name: (run.samples[name]['motion'], run.samples[name]['visual']) for name in ('data', 'samples') if name in run.samples}
     if groups:
         page.figure(plots.compare(groups), 'Measured as the clips are, on the frames the model makes. Below some 64 pixels a side the '
@@ -29,14 +27,26 @@ def samples(page, run):
                    ['clips', 'number', 'mean motion', 'mean visual quality'])
 
 
+def _data(page, run):
+    clips = sorted((run.folder / 'samples' / 'data').glob('*.mp4'))[:SHOWN]
+    if clips:
+        published = (run.config or {}).get('wan', {}).get('path') is not None
+        page.text(f'Clips of the data{", as the VAE gives them back" if published else ""}, to compare.')
+    for number, path in enumerate(clips, 1):
+        add_video(page, [path], f'data {number}')
+
+
 def _videos(page, run):
     captions = run.samples.get('captions', [])
     starts = {path.name: path for path in (run.folder / 'samples' / START).glob('*.mp4')}
     if starts:
         page.text('Each sample as the model drew it before training, and after, from the same noise. Those of the steps between are in the '
                   'folders samples/step-*.')
-    for number, path in enumerate(run.videos):
+    if len(run.videos) > SHOWN:
+        page.text(f'{SHOWN} of {len(run.videos)} samples; all are in the folder samples/.')
+    for number, path in enumerate(run.videos[:SHOWN]):
         caption = captions[number] if number < len(captions) else path.stem
         if path.name in starts:
-            page.video(starts[path.name], f'before: {caption}')
-        page.video(path, f'after: {caption}' if path.name in starts else caption)
+            add_video(page, [starts[path.name], path], caption, ('before training', 'after'))
+        else:
+            add_video(page, [path], caption)

@@ -18,31 +18,33 @@ from transfer_jax.runtime.speed.rates import peak
 from transfer_jax.runtime.speed.trace import Trace
 
 
-def train(run):
+def train(run, *, examines=True):
     """Trains from the newest checkpoint to config.train.steps; returns (state, frozen, whether a request stopped it before).
 
+    examines: whether it evaluates and draws samples on its way, as config.eval and config.sample say.
     Killed at any moment and started again, it ends with the same parameters bit for bit. Raises UserError on a config or library that
     differs from the checkpoint's, and on a loss that is not finite.
     """
-    checkpoints = Checkpoints(run.workdir / 'checkpoints', keep=run.config.checkpoint.keep)
-    clock = Clock(read_metrics(run.workdir / FILE), checkpoints.latest() or 0)
+    checkpoints = Checkpoints(run.folder / 'checkpoints', keep=run.config.checkpoint.keep)
+    clock = Clock(read_metrics(run.folder / FILE), checkpoints.latest() or 0)
     with clock.spent('begin'):
         start = start_of(run, checkpoints)
-    with Metrics(run.workdir, start_step=start.step and start.step + 1) as metrics, checkpoints:  # from nothing: step 0 again
-        state, histogram = _loop(run, start, checkpoints, metrics, clock)
-    save_timesteps(run.workdir, run.library, run.training, histogram, run.objective.t_range)
+    with Metrics(run.folder, start_step=start.step and start.step + 1) as metrics, checkpoints:  # from nothing: step 0 again
+        state, histogram = _loop(run, start, checkpoints, metrics, clock, examines)
+    save_timesteps(run.folder, run.library, run.training, histogram, run.objective.t_range)
     return state, start.frozen, int(state.step) < run.config.train.steps
 
 
-def _loop(run, start, checkpoints, metrics, clock):
+def _loop(run, start, checkpoints, metrics, clock, examines):
     config, state, frozen = run.config, start.state, start.frozen
     with clock.spent('begin'):
-        programs, evaluations = compile_train(run), _evaluations(run, start.step, metrics)
+        programs, evaluations = compile_train(run), _evaluations(run, start.step, metrics) if examines else None
     log = _log(run, start, metrics, clock, checkpoints)
-    votes, trace = Votes(run.mesh), Trace(run.workdir / 'profile', config.profile.steps)
-    with StopRequest() as stop, Progress(config.train.steps, start=start.step, label='train', warms=True) as progress:
+    votes, trace = Votes(run.mesh), Trace(run.folder / 'profile', config.profile.steps)
+    with StopRequest() as stop, Progress(config.train.steps, start=start.step, label=run.label, warms=True) as progress:
         with clock.spent('evaluate'):
-            stopped = not _examined(run, start.step, state, frozen, evaluations, again=start.step > 0)  # at step 0 the model as it was
+            # at step 0 the model as it was
+            stopped = examines and not _examined(run, start.step, state, frozen, evaluations, again=start.step > 0)
         if stopped:
             return state, log.histogram
         for step, batch in enumerate(_timed(_batches(run, start.step), clock), start.step + 1):
@@ -54,7 +56,7 @@ def _loop(run, start, checkpoints, metrics, clock):
             last = votes(stop.requested) or step == config.train.steps
             saves = last or step % config.checkpoint.every == 0
             progress.update(1, **(log.flush() if saves or step % config.log_every == 0 else log.summary))
-            if any(_due(run, step)):
+            if examines and any(_due(run, step)):
                 with log.paused('evaluate'):
                     last = not _examined(run, step, state, frozen, evaluations) or last
             if last or saves:
@@ -83,7 +85,7 @@ def _examined(run, step, state, frozen, evaluations, again=False):
     try:
         if evaluates and not (again and step in evaluations.steps):
             evaluations.add(step, (state.average, frozen))
-        if draws and not (again and of_first(samples_folder(run.workdir, step).exists())):
+        if draws and not (again and of_first(samples_folder(run.folder, step).exists())):
             draw_during_training(run, step, state.average, frozen)
     except Stopped:
         return False
@@ -92,7 +94,7 @@ def _examined(run, step, state, frozen, evaluations, again=False):
 
 def _evaluations(run, step, metrics):
     batches = validation_batches(run.library, run.loader, run.validation)
-    return Evaluations(run.workdir, compile_eval(run), batches, metrics, step, run.objective.t_range)
+    return Evaluations(run.folder, compile_eval(run), batches, metrics, step, run.objective.t_range)
 
 
 def _log(run, start, metrics, clock, checkpoints):

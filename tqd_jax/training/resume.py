@@ -58,15 +58,15 @@ def require_same_config(workdir, config, extras):
 
 def require_same(run, extras):
     """Raises UserError where a checkpoint belongs to another config or another library, without leave to change it."""
-    require_same_config(run.workdir, run.config, extras)
+    require_same_config(run.folder, run.config, extras)
     if extras['library'] != run.fingerprint and not run.config.data.allow_changes:
         changed = read_changes(run.workdir)
         if changed and changed[-1]['step'] == extras['next_batch']:
-            raise UserError(f'{run.workdir} was changed at step {extras["next_batch"]} by leave ({changed[-1]["summary"]}), and has saved '
+            raise UserError(f'{run.folder} was changed at step {extras["next_batch"]} by leave ({changed[-1]["summary"]}), and has saved '
                             f'nothing since: give {LEAVE} again, or restore what it was')
-        raise UserError(f'{run.workdir} holds a run on another set of clips or scores; use another --workdir, restore the clips, or go on '
+        raise UserError(f'{run.folder} holds a run on another set of clips or scores; use another --workdir, restore the clips, or go on '
                         f'with them by {LEAVE}')
-    require_same_weights(run.workdir, run.foundation, extras)
+    require_same_weights(run.folder, run.foundation, extras)
 
 
 def require_same_weights(workdir, foundation, extras):

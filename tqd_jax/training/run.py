@@ -34,12 +34,14 @@ from transfer_jax.runtime.paths import AnyPath, path_of
 class Run:
     """Everything a run is made of, none of it changing: data, model, mesh, and the shapes of its state.
 
-    foundation: the model's sizes and what was there before. loader: of training batches.
+    workdir: where the clips' scores, frames and caches lie. folder: where checkpoints, metrics and samples go: the same, but for the second
+    run of a comparison. label: of its progress. foundation: the model's sizes and what was there before. loader: of training batches.
     training, validation: rows of the library. is_trained: of a parameter's path, whether training changes it. abstract_state,
     abstract_frozen: the TrainState and the tree {'model', 'codec', 'text'} of frozen parameters as jax.ShapeDtypeStruct with shardings.
     """
     config: object
     workdir: AnyPath
+    folder: AnyPath
     mesh: jax.sharding.Mesh
     foundation: Foundation
     library: Library
@@ -52,6 +54,7 @@ class Run:
     is_trained: Callable
     abstract_state: object
     abstract_frozen: object
+    label: str = 'train'
 
     @property
     def model(self):
@@ -149,7 +152,7 @@ def build(config, workdir, foundation=None):
     training, held = library.held_out(config.data.held_out_fraction, config.data.held_out_clips, config.seed)
     validation = library.validation(held, config.eval.clips_per_quadrant, config.seed)
     is_trained = selects(config.train.trained)
-    return Run(config=config, workdir=workdir, mesh=mesh, foundation=foundation, library=library,
+    return Run(config=config, workdir=workdir, folder=workdir, mesh=mesh, foundation=foundation, library=library,
                loader=foundation.loader(library, workdir), training=training, validation=validation, objective=objective,
                optimizer=optimizer, schedule=schedule, is_trained=is_trained,
                abstract_state=abstract_state(foundation.model, optimizer, mesh, is_trained),

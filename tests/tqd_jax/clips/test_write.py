@@ -1,13 +1,15 @@
 """Video files are written whole or not at all, and come back as they were."""
+import io
 import os
 import resource
 
+import av
 import numpy as np
 import pytest
 from hostile import textured
 
 from tqd_jax.clips import read as video
-from tqd_jax.clips.write import write_clip
+from tqd_jax.clips.write import webm, write_clip
 
 
 def test_written_clips_come_back(tmp_path):
@@ -23,6 +25,22 @@ def test_written_clips_come_back(tmp_path):
     write_clip(path, frames, 12, crf=45)
     assert len(path.read_bytes()) < len(first) / 3
     assert os.listdir(tmp_path) == ['clip.mp4']
+
+
+def test_webm_comes_back_in_its_colours_and_its_bytes_are_the_same(tmp_path):
+    frames = np.kron(textured(size=(24, 32)), np.ones((1, 4, 4, 1), np.uint8))  # colours of four pixels each
+    data = webm(frames, 12)
+    (tmp_path / 'clip.webm').write_bytes(data)
+    clip = video.read_clip(tmp_path / 'clip.webm', rate=12)
+    assert clip.fps == pytest.approx(12, rel=1e-3) and clip.frames.shape == frames.shape  # its times are in ms
+    error = np.square(clip.frames.astype(float) - frames).mean()
+    assert error < 65  # 30 dB
+    assert np.abs(clip.frames.mean((0, 1, 2)) - frames.mean((0, 1, 2))).max() < 2, 'the matrix of colours is another'
+    assert data == webm(frames, 12) and len(webm(frames, 12, crf=55)) < len(data) / 2
+    with av.open(io.BytesIO(data)) as file:
+        assert file.streams.video[0].codec_context.name == 'vp9' and file.format.name == 'matroska,webm'
+    with pytest.raises(ValueError, match='even width and height, not 63x47'):
+        webm(textured(size=(47, 63)), 12)
 
 
 def test_odd_sizes_need_whole_colour(tmp_path):

@@ -67,7 +67,7 @@ def test_a_run_leaves_what_was_promised(finished):
     assert table.num_rows == 16 and {'clip', 'motion', 'visual', 'mq', 'vq'} <= set(table.column_names)
     assert (workdir / 'skipped.jsonl').read_text() == '' and any((workdir / 'profile').rglob('*.xplane.pb'))
     assert sorted(int(path.name) for path in (workdir / 'checkpoints').iterdir()) == [4, 8]
-    assert {path.name for path in (workdir / 'samples').iterdir()} == {'00.mp4', '01.mp4', 'sheet.png', 'data.png'}
+    assert {path.name for path in (workdir / 'samples').iterdir()} == {'00.mp4', '01.mp4', 'data', 'sheet.png', 'data.png'}
     for name in ('00.mp4', '01.mp4'):
         assert read_clip(workdir / 'samples' / name, rate=8).frames.shape == (4, 160, 160, 3)
     assert cv2.imread(str(workdir / 'samples/sheet.png')).shape == (2 * 162, 4 * 162, 3)

@@ -108,8 +108,8 @@ def test_the_page_says_what_was_put_in(made_up, page):
         row = re.search(rf'<tr><td class="short">{name}</td>.*?</tr>', page)[0]
         assert f'>{round(share * CLIPS)}<' in row and f'{share:.1%}' in row
     assert '73 files could not be used; the first 50:' in page and page.count('no video stream') == 50
-    assert page.count('<video') == 5 and 'after: a square' not in page
-    assert 'before: a &lt;disc&gt;' in page and 'after: a &lt;disc&gt;' in page
+    assert page.count('<video') == 4 and page.count('<span>before training</span><span>after</span>') == 1
+    assert 'before training, after: a &lt;disc&gt;' in page
     assert '1.3 B, of which 11.8 M are trained' in page and 'Wan2.1-T2V-1.3B, expert high' in page and 'LoRA of rank 32' in page
     assert '41.7%' in page and re.search(r'steps that a kill undid</td>.*?>40\.0<.*?>10\.0%<', page)
     assert page.count('<svg') == 2 + 4 + 2 + 4 + 1

@@ -7,7 +7,8 @@ import numpy as np
 
 from tqd_jax.clips.write import write_clip
 from tqd_jax.training.evaluation import motion_and_visual
-from tqd_jax.training.sampling.generate import decode, generate, generate_latents, main_bucket
+from tqd_jax.training.sampling.generate import decode, generate, generate_latents, main_bucket, sample_captions
+from transfer_jax.runtime.config import to_json
 from transfer_jax.runtime.files import write_atomically
 from transfer_jax.runtime.parallel.hosts import first_host
 from transfer_jax.runtime.paths import make_folder
@@ -16,30 +17,45 @@ VISIBLE = 160  # pixels: smaller clips are enlarged in the files that people loo
 
 
 def draw_samples(run, trained, frozen):
-    """Draws config.sample.clips clips and writes samples/NN.mp4, samples/sheet.png, samples/data.png and samples.json to the run's folder.
+    """Draws config.sample.clips clips; writes samples/NN.mp4, samples/data/NN.mp4, samples/sheet.png, samples/data.png and samples.json.
 
-    Row i of sheet.png is clip i, row i of data.png a validation clip (one of training where those run out), frames from left to right.
+    Row i of sheet.png is clip i, row i of data.png, and clip i of data/, a validation clip (one of training where those run out), frames
+    from left to right.
     """
     latents, captions = generate_latents(run, trained, frozen)
     frames, real = _decoded(run, latents, _real_clips(run))
     fps = run.config.data.fps
-    record = {'captions': captions, 'samples': motion_and_visual(frames, fps), 'data': motion_and_visual(real, fps)}
-    first_host(_write, run.workdir, frames, real, fps, record)
+    record = {'captions': captions, 'settings': settings_of(run.config), 'samples': motion_and_visual(frames, fps),
+              'data': motion_and_visual(real, fps)}
+    first_host(_write, run.folder, frames, real, fps, record)
     return record
 
 
 def _write(workdir, frames, real, fps, record):
     folder = workdir / 'samples'
     write_videos(folder, frames, fps)
+    write_videos(folder / 'data', real, fps)
     for name, clips in (('sheet', frames), ('data', real)):  # encoded here: imwrite does not report a full disk
         write_atomically(folder / f'{name}.png', cv2.imencode('.png', contact_sheet(clips)[..., ::-1])[1].tobytes())
     write_atomically(workdir / 'samples.json', json.dumps(record).encode())
 
 
+def settings_of(config):
+    """What samples of the same weights and captions depend on, as JSON has it."""
+    return {name: value for name, value in to_json(config.sample).items() if name not in ('every', 'batch', 'captions')}
+
+
+def are_drawn(run):
+    """Whether the folder has samples with the captions and settings of the run's config; of which step, the caller knows."""
+    path = run.folder / 'samples.json'
+    record = json.loads(path.read_text(encoding='utf-8')) if path.exists() else {}
+    return record.get('settings') == settings_of(run.config) and record['captions'] == sample_captions(run)
+
+
 def draw_during_training(run, step, trained, frozen):
     """Draws the same clips, from the same noise, at a step of the training: samples/step-NNNNNN/NN.mp4."""
     frames, _ = generate(run, trained, frozen)
-    first_host(write_videos, samples_folder(run.workdir, step), frames, run.config.data.fps)
+    first_host(write_videos, samples_folder(run.folder, step), frames, run.config.data.fps)
 
 
 def samples_folder(workdir, step):

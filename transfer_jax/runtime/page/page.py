@@ -1,7 +1,6 @@
 """Page: an HTML page made of sections, in the order of the calls; its template is page.html.j2."""
 import base64
 import dataclasses
-import mimetypes
 import pathlib
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -68,17 +67,18 @@ class Page:
         self._add('pictures', title=title, strips=strips, pictures=[
             {'source': _jpeg_uri(one.jpeg), 'name': one.name, 'value': one.value} for one in pictures])
 
-    def image(self, path: str | AnyPath, caption: str, alt: str) -> None:
-        """A picture file, in a row of its own."""
-        self._add('image', source=_data_uri(path), caption=caption, alt=alt)
+    def video(self, webm: bytes, caption: str, *, poster: bytes, labels: Sequence[str] = (), pixelated: bool = False) -> None:
+        """A video that plays silently in a loop; videos that follow each other share rows.
 
-    def video(self, path: str | AnyPath, caption: str) -> None:
-        """A video file that plays silently in a loop; videos that follow each other share a row."""
-        clip = {'source': _data_uri(path), 'caption': caption}
-        if self._parts and self._parts[-1]['kind'] == 'videos':
+        poster: a JPEG that stands there until it plays, and on paper. labels: headings of equal parts of its width. pixelated: it is
+        enlarged without blur.
+        """
+        clip = {'source': f'data:video/webm;base64,{base64.b64encode(webm).decode()}', 'poster': _jpeg_uri(poster), 'caption': caption,
+                'labels': labels, 'pixelated': pixelated}
+        if self._parts and self._parts[-1]['kind'] == 'videos' and self._parts[-1]['wide'] == bool(labels):
             self._parts[-1]['clips'].append(clip)
         else:
-            self._add('videos', clips=[clip])
+            self._add('videos', clips=[clip], wide=bool(labels))
 
     def table(self, rows: Iterable[Iterable[Any]], header: Sequence[str]) -> None:
         """Rows of cells under a header; numbers (int, float) stand on the right, floats with four digits."""
@@ -113,11 +113,6 @@ class Page:
 
 def _jpeg_uri(data):
     return f'data:image/jpeg;base64,{base64.b64encode(data).decode()}'
-
-
-def _data_uri(path):
-    kind = mimetypes.guess_type(path)[0]
-    return f'data:{kind};base64,{base64.b64encode(path_of(path).read_bytes()).decode()}'
 
 
 def _cell(value):

@@ -1,0 +1,1 @@
+"""The same run by another law, to compare with."""

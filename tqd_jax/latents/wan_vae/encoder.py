@@ -13,14 +13,24 @@ def encode_mean(params, video, config, chunk):
     params: the tree's 'encoder'. chunk: latent frames at a time after the first; None: all at once.
     """
     dtype = params['conv_in']['kernel'].dtype
-    wide = wide_dtype(dtype)
     # the quantiser's other half is the logarithm of the variance
     quant = {name: array[..., :config.z_dim] for name, array in params['quant'].items()}
+    return _encode({**params, 'quant': quant}, video, config, chunk, wide_dtype(dtype))
+
+
+def encode_posterior(params, video, config, chunk):
+    """(mean, logarithm of the variance) of the posterior, each as encode_mean's."""
+    both = _encode(params, video, config, chunk, wide_dtype(params['conv_in']['kernel'].dtype))
+    return both[..., :config.z_dim], both[..., config.z_dim:]
+
+
+def _encode(params, video, config, chunk, wide):
+    dtype = params['conv_in']['kernel'].dtype
 
     def step(frames, state):
         pixels = frames.astype(wide) / 127.5 - 1  # as of PixelCodec
         y, state = _features(params, fold(pixels.astype(dtype), config.patch), state, config)
-        return linear(quant, y), state
+        return linear(params['quant'], y), state
 
     return in_chunks(step, video, config.frame_stride, chunk)
 

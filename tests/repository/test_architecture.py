@@ -30,6 +30,7 @@ TQD = {
     'plan': ('config', 'planning'),
     'export': ('config', 'models', 'foundations', 'training'),
     'main': ('timesteps', 'models', 'config', 'training', 'gradients', 'report'),
+    'shipped': ('clips', 'models', 'text', 'export'),
     'launching': ('config',),
     'launch': ('launching',),
 }

@@ -54,8 +54,9 @@ tpu: .venv/tpu
 	$(PYTEST) --dist load -m 'tpu and not long'
 
 pretrain: .venv/ready
-	$(BIN)/python -m tqd_jax.main --config=configs/studies/pretrain_pixels.py --workdir=runs/pretrain_pixels
-	$(BIN)/python -m tqd_jax.models.publish runs/pretrain_pixels tiny
+	$(BIN)/python -m tqd_jax.shipped.start runs/tiny_wan
+	$(BIN)/python -m tqd_jax.main --config=configs/pretrain/tiny_wan.py --workdir=runs/pretrain
+	$(BIN)/python -m tqd_jax.shipped.publish runs/pretrain tiny_wan
 
 pretrain-vae: .venv/ready
 	$(BIN)/python -m tqd_jax.pretrain_vae --workdir=runs/pretrain_vae --out=tqd_jax/assets/tiny_wan/vae

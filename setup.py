@@ -8,7 +8,7 @@ setup(
     license='Apache-2.0',
     python_requires='>=3.11',
     packages=find_packages(include=['tqd_jax*', 'transfer_jax*']),
-    package_data={'tqd_jax': ['assets/*', 'assets/tiny_wan/*/*', 'launching/templates/*.j2'], 'transfer_jax': ['runtime/page/*.j2']},
+    package_data={'tqd_jax': ['assets/*', 'assets/*/*', 'assets/*/*/*', 'launching/templates/*.j2'], 'transfer_jax': ['runtime/page/*.j2']},
     install_requires=[
         'jax>=0.10.2,<0.13',
         'flax>=0.12.8,<0.13',

@@ -4,7 +4,7 @@
     python -m tqd_jax.main --config=configs/pixels.py --workdir=runs/mine --config.data.clips=FOLDER  on your clips
 
 Machine: two cores, no accelerator. Expected: 300 steps of a model of 1.3 million parameters from the checkpoint asset:tiny.npz, which
-configs/studies/pretrain_pixels.py made; samples in which objects keep their colour and most of them move, and runs/pixels/report.html.
+configs/pretrain/tiny.py made; samples in which objects keep their colour and most of them move, and runs/pixels/report.html.
 
 Any key is overridden by --config.KEY=VALUE. All keys, with defaults and meanings: docs/configuration.md.
 """

@@ -18,6 +18,7 @@ from absl import app, flags, logging
 from tqd_jax.config import Config
 from tqd_jax.foundations.identity import find_identical
 from tqd_jax.foundations.sources import executed, whole_model
+from tqd_jax.models.assets import located
 from tqd_jax.models.io.files import open_tensors
 from tqd_jax.models.io.lora_write import write_lora
 from tqd_jax.models.io.places import config_beside
@@ -36,7 +37,7 @@ from transfer_jax.runtime.paths import path_of
 from transfer_jax.runtime.saves.checkpoint import Checkpoints
 
 FORMATS = ('comfyui', 'diffusers', 'kohya', 'original')
-DTYPES = ('bfloat16', 'float32')
+DTYPES = ('bfloat16', 'float16', 'float32')
 PREFIX = {'comfyui': 'model.diffusion_model.', 'original': ''}
 SHARD_BYTES = 5 * 10**9
 NAMES = ('format', 'output', 'merge', 'dtype', 'wan')  # of the flags
@@ -114,7 +115,7 @@ def transformer_of(run, config, identity, mesh):
 
     Raises UserError where it is not there.
     """
-    path = pathlib.Path(config.wan.path)
+    path = pathlib.Path(located(config.wan.path))
     if not path.exists():
         raise UserError(f'{path}, whose weights {run} started from, is not there: say by --wan where they lie now')
     place = find_identical(path, identity)

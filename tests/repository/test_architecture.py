@@ -32,6 +32,7 @@ TQD = {
     'plan': ('config', 'planning'),
     'export': ('config', 'models', 'foundations', 'training'),
     'main': ('timesteps', 'models', 'config', 'training', 'gradients', 'comparison', 'report'),
+    'shipped': ('clips', 'models', 'text', 'export'),
     'launching': ('config',),
     'launch': ('launching',),
 }

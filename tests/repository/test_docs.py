@@ -13,6 +13,7 @@ import sys
 import pytest
 import quick
 import small
+import tiny_runs
 from pages import PAGES, ROOT
 from snippets import commands, parse_flags, python_snippets, words
 
@@ -20,7 +21,8 @@ COMMANDS = sorted({command for text in PAGES.values() for command in commands(te
 
 MAIN = 'python -m tqd_jax.main --config=configs/video.py --workdir=runs/mine --config.data.clips=FOLDER'
 SCORE = 'python -m tqd_jax.score --clips=FOLDER --output=scores.parquet'
-SMALL = [f'--config.{key}={value}' for key, value in small.SMALL.items() if key != 'data.rendered_clips']
+SMALL = [f'--config.{key}={value}' for key, value in ({**tiny_runs.SMALL, 'data.buckets': ((32, 32, 9),)}).items()
+         if key != 'data.rendered_clips']
 RUN = {  # the command, what shrinks it, a file that it leaves
     MAIN: (SMALL, 'runs/mine/report.html'),
     SCORE: (['--workers=0'], 'quality.html'),

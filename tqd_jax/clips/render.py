@@ -13,6 +13,7 @@ from tqd_jax.clips.write import write_clip
 from transfer_jax.runtime.errors import UserError
 from transfer_jax.runtime.files import write_atomically
 from transfer_jax.runtime.paths import AnyPath, make_folder, path_of, remove_folder
+from transfer_jax.runtime.progress import Progress
 
 VERSION = 4  # of the files and the manifest: raise it, and old folders are rendered anew
 DEGRADATIONS = ('blur', 'noise', 'bitrate', 'resolution')
@@ -34,7 +35,7 @@ def render_library(folder, *, clips: int = 240, seed: int = 0, size: int = 64, f
     folder = path_of(folder)
     manifest = folder / 'manifest.parquet'
     if not (_claim(folder, settings) and manifest.exists()):
-        rows = [_clip(folder, index, settings) for index in range(clips)]
+        rows = _clips(folder, settings)
         buffer = io.BytesIO()
         pa.parquet.write_table(pa.Table.from_pylist(rows), buffer)
         write_atomically(manifest, buffer.getvalue())
@@ -55,6 +56,15 @@ def _claim(folder, settings):
         write_atomically(path, json.dumps(settings).encode())
     make_folder(clips)
     return started
+
+
+def _clips(folder, settings):
+    rows = []
+    with Progress(settings['clips'], label='render', unit='clip') as progress:
+        for index in range(settings['clips']):
+            rows.append(_clip(folder, index, settings))
+            progress.update()
+    return rows
 
 
 def _clip(folder, index, settings):

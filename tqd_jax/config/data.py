@@ -19,14 +19,15 @@ class Source:
 class Data:
     """Clips: which, in which shapes, and how they are loaded."""
     clips: str | None = key(None, optional(paths()), "a folder, a manifest, a URL, or 'name=path,name=path'; "
-                             'None renders the embedded library; a resumed run is held to their contents', free=True)
+                             'None: those of data.cache, or the embedded library; a resumed run is held to their contents', free=True)
     allow_changes: bool = key(False, boolean(), 'a resumed run goes on although clips, captions, or keys that say so, are not as they '
                                'were: in a new order from there, recorded in changes.jsonl', free=True)
     columns: str | None = key(None, optional(text()), "names of a manifest's columns, as 'clip=video,caption=prompt'; None: found by "
                               'the usual names; caption=filename: captions are the names of the files', free=True)
     captions: str = key('draw', choice(*CAPTIONS), 'of a clip with several: one is drawn for each example; the first alone; all of '
                         'them joined into one', by_leave=True)
-    rendered_clips: int = key(240, integer(at_least=8), 'clips of the embedded library, without wan.path')
+    rendered_clips: int | None = key(240, optional(integer(at_least=8)), 'clips of the embedded library, which is rendered where neither '
+                                     'data.clips nor data.cache names any; None: never')
     fps: float = key(8, number(above=0, at_most=240), 'frames a second that the model sees')
     buckets: tuple = key(((32, 32, 8),), sequence(sequence(integer(at_least=1), length=3), example='((64, 48, 9),)'),
                          'shapes of a batch, (width, height, frames) in pixels; a clip takes the nearest')
@@ -58,6 +59,11 @@ class Data:
                                free=True)
     workers: int = key(0, integer(at_least=0), 'processes that load; 0 loads in threads', free=True)
     prefetch: int = key(4, integer(at_least=1), 'batches that are loaded ahead', free=True)
+
+
+def renders(clips, cache, rendered_clips):
+    """Whether a run with these values of config.data renders the embedded library."""
+    return clips is None and cache is None and rendered_clips is not None
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -21,8 +21,8 @@ def targets():
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Pretrained:
     """Published weights of Wan 2.1 or 2.2, which the user has downloaded: the model, its VAE and its text encoder."""
-    path: str | None = key(None, optional(paths()), 'a folder of diffusers or Wan-AI, or a file of the transformer; '
-                           'None: config.model on pixels', free=True)
+    path: str | None = key(None, optional(paths()), 'a folder of diffusers or Wan-AI, a file of the transformer, or '
+                           "'asset:NAME' of the package; None: config.model on pixels", free=True)
     vae: str | None = key(None, optional(paths()), 'file or folder of the VAE; None: the one in wan.path', free=True)
     text_encoder: str | None = key(None, optional(paths()), 'file or folder of UMT5; None: the one in wan.path', free=True)
     tokenizer: str | None = key(None, optional(paths()), 'spiece.model or tokenizer.json, or their folder; None: '

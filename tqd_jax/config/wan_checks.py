@@ -8,8 +8,8 @@ from transfer_jax.runtime.errors import UserError
 OFFICIAL = ('negative', 'steps', 'guidance', 'shift')  # keys of config.sample whose None is what the model's authors use
 
 IGNORED = {  # (section, key) that a run on published weights does not read, and what it reads in its place
-    ('data', 'rendered_clips'): 'clips are those of data.clips or data.cache', ('data', 'cache_gb'): 'the cache holds all latents',
-    ('model', 'vocab'): 'UMT5 reads the captions', ('model', 'text_len'): 'UMT5 reads the captions'}
+    ('data', 'cache_gb'): 'the cache holds all latents', ('model', 'vocab'): 'UMT5 reads the captions',
+    ('model', 'text_len'): 'UMT5 reads the captions'}
 
 
 def check_pretrained(config):

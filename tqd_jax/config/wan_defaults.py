@@ -12,6 +12,7 @@ def wan_defaults(sizes=None):
     config.wan.sizes = sizes
     config.init_from = None
     config.data.fps = 16
+    config.data.rendered_clips = None
     config.model.preset = None              # that of the weights
     config.model.dtype = 'bfloat16'
     config.model.remat = 'full'

@@ -9,8 +9,8 @@ from tqd_jax.diffusion.sampler import Sampling
 from tqd_jax.foundations.adapters import lora_of
 from tqd_jax.foundations.common import loader_of, with_shifts
 from tqd_jax.latents.pixels import PixelCodec
+from tqd_jax.models.assets import located
 from tqd_jax.models.partition import select
-from tqd_jax.models.publish import ASSETS
 from tqd_jax.models.wan import model as wan
 from tqd_jax.text.facts import caption_facts
 from tqd_jax.text.words import HashedWords
@@ -150,7 +150,7 @@ def frame_store(data, library, workdir, quiet=False):
 
 def weights_path(name):
     """The file that config.init_from names. Raises UserError where there is none."""
-    path = ASSETS / name.removeprefix('asset:') if name.startswith('asset:') else path_of(name)
+    path = path_of(located(name))
     if not path.exists() or path.is_dir():
         raise UserError(f'config.init_from = {name!r}: there is no such file; None starts from scratch')
     return path

@@ -9,6 +9,7 @@ from tqd_jax.foundations.adapters import lora_of
 from tqd_jax.foundations.official import defaults_of
 from tqd_jax.latents.wan_vae.codec import WanCodec, read_codec
 from tqd_jax.latents.wan_vae.tiling import Tiles
+from tqd_jax.models.assets import is_asset, located, shipped_models
 from tqd_jax.models.io.files import open_tensors
 from tqd_jax.models.io.places import WanParts, find_parts
 from tqd_jax.models.io.wan import check_whole, read_config
@@ -49,10 +50,16 @@ def open_model(config, mesh):
 
     Raises UserError where there is no such transformer, or tensors are missing.
     """
-    wan = config.wan
-    parts = find_parts(wan.path, vae=wan.vae, text_encoder=wan.text_encoder, tokenizer=wan.tokenizer)
-    expert = expert_of(parts, wan.expert)
+    parts = parts_of(config.wan)
+    expert = expert_of(parts, config.wan.expert)
     return parts, expert, executed(config, model_of(parts), mesh)
+
+
+def parts_of(wan):
+    """The WanParts of config.wan, some of them of the package. Raises UserError where they are not there or make no model."""
+    if is_asset(wan.path) and wan.path not in shipped_models():
+        raise UserError(f'config.wan.path = {wan.path!r}: the package has no such weights, but {", ".join(shipped_models())}')
+    return find_parts(located(wan.path), vae=located(wan.vae), text_encoder=located(wan.text_encoder), tokenizer=located(wan.tokenizer))
 
 
 def model_of(parts):

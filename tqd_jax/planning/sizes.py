@@ -5,10 +5,10 @@ import pathlib
 from tqd_jax.config import Config, check_shapes, check_whole
 from tqd_jax.foundations.official import defaults_of, sampling_of
 from tqd_jax.foundations.pixels import pixels
-from tqd_jax.foundations.sources import codec_of, executed, model_of, tiles
+from tqd_jax.foundations.sources import codec_of, executed, model_of, parts_of, tiles
 from tqd_jax.latents.wan_vae.codec import WanCodec
 from tqd_jax.latents.wan_vae.config import WAN_2_1, WAN_2_2
-from tqd_jax.models.io.places import find_parts
+from tqd_jax.models.assets import located
 from tqd_jax.models.wan.config import PRESETS, WanConfig
 from tqd_jax.text.features import Features
 from transfer_jax.runtime.errors import UserError
@@ -76,15 +76,14 @@ def foundation_of(config: Config, mesh):
     if not on_latents(config):
         return pixels(config, mesh)
     path = config.wan.path
-    there = path is not None and pathlib.Path(path).exists()
+    there = path is not None and pathlib.Path(located(path)).exists()
     sizes = _of_files(config, mesh) if there else _of_preset(config, mesh)
     check_shapes(config.data.buckets, sizes.codec, sizes.model.patch)
     return sizes
 
 
 def _of_files(config, mesh):
-    wan = config.wan
-    parts = find_parts(wan.path, vae=wan.vae, text_encoder=wan.text_encoder, tokenizer=wan.tokenizer)
+    wan, parts = config.wan, parts_of(config.wan)
     model = model_of(parts)
     codec = _codec(wan, model) if parts.vae is None else codec_of(wan, parts, model)
     return Sizes(config=config, model=executed(config, model, mesh), codec=codec, experts=len(parts.experts) > 1,

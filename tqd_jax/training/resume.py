@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from tqd_jax.config import fixed_keys, keys_by_leave
+from tqd_jax.config import fixed_keys, keys_by_leave, renders
 from tqd_jax.training.changes import read_changes
 from tqd_jax.training.log import HISTOGRAM_BINS
 from tqd_jax.training.state import LAYOUT, TrainState, require_layout
@@ -52,8 +52,9 @@ def require_same_config(workdir, config, extras):
     """Raises UserError where a checkpoint's config differs in a key that the numbers depend on, without leave to change it."""
     require_layout(workdir, extras)
     old, allowed = extras['config'], keys_by_leave(config)
-    rendered = ('data.clips',) if config.wan.path is None and (old['data']['clips'] is None) != (config.data.clips is None) else ()
-    job.require_same_config(workdir, old, config, (*fixed_keys(config), *rendered), allowed=allowed, leave=LEAVE)
+    before, now = (renders(data['clips'], data.get('cache'), data['rendered_clips']) for data in (old['data'], to_json(config.data)))
+    fixed, unread = ('data.clips',) if before != now else (), () if before or now else ('data.rendered_clips',)
+    job.require_same_config(workdir, old, config, (*fixed_keys(config), *fixed), allowed=(*allowed, *unread), leave=LEAVE)
 
 
 def require_same(run, extras):

@@ -8,7 +8,7 @@ import os
 import jax
 
 from tqd_jax.clips import places
-from tqd_jax.config import LEARNED
+from tqd_jax.config import LEARNED, renders
 from tqd_jax.data.held.hold import held_against
 from tqd_jax.data.prepare import STORE, prepare, score_share
 from tqd_jax.data.skipped import SKIPPED
@@ -137,9 +137,9 @@ def _begin(config, workdir):
 
 
 def clips_of(config):
-    """config.data, whose clips are the cache's table where it names none. Raises UserError where published weights have no clips."""
+    """config.data, whose clips are the cache's table where it names none. Raises UserError where nothing says which clips."""
     data = config.data
-    if config.wan.path is None or data.clips is not None:
+    if data.clips is not None or renders(data.clips, data.cache, data.rendered_clips):
         return data
     table = path_of(data.cache or '') / 'scores.parquet'
     if data.cache is None or not table.exists():

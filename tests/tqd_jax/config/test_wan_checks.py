@@ -12,8 +12,8 @@ WAN = instance(Config, wan_defaults())
 @pytest.mark.parametrize(('config', 'changes', 'keys'), [
     (Config(), {'train.trained': 'lora', 'lora.init_from': 'a.safetensors'}, r'config\.lora\.init_from.*config\.wan\.path'),
     (WAN, {'wan.path': 'folder', 'train.trained': 'full', 'wan.storage': 'int8'}, r'config\.wan\.storage.*config\.train\.trained'),
-    (WAN, {'wan.path': 'folder', 'data.cache_gb': 8.0, 'data.rendered_clips': 9, 'model.vocab': 9},
-     r'config\.data\.rendered_clips .*config\.data\.cache_gb .*config\.model\.vocab .*: leave them out$'),
+    (WAN, {'wan.path': 'folder', 'data.cache_gb': 8.0, 'model.vocab': 9},
+     r'config\.data\.cache_gb .*config\.model\.vocab .*: leave them out$'),
     (WAN, {'wan.path': 'folder', 'train.weight_decay': 0.1}, r'config\.train\.weight_decay.*kernels alone'),
     (WAN, {'wan.path': 'folder', 'train.optimizer': 'muon'}, r'config\.train\.optimizer.*kernels alone'),
     (WAN, {'wan.path': 'folder', 'data.dropout': 'weight'}, r'config\.data\.dropout.*config\.train\.batch = 1'),

@@ -12,6 +12,7 @@ import numpy as np
 from tqd_jax.models.io.containers.write_file import Output, write_tensors
 from tqd_jax.models.io.layout import entries, to_file
 from tqd_jax.models.io.names import to_diffusers
+from tqd_jax.models.io.wan_config import TEXT_LEN
 from tqd_jax.models.wan.storage import dequantise
 from transfer_jax.runtime.errors import UserError
 from transfer_jax.runtime.files import replace_atomically, upload_folder
@@ -138,7 +139,8 @@ def _described(config):
         'attention_head_dim': config.head_dim, 'cross_attn_norm': True, 'eps': config.eps, 'ffn_dim': config.ffn_dim,
         'freq_dim': config.freq_dim, 'image_dim': None, 'in_channels': config.in_channels, 'num_attention_heads': config.heads,
         'num_layers': config.layers, 'out_channels': config.out_channels, 'patch_size': list(config.patch), 'pos_embed_seq_len': None,
-        'qk_norm': 'rms_norm_across_heads', 'rope_max_seq_len': 1024, 'text_dim': config.text_dim}
+        'qk_norm': 'rms_norm_across_heads', 'rope_max_seq_len': 1024, 'text_dim': config.text_dim,
+        **({} if config.text_len == TEXT_LEN else {'text_len': config.text_len})}  # which diffusers leaves to the pipeline
 
 
 def _unwritable(path, error):

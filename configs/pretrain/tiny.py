@@ -1,7 +1,7 @@
 """The shipped checkpoint of pixels: the tiny model trained uniformly on all rendered clips, from noise.
 
-    python -m tqd_jax.main --config=configs/studies/pretrain_pixels.py --workdir=runs/pretrain_pixels
-    python -m tqd_jax.models.publish runs/pretrain_pixels tiny
+    python -m tqd_jax.main --config=configs/pretrain/tiny.py --workdir=runs/pretrain_tiny
+    python -m tqd_jax.shipped.publish runs/pretrain_tiny tiny
 
 Machine: two cores, no accelerator; 46 minutes. Expected: tqd_jax/assets/tiny.npz, which configs/pixels.py starts from, and beside it
 tiny.json (the config that made it) and tiny.jsonl (its log; validation loss on golden clips about .09 at the end). Neither scores nor

@@ -1,0 +1,79 @@
+"""The demo, shrunk, on the weights of the package: encoded, trained, sampled and exported, on rendered clips and on others."""
+import json
+import pathlib
+
+import jax
+import numpy as np
+import pytest
+import small
+import tiny_runs
+
+from tqd_jax import export
+from tqd_jax.clips import scenes
+from tqd_jax.clips.read import read_clip
+from tqd_jax.foundations.sources import open_sources
+from tqd_jax.models.assets import ASSETS
+from tqd_jax.models.io.files import open_tensors
+from tqd_jax.models.io.wan import read_config
+from tqd_jax.shipped.start import write_tokenizer
+from tqd_jax.text.umt5.encoder import read_encoder
+from transfer_jax.runtime.parallel.mesh import make_mesh
+
+TINY = ASSETS / 'tiny_wan'
+FRAMES, SIZE = 17, 64
+
+
+@pytest.fixture(scope='module')
+def finished(tmp_path_factory, compiled):
+    """The work directory of a whole run on rendered clips."""
+    return tiny_runs.run('video', tmp_path_factory.mktemp('demo') / 'video')
+
+
+def test_the_shipped_model_is_whole_and_small():
+    sources = open_sources(tiny_runs.config('video'), make_mesh())
+    assert sources.codec.latent_shape(FRAMES, SIZE, SIZE) == (5, 8, 8, 16)
+    assert sources.model.patch == (1, 2, 2) and sources.model.text_len == 32
+    sizes = {path.relative_to(TINY).parts[0]: path.stat().st_size for path in TINY.rglob('*.safetensors')}
+    assert sizes.keys() == {'transformer', 'vae', 'text_encoder'} and max(sizes.values()) <= 4e6 and sizes['text_encoder'] < 3e5
+
+
+def test_its_tokenizer_and_text_encoder_are_those_of_the_random_start(tmp_path):
+    write_tokenizer(tmp_path / 'tokenizer')
+    ours, theirs = (read_encoder(TINY / 'text_encoder', folder, length=32, dtype='float32') for folder in (tmp_path / 'tokenizer', None))
+    captions = [f'a {colour} {shape}' for colour in scenes.COLOURS for shape in scenes.SHAPES]
+    np.testing.assert_array_equal(ours.prepare(captions), theirs.prepare(captions))
+    features = np.asarray(theirs.encode(jax.device_put(theirs.load(TINY / 'text_encoder')), theirs.prepare(captions)))
+    assert len(np.unique(features[:, 1:3].reshape(len(captions), -1).round(3), axis=0)) == len(captions)
+
+
+def test_the_demo_leaves_what_was_promised(finished):
+    assert '<html' in (finished / 'report.html').read_text()
+    assert {path.name for path in (finished / 'cache').iterdir()} >= {'latents', 'text'}
+    frames = read_clip(str(finished / 'samples/00.mp4'), rate=12).frames
+    assert len(frames) == FRAMES and frames.shape[1] == frames.shape[2]
+    assert json.loads((finished / 'summary.json').read_text())['clips'] == tiny_runs.SMALL['data.rendered_clips']
+
+
+def test_the_run_can_be_sampled_evaluated_and_exported(finished, tmp_path, capsys):
+    tiny_runs.run('video', finished, 'sample', **{'sample.captions': ('a red ring',)})
+    assert json.loads((finished / 'samples.json').read_text())['captions'] == ['a red ring']
+    tiny_runs.run('video', finished, 'eval')
+    assert 'by noise bin' in capsys.readouterr().out
+    export.export(finished, format='diffusers', output=str(tmp_path / 'transformer'), dtype='float32')
+    described = json.loads((tmp_path / 'transformer/config.json').read_text())
+    assert read_config(open_tensors(tmp_path / 'transformer'), described).text_len == described['text_len'] == 32
+
+
+def test_it_goes_on_to_the_same_bits(finished, tmp_path):
+    tiny_runs.run('video', tmp_path, **{'train.steps': 2})
+    tiny_runs.run('video', tmp_path)
+    one, other = (tiny_runs.saved('video', folder) for folder in (finished, tmp_path))
+    assert one.keys() == other.keys() and not [name for name in one if one[name].tobytes() != other[name].tobytes()]
+
+
+def test_clips_of_one_s_own(tmp_path):
+    folder = small.moving(tmp_path / 'clips', [f'{number}.mp4' for number in range(8)], seconds=2.0, fps=12)
+    pathlib.Path(folder, '0.txt').write_text('Two dogs run over the grass.')
+    tiny_runs.run('video', tmp_path / 'run', 'score', **{'data.clips': folder})
+    tiny_runs.run('video', tmp_path / 'run', **{'data.clips': folder})
+    assert json.loads((tmp_path / 'run/summary.json').read_text())['clips'] == 8 and not (tmp_path / 'run/library').exists()

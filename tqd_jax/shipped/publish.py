@@ -1,0 +1,48 @@
+"""Makes weights of the package from a finished run: in half precision, with their config and log beside them.
+
+    python -m tqd_jax.shipped.publish runs/pretrain tiny_wan
+    python -m tqd_jax.shipped.publish runs/pretrain_tiny tiny
+"""
+import json
+import pathlib
+import shutil
+import sys
+
+import numpy as np
+
+from tqd_jax.export import export
+from tqd_jax.models.assets import ASSETS
+from transfer_jax.runtime.tensors import save_weights
+
+
+def publish(workdir, name, assets=ASSETS):
+    """Writes a run's weights to the package's assets.
+
+    Of pixels: NAME.npz (float16), NAME.json (config) and NAME.jsonl (metrics). On latents: the folder NAME with the transformer (float16),
+    the text encoder and the tokenizer that the run started from, pretrain.json and pretrain.jsonl; its VAE stays.
+    """
+    workdir, assets = pathlib.Path(workdir), pathlib.Path(assets)
+    start = json.loads((workdir / 'config.json').read_text())['wan']['path']
+    if start is None:
+        with np.load(workdir / 'weights.npz') as file:
+            save_weights(assets / f'{name}.npz', dict(file), dtype=np.float16)
+        stem = assets / name
+    else:
+        _publish_model(workdir, pathlib.Path(start), assets / name)
+        stem = assets / name / 'pretrain'
+    shutil.copy(workdir / 'config.json', stem.with_suffix('.json'))
+    shutil.copy(workdir / 'metrics.jsonl', stem.with_suffix('.jsonl'))
+
+
+def _publish_model(workdir, start, folder):
+    new = folder / '.transformer'
+    shutil.rmtree(new, ignore_errors=True)
+    export(workdir, format='diffusers', output=str(new), dtype='float16')
+    shutil.rmtree(folder / 'transformer', ignore_errors=True)
+    new.rename(folder / 'transformer')
+    for part in ('text_encoder', 'tokenizer'):
+        shutil.copytree(start / part, folder / part, dirs_exist_ok=True)
+
+
+if __name__ == '__main__':
+    publish(*sys.argv[1:])

@@ -1,6 +1,6 @@
 """Measures how good a checkpoint's samples are to look at, beside rendered clips of the same scenes, and writes table and picture.
 
-    python -m benchmarks.samples --config=configs/pixels.py --workdir=FOLDER --name=NAME [--seeds=0,1,2,3,4] [--samples=64]
+    python -m benchmarks.samples --config=configs/video.py --workdir=FOLDER --name=NAME [--seeds=0,1,2,3,4] [--samples=64]
         [--output=docs/results] [--images=docs/images] [--config.KEY=VALUE ...]
 
 It measures the newest checkpoint in the work directory of a run or, where there is none yet, the weights that the config starts from, in
@@ -84,15 +84,13 @@ def command(argv):
 def define():
     """The program's flags."""
     define_flags('runs/samples')
-    if 'samples' not in flags.FLAGS:
-        flags.DEFINE_string('name', 'demo', 'of the checkpoint, in the table and in the names of files')
-        flags.DEFINE_string('seeds', '0,1,2,3,4', 'of scenes and noise')
-        flags.DEFINE_integer('samples', 64, 'of each seed', lower_bound=2)
-        flags.DEFINE_string('output', 'docs/results', 'the folder of table and numbers')
-        flags.DEFINE_string('images', 'docs/images', 'the folder of the picture')
+    flags.DEFINE_string('name', 'demo', 'of the checkpoint, in the table and in the names of files')
+    flags.DEFINE_string('seeds', '0,1,2,3,4', 'of scenes and noise')
+    flags.DEFINE_integer('samples', 64, 'of each seed', lower_bound=2)
+    flags.DEFINE_string('output', 'docs/results', 'the folder of table and numbers')
+    flags.DEFINE_string('images', 'docs/images', 'the folder of the picture')
 
-
-define()
 
 if __name__ == '__main__':
+    define()
     run_app(main, Config, FLAGS)

@@ -13,7 +13,6 @@ import sys
 import pytest
 import quick
 import small
-import tiny_runs
 from pages import PAGES, ROOT
 from snippets import commands, parse_flags, python_snippets, words
 
@@ -21,8 +20,7 @@ COMMANDS = sorted({command for text in PAGES.values() for command in commands(te
 
 MAIN = 'python -m tqd_jax.main --config=configs/video.py --workdir=runs/mine --config.data.clips=FOLDER'
 SCORE = 'python -m tqd_jax.score --clips=FOLDER --output=scores.parquet'
-SMALL = [f'--config.{key}={value}' for key, value in ({**tiny_runs.SMALL, 'data.buckets': ((32, 32, 9),)}).items()
-         if key != 'data.rendered_clips']
+SMALL = [f'--config.{key}={value}' for key, value in small.SMALL.items() if key != 'data.rendered_clips']
 RUN = {  # the command, what shrinks it, a file that it leaves
     MAIN: (SMALL, 'runs/mine/report.html'),
     SCORE: (['--workers=0'], 'quality.html'),
@@ -34,6 +32,7 @@ PARSED = (  # what a command has, why it does not run here
      'it needs published weights; test_wan_notebook and tests/tqd_jax/jobs run it on tiny ones'),
     (r'tqd_jax\.plan', 'it compiles for minutes, for TPUs by libtpu; tests/tqd_jax/planning plan a small config'),
     (r'tqd_jax\.launch .*(place|program)=', 'the run above for another place; tests/tqd_jax/launching hold its files'),
+    (r'configs/latents', 'it is another job, which tests/tqd_jax/shipped run'),
     (r'workdir=DISK', 'it is of several hosts; tests/tqd_jax/processes run two'),
     (r'workdir=gs://', 'it needs a bucket; tests/tqd_jax/stores run it on a stand-in'),
     (r'tqd_jax\.main .*--mode=(eval|sample|align|learn)', 'it needs a trained run; tests/tqd_jax/jobs run each mode'),

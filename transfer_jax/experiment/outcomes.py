@@ -7,10 +7,11 @@ from typing import Any
 import jax
 import numpy as np
 
+from transfer_jax.evidence import COMMON_BIAS, LESS, ONE_WEIGHT, TEMPERATURE
 from transfer_jax.experiment.data.splits import Split
 from transfer_jax.experiment.job import Job
 from transfer_jax.experiment.lab.lab import Lab
-from transfer_jax.experiment.lab.measure import COMMON_BIAS, LESS, SHORTFALLS
+from transfer_jax.experiment.lab.measure import SHORTFALLS
 from transfer_jax.experiment.methods.registry import METHODS, NEED_GRAM
 from transfer_jax.experiment.planned import plan_record
 from transfer_jax.experiment.results import FRACTIONS, SCORE_PART, pareto, record
@@ -64,7 +65,7 @@ def made_of(lab: Lab) -> dict[str, Any]:
     for name in (name for name in lab.store.names() if name.startswith(SHARED)):
         digest.update(json.dumps([name, lab.store.record(name)]).encode())
     return {'fits': digest.hexdigest(), 'costs': list(lab.costs), 'parts': list(FRACTIONS), 'common_bias': COMMON_BIAS,
-            'shortfalls': [LESS, *SHORTFALLS]}
+            'shortfalls': [LESS, *SHORTFALLS], 'one_weight': list(ONE_WEIGHT), 'temperature': TEMPERATURE}
 
 
 def leftover_lines(job: Job) -> list[str]:

@@ -80,7 +80,7 @@ def without(name):
 DAMAGED = {  # file: what is done to it, words of the answer
     'shard': (TRANSFORMER, half, 'cut short|truncated|has .* bytes'),
     'tensor': (TRANSFORMER, without('blocks.1.ffn.2.bias'), r'lack 1 tensor, such as blocks\.1\.ffn\.2\.bias'),
-    'vae': (VAE, without('decoder.conv1.bias'), r'the VAE .*Wan2\.1_VAE\.safetensors lacks 1 tensors, such as decoder\.conv1\.bias'),
+    'vae': (VAE, without('decoder.conv1.bias'), r'the VAE .*Wan2\.1_VAE\.safetensors lacks 1 tensor, such as decoder\.conv1\.bias'),
     'vae cut': (VAE, half, 'cut short|truncated|has .* bytes'),
     'text': (TEXT, without('blocks.2.attn.v.weight'), r'blocks\.2\.attn\.v\.weight'),
     'no vae': (VAE, pathlib.Path.unlink, r'config\.wan\.path has no VAE: name its file by config\.wan\.vae'),

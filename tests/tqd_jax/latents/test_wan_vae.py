@@ -235,7 +235,7 @@ def broken(name, array):
 
 
 @pytest.mark.parametrize(('name', 'array', 'message'), [
-    ('encoder.head.2.bias', None, 'lacks 1 tensors, such as encoder.head.2.bias'),
+    ('encoder.head.2.bias', None, 'lacks 1 tensor, such as encoder.head.2.bias'),
     ('decoder.extra', np.zeros(3), 'has, beyond .* such as decoder.extra'),
     ('conv2.bias', np.zeros(5), r'conv2.bias has shape \[5\], its other tensors want \[4\]'),
     ('conv2.bias', np.full(4, np.nan), 'conv2.bias holds NaN'),

@@ -11,7 +11,7 @@ import pytest
 from snippets import parse_flags
 
 from configs import launch as launch_config
-from configs import pixels, wan
+from configs import video, wan
 from tqd_jax import launch
 from tqd_jax.config import Config
 from tqd_jax.launching.checks import check_launch

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import pytest
 from quick import quick_to_compile
 
-from configs import pixels, wan
+from configs import video, wan
 from tqd_jax import plan
 from tqd_jax.config import Config
 from tqd_jax.planning import compiled as compiling

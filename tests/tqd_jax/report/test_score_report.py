@@ -75,7 +75,7 @@ def test_the_page_says_what_was_put_in(page, columns):
         table_row = re.search(rf'<tr><td class="short">{name}</td>.*?</tr>', page)[0]
         assert f'>{chosen.sum()}<' in table_row and f'{chosen.mean():.1%}' in table_row
     assert {'truncated', '70', 'an empty file'} <= set(words) and page.count('truncated: frames end') == 50
-    assert '3 clips look and move like another one, in 1 groups' in page
+    assert '3 clips look and move like another one, in 1 group' in page
     assert f'{CLIPS // 10} clips have none.' in page
     assert re.search(r'>flow</td><td[^>]*></td><td[^>]*>-1.00<', page)
 

@@ -70,13 +70,13 @@ def without(name):
 
 UNLIKE = {  # arrays, words of the message
     'no encoder': ({'head.modulation': np.ones(3)}, r"is no UMT5 encoder: it has neither 'blocks\.0\.pos_embedding"),
-    'a leaf missing': (without('blocks.1.ffn.fc1.weight'), r"lacks 1 arrays .* such as 'blocks\.1\.ffn\.fc1\.weight'; get the"),
-    'no queries': ({name: array for name, array in ARRAYS.items() if '.q.' not in name}, r"lacks 1 arrays .* 'blocks\.0\.attn\.q\.weight'"),
-    'norm missing': (without('norm.weight'), r"lacks 1 arrays .* 'norm\.weight'"),
-    'embedding missing': (without('token_embedding.weight'), r"lacks 1 arrays .* 'token_embedding\.weight'"),
+    'a leaf missing': (without('blocks.1.ffn.fc1.weight'), r"lacks 1 array .* such as 'blocks\.1\.ffn\.fc1\.weight'; get the"),
+    'no queries': ({name: array for name, array in ARRAYS.items() if '.q.' not in name}, r"lacks 1 array .* 'blocks\.0\.attn\.q\.weight'"),
+    'norm missing': (without('norm.weight'), r"lacks 1 array .* 'norm\.weight'"),
+    'embedding missing': (without('token_embedding.weight'), r"lacks 1 array .* 'token_embedding\.weight'"),
     'T5, whose first block alone has a bias': (
         {name: array for name, array in THEIRS.items() if not re.search(r'block\.[12]\..*bias', name)}, r"lacks 2 arrays .*block\.1\..*T5"),
-    'left over': (change('blocks.1.attn.q.bias', np.ones(8)), r"1 arrays that have no place .* 'blocks\.1\.attn\.q\.bias'"),
+    'left over': (change('blocks.1.attn.q.bias', np.ones(8)), r"1 array that has no place .* 'blocks\.1\.attn\.q\.bias'"),
     'decoder of the original': (change('decoder.norm.weight', np.ones(8)), r"no place .* 'decoder\.norm\.weight'"),
     'scale beside': (change('blocks.1.attn.q.scale_weight', np.ones(())), r"'blocks\.1\.attn\.q\.scale_weight'"),
     'wrong shape': (change('blocks.1.ffn.fc2.weight', np.ones((16, 21))),

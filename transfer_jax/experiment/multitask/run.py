@@ -11,7 +11,7 @@ from transfer_jax.experiment.data.domains import Domains
 from transfer_jax.experiment.data.load import load_domains
 from transfer_jax.experiment.multitask.job import solve
 from transfer_jax.experiment.multitask.measures import labels_of, trimmed
-from transfer_jax.experiment.multitask.pictures import weights_picture
+from transfer_jax.experiment.weights_picture import weights_picture
 from transfer_jax.experiment.multitask.splits import split
 from transfer_jax.experiment.multitask.synthetic import clustered
 from transfer_jax.experiment.multitask.tasks import from_domains

@@ -145,7 +145,7 @@ def test_libtpu_takes_the_flags(name, topology, known):
     assert known or 'xla_tpu_no_such_flag' in done.stderr
 
 
-@pytest.mark.parametrize('config', [pixels, wan])
+@pytest.mark.parametrize('config', [video, wan])
 def test_a_config_of_the_training_is_told_where_it_belongs(config):
     with pytest.raises(UserError, match=r'--config=configs/launch\.py, .*--config\.job\.config=FILE'):
         overridden(config.get_config(), [], launch.schema_of)

@@ -143,7 +143,7 @@ def test_a_manifest_without_captions_has_those_beside_its_clips(tmp_path):
 def test_lists_of_other_lengths_are_refused(tmp_path):
     folder = folder_of(tmp_path, {'a.mp4': b'', 'videos.txt': 'a.mp4\n', 'prompts.txt': 'one\ntwo\n'})
     for spec in (folder, f'{folder}/videos.txt'):
-        with pytest.raises(UserError, match=r'videos\.txt has 1 lines and .*prompts\.txt 2'):
+        with pytest.raises(UserError, match=r'videos\.txt has 1 line and .*prompts\.txt 2'):
             find(spec)
 
 

@@ -5,7 +5,6 @@ import sys
 import time
 from typing import TextIO
 
-import jax
 from tqdm import tqdm
 
 FORMAT = '{desc}{percentage:3.0f} %|{bar}| {n_fmt}/{total_fmt}, {rate_fmt}, {remaining} left{postfix}'
@@ -22,8 +21,9 @@ class Progress:
         since: time.monotonic() when the first unit began, if that was before. warms: the first update takes longer than those after it, as
         where it compiles, and does not enter the rate.
         """
-        if process is None:  # JAX need not start for it
-            process = jax.process_index() if jax.distributed.is_initialized() else 0
+        if process is None:  # JAX need not start for it, nor be imported: without it a process is in no job
+            jax = sys.modules.get('jax')
+            process = jax.process_index() if jax is not None and jax.distributed.is_initialized() else 0
         self.file = sys.stderr if file is None else file
         self.total, self.count, self.label, self.unit = total, start, label, unit
         self.plain = not self.file.isatty() and process == 0

@@ -2,7 +2,7 @@
 
 XLA's CPU backend takes twice as long for a 3D convolution as for a 2D one at each tap in time, and frame by frame it needs no
 buffers for all frames. Narrow layers have small buffers: there the three taps in time become channels of one 2D convolution of all
-frames, which trains 25 times as fast. The target's platform decides, when the program is lowered; others get the plain 3D convolution.
+frames, which trains many times as fast. The target's platform decides, when the program is lowered; others get the plain 3D convolution.
 """
 import functools
 

@@ -11,6 +11,7 @@ from transfer_jax.experiment.data.domains import Domains
 from transfer_jax.experiment.data.load import load_domains
 from transfer_jax.experiment.multitask.job import solve
 from transfer_jax.experiment.multitask.measures import labels_of, trimmed
+from transfer_jax.experiment.multitask.pictures import weights_picture
 from transfer_jax.experiment.multitask.splits import split
 from transfer_jax.experiment.multitask.synthetic import clustered
 from transfer_jax.experiment.multitask.tasks import from_domains
@@ -20,7 +21,6 @@ from transfer_jax.experiment.scores.page import add_calibration, meanings, score
 from transfer_jax.experiment.scores.page import labels_of as score_labels
 from transfer_jax.experiment.scores.predictions import Block, write_predictions
 from transfer_jax.experiment.scores.summary import format_pair, mean_and_error
-from transfer_jax.experiment.weights_picture import weights_picture
 from transfer_jax.runtime.counts import counted
 from transfer_jax.runtime.files import write_atomically
 from transfer_jax.runtime.job import print_stop

@@ -14,7 +14,7 @@ from transfer_jax.experiment.multitask import network, splits, synthetic
 from transfer_jax.experiment.multitask.config import Multitask
 from transfer_jax.experiment.multitask.job import multitask, one_method
 from transfer_jax.experiment.multitask.methods.equal import pooled
-from transfer_jax.experiment.multitask.mixture import task_weights
+from transfer_jax.experiment.multitask.methods.mixture import task_weights
 from transfer_jax.experiment.multitask.prior import estimates
 from transfer_jax.experiment.multitask.quadratics import quadratics
 from transfer_jax.experiment.multitask.tasks import Tasks, from_domains, from_labels

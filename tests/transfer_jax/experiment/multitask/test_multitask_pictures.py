@@ -2,7 +2,7 @@
 import numpy as np
 import pytest
 
-from transfer_jax.experiment.weights_picture import weights_picture
+from transfer_jax.experiment.multitask.pictures import weights_picture
 
 
 def cells(weights):

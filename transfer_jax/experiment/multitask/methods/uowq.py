@@ -2,7 +2,7 @@
 import functools
 
 from transfer_jax.experiment.multitask.methods.method import Method
-from transfer_jax.experiment.multitask.mixture import task_weights
+from transfer_jax.experiment.multitask.methods.mixture import task_weights
 
 SCHEDULE = (0.1, 0.3, 0.5, 0.7)  # fractions of the training; the first sees features that have learned a little
 

@@ -53,14 +53,15 @@ def probabilities(plain: np.ndarray, calibrated: np.ndarray | None, safe: int) -
 
 
 def averaged(weights: np.ndarray, probability: np.ndarray, target_size: float, sizes: np.ndarray) -> np.ndarray:
-    """The weights [S, K] whose fit is, to first order, the average of the fits at candidates' weights [T, S, K] of probability [T, S].
+    """The weights [S, K] whose fit is the average of the fits at candidates' weights [T, S, K] of probability [T, S].
 
     A fit is the mean of the domains' own fits by their parts of all effective samples, w_k N_k / (N0 + sum w N); sizes [K] are N. So parts
-    are averaged, and not weights, of which the largest would decide alone.
+    are averaged, and not weights, of which the largest would decide alone. Averaged parts are those of the mean of the candidates' weights
+    by p v_0, v_0 the target's part. Exact for quadratic fits without a prior where all domains have the same Fisher information; elsewhere
+    to first order in the difference of their information.
     """
-    effective = weights * sizes
-    parts = np.einsum('ts,tsk->sk', probability, effective / (target_size + effective.sum(-1, keepdims=True)))
-    return parts * target_size / (1 - parts.sum(-1, keepdims=True)) / sizes
+    share = probability / (target_size + (weights * sizes).sum(-1))  # p v_0 / N0
+    return np.einsum('ts,tsk->sk', share, weights) / share.sum(0)[:, None]
 
 
 def best(plain: np.ndarray, calibrated: np.ndarray, safe: int) -> np.ndarray:

@@ -1,7 +1,7 @@
 """Measures how good a checkpoint's samples are to look at, beside rendered clips of the same scenes, and writes table and picture.
 
     python -m benchmarks.samples --config=configs/video.py --workdir=FOLDER --name=NAME [--seeds=0,1,2,3,4] [--samples=64]
-        [--output=docs/results] [--images=docs/images] [--config.KEY=VALUE ...]
+        [--results=docs/results] [--images=docs/images] [--config.KEY=VALUE ...]
 
 It measures the newest checkpoint in the work directory of a run or, where there is none yet, the weights that the config starts from, in
 pixels or latents. Samples and measures are stored there seed by seed, so the command goes on where it stopped. It
@@ -26,10 +26,10 @@ from transfer_jax.runtime.errors import UserError
 from transfer_jax.runtime.folder.lock import alone_in
 from transfer_jax.runtime.paths import make_folder, path_of
 
-FLAGS = ('workdir', 'name', 'seeds', 'samples', 'output', 'images')
+FLAGS = ('workdir', 'name', 'seeds', 'samples', 'results', 'images')
 
 
-def main(config, workdir, name, seeds, samples, output, images):
+def main(config, workdir, name, seeds, samples, results, images):
     """Draws, measures and writes what the flags say."""
     check_whole(config)
     seeds, shape, workdir = numbers(seeds), checked_shape(config), path_of(workdir)
@@ -41,11 +41,11 @@ def main(config, workdir, name, seeds, samples, output, images):
         each = [summaries(store, model.weights, seed, frames, shape, config.data.fps, classifiers)
                 for seed, (frames, _, _) in zip(seeds, drawn, strict=True)]
     rows = {row: {key: [one[row][key] for one in each] for key in each[0][row]} for row in ROWS}
-    write_results(path_of(output) / f'samples_{name}.json', facts(model, shape) | {
+    write_results(path_of(results) / f'samples_{name}.json', facts(model, shape) | {
         'name': name, 'seeds': seeds, 'samples': samples, 'seconds': [seconds for _, _, seconds in drawn],
         'accuracies': accuracies(classifiers[0]), 'rows': rows})
     write_sheet(path_of(images) / f'samples_{name}.png', *drawn[0][:2])
-    print(write_page(path_of(output)))
+    print(write_page(path_of(results)))
 
 
 def facts(model, shape):
@@ -77,20 +77,16 @@ def checked_shape(config):
 
 def command(argv):
     """The command of a command line, without the folders of this machine."""
-    words = [word for word in argv[1:] if not word.startswith(('--workdir', '--output', '--images'))]
+    words = [word for word in argv[1:] if not word.startswith(('--workdir', '--results', '--images'))]
     return ' '.join(['python -m benchmarks.samples', *(f'"{word}"' if set(word) & set(' ()') else word for word in words)])
 
 
-def define():
-    """The program's flags."""
-    define_flags('runs/samples')
-    flags.DEFINE_string('name', 'demo', 'of the checkpoint, in the table and in the names of files')
-    flags.DEFINE_string('seeds', '0,1,2,3,4', 'of scenes and noise')
-    flags.DEFINE_integer('samples', 64, 'of each seed', lower_bound=2)
-    flags.DEFINE_string('output', 'docs/results', 'the folder of table and numbers')
-    flags.DEFINE_string('images', 'docs/images', 'the folder of the picture')
-
+define_flags('runs/samples')
+flags.DEFINE_string('name', 'demo', 'of the checkpoint, in the table and in the names of files')
+flags.DEFINE_string('seeds', '0,1,2,3,4', 'of scenes and noise')
+flags.DEFINE_integer('samples', 64, 'of each seed', lower_bound=2)
+flags.DEFINE_string('results', 'docs/results', 'the folder of table and numbers')
+flags.DEFINE_string('images', 'docs/images', 'the folder of the picture')
 
 if __name__ == '__main__':
-    define()
     run_app(main, Config, FLAGS)

@@ -136,3 +136,9 @@ def test_one_certain_candidate_is_the_average_and_none_is_no_weight():
     weights = np.array([[[0.3, 0.7]], [[0.0, 0.0]]])
     for number in (0, 1):
         np.testing.assert_allclose(averaged(weights, np.eye(2)[:, [number]], 20, np.array([5, 1000])), weights[number])
+
+
+@pytest.mark.parametrize('size', [0, 60, 1e15])
+def test_a_certain_candidate_is_itself_however_large_its_source(size):
+    weights = np.array([[[1e3, 0.3]], [[0.0, 0.0]]])
+    np.testing.assert_allclose(averaged(weights, np.array([[1.0], [0.0]]), 24, np.array([size, 120])), weights[0], rtol=1e-12)

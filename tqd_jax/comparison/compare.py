@@ -13,6 +13,8 @@ from transfer_jax.runtime.files import write_atomically
 from transfer_jax.runtime.parallel.hosts import first_host
 from transfer_jax.runtime.paths import make_folder
 
+OWN = 'samples.json'
+
 
 def compare(run, steps):
     """Trains the second run of config.compare to `steps`, and writes its samples, those of the weights before training, and their record.
@@ -24,7 +26,7 @@ def compare(run, steps):
     second = second_run(run, steps)
     if jax.process_index() == 0:
         print(f'second run, by the {run.config.compare} law, to compare with: {steps} steps in {second.folder}', flush=True)
-    first_host(make_folder, second.folder)
+    first_host(_keep_own, run, second)
     state, frozen, stopped = train(second, examines=False)
     if stopped:
         return int(state.step)
@@ -35,17 +37,24 @@ def compare(run, steps):
     return None
 
 
+def _keep_own(run, second):
+    """samples/run/: a copy of the run's own samples and their measures, since --mode=sample may draw others in the meantime."""
+    folder = second.folder / 'samples' / 'run'
+    make_folder(folder)
+    record = (run.folder / OWN).read_bytes()
+    for number in range(len(json.loads(record)['captions'])):
+        name = f'{number:02d}.mp4'
+        write_atomically(folder / name, (run.folder / 'samples' / name).read_bytes())
+    write_atomically(folder / OWN, record)
+
+
 def _write(run, second, steps, captions, drawn):
-    """samples/start/, samples/second/, samples/run/ (a copy: --mode=sample may draw others) and, last, comparison.json."""
+    """samples/start/, samples/second/ and, last, comparison.json."""
     fps, folder = run.config.data.fps, second.folder / 'samples'
     for name, clips in drawn.items():
         write_videos(folder / name, clips, fps)
-    make_folder(folder / 'run')
-    for number in range(len(captions)):
-        name = f'{number:02d}.mp4'
-        write_atomically(folder / 'run' / name, (run.folder / 'samples' / name).read_bytes())
-    own = json.loads((run.folder / 'samples.json').read_text(encoding='utf-8'))
+    own = json.loads((folder / 'run' / OWN).read_text(encoding='utf-8'))
     record = {'law': run.config.law.kind, 'against': run.config.compare, 'steps': steps, 'dropout': run.config.data.dropout,
-              'captions': captions, 'run': own['samples'], 'data': own['data'],
+              'expert': run.foundation.expert, 'captions': captions, 'run': own['samples'], 'data': own['data'],
               **{name: motion_and_visual(clips, fps) for name, clips in drawn.items()}}
     write_atomically(second.folder / RECORD, json.dumps(record, allow_nan=False).encode())

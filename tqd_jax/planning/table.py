@@ -3,7 +3,7 @@ import dataclasses
 import json
 from collections.abc import Sequence
 
-from tqd_jax.config import Config
+from tqd_jax.config import Config, compared_law
 from tqd_jax.planning.answer import Planning
 from transfer_jax.runtime.counts import counted
 
@@ -49,8 +49,9 @@ def _time(one, number, config, price):
 
 
 def hours_of(one: Planning, config: Config) -> float:
-    """Hours of config.train.steps, buckets in equal shares, without what is not a step."""
-    return config.train.steps * one.training.best.step / 3600
+    """Hours of config.train.steps, buckets in equal shares, without what is not a step; twice with config.compare."""
+    runs = 1 if compared_law(config) is None else 2
+    return runs * config.train.steps * one.training.best.step / 3600
 
 
 def notes(one: Planning, config: Config) -> list[str]:

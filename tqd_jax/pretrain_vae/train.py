@@ -1,4 +1,4 @@
-"""The training of the small autoencoder: updates, log and saves, and the published folder at every save."""
+"""The training of the small autoencoder: updates, log and saves, and the published folder at the end."""
 import json
 import shutil
 
@@ -17,7 +17,7 @@ LOG_EVERY, SAVE_EVERY = 50, 400
 
 
 def train(settings: Settings, workdir, out) -> None:
-    """Runs what is left of the settings' updates in `workdir`, and writes the folder `out` (publish) at every save and the end.
+    """Runs what is left of the settings' updates in `workdir`, and at the end writes the folder `out` (publish).
 
     workdir/state.npz and log.jsonl belong together by their step; SIGTERM saves and ends. The same settings give the same bits on the
     same machine, however often the run was stopped.
@@ -37,8 +37,9 @@ def train(settings: Settings, workdir, out) -> None:
             progress.update(1, mse=f'{rows[-1]["mse"] if rows else float("nan"):.4f}')
             if step % SAVE_EVERY == 0 or step == settings.steps or stop.requested:
                 _save(workdir, step, state, rows)
-                publish(out, state.average, settings, clips)
-                shutil.copy(workdir / 'log.jsonl', out / 'log.jsonl')
+    if step == settings.steps:
+        publish(out, state.average, settings, clips)
+        shutil.copy(workdir / 'log.jsonl', out / 'log.jsonl')
 
 
 def _save(workdir, step, state, rows):

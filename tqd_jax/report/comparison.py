@@ -13,7 +13,7 @@ COLUMNS = 'start', 'second', 'run'
 def comparison(page, run):
     """Writes the section, where config.compare asks for one."""
     against, own = (run.config or {}).get('compare'), (run.config or {}).get('law', {}).get('kind')
-    if against is None or against == own:
+    if against is None or against == own or 'steps' not in run.summary:
         return
     page.section('What the timestep law did to this run')
     record = run.comparison
@@ -50,6 +50,9 @@ def _write(page, record):
 def _same(record):
     if 'learned' in (record['law'], record['against']) and record['dropout'] != 'none':
         return 'and the same noise; the learned law also says how often each clip is drawn, so the order of clips differs'
+    if record.get('expert') is not None:
+        return ("and the same noise; an expert draws a clip as often as the law has it in the expert's part of t, so the order of clips "
+                'differs')
     dropout = '' if record['dropout'] == 'none' else ', and quality dropout in both'
     return f'the same clips in the same order, the same noise{dropout}'
 

@@ -3,6 +3,7 @@ import numpy as np
 
 from tqd_jax.report import plots
 from tqd_jax.report.videos import add_video
+from transfer_jax.runtime.counts import counted
 
 START = 'step-000000'  # folder of samples of the model before its first step
 SHOWN = 8  # videos of each kind
@@ -43,7 +44,7 @@ def _videos(page, run):
         page.text('Each sample as the model drew it before training, and after, from the same noise. Those of the steps between are in the '
                   'folders samples/step-*.')
     if len(run.videos) > SHOWN:
-        page.text(f'{SHOWN} of {len(run.videos)} samples; all are in the folder samples/.')
+        page.text(f'{SHOWN} of {counted(len(run.videos), "sample")}; all are in the folder samples/.')
     for number, path in enumerate(run.videos[:SHOWN]):
         caption = captions[number] if number < len(captions) else path.stem
         if path.name in starts:

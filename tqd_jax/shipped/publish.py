@@ -11,7 +11,8 @@ import sys
 import numpy as np
 
 from tqd_jax.export import export
-from tqd_jax.models.assets import ASSETS
+from tqd_jax.models.assets import ASSETS, located
+from transfer_jax.runtime.errors import UserError
 from transfer_jax.runtime.tensors import save_weights
 
 
@@ -19,16 +20,20 @@ def publish(workdir, name, assets=ASSETS):
     """Writes a run's weights to the package's assets.
 
     Of pixels: NAME.npz (float16), NAME.json (config) and NAME.jsonl (metrics). On latents: the folder NAME with the transformer (float16),
-    the text encoder and the tokenizer that the run started from, pretrain.json and pretrain.jsonl; its VAE stays.
+    the text encoder and the tokenizer that the run started from, pretrain.json and pretrain.jsonl; its VAE stays. Raises UserError where
+    the run is not finished.
     """
     workdir, assets = pathlib.Path(workdir), pathlib.Path(assets)
-    start = json.loads((workdir / 'config.json').read_text())['wan']['path']
+    config, summary = (json.loads((workdir / f'{file}.json').read_text()) for file in ('config', 'summary'))
+    start, steps = config['wan']['path'], config['train']['steps']
+    if summary.get('steps') != steps:
+        raise UserError(f'{workdir} is at step {summary.get("steps", 0)} of {steps}: finish its training first')
     if start is None:
         with np.load(workdir / 'weights.npz') as file:
             save_weights(assets / f'{name}.npz', dict(file), dtype=np.float16)
         stem = assets / name
     else:
-        _publish_model(workdir, pathlib.Path(start), assets / name)
+        _publish_model(workdir, pathlib.Path(located(start)), assets / name)
         stem = assets / name / 'pretrain'
     shutil.copy(workdir / 'config.json', stem.with_suffix('.json'))
     shutil.copy(workdir / 'metrics.jsonl', stem.with_suffix('.jsonl'))
@@ -40,7 +45,7 @@ def _publish_model(workdir, start, folder):
     export(workdir, format='diffusers', output=str(new), dtype='float16')
     shutil.rmtree(folder / 'transformer', ignore_errors=True)
     new.rename(folder / 'transformer')
-    for part in ('text_encoder', 'tokenizer'):
+    for part in ('text_encoder', 'tokenizer') if start.resolve() != folder.resolve() else ():
         shutil.copytree(start / part, folder / part, dirs_exist_ok=True)
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from transfer_jax.evidence import COMMON_BIAS, LESS, ONE_WEIGHT, TEMPERATURE
+from transfer_jax.evidence import COMMON_BIAS, DOUBT, LESS, ONE_WEIGHT, TEMPERATURE
 from transfer_jax.experiment.data.splits import Split
 from transfer_jax.experiment.job import Job
 from transfer_jax.experiment.lab.lab import Lab
@@ -21,19 +21,23 @@ from transfer_jax.runtime.counts import plural
 from transfer_jax.runtime.store import UNFINISHED
 
 SHARED = ('target_only', 'each_source', 'middle', 'folds', 'trial_', 'global_', 'path_')  # how the names of a Lab's own fits begin
+DECIDED_BY = {'common_bias': COMMON_BIAS, 'shortfalls': [LESS, *SHORTFALLS], 'one_weight': list(ONE_WEIGHT), 'temperature': TEMPERATURE,
+              'doubt': DOUBT}  # the constants that G's weights are decided by
 
 
 def keep_outcome(job: Job, lab: Lab, name: str) -> dict[str, Any]:
-    """The record of a method: the stored one, or where that is absent, lacks a score or its outputs, a new one, from fits that are stored
-    already as far as they are."""
-    stored, place, keep = lab.store.record(f'methods/{name}'), f'methods/{name}', job.config.transfer.predictions
-    if stored is not None and set(job.metrics) <= set(stored[SCORE_PART][0]) and (lab.store.has_arrays(place) or not keep):
+    """The record of a method: the stored one, or where that is absent, lacks a score or its outputs, or its weights were decided by other
+    constants, a new one, from fits that are stored already as far as they are."""
+    place, keep, of = f'methods/{name}', job.config.transfer.predictions, DECIDED_BY if name in NEED_GRAM else None
+    stored = dict(lab.store.record(place) or {})
+    current = stored.pop('of', None) == of and bool(stored)
+    if current and set(job.metrics) <= set(stored[SCORE_PART][0]) and (lab.store.has_arrays(place) or not keep):
         return stored
     outcome = METHODS[name](lab)
     needs_gram = bool(set(job.methods) & set(NEED_GRAM))
     made = record(lab, outcome, lab.measure_sources()[0] if needs_gram else None, job.metrics)
     outputs = [out[rows] for out, rows in zip(outcome.outputs, test_rows(lab.splits), strict=True)]
-    lab.store.save(place, {'outputs': np.asarray(outputs, np.float32)} if keep else None, made)
+    lab.store.save(place, {'outputs': np.asarray(outputs, np.float32)} if keep else None, made if of is None else {**made, 'of': of})
     return made
 
 
@@ -64,8 +68,7 @@ def made_of(lab: Lab) -> dict[str, Any]:
     digest = hashlib.sha256()
     for name in (name for name in lab.store.names() if name.startswith(SHARED)):
         digest.update(json.dumps([name, lab.store.record(name)]).encode())
-    return {'fits': digest.hexdigest(), 'costs': list(lab.costs), 'parts': list(FRACTIONS), 'common_bias': COMMON_BIAS,
-            'shortfalls': [LESS, *SHORTFALLS], 'one_weight': list(ONE_WEIGHT), 'temperature': TEMPERATURE}
+    return {'fits': digest.hexdigest(), 'costs': list(lab.costs), 'parts': list(FRACTIONS), **DECIDED_BY}
 
 
 def leftover_lines(job: Job) -> list[str]:

@@ -8,6 +8,7 @@ from sklearn.base import is_classifier, is_regressor
 from sklearn.pipeline import Pipeline
 from sklearn.utils import get_tags
 
+from transfer_jax.runtime.counts import counted
 from transfer_jax.sklearn.data import Features
 
 HUGE = 1e4  # times the median column's spread
@@ -45,7 +46,8 @@ def check_finite(name: str, x: Features, allow_nan: bool) -> None:
     wrong = np.nonzero(np.isinf(values) if allow_nan else ~np.isfinite(values))
     if len(wrong[0]):
         row, column = (index[0] for index in (wrong if stored is None else (stored.row[wrong[0]], stored.col[wrong[0]])))
-        raise ValueError(f'{name}: {len(wrong[0])} entries of X are NaN or infinite, the first in row {row}, column {column}; fill them or '
+        entries = counted(len(wrong[0]), 'entry of X is', 'entries of X are')
+        raise ValueError(f'{name}: {entries} NaN or infinite, the first in row {row}, column {column}; fill them or '
                          'leave out their rows; for NaN an estimator that takes it will do, such as a pipeline that imputes')
 
 

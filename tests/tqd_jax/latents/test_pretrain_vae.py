@@ -80,7 +80,8 @@ def test_a_stopped_run_ends_with_the_same_bits(tmp_path, monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr(training, 'rate_at', lambda step, settings: rate_at(step, QUICK))
         training.train(half, tmp_path / 'parts', tmp_path / 'out2')
-    training.train(QUICK, tmp_path / 'parts', tmp_path / 'out2')
+    training.train(QUICK, tmp_path / 'parts', tmp_path / 'elsewhere')
+    training.train(QUICK, tmp_path / 'parts', tmp_path / 'out2')  # a finished run is published again
     for file in ('diffusion_pytorch_model.safetensors', 'config.json', 'settings.json', 'log.jsonl'):
         assert pathlib.Path(tmp_path, 'out', file).read_bytes() == pathlib.Path(tmp_path, 'out2', file).read_bytes(), file
     assert [json.loads(row)['step'] for row in (tmp_path / 'out' / 'log.jsonl').read_text().splitlines()] == [2, 4, 6]

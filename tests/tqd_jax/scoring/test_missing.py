@@ -48,7 +48,7 @@ def test_training_lists_them_with_a_reason(tmp_path, capsys):
 def test_captions_are_counted_of_the_clips_that_are_there(tmp_path, capsys):
     manifest = table(tmp_path / 'clips')
     clips_table(str(manifest), (), None)
-    assert f'\n3 of 3 clips that are there has a caption (from {manifest}; 2 of 5 are not there); the first is' in capsys.readouterr().out
+    assert f'\n3 of 3 clips that are there have a caption (from {manifest}; 2 of 5 are not there); the first is' in capsys.readouterr().out
     manifest.write_text('clip,caption\ngone.mp4,x\n0.mp4,\n1.mp4,a disc\n')
     clips_table(str(manifest), (), None)
     said = capsys.readouterr().out

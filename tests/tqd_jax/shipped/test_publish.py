@@ -1,5 +1,6 @@
 """Pretraining gives the same bits twice, and what is published of it is its average in half precision, with text encoder and log."""
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from tqd_jax.models.io.wan import load_params, read_config
 from tqd_jax.models.wan.model import abstract_params
 from tqd_jax.shipped.publish import publish
 from tqd_jax.shipped.start import write_start
+from transfer_jax.runtime.errors import UserError
 from transfer_jax.runtime.tensors import named_leaves
 
 
@@ -53,3 +55,12 @@ def test_the_average_is_published_in_half_precision(given, pretrained, tmp_path)
         assert (folder / part).read_bytes() == (given['wan.path'] / part).read_bytes()
     assert json.loads((folder / 'pretrain.json').read_text())['train']['optimizer'] == 'muon'
     assert len((folder / 'pretrain.jsonl').read_text().splitlines()) >= 3
+
+
+def test_an_unfinished_run_is_not_published(pretrained, tmp_path):
+    run = shutil.copytree(pretrained, tmp_path / 'run')
+    summary = json.loads((run / 'summary.json').read_text())
+    (run / 'summary.json').write_text(json.dumps({**summary, 'steps': 1}))
+    with pytest.raises(UserError, match='at step 1 of 3: finish its training'):
+        publish(run, 'tiny_wan', tmp_path)
+    assert not (tmp_path / 'tiny_wan').exists()

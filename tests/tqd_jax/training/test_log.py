@@ -55,11 +55,12 @@ def written(monkeypatch):
                   sample=each(every=None), profile=each(steps=None), log_every=2)
     library = each(bucket=np.zeros(1, int), mq=np.zeros(1), vq=np.zeros(1))
     run = each(config=config, library=library, objective=each(t_range=(0.0, 1.0)), loader=None, validation=None, training=None,
-               mesh=each(size=DEVICES, devices=np.zeros(DEVICES)), workdir=pathlib.Path('/'), schedule=optax.linear_schedule(0.0, 12.0, 12))
+               mesh=each(size=DEVICES, devices=np.zeros(DEVICES)), workdir=pathlib.Path('/'), folder=pathlib.Path('/'), label='train',
+               schedule=optax.linear_schedule(0.0, 12.0, 12))
     checkpoints = each(begin=lambda *args: clock.passes(SAVING))
     metrics = each(write=lambda step, scalars: lines.update({step: scalars}), flush=lambda: None)
     start = Start(state=each(average=None), frozen={}, step=0, histogram=np.zeros((4, HISTOGRAM_BINS), np.int64))
-    loop._loop(run, start, checkpoints, metrics, speed.Clock())
+    loop._loop(run, start, checkpoints, metrics, speed.Clock(), True)
     return lines
 
 

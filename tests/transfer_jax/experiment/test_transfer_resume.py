@@ -123,6 +123,17 @@ def test_plans_and_budget_curves_of_other_fits_are_made_again_from_the_fits(data
     assert again['plan'] == original['plan'] and again['pareto'] == original['pareto']
 
 
+def test_a_method_whose_weights_other_constants_decided_is_made_again(data, straight, copy, monkeypatch):
+    monkeypatch.setattr(Trainer, 'advance', forbid)
+    path = copy / 'targets/a/methods/uowq.json'
+    record = json.loads(path.read_text())
+    path.write_text(json.dumps({**record, 'of': {**record['of'], 'temperature': 1.0}, 'weights': []}))
+    again, original = transfer_job.run(copy, **changes(data)), transfer_job.results(straight)
+    ours, theirs = ({**of['targets']['a']['uowq'], 'control_seconds': 0} for of in (again, original))
+    assert ours == theirs and 'of' not in ours
+    assert json.loads(path.read_text()) == {**record, 'control_seconds': again['targets']['a']['uowq']['control_seconds']}
+
+
 def test_checkpoints_that_no_method_goes_on_with_are_named(data, straight, copy, capsys):
     (copy / 'targets/a/old_name.unfinished/40').mkdir(parents=True)
     transfer_job.run(copy, **changes(data))

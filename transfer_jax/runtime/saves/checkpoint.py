@@ -174,8 +174,10 @@ def _not_of_a_read(record):
 
 
 def _forget_other_reads():
-    """Lets Python say nothing of the reads beside one that failed: orbax leaves them, and they would be told when they are collected."""
-    before = sys.unraisablehook
+    """Lets Python say nothing of the reads beside one that failed: orbax leaves them, and they would be told when they are collected, or
+    when they end and find their event loop closed."""
+    before, uncaught = sys.unraisablehook, sys.excepthook
+    sys.excepthook = lambda kind, error, trace: None if 'loop is closed' in str(error) else uncaught(kind, error, trace)
     sys.unraisablehook = lambda unraisable: None if READ in repr(unraisable.object) else before(unraisable)
 
 

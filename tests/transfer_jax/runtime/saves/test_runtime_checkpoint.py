@@ -17,6 +17,7 @@ import pytest
 
 from transfer_jax.runtime.errors import UserError
 from transfer_jax.runtime.parallel.mesh import make_mesh, shard_tree
+from transfer_jax.runtime.saves import checkpoint
 from transfer_jax.runtime.saves.checkpoint import Checkpoints
 from transfer_jax.runtime.tensors import load_weights, save_weights
 
@@ -276,3 +277,14 @@ def test_a_read_that_fails_is_one_line_whatever_the_others_do(tmp_path):
     process = python(DAMAGED, tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     said, errors = process.communicate()
     assert said.splitlines() == 3 * [f'the checkpoint {tmp_path}/1 cannot be read '] and errors == ''
+
+
+def test_a_read_that_ends_after_its_loop_is_not_told_and_other_errors_are(monkeypatch):
+    """Which of the two it is depends on how fast the disk is."""
+    told = []
+    monkeypatch.setattr(sys, 'unraisablehook', sys.unraisablehook)
+    monkeypatch.setattr(sys, 'excepthook', lambda kind, error, trace: told.append(str(error)))
+    checkpoint._forget_other_reads()
+    for text in ('Event loop is closed', 'another error'):
+        sys.excepthook(RuntimeError, RuntimeError(text), None)
+    assert told == ['another error']

@@ -20,6 +20,7 @@ def get_config():
     config.wan.vae = 'asset:tiny_wan/vae'
     config.wan.text_dtype = 'float32'
     config.wan.storage = 'float32'
+    config.wan.vae_chunk = None             # a small VAE: the whole clip at once
     config.log_every = 100
     config.data.rendered_clips = 1500
     config.data.buckets = ((64, 64, 17),)

@@ -34,8 +34,8 @@ class Pretrained:
     storage: str = key('bfloat16', choice(*STORAGE), 'of the kernels that training does not change, and of the other expert that samples '
                       'are drawn with')
     vae_dtype: str = key('float32', choice(*FLOATS), 'of the VAE\'s products')
-    vae_chunk: int = key(1, integer(at_least=1), 'latent frames that the VAE computes at a time: memory against '
-                         'speed, the result is the same', free=True)
+    vae_chunk: int | None = key(1, optional(integer(at_least=1)), 'latent frames that the VAE computes at a time, None: all; memory '
+                                'against speed, the result is the same but for rounding', free=True)
     vae_tile: int | None = key(None, optional(integer(at_least=64)), 'side in pixels of tiles that the VAE '
                                'computes one by one, approximately; None: whole frames')
     text_dtype: str = key('bfloat16', choice(*FLOATS), 'of the text encoder\'s products, and of its features on disk')

@@ -1,8 +1,9 @@
 """Convolutions over clips [B, F, H, W, C], causal in time with the last frames as explicit state; on a CPU, 2D ones.
 
 XLA's CPU backend takes twice as long for a 3D convolution as for a 2D one at each tap in time, and frame by frame it needs no
-buffers for all frames. Narrow layers have small buffers: there the three taps in time become channels of one 2D convolution of all
-frames, which trains many times as fast. The target's platform decides, when the program is lowered; others get the plain 3D convolution.
+buffers for all frames. Narrow layers have small buffers: of a whole clip their three taps in time become channels of one 2D convolution
+of all frames, which trains many times as fast; its last bits depend on the threads that compute it. The target's platform decides, when
+the program is lowered; others get the plain 3D convolution.
 """
 import functools
 
@@ -23,8 +24,9 @@ def causal_conv(params, x, state=None):
     if state is None and x.shape[1] == 1:
         # of the three taps only the last meets a frame that is not zero
         return conv_frames(kernel[-1], x) + row(bias, x), last_frames(x, jnp.zeros_like(x))
+    on_cpu = _taps_as_channels if state is None and _narrow(kernel) else _frame_by_frame
     state = jnp.zeros_like(x, shape=(x.shape[0], STATE, *x.shape[2:])) if state is None else state
-    y = lax.platform_dependent(kernel, bias, x, state, cpu=_taps_as_channels if _narrow(kernel) else _frame_by_frame, default=_whole)
+    y = lax.platform_dependent(kernel, bias, x, state, cpu=on_cpu, default=_whole)
     return y, last_frames(x, state)
 
 
@@ -33,10 +35,10 @@ def last_frames(x, state):
     return x[:, -STATE:] if x.shape[1] >= STATE else jnp.concatenate([state[:, -1:], x], axis=1)
 
 
-def conv_frames(kernel, x, *, stride=1, padding=((1, 1), (1, 1)), before=lambda frames: frames):
-    """2D convolution of every frame with kernel [h, w, C, O]; `before` changes frames [N, H, W, C] first."""
+def conv_frames(kernel, x, *, stride=1, padding=((1, 1), (1, 1)), before=lambda frames: frames, whole=False):
+    """2D convolution of every frame with kernel [h, w, C, O]; `before` changes frames [N, H, W, C] first. whole: x is a whole clip."""
     conv = lambda kernel, frames: _conv(before(frames), kernel, (stride, stride), padding, 'NHWC')
-    forms = {'cpu': functools.partial(_folded if _narrow(kernel) else _mapped, conv), 'default': functools.partial(_folded, conv)}
+    forms = {'cpu': functools.partial(_folded if whole and _narrow(kernel) else _mapped, conv), 'default': functools.partial(_folded, conv)}
     return lax.platform_dependent(kernel, x, **forms)
 
 

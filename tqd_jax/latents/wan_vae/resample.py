@@ -12,8 +12,8 @@ def downsample(params, x, state):
 
     In time y is x[:1], then a convolution of three frames with stride 2 from x[0] on; the state is the last frame.
     """
-    spatial = params['spatial']
-    x = conv_frames(spatial['kernel'], x, stride=2, padding=((0, 1), (0, 1))) + row(spatial['bias'], x)
+    spatial, whole = params['spatial'], state is None and 'time' in params
+    x = conv_frames(spatial['kernel'], x, stride=2, padding=((0, 1), (0, 1)), whole=whole) + row(spatial['bias'], x)
     if 'time' not in params:
         return x, None
     seen = x if state is None else jnp.concatenate([state, x], axis=1)
@@ -23,10 +23,11 @@ def downsample(params, x, state):
 
 def upsample(params, x, state):
     """(y, state): where params have 'time', frames after the first doubled by a convolution; then rows and columns by another."""
+    whole = state is None and 'time' in params
     if 'time' in params:
         x, state = _double_frames(params['time'], x, state)
     spatial = params['spatial']
-    return conv_frames(spatial['kernel'], x, before=_repeat_places) + row(spatial['bias'], x), state
+    return conv_frames(spatial['kernel'], x, before=_repeat_places, whole=whole) + row(spatial['bias'], x), state
 
 
 def _double_frames(params, x, state):

@@ -6,7 +6,7 @@ import jax
 import numpy as np
 from safetensors.numpy import save
 
-from tqd_jax.latents.wan_vae.codec import WanCodec
+from tqd_jax.latents.wan_vae.encoder import encode_posterior
 from tqd_jax.latents.wan_vae.weights import published_arrays
 from tqd_jax.pretrain_vae.settings import Settings
 from transfer_jax.runtime.files import write_atomically
@@ -30,11 +30,17 @@ def publish(folder, params, settings: Settings, clips) -> None:
 
 
 def statistics(params, settings: Settings, clips):
-    """(mean, standard deviation) of each channel of the posteriors' means, as lists; settings.vae has mean 0 and std 1."""
-    encode = jax.jit(WanCodec(settings.vae, chunk=None).encode)
+    """(mean, standard deviation) of each channel of the posteriors, as lists: of their means and of the noise around them.
+
+    A channel that carries nothing has a mean of 0 and a variance of 1: by the deviation of its means alone it would be blown up.
+    """
+    encode = jax.jit(lambda video: encode_posterior(params['encoder'], video, settings.vae, None))
     some = clips[:CLIPS, :FRAMES]
-    latents = np.concatenate([np.asarray(encode(params, some[i:i + 8])) for i in range(0, len(some), 8)]).astype(np.float64)
-    return latents.mean(axis=(0, 1, 2, 3)).tolist(), latents.std(axis=(0, 1, 2, 3)).tolist()
+    means, log_variances = (np.concatenate(parts).astype(np.float64) for parts in zip(
+        *(encode(some[i:i + 8]) for i in range(0, len(some), 8)), strict=True))
+    positions = (0, 1, 2, 3)
+    variance = means.var(axis=positions) + np.exp(log_variances).mean(axis=positions)
+    return means.mean(axis=positions).tolist(), np.sqrt(variance).tolist()
 
 
 def diffusers_config(vae, mean, std):

@@ -35,14 +35,13 @@ class Settings:
     seed: int = 0
     clips_seed: int = 2
     clips: int = 800
-    kl: float = 1e-4
+    kl: float = 3e-5
     warmup: int = 100
     clip_norm: float = 1.0
     ema: float = 0.998
     phases: tuple[Phase, ...] = (
         Phase(steps=4000, batch=4, frames=5, side=32, first_rate=1e-2, last_rate=4e-3),
-        Phase(steps=2000, batch=3, frames=17, side=32, first_rate=4e-3, last_rate=2e-4),
-        Phase(steps=800, batch=3, frames=17, side=32, first_rate=4e-3, last_rate=1e-4),
+        Phase(steps=5000, batch=1, frames=17, side=64, first_rate=4e-3, last_rate=1e-4),
     )
     vae: VaeConfig = TINY
 

@@ -28,6 +28,7 @@ CASES = {  # what a user asks for: the keys that say it
     'Colab TPU': {'place': 'colab', 'chip': 'v5litepod-1', 'code.source': 'https://host/tqd.git'},
     'Colab T4': OWN | {'place': 'colab', 'chip': 't4-1', 'job.workdir': '/content/drive/MyDrive/run'},
 }
+SEPARATOR = '\x1f'  # between a call's words
 ODD = ('data.buckets=((832, 480, 81),)', 'data.cache=gs://b/it\'s "$HOME" `x`; # & \\ {{ 1 }}')  # values that a shell would take apart
 
 
@@ -49,18 +50,19 @@ def inner(text, name):
 
 
 def stand_in(folder, name, body):
-    """A program of bash on the path of `run`, which may note its words in calls.txt by $note."""
+    """A program of bash on the path of `run`, which may note its words in the file calls by `note`: a call is one write, since several
+    of the programs may run at once."""
     folder.mkdir(exist_ok=True)
     path = folder / name
-    path.write_text(f'#!/bin/bash\nnote() {{ printf "%s\\0" "${{0##*/}}" "$@" >> {shlex.quote(str(folder))}/calls; '
-                    f'printf "\\n" >> {shlex.quote(str(folder))}/calls; }}\n{body}\n')
+    path.write_text(f'#!/bin/bash\nnote() {{ local line; printf -v line "%s{SEPARATOR}" "${{0##*/}}" "$@"; '
+                    f'echo "$line" >> {shlex.quote(str(folder))}/calls; }}\n{body}\n')
     path.chmod(0o755)
 
 
 def calls(folder):
     """The words of every call that a stand-in noted."""
     path = folder / 'calls'
-    return [line.split('\0')[:-1] for line in path.read_text().split('\n')[:-1]] if path.exists() else []
+    return [line.split(SEPARATOR)[:-1] for line in path.read_text().split('\n')[:-1]] if path.exists() else []
 
 
 def run(folder, words, **variables):

@@ -18,7 +18,7 @@ from transfer_jax.runtime.saves.steps import Steps, is_copied
 from transfer_jax.runtime.tensors import check_same, named_leaves
 
 UNCOMPRESSED = ocp.options.ArrayOptions(saving=ocp.options.ArrayOptions.Saving(use_compression=False))
-READ = '_read_array_index_and_device_put'  # orbax's coroutine that reads one array
+READ = ('_read_array_index_and_device_put', 'error while reading array index')  # orbax's coroutine that reads one array, and its error
 PARTIAL = ocp.options.PyTreeOptions(loading=ocp.options.PyTreeOptions.Loading(partial_load=True))
 
 
@@ -148,12 +148,8 @@ class Checkpoints(Steps):
         self._drop(self.steps()[:-self.keep])
 
     def _read(self, path, expected):
-        try:
-            with ocp.Context(pytree_options=PARTIAL):
-                return ocp.load(path, expected)
-        except Exception:
-            _forget_other_reads()
-            raise
+        with _reads_beside_an_error_untold(), ocp.Context(pytree_options=PARTIAL):
+            return ocp.load(path, expected)
 
     def _describe(self, path):
         """({name: shape and dtype of a leaf}, extras) of a checkpoint."""
@@ -170,15 +166,18 @@ def _folder_of(path):
 
 def _not_of_a_read(record):
     """False for asyncio's record of a read of orbax that failed beside another one, which was raised: nobody awaits it."""
-    return READ not in record.getMessage()
+    return not any(text in record.getMessage() for text in READ)
 
 
-def _forget_other_reads():
-    """Lets Python say nothing of the reads beside one that failed: orbax leaves them, and they would be told when they are collected, or
-    when they end and find their event loop closed."""
+@contextlib.contextmanager
+def _reads_beside_an_error_untold():
+    """Lets Python say nothing of the reads beside one that failed: orbax leaves them, and they are told when they end and find their event
+    loop closed, or when they are collected. After an error it stays so, since they may end at any time; without one it ends here."""
     before, uncaught = sys.unraisablehook, sys.excepthook
     sys.excepthook = lambda kind, error, trace: None if 'loop is closed' in str(error) else uncaught(kind, error, trace)
-    sys.unraisablehook = lambda unraisable: None if READ in repr(unraisable.object) else before(unraisable)
+    sys.unraisablehook = lambda unraisable: None if READ[0] in repr(unraisable.object) else before(unraisable)
+    yield
+    sys.unraisablehook, sys.excepthook = before, uncaught
 
 
 def _not_from_orbax(record):

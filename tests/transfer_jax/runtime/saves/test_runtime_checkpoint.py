@@ -1,5 +1,6 @@
 """Checkpoints come back bit for bit, on other devices too; kills, full disks and other models leave the last good one standing."""
 import errno
+import logging
 import os
 import pathlib
 import shutil
@@ -279,12 +280,30 @@ def test_a_read_that_fails_is_one_line_whatever_the_others_do(tmp_path):
     assert said.splitlines() == 3 * [f'the checkpoint {tmp_path}/1 cannot be read '] and errors == ''
 
 
-def test_a_read_that_ends_after_its_loop_is_not_told_and_other_errors_are(monkeypatch):
-    """Which of the two it is depends on how fast the disk is."""
+def test_reads_beside_an_error_are_not_told_and_other_errors_are(monkeypatch):
+    """They end while the error is raised, or later: which of the two depends on how fast the disk is. Without an error nothing stays."""
     told = []
     monkeypatch.setattr(sys, 'unraisablehook', sys.unraisablehook)
     monkeypatch.setattr(sys, 'excepthook', lambda kind, error, trace: told.append(str(error)))
-    checkpoint._forget_other_reads()
-    for text in ('Event loop is closed', 'another error'):
-        sys.excepthook(RuntimeError, RuntimeError(text), None)
+
+    def raised():
+        for text in ('Event loop is closed', 'another error'):
+            sys.excepthook(RuntimeError, RuntimeError(text), None)
+    with checkpoint._reads_beside_an_error_untold():
+        raised()
     assert told == ['another error']
+    raised()
+    assert told == ['another error', 'Event loop is closed', 'another error']
+    with pytest.raises(OSError, match='damaged'), checkpoint._reads_beside_an_error_untold():
+        raise OSError('damaged')
+    raised()
+    assert told[3:] == ['another error']
+
+
+@pytest.mark.parametrize(('text', 'told'), [
+    ('Task exception was never retrieved\nfuture: <Task coro=<_read_array_index_and_device_put() done>>', False),
+    ('_GatheringFuture exception was never retrieved\nfuture: <... Exception("Encountered error while reading array index: (slice(0, 2)")>',
+     False), ('Task was destroyed but it is pending!', True)])
+def test_of_records_of_asyncio_those_of_reads_are_left_out(text, told):
+    record = logging.LogRecord('asyncio', logging.ERROR, 'base_events.py', 1, text, (), None)
+    assert checkpoint._not_of_a_read(record) == told

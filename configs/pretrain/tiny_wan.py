@@ -22,7 +22,7 @@ def get_config():
     config.wan.storage = 'float32'
     config.wan.vae_chunk = None             # a small VAE: the whole clip at once
     config.log_every = 100
-    config.data.rendered_clips = 1500
+    config.data.rendered_clips = 3000
     config.data.buckets = ((64, 64, 17),)
     config.data.fps = 12
     config.data.windows = 2
@@ -31,7 +31,7 @@ def get_config():
     config.law.kind = 'uniform'
     config.model.preset = None
     config.train.precondition = None
-    config.train.steps = 8000
+    config.train.steps = 24000
     config.train.batch = 8
     config.train.optimizer = 'muon'
     config.train.learning_rate = 4e-3

@@ -8,8 +8,9 @@ It takes the road of configs/wan.py, with weights that the package ships (asset:
 clips are scored, the VAE and the text encoder encode them into a cache, the transformer is trained on the cache, and the VAE decodes its
 samples. The same job on pixels, without a VAE, is configs/pixels.py.
 
-Machine: two cores, no accelerator; under 4 minutes. Expected: 300 steps of a transformer of 1.8 million parameters on 64 x 64 x 17 frames,
-which are 8 x 8 x 5 latents, by TQD, then as many uniformly from the same start; and runs/video/report.html, which shows samples of both.
+Machine: two cores, no accelerator; 70 s where nothing else runs. Expected: 300 steps of a transformer of 1.8 million parameters on clips of
+64 x 64 x 17, which are 8 x 8 x 5 latents, by TQD, then as many uniformly from the same start; and runs/video/report.html, which shows
+samples of both.
 
 Any key is overridden by --config.KEY=VALUE. All keys, with defaults and meanings: docs/configuration.md.
 """

@@ -21,7 +21,7 @@ COMMANDS = sorted({command for text in PAGES.values() for command in commands(te
 
 MAIN = 'python -m tqd_jax.main --config=configs/video.py --workdir=runs/mine --config.data.clips=FOLDER'
 SCORE = 'python -m tqd_jax.score --clips=FOLDER --output=scores.parquet'
-SMALL = [f'--config.{key}={value}' for key, value in tiny_runs.SMALL.items() if key != 'data.rendered_clips']
+SMALL = [f'--config.{key}={value}' for key, value in {**tiny_runs.SMALL, 'compare': None}.items() if key != 'data.rendered_clips']
 RUN = {  # the command, what shrinks it, a file that it leaves
     MAIN: (SMALL, 'runs/mine/report.html'),
     SCORE: (['--workers=0'], 'quality.html'),

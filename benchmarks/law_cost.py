@@ -11,7 +11,7 @@ import jax
 import numpy as np
 
 from benchmarks.timing import interleaved, ratio_of_medians, write_page
-from configs.video import get_config
+from configs.pixels import get_config
 from tqd_jax.config import Config
 from tqd_jax.data.batch import uniform_batch
 from tqd_jax.diffusion.objective import init_frozen
@@ -61,7 +61,7 @@ def main():
     ratio, low, high = ratio_of_medians(seconds, 'laws', 'uniform')
     rows = [f'| {name} | {1e3 * np.median(times):.1f} | {1e3 * np.min(times):.1f} |' for name, times in seconds.items()]
     write_page('law_cost', 'The cost of per-example timestep laws', [
-        f'One training step of `configs/video.py` (`{config.model.preset}`, batch {args.batch}), {args.rounds} interleaved rounds.', '',
+        f'One training step of `configs/pixels.py` (`{config.model.preset}`, batch {args.batch}), {args.rounds} interleaved rounds.', '',
         '| timesteps | median ms | minimum ms |', '|---|---|---|', *rows, '',
         f'Ratio of medians, laws over uniform: **{ratio:.3f}** (10th to 90th percentile of rounds: {low:.3f} to {high:.3f}; aim 1.02).'])
 

@@ -13,7 +13,7 @@ import av
 import numpy as np
 
 from benchmarks.timing import write_page
-from configs import video
+from configs import pixels
 from tqd_jax.config import Config, law_config
 from tqd_jax.data.frames import FrameStore
 from tqd_jax.data.library import load_library
@@ -80,7 +80,7 @@ def main():
     args = parser.parse_args()
     changes = {'data.clips': args.clips, 'data.buckets': ((args.width, args.height, args.frames),), 'train.steps': args.steps,
                'init_from': None}
-    config = override(instance(Config, video.get_config()), changes)
+    config = override(instance(Config, pixels.get_config()), changes)
     with tempfile.TemporaryDirectory() as folder:
         prepare(config.data, pathlib.Path(folder), config.seed)
         text = HashedWords(length=config.model.text_len, vocab=config.model.vocab)
@@ -97,7 +97,7 @@ def page(library, config, args, speeds, waits):
         f'{len(library)} clips of {what}; windows of {args.frames} frames at {config.data.fps} a second, {args.width}x{args.height}, '
         f'batch {config.train.batch}.', '', '| | clips a second | of the bare decoder |', '|---|---|---|',
         *(f'| {name} | {rate:.0f} | {rate / decoder:.2f} |' for name, rate in speeds.items()), '',
-        f'In {args.steps} steps of `configs/video.py` (`{config.model.preset}`, batch {config.train.batch}) training waited for data '
+        f'In {args.steps} steps of `configs/pixels.py` (`{config.model.preset}`, batch {config.train.batch}) training waited for data '
         f'{waits[0]:.1%} of the time from the cache, {waits[1]:.1%} decoding every window (`wait_share` in `metrics.jsonl`; aim 5 %).'])
 
 

@@ -11,7 +11,7 @@ import jax
 import numpy as np
 
 from tqd_jax.comparison.compare import compare
-from tqd_jax.comparison.second import check_second, lacks_comparison
+from tqd_jax.comparison.second import check_clips, check_second, lacks_comparison
 from tqd_jax.config import Config, check_whole
 from tqd_jax.gradients.align import align
 from tqd_jax.gradients.bins import remove_store
@@ -80,6 +80,7 @@ def train_mode(config, workdir):
     if latest is not None:
         require_same_weights(workdir, foundation, Checkpoints(workdir / 'checkpoints').extras(latest))
     run = prepare_run(config, workdir, foundation, latest)
+    first_host(check_clips, run)
     with StopRequest():
         stopped = None if trained and of_first(are_drawn(run)) else _train(run)
         if stopped is None:

@@ -3,7 +3,7 @@
     python -m tqd_jax.main --config=configs/pretrain/tiny.py --workdir=runs/pretrain_tiny
     python -m tqd_jax.shipped.publish runs/pretrain_tiny tiny
 
-Machine: two cores, no accelerator; 46 minutes. Expected: tqd_jax/assets/tiny.npz, which configs/video.py starts from, and beside it
+Machine: two cores, no accelerator; 46 minutes. Expected: tqd_jax/assets/tiny.npz, which configs/pixels.py starts from, and beside it
 tiny.json (the config that made it) and tiny.jsonl (its log; validation loss on golden clips about .09 at the end). Neither scores nor
 laws play a part: t is uniform and every clip is drawn equally often.
 """
@@ -14,7 +14,7 @@ from transfer_jax.runtime.config import defaults
 def get_config():
     """From scratch, uniformly, 12000 steps."""
     config = defaults(Config)
-    config.seed = 1                         # other scenes than those of configs/video.py
+    config.seed = 1                         # other scenes than those of configs/pixels.py
     config.init_from = None
     config.model.text_len = 8
     config.log_every = 100

@@ -3,7 +3,7 @@
     make pretrain
 
 Machine: two cores, no accelerator; about 20 minutes, measured on cores that others used too. Expected: tqd_jax/assets/tiny_wan with the
-transformer that configs/latents.py starts from, and beside it pretrain.json (the config that made it) and pretrain.jsonl (its log;
+transformer that configs/video.py starts from, and beside it pretrain.json (the config that made it) and pretrain.jsonl (its log;
 validation loss .69 at the end). Neither scores nor laws play a part: t is uniform and every clip is drawn equally often. Text encoder and
 tokenizer are those of the random start, the VAE is the shipped one.
 """
@@ -14,7 +14,7 @@ from transfer_jax.runtime.config import defaults
 def get_config():
     """From the random start that python -m tqd_jax.shipped.start writes, uniformly."""
     config = defaults(Config)
-    config.seed = 1                         # other scenes than those of configs/latents.py
+    config.seed = 1                         # other scenes than those of configs/video.py
     config.init_from = None
     config.wan.path = 'runs/tiny_wan'
     config.wan.vae = 'asset:tiny_wan/vae'

@@ -1,4 +1,4 @@
-"""The shipped config shrunk to runs of seconds, in this process or as programs of their own, and small clips to run it on."""
+"""The job on pixels shrunk to runs of seconds, in this process or as programs of their own, and small clips to run it on."""
 import json
 import os
 import pathlib
@@ -12,7 +12,7 @@ import pytest
 import quick
 from alone import ENVIRONMENT, one_device
 
-from configs import video
+from configs import pixels
 from tqd_jax import main
 from tqd_jax.clips.render import render_library
 from tqd_jax.clips.write import write_clip
@@ -35,13 +35,13 @@ SMALL = {
 def command_line(workdir, mode='train', **changes):
     """The flags of a small run; changes: {'train.steps': 12, ...}."""
     overrides = [f'--config.{key}={value}' for key, value in {**SMALL, **changes}.items()]
-    return [f'--config={ROOT / "configs/video.py"}', f'--workdir={workdir}', f'--mode={mode}', *overrides]
+    return [f'--config={ROOT / "configs/pixels.py"}', f'--workdir={workdir}', f'--mode={mode}', *overrides]
 
 
 def config(**changes):
     """The checked config of a small run."""
     text = lambda value: str(value) if isinstance(value, pathlib.Path) else value
-    return override(instance(Config, video.get_config()), {key: text(value) for key, value in {**SMALL, **changes}.items()})
+    return override(instance(Config, pixels.get_config()), {key: text(value) for key, value in {**SMALL, **changes}.items()})
 
 
 def run(workdir, mode='train', **changes):

@@ -13,6 +13,7 @@ import sys
 import pytest
 import quick
 import small
+import tiny_runs
 from pages import PAGES, ROOT
 from snippets import commands, parse_flags, python_snippets, words
 
@@ -20,7 +21,7 @@ COMMANDS = sorted({command for text in PAGES.values() for command in commands(te
 
 MAIN = 'python -m tqd_jax.main --config=configs/video.py --workdir=runs/mine --config.data.clips=FOLDER'
 SCORE = 'python -m tqd_jax.score --clips=FOLDER --output=scores.parquet'
-SMALL = [f'--config.{key}={value}' for key, value in small.SMALL.items() if key != 'data.rendered_clips']
+SMALL = [f'--config.{key}={value}' for key, value in {**tiny_runs.SMALL, 'compare': None}.items() if key != 'data.rendered_clips']
 RUN = {  # the command, what shrinks it, a file that it leaves
     MAIN: (SMALL, 'runs/mine/report.html'),
     SCORE: (['--workers=0'], 'quality.html'),
@@ -28,11 +29,12 @@ RUN = {  # the command, what shrinks it, a file that it leaves
     f'{SCORE} --scorers=brightness:Brightness': (['--workers=0', '--report=false'], 'scores.parquet'),
 }
 PARSED = (  # what a command has, why it does not run here
+    (r'tqd_jax\.main .*wan\.path=runs', 'it needs a run that was exported; tests/tqd_jax/shipped go on from one'),
     (r'tqd_jax\.(main|encode) .*wan\.path|tqd_jax\.export',
      'it needs published weights; test_wan_notebook and tests/tqd_jax/jobs run it on tiny ones'),
     (r'tqd_jax\.plan', 'it compiles for minutes, for TPUs by libtpu; tests/tqd_jax/planning plan a small config'),
     (r'tqd_jax\.launch .*(place|program)=', 'the run above for another place; tests/tqd_jax/launching hold its files'),
-    (r'configs/latents', 'it is another job, which tests/tqd_jax/shipped run'),
+    (r'configs/pixels', 'it is the job on pixels, which tests/tqd_jax/jobs run'),
     (r'workdir=DISK', 'it is of several hosts; tests/tqd_jax/processes run two'),
     (r'workdir=gs://', 'it needs a bucket; tests/tqd_jax/stores run it on a stand-in'),
     (r'tqd_jax\.main .*--mode=(eval|sample|align|learn)', 'it needs a trained run; tests/tqd_jax/jobs run each mode'),
@@ -72,7 +74,7 @@ def folder(tmp_path_factory):
     """A folder with what commands and snippets name: configs, and a folder of clips."""
     path = tmp_path_factory.mktemp('docs')
     (path / 'configs').symlink_to(ROOT / 'configs')
-    small.moving(path / 'FOLDER', [f'{number}.mp4' for number in range(8)])
+    small.moving(path / 'FOLDER', [f'{number}.mp4' for number in range(8)], seconds=2.0, fps=12)
     return path
 
 

@@ -5,12 +5,12 @@ import nbclient
 import nbformat
 import pytest
 import quick
-import small
+import tiny_runs
 
 ROOT = pathlib.Path(__file__).parents[2]
 
 
-SHRUNK = {key: value for key, value in small.SMALL.items() if key not in ('train.steps', 'eval.every')}
+SHRUNK = {key: value for key, value in tiny_runs.SMALL.items() if key not in ('train.steps', 'eval.every')}
 AFTER = f'from transfer_jax.runtime.config import override; config = override(config, {SHRUNK})'  # what make demo runs as it is
 
 

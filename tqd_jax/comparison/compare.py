@@ -30,9 +30,9 @@ def compare(run, steps):
     state, frozen, stopped = train(second, examines=False)
     if stopped:
         return int(state.step)
-    after, captions = generate(second, state.average, frozen)
+    after, captions = generate(second, state.average, frozen, run.config.compare)
     del state  # the start's weights take its place
-    before, _ = generate(second, fresh_state(second).average, frozen)
+    before, _ = generate(second, fresh_state(second).average, frozen, 'before training')
     first_host(_write, run, second, steps, captions, {'second': after, 'start': before})
     return None
 

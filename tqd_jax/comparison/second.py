@@ -7,6 +7,7 @@ import json
 from tqd_jax.config import compared_law, law_config
 from tqd_jax.training.changes import read_changes
 from tqd_jax.training.resume import require_same_config
+from transfer_jax.runtime.errors import UserError
 from transfer_jax.runtime.saves.checkpoint import Checkpoints
 
 FOLDER, RECORD = 'compare', 'comparison.json'
@@ -28,11 +29,31 @@ def second_config(config, steps):
 def second_run(run, steps):
     """The second Run: the clips, order, noise, start and data of `run`, by the law config.compare, in a folder of its own."""
     config = second_config(run.config, steps)
-    with contextlib.redirect_stdout(io.StringIO()):  # what was printed of the same clips before
-        library = run.foundation.library(run.workdir, law_config(config.law))
+    library = _library(run, config)
+    with contextlib.redirect_stdout(io.StringIO()):
         loader = run.foundation.loader(library, run.workdir)
     return dataclasses.replace(run, config=config, folder=second_folder(run.config, run.workdir), library=library, loader=loader,
                                label=f'train ({run.config.compare})')
+
+
+def check_clips(run):
+    """Raises UserError where the law of config.compare leaves no clip to the expert that the run trains.
+
+    Only an expert's clips depend on the law; every other Run has the clips of its second one.
+    """
+    if run.foundation.expert is None or compared_law(run.config) is None or read_changes(run.workdir):
+        return
+    try:
+        _library(run, second_config(run.config, run.config.train.steps))
+    except UserError as error:
+        raise UserError(f'config.compare = {run.config.compare!r}, and in the second run by that law {error}; config.compare=None '
+                        'leaves it out') from None
+
+
+def _library(run, config):
+    """The Library of the second run's config; what was printed of the same clips before is not printed again."""
+    with contextlib.redirect_stdout(io.StringIO()):
+        return run.foundation.library(run.workdir, law_config(config.law))
 
 
 def check_second(config, workdir):

@@ -13,9 +13,14 @@ A run in a folder that holds one goes on with it; *a resumed run* says which key
 """
 
 
+MAIN = """\
+The defaults are those of `configs/pixels.py`; `configs/video.py` runs on latents and has other values of some keys, which its file names.
+"""
+
+
 def tables():
     """Every key as Markdown tables."""
-    return f'{OPENING}\n## The main job, `--config=configs/video.py`\n\n{describe(Config)}'
+    return f'{OPENING}\n## The main job, `--config=configs/video.py`\n\n{MAIN}\n{describe(Config)}'
 
 
 if __name__ == '__main__':

@@ -59,14 +59,15 @@ def _check_without_weights(config):
 def _check_with_weights(config):
     if config.model.preset is not None:
         raise UserError(f'config.model.preset = {config.model.preset!r}: with config.wan.path the sizes are those of the weights, '
-                        'so set config.model.preset=None')
+                        'so set config.model.preset=None; presets train on pixels, by --config=configs/pixels.py')
     _check_ignored(config)
     if config.train.trained == 'full' and config.wan.expert is None and config.wan.storage not in FLOATS:
         raise UserError(f'config.wan.storage = {config.wan.storage!r} is of kernels that training does not change, and with '
                         'config.train.trained = "full" there are none: leave it out')
     if config.init_from is not None:
         raise UserError(f'config.init_from = {config.init_from!r}, and config.wan.path names other weights to start from: '
-                        'set config.init_from=None (a LoRA goes on by config.lora.init_from)')
+                        'set config.init_from=None (a LoRA goes on by config.lora.init_from, a model of pixels by '
+                        '--config=configs/pixels.py)')
     if other := changed(config.train, ('path', 'prediction')):
         raise UserError(f'config.train.{other} = {getattr(config.train, other)!r}: Wan\'s weights predict the flow on the rectified path')
     if config.train.precondition is not None:

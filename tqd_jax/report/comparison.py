@@ -33,8 +33,8 @@ def name_of(kind):
 def _write(page, record):
     ours, theirs, count = name_of(record['law']), name_of(record['against']), len(record['captions'])
     page.text(f'The same run was made twice, by {ours} and by the {theirs} law: {record["steps"]} steps from the same weights, with the '
-              f'same seed, {_same(record)}. The law of t is what differs. Each video has one caption, and the samples in it are drawn from '
-              'the same noise.')
+              f'same seed, {_same(record)}. What differs is the law, which says at which noise levels a clip teaches (see "When the clips '
+              'teach"). Each video has one caption, and the samples in it are drawn from the same noise.')
     labels = 'before training', theirs, ours
     for number, caption in enumerate(record['captions'][:SHOWN]):
         add_video(page, [record['samples'] / column / f'{number:02d}.mp4' for column in COLUMNS], caption, labels)

@@ -26,7 +26,7 @@ def write_report(workdir):
     """Writes workdir/report.html from the run's files (see Results) and returns its path."""
     run = read_results(workdir)
     page = Page(f'TQD report: {run.folder.resolve().name}', _subtitle(run.summary))
-    for section in (_glance, comparison, changes, _clips, _timesteps, _losses, alignment, learned_law, _training, samples, _skipped,
+    for section in (comparison, _glance, changes, _clips, _timesteps, _losses, alignment, learned_law, _training, samples, _skipped,
                     _config):
         section(page, run)
     page.write(run.folder / 'report.html')
@@ -72,8 +72,8 @@ def weights(config):
         return {}
     expert = f', expert {wan["expert"]}' if wan.get('expert') else ''
     how = config['train']['trained']
-    how = f'LoRA of rank {config["lora"]["rank"]}' if how == 'lora' else 'all parameters' if how == 'full' else how
-    return {'weights': pathlib.PurePath(wan['path']).name + expert, 'trained': how}
+    how = f'LoRA of rank {config["lora"]["rank"]}' if how == 'lora' else 'in full' if how == 'full' else how
+    return {'weights': pathlib.PurePath(wan['path'].removeprefix('asset:')).name + expert, 'trained': how}
 
 
 def _loss_name(run):

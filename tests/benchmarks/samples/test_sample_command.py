@@ -97,6 +97,6 @@ def test_a_size_that_the_tracker_cannot_read_is_refused(shape):
 
 
 def test_the_command_is_told_without_folders_of_this_machine():
-    argv = ['x', '--config=configs/video.py', '--workdir=/tmp/here', '--results=/tmp/there', '--config.sample.shapes=((16, 16, 4),)']
-    assert command.command(argv) == ('python -m benchmarks.samples --config=configs/video.py '
+    argv = ['x', '--config=configs/pixels.py', '--workdir=/tmp/here', '--results=/tmp/there', '--config.sample.shapes=((16, 16, 4),)']
+    assert command.command(argv) == ('python -m benchmarks.samples --config=configs/pixels.py '
                                      '"--config.sample.shapes=((16, 16, 4),)"')

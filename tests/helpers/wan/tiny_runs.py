@@ -5,7 +5,7 @@ import numpy as np
 import once
 from alone import one_device
 
-from configs import latents
+from configs import video
 from configs.pretrain import tiny_wan
 from tqd_jax import main
 from tqd_jax.config import Config
@@ -14,7 +14,7 @@ from transfer_jax.runtime.config import instance, override
 from transfer_jax.runtime.saves.checkpoint import Checkpoints
 from transfer_jax.runtime.tensors import named_leaves
 
-CONFIGS = {'latents': latents, 'tiny_wan': tiny_wan}
+CONFIGS = {'video': video, 'tiny_wan': tiny_wan}
 SMALL = {'data.rendered_clips': 8, 'data.scoring_workers': 0, 'data.windows': 1, 'train.batch': 2, 'train.steps': 3, 'train.warmup': 0,
          'log_every': 1, 'eval.every': 3, 'eval.clips_per_quadrant': 1, 'checkpoint.every': 2, 'sample.clips': 1, 'sample.steps': 2,
          'sample.solver': 'euler', 'wan.vae_chunk': 4}

@@ -2,11 +2,14 @@
 import json
 from unittest import mock
 
+import pyarrow as pa
+import pyarrow.parquet
 import pytest
 import wan_runs
 import wan_small
 
 from tqd_jax.foundations import encode
+from transfer_jax.runtime.errors import UserError
 
 STEPS = wan_small.SMALL['train.steps']
 
@@ -43,3 +46,14 @@ def test_it_is_the_run_that_the_law_would_have_been_alone(compared, tmp_path):
     names = [path.name for path in (alone / 'samples').glob('*.mp4')]
     assert names and all((workdir / 'compare/uniform/samples/second' / name).read_bytes() == (alone / 'samples' / name).read_bytes()
                          for name in names)
+
+
+def test_an_expert_that_the_other_law_leaves_no_clip_is_refused_before_anything_is_trained(tmp_path):
+    manifest = wan_runs.clips(tmp_path / 'clips')
+    rows = [{**row, 'mq': 0.0, 'vq': 1.0} for row in pa.parquet.read_table(manifest).to_pylist()]  # by TQD all of them teach at clean t
+    pa.parquet.write_table(pa.Table.from_pylist(rows), manifest)
+    given = {'wan.path': wan_small.write_folder(tmp_path / 'wan', experts=('high', 'low')), 'wan.expert': 'high', 'data.clips': manifest,
+             'law.kind': 'uniform', 'compare': 'beta'}
+    with pytest.raises(UserError, match=r"config\.compare = 'beta', .*wan\.expert = 'high' can draw none of 12 clips"):
+        wan_runs.run(tmp_path / 'run', **given)
+    assert not (tmp_path / 'run/checkpoints').exists()

@@ -1,4 +1,4 @@
-"""The main job from clips to report on the shipped config, shrunk: what a run leaves, what compiles, and the modes, laws and mixes."""
+"""The main job from clips to report on pixels, shrunk: what a run leaves, what compiles, and the modes, laws and mixes."""
 import dataclasses
 import json
 import logging

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import pytest
 from quick import quick_to_compile
 
-from configs import video, wan
+from configs import pixels, wan
 from tqd_jax import plan
 from tqd_jax.config import Config
 from tqd_jax.planning import compiled as compiling
@@ -95,7 +95,7 @@ def searched(monkeypatch, tmp_path, measure, topology='gpu:2', **changes):
         return measure(run)
 
     monkeypatch.setattr(Kept, 'get', get)
-    config, found = checked(config_of(video, **{**SMALL, **changes})), read_topology(topology)
+    config, found = checked(config_of(pixels, **{**SMALL, **changes})), read_topology(topology)
     return search(config, found, jax.devices()[:found.devices], Kept(tmp_path), lambda line: None), seen
 
 
@@ -121,13 +121,13 @@ def test_the_sum_decides_also_where_a_compiler_refuses_nothing():
 
 def test_a_candidate_is_the_config_that_runs_it():
     candidate = Candidate(data=1, fsdp=2, context=1, remat='dots', batch=4, accumulate=2)
-    config = executed_as(config_of(video, **SMALL), candidate)
+    config = executed_as(config_of(pixels, **SMALL), candidate)
     assert (config.model.remat, config.train.accumulate, config.mesh.fsdp, config.mesh.data) == ('dots', 2, 2, 1)
 
 
 def test_the_command_plans_a_small_config_and_a_second_time_compiles_nothing(tmp_path, capsys, monkeypatch):
     """The real step, on a CPU device in place of a GPU."""
-    config = config_of(video, **SMALL)
+    config = config_of(pixels, **SMALL)
     arguments = dict(topology=None, gpu_memory=80.0, price=2.0, mfu=0.5, programs=['train'], output=str(tmp_path))
     with quick_to_compile():
         plan.main(config, **arguments)
@@ -147,7 +147,7 @@ def test_the_command_plans_a_small_config_and_a_second_time_compiles_nothing(tmp
 
 def test_a_sample_is_lowered_as_it_is_drawn():
     """Without the guided step being compiled: a state of the solver comes in and goes out."""
-    config = config_of(video, **SMALL, **{'sample.batch': 3})
+    config = config_of(pixels, **SMALL, **{'sample.batch': 3})
     lowered = sampling_program(config, mesh_of({'data': 1, 'fsdp': 1, 'context': 1}, jax.devices()[:1]), (16, 16, 4))
     assert lowered.out_info.x.shape == (3, 4, 16, 16, 3)
 
@@ -163,7 +163,7 @@ def test_what_was_compiled_before_ctrl_c_is_kept(tmp_path, capsys, monkeypatch):
 
     monkeypatch.setattr(compiling, 'measure', measure)
     monkeypatch.setattr(plan.os, '_exit', lambda code: (_ for _ in ()).throw(SystemExit(code)))
-    config = config_of(video, **{**SMALL, 'data.buckets': ((16, 16, 4), (32, 16, 4))})
+    config = config_of(pixels, **{**SMALL, 'data.buckets': ((16, 16, 4), (32, 16, 4))})
     with pytest.raises(SystemExit) as stopped:
         plan.main(config, topology=['gpu:1'], gpu_memory=80.0, price=None, mfu=None, programs=['train'], output=str(tmp_path))
     assert stopped.value.code == 130 and 'the same command goes on' in capsys.readouterr().out

@@ -35,6 +35,7 @@ def test_the_figures_are_scipys_and_eight_videos_play(tmp_path):
     record = made(tmp_path)
     reader = Reader(write_report(tmp_path).read_text())
     words = ' '.join(reader.words)
+    assert words.index('The same run was made twice') < words.index('Each clip is scored'), 'what the page is opened for stands first'
     difference = np.subtract(record['run']['motion'], record['second']['motion'])
     interval = stats.ttest_rel(record['run']['motion'], record['second']['motion']).confidence_interval(0.95)
     cell = f'{difference.mean():.3g} [{interval.low:.3g}, {interval.high:.3g}]'

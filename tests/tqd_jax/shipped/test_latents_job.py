@@ -1,4 +1,4 @@
-"""The job on latents, shrunk, on the weights of the package: encoded, trained, sampled and exported, on rendered clips and on others."""
+"""The main job, shrunk, on the weights of the package: encoded, trained, sampled and exported, on rendered clips and on others."""
 import json
 import pathlib
 
@@ -26,11 +26,11 @@ FRAMES, SIZE = 17, 64
 @pytest.fixture(scope='module')
 def finished(tmp_path_factory, compiled):
     """The work directory of a whole run on rendered clips."""
-    return tiny_runs.run('latents', tmp_path_factory.mktemp('latents') / 'latents')
+    return tiny_runs.run('video', tmp_path_factory.mktemp('latents') / 'latents')
 
 
 def test_the_shipped_model_is_whole_and_small():
-    sources = open_sources(tiny_runs.config('latents'), make_mesh())
+    sources = open_sources(tiny_runs.config('video'), make_mesh())
     assert sources.codec.latent_shape(FRAMES, SIZE, SIZE) == (5, 8, 8, 16)
     assert sources.model.patch == (1, 2, 2) and sources.model.text_len == 32
     sizes = {path.relative_to(TINY).parts[0]: path.stat().st_size for path in TINY.rglob('*.safetensors')}
@@ -55,25 +55,37 @@ def test_the_job_leaves_what_was_promised(finished):
 
 
 def test_the_run_can_be_sampled_evaluated_and_exported(finished, tmp_path, capsys):
-    tiny_runs.run('latents', finished, 'sample', **{'sample.captions': ('a red ring',)})
+    tiny_runs.run('video', finished, 'sample', **{'sample.captions': ('a red ring',)})
     assert json.loads((finished / 'samples.json').read_text())['captions'] == ['a red ring']
-    tiny_runs.run('latents', finished, 'eval')
+    tiny_runs.run('video', finished, 'eval')
     assert 'by noise bin' in capsys.readouterr().out
     export.export(finished, format='diffusers', output=str(tmp_path / 'transformer'), dtype='float32')
     described = json.loads((tmp_path / 'transformer/config.json').read_text())
     assert read_config(open_tensors(tmp_path / 'transformer'), described).text_len == described['text_len'] == 32
 
 
+def test_a_run_starts_from_what_another_has_made(finished, tmp_path):
+    export.export(finished, format='diffusers', output=str(tmp_path / 'transformer'), dtype='float32')
+    parts = {f'wan.{part}': f'asset:tiny_wan/{part}' for part in ('vae', 'text_encoder', 'tokenizer')}
+    given = {**parts, 'wan.path': tmp_path / 'transformer', 'data.cache': finished / 'cache', 'compare': None, 'train.steps': 1,
+             'data.clips': finished / 'library/manifest.parquet'}
+    further = tiny_runs.run('video', tmp_path / 'further', **given)
+    start, end = (json.loads(line) for folder, at in ((further, 0), (finished, -1))
+                  for line in [(folder / 'evaluation.jsonl').read_text().splitlines()[at]])
+    assert start['step'] == 0 and start['count'] == end['count']
+    np.testing.assert_allclose(np.array(start['loss'], float), np.array(end['loss'], float), rtol=1e-5)
+
+
 def test_it_goes_on_to_the_same_bits(finished, tmp_path):
-    tiny_runs.run('latents', tmp_path, **{'train.steps': 2})
-    tiny_runs.run('latents', tmp_path)
-    one, other = (tiny_runs.saved('latents', folder) for folder in (finished, tmp_path))
+    tiny_runs.run('video', tmp_path, **{'train.steps': 2})
+    tiny_runs.run('video', tmp_path)
+    one, other = (tiny_runs.saved('video', folder) for folder in (finished, tmp_path))
     assert one.keys() == other.keys() and not [name for name in one if one[name].tobytes() != other[name].tobytes()]
 
 
 def test_clips_of_one_s_own(tmp_path):
     folder = small.moving(tmp_path / 'clips', [f'{number}.mp4' for number in range(8)], seconds=2.0, fps=12)
     pathlib.Path(folder, '0.txt').write_text('Two dogs run over the grass.')
-    tiny_runs.run('latents', tmp_path / 'run', 'score', **{'data.clips': folder})
-    tiny_runs.run('latents', tmp_path / 'run', **{'data.clips': folder})
+    tiny_runs.run('video', tmp_path / 'run', 'score', **{'data.clips': folder})
+    tiny_runs.run('video', tmp_path / 'run', **{'data.clips': folder})
     assert json.loads((tmp_path / 'run/summary.json').read_text())['clips'] == 8 and not (tmp_path / 'run/library').exists()

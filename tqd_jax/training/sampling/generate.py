@@ -13,17 +13,20 @@ from transfer_jax.runtime.parallel.stops import check_stop
 from transfer_jax.runtime.progress import Progress
 
 
-def generate(run, trained, frozen):
-    """Frames, a list of uint8 [F, H, W, 3], and their captions: config.sample.captions in turn, or those of validation clips."""
-    latents, captions = generate_latents(run, trained, frozen)
-    return decode(run, latents), captions
+def generate(run, trained, frozen, whose=''):
+    """Frames, a list of uint8 [F, H, W, 3], and their captions: config.sample.captions in turn, or those of validation clips.
+
+    whose: what the progress calls the weights, where samples of several are drawn.
+    """
+    latents, captions = generate_latents(run, trained, frozen, whose)
+    return decode(run, latents, whose), captions
 
 
-def generate_latents(run, trained, frozen):
+def generate_latents(run, trained, frozen, whose=''):
     """Latents, a list of [f, h, w, C], and their captions, as generate has them before it decodes."""
     captions, latents = sample_captions(run), {}
     parts = parts_of(sample_shapes(run), run.config.sample.batch or len(captions))
-    for (_, rows), drawn in zip(parts, draw_latents(run, trained, frozen, captions, parts), strict=True):
+    for (_, rows), drawn in zip(parts, draw_latents(run, trained, frozen, captions, parts, whose), strict=True):
         latents |= dict(zip(rows.tolist(), drawn, strict=True))  # what fills up a part is in it twice
     return [latents[row] for row in range(len(captions))], captions
 
@@ -57,7 +60,7 @@ def main_bucket(run):
     return np.bincount(run.library.bucket).argmax()
 
 
-def draw_latents(run, trained, frozen, captions, parts):
+def draw_latents(run, trained, frozen, captions, parts, whose=''):
     """Latents [N, f, h, w, C] of each of the `parts`, from noise that depends on the seed and the row alone.
 
     All parts go through a stage before the next one begins, so that weights of another expert are read once. Raises Stopped where a stop is
@@ -67,7 +70,7 @@ def draw_latents(run, trained, frozen, captions, parts):
     features = run.foundation.features([*captions, run.foundation.negative()], run.workdir)
     text = run.objective.text.encode(frozen['text'], jnp.asarray(features))
     states = [_placed(replicated(run.mesh), start_latents(noise_of(run, *part), settings)) for part in parts]
-    with Progress(settings.steps * len(parts), label='sample', warms=True) as progress:
+    with Progress(settings.steps * len(parts), label=_labelled('sample', whose), warms=True) as progress:
         for stage in stages(settings):
             own = stage.expert in (None, run.foundation.expert)
             weights = (trained, frozen['model']) if own else run.foundation.other(run.abstract_state.trained, run.abstract_frozen['model'])
@@ -95,18 +98,22 @@ def noise_of(run, shape, rows):
     return draw_noise(keys, run.objective.codec.latent_shape(shape.frames, shape.height, shape.width))
 
 
-def decode(run, latents):
+def decode(run, latents, whose=''):
     """uint8 frames [F, H, W, 3] of each of the latents [f, h, w, C], one after the other: a list. The decoder is loaded for it.
 
     Raises Stopped where a stop is requested between two of them.
     """
     params, frames = run.foundation.decoder(), []
-    with Progress(len(latents), label='decode', unit='clip', warms=True) as progress:
+    with Progress(len(latents), label=_labelled('decode', whose), unit='clip', warms=True) as progress:
         for latent in latents:
             check_stop()
             frames.append(np.asarray(_decode(run.objective.codec, replicated(run.mesh), params, latent[None]))[0])
             progress.update()
     return frames
+
+
+def _labelled(what, whose):
+    return f'{what} ({whose})' if whose else what
 
 
 def _advance(objective, settings, sharding, trained, model, state, text, negative, start, stop, guidance):

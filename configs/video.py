@@ -37,4 +37,5 @@ def get_config():
     config.train.batch = 8
     config.train.learning_rate = 5e-4
     config.sample.clips = 16
+    config.sample.guidance = 3.0
     return config

@@ -26,7 +26,12 @@ def publish(folder, params, settings: Settings, clips) -> None:
     arrays = published_arrays(half, settings.vae, diffusers=True)
     write_atomically(folder / 'diffusion_pytorch_model.safetensors', save(arrays, METADATA))
     write_atomically(folder / 'config.json', (json.dumps(diffusers_config(settings.vae, mean, std), indent=1) + '\n').encode())
-    write_atomically(folder / 'settings.json', (json.dumps(dataclasses.asdict(settings), indent=1) + '\n').encode())
+    write_atomically(folder / 'settings.json', as_json(settings).encode())
+
+
+def as_json(settings: Settings) -> str:
+    """The text of settings.json."""
+    return json.dumps(dataclasses.asdict(settings), indent=1) + '\n'
 
 
 def statistics(params, settings: Settings, clips):

@@ -6,9 +6,10 @@ import jax
 import numpy as np
 
 from tqd_jax.pretrain_vae.clips import crops, rendered_clips
-from tqd_jax.pretrain_vae.publish import publish
+from tqd_jax.pretrain_vae.publish import as_json, publish
 from tqd_jax.pretrain_vae.settings import Settings
 from tqd_jax.pretrain_vae.step import initial_state, rate_at, update
+from transfer_jax.runtime.errors import UserError
 from transfer_jax.runtime.files import write_atomically
 from transfer_jax.runtime.progress import Progress, StopRequest
 from transfer_jax.runtime.tensors import load_weights, save_weights
@@ -20,9 +21,10 @@ def train(settings: Settings, workdir, out) -> None:
     """Runs what is left of the settings' updates in `workdir`, and at the end writes the folder `out` (publish).
 
     workdir/state.npz and log.jsonl belong together by their step; SIGTERM saves and ends. The same settings give the same bits on the
-    same machine, however often the run was stopped.
+    same machine, however often the run was stopped. Raises UserError where the workdir is of other settings.
     """
     workdir.mkdir(parents=True, exist_ok=True)
+    _claim(workdir, settings)
     clips = rendered_clips(workdir / 'library', settings.clips, settings.clips_seed)
     step, state = _restored(workdir, settings)
     rows = _rows(workdir / 'log.jsonl', step)
@@ -40,6 +42,17 @@ def train(settings: Settings, workdir, out) -> None:
     if step == settings.steps:
         publish(out, state.average, settings, clips)
         shutil.copy(workdir / 'log.jsonl', out / 'log.jsonl')
+
+
+def _claim(workdir, settings):
+    """Writes the settings of a new run, or holds them against those of the run that the folder has."""
+    path, text = workdir / 'settings.json', as_json(settings)
+    if not path.exists() and not (workdir / 'state.npz').exists():
+        write_atomically(path, text.encode())
+    old, new = json.loads(path.read_text() if path.exists() else '{}'), json.loads(text)
+    if old != new:
+        raise UserError(f'{workdir} holds a run of other settings ({", ".join(key for key in new if old.get(key) != new[key])}): name '
+                        'another --workdir, or remove the folder')
 
 
 def _save(workdir, step, state, rows):

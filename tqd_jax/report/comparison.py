@@ -3,6 +3,7 @@ import numpy as np
 
 from tqd_jax.report.intervals import mean_of, paired
 from tqd_jax.report.videos import add_video
+from transfer_jax.runtime.counts import counted
 
 SHOWN = 8  # captions
 NAMES = {'beta': 'TQD', 'exact_base': 'TQD (exact_base)', 'learned': 'learned law'}
@@ -42,9 +43,8 @@ def _write(page, record):
     page.table(*table_of(record))
     page.text(' '.join(verdicts(record)))
     page.text(f"The intervals are Student's over the {count} samples; differences are paired, sample by sample. They say how far other "
-              'captions and noise would move these figures. They do not say what other seeds of the training would do: there is one run '
-              'of each law here. Below some 64 pixels a side the finest detail is all that visual quality can measure, and a ragged '
-              'outline passes for it: there, trust motion, and your eyes.')
+              'captions and noise would move these figures, not what other seeds of the training would do. Below some 64 pixels a side the '
+              'finest detail is all that visual quality can measure, and a ragged outline passes for it: trust motion there, and your eyes.')
 
 
 def _same(record):
@@ -66,9 +66,10 @@ def table_of(record):
 
 
 def verdicts(record):
-    """A sentence for each measure: which law has more of it, or that these samples cannot tell."""
+    """A sentence for each measure: the samples of which law have more of it, or that they cannot tell; and that each law trained once."""
     ours, theirs = name_of(record['law']), name_of(record['against'])
-    return [_verdict(word, _difference(record, measure), ours, theirs) for measure, word in MEASURES.items()]
+    return [*(_verdict(word, _difference(record, measure), ours, theirs) for measure, word in MEASURES.items()),
+            'This is of one training by each law: another seed would give other figures.']
 
 
 def _difference(record, measure):
@@ -76,9 +77,8 @@ def _difference(record, measure):
 
 
 def _verdict(word, difference, ours, theirs):
-    samples = '1 sample' if difference.count == 1 else f'{difference.count} samples'
     if not difference.sign:
         why = 'one has no interval' if difference.count == 1 else f'the difference is {difference}'
-        return f'{word.capitalize()} of {ours} and {theirs} cannot be told apart at {samples}: {why}.'
+        return f'{word.capitalize()} of {ours} and {theirs} cannot be told apart at {counted(difference.count, "sample")}: {why}.'
     more, by = ('more', difference) if difference.sign > 0 else ('less', -difference)
-    return f'{ours} has {more} {word} than {theirs}: by {by} in {samples}.'
+    return f'The samples of {ours} have {more} {word} than those of {theirs}: by {by}, {difference.count} of each.'

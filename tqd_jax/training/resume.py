@@ -52,9 +52,18 @@ def require_same_config(workdir, config, extras):
     """Raises UserError where a checkpoint's config differs in a key that the numbers depend on, without leave to change it."""
     require_layout(workdir, extras)
     old, allowed = extras['config'], keys_by_leave(config)
+    _require_same_road(workdir, old, config)
     before, now = (renders(data['clips'], data.get('cache'), data['rendered_clips']) for data in (old['data'], to_json(config.data)))
     fixed, unread = ('data.clips',) if before != now else (), () if before or now else ('data.rendered_clips',)
     job.require_same_config(workdir, old, config, (*fixed_keys(config), *fixed), allowed=(*allowed, *unread), leave=LEAVE)
+
+
+def _require_same_road(workdir, old, config):
+    """Raises UserError where one of two configs trains on pixels and the other on latents: nearly all keys differ, and one says it."""
+    before = old.get('wan', {}).get('path')
+    if (before is None) != (config.wan.path is None):
+        kind, there = ('pixels', 'by --config=configs/pixels.py') if before is None else ('latents', f'with --config.wan.path={before}')
+        raise UserError(f'{workdir} holds a run on {kind}: go on {there}, or name another --workdir (make demo WORKDIR=FOLDER)')
 
 
 def require_same(run, extras):

@@ -13,6 +13,7 @@ from transfer_jax.runtime.folder.lock import alone_in
 from transfer_jax.runtime.parallel.cores import cores
 from transfer_jax.runtime.paths import check_store, is_of_store, make_folder, path_of, summary
 
+SHOWN = 5  # keys of another config
 UNWRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EACCES, errno.EROFS, errno.ENOTDIR, errno.EEXIST)
 
 
@@ -81,9 +82,10 @@ def require_same_config(workdir, old, config, fixed=(), *, allowed=(), leave=Non
         helps = leave and all(_is_among(line.split(':')[0], {*allowed_keys(schema), *fixed}) for line in changes)
         go_on = f', or go on with the new ones by {leave}' if helps else ''
         values = flatten(old, {})
-        again = [shlex.quote(f'--config.{key}={values[key]}') for key in (line.split(':')[0] for line in changes[:5]) if key in values]
-        raise UserError(f'{workdir} holds a run with another config ({"; ".join(changes[:5])}); use another --workdir, or give its values '
-                        f'again: {" ".join(again)}{go_on}')
+        again = [shlex.quote(f'--config.{key}={values[key]}') for key in (line.split(':')[0] for line in changes) if key in values]
+        more = f'; and {len(changes) - SHOWN} more' if len(changes) > SHOWN else ''
+        raise UserError(f'{workdir} holds a run with another config ({"; ".join(changes[:SHOWN])}{more}); use another --workdir, or give '
+                        f'its values again: {" ".join(again)}{go_on}')
 
 
 def _is_among(key, names):

@@ -50,8 +50,8 @@ def inner(text, name):
 
 
 def stand_in(folder, name, body):
-    """A program of bash on the path of `run`, which may note its words in the file calls by `note`: a call is one write, since several
-    of the programs may run at once."""
+    """A program of bash on the path of `run`, which may note its words in the file calls by `note`: a call of less than 8 KiB is one
+    write, since several of the programs may run at once."""
     folder.mkdir(exist_ok=True)
     path = folder / name
     path.write_text(f'#!/bin/bash\nnote() {{ local line; printf -v line "%s{SEPARATOR}" "${{0##*/}}" "$@"; '

@@ -2,18 +2,23 @@
 import dataclasses
 import itertools
 import json
+import os
 import pathlib
+import signal
 
 import jax
 import numpy as np
 import pytest
 
+import tqd_jax
 from tqd_jax.latents.wan_vae.codec import read_codec
 from tqd_jax.latents.wan_vae.encoder import encode_posterior
 from tqd_jax.pretrain_vae import train as training
 from tqd_jax.pretrain_vae.clips import crops, rendered_clips
+from tqd_jax.pretrain_vae.publish import as_json
 from tqd_jax.pretrain_vae.settings import TINY, Phase, Settings
 from tqd_jax.pretrain_vae.step import initial_state, loss, rate_at, update
+from transfer_jax.runtime.errors import UserError
 from transfer_jax.runtime.keys import stream_key
 
 PHASE = Phase(steps=4, batch=2, frames=5, side=16, first_rate=1e-2, last_rate=1e-3)
@@ -77,10 +82,11 @@ def test_a_stopped_run_ends_with_the_same_bits(tmp_path, monkeypatch):
     monkeypatch.setattr(training, 'LOG_EVERY', 2)
     monkeypatch.setattr(training, 'SAVE_EVERY', 3)
     training.train(QUICK, tmp_path / 'whole', tmp_path / 'out')
-    half = dataclasses.replace(QUICK, phases=(dataclasses.replace(PHASE, steps=3),))
     with monkeypatch.context() as patch:
-        patch.setattr(training, 'rate_at', lambda step, settings: rate_at(step, QUICK))
-        training.train(half, tmp_path / 'parts', tmp_path / 'out2')
+        patch.setattr(training, 'update', lambda state, video, step, *rest: (
+            os.kill(os.getpid(), signal.SIGTERM) if step == 2 else None, update(state, video, step, *rest))[1])
+        training.train(QUICK, tmp_path / 'parts', tmp_path / 'out2')
+    assert not (tmp_path / 'out2').exists()
     training.train(QUICK, tmp_path / 'parts', tmp_path / 'elsewhere')
     training.train(QUICK, tmp_path / 'parts', tmp_path / 'out2')  # a finished run is published again
     for file in ('diffusion_pytorch_model.safetensors', 'config.json', 'settings.json', 'log.jsonl'):
@@ -91,6 +97,22 @@ def test_a_stopped_run_ends_with_the_same_bits(tmp_path, monkeypatch):
     clips = rendered_clips(tmp_path / 'whole' / 'library', 3, QUICK.clips_seed)
     params = codec.load(tmp_path / 'out')
     latents = np.asarray(codec.encode(params, clips[:, :17]), np.float64)
-    noise = np.exp(encode_posterior(params['encoder'], clips[:, :17], codec.config, None)[1]).mean(axis=(0, 1, 2, 3))
     np.testing.assert_allclose(latents.mean(axis=(0, 1, 2, 3)), 0, atol=2e-2)
-    np.testing.assert_allclose(latents.var(axis=(0, 1, 2, 3)) + noise / np.square(codec.config.std), 1, atol=2e-2)
+    mean, log_variance = map(np.asarray, encode_posterior(params['encoder'], clips[:, :17], codec.config, None))
+    draws = mean + np.exp(log_variance / 2) * np.random.default_rng(0).standard_normal(mean.shape)
+    np.testing.assert_allclose(draws.std(axis=(0, 1, 2, 3)) / codec.config.std, 1, atol=3e-2)
+
+
+@pytest.mark.parametrize('recorded', [True, False])
+def test_a_folder_of_other_settings_is_refused(tmp_path, monkeypatch, recorded):
+    """Also one of an earlier version, which stored no settings: what is published must be what was trained."""
+    monkeypatch.setattr(training, 'rendered_clips', lambda *_: pytest.fail('the clips are rendered after the check'))
+    (tmp_path / 'state.npz').touch()
+    if recorded:
+        (tmp_path / 'settings.json').write_text(as_json(QUICK))
+    with pytest.raises(UserError, match=r'other settings \(kl, phases\)' if recorded else r'other settings \(seed, clips_seed, '):
+        training.train(dataclasses.replace(QUICK, kl=0.5, phases=(PHASE,)), tmp_path, tmp_path / 'out')
+
+
+def test_the_shipped_autoencoder_is_what_the_settings_make():
+    assert (pathlib.Path(tqd_jax.__file__).parent / 'assets/tiny_wan/vae/settings.json').read_text() == as_json(Settings())

@@ -43,15 +43,15 @@ def test_strides_are_those_of_wan(shipped):
 
 def test_latents_are_normalised(shipped):
     """On clips of another seed than those measured: channel by channel, within what 16 clips leave open. Of a channel's variance the
-    posterior's noise is a part: next to none, or all of it where the channel carries nothing."""
+    posterior's noise is a part: little, or all of it where the channel carries nothing, as one does."""
     latents, noise = (values.reshape(-1, 16) for values in shipped[2:4])
     noise = noise.mean(axis=0)
-    assert np.abs(latents.mean(axis=0)).max() < 0.4 and (np.abs(np.log(latents.var(axis=0) + noise)) < 0.8).all()
-    assert ((noise < 0.5) | (noise > 0.9)).all() and (noise < 0.5).sum() >= 12
+    assert np.abs(latents.mean(axis=0)).max() < 0.4 and (np.abs(np.log(latents.var(axis=0) + noise)) < 0.4).all()
+    assert ((noise < 0.5) | (noise > 0.9)).all() and (noise < 0.5).sum() == 15
 
 
 def test_reconstructions_are_near(shipped):
     """Of the middle clip; noise cannot be had from a latent, and every eighth clip or so is mostly noise. The aim is 32 dB."""
     _, clips, _, _, outputs = shipped
     error = np.square(clips.astype(np.float64) - outputs).mean(axis=(1, 2, 3, 4))
-    assert 10 * np.log10(255**2 / np.median(error)) > 29
+    assert 10 * np.log10(255**2 / np.median(error)) > 32

@@ -39,23 +39,24 @@ def test_the_figures_are_scipys_and_eight_videos_play(tmp_path):
     difference = np.subtract(record['run']['motion'], record['second']['motion'])
     interval = stats.ttest_rel(record['run']['motion'], record['second']['motion']).confidence_interval(0.95)
     cell = f'{difference.mean():.3g} [{interval.low:.3g}, {interval.high:.3g}]'
-    assert cell in reader.words and f'TQD has more motion than uniform: by {cell} in 10 samples.' in words
+    assert cell in reader.words and f'The samples of TQD have more motion than those of uniform: by {cell}, 10 of each.' in words
     for column in ('start', 'second', 'run'):
         values = np.array(record[column]['visual'])
         interval = stats.ttest_1samp(values, 0).confidence_interval(0.95)
         assert f'{values.mean():.3g} [{interval.low:.3g}, {interval.high:.3g}]' in reader.words
     assert f'{np.mean(record["data"]["motion"]):.3g}' in reader.words
     assert 'Visual quality of TQD and uniform cannot be told apart at 10 samples: the difference is' in words
-    assert 'there is one run of each law here' in words and 'quality dropout in both' in words
+    assert 'This is of one training by each law' in words and 'quality dropout in both' in words
     assert [video['aria-label'] for video in reader.all('video')] == [f'before training, uniform, TQD: disc <{i}>' for i in range(8)]
 
 
 def test_the_words_follow_the_interval():
     record = {'law': 'exact_base', 'against': 'offset', 'run': {'motion': [0.1, 0.11, 0.12], 'visual': [1.0, 0.0, 0.5]},
               'second': {'motion': [0.2, 0.22, 0.24], 'visual': [0.5, 0.5, 0.5]}}
-    assert verdicts(record) == ['TQD (exact_base) has less motion than offset: by 0.11 [0.0852, 0.135] in 3 samples.',
-                                'Visual quality of TQD (exact_base) and offset cannot be told apart at 3 samples: the difference is 0 '
-                                '[-1.24, 1.24].']
+    assert verdicts(record) == [
+        'The samples of TQD (exact_base) have less motion than those of offset: by 0.11 [0.0852, 0.135], 3 of each.',
+        'Visual quality of TQD (exact_base) and offset cannot be told apart at 3 samples: the difference is 0 [-1.24, 1.24].',
+        'This is of one training by each law: another seed would give other figures.']
     record = {'law': 'beta', 'against': 'uniform', 'run': {'motion': [5.0], 'visual': [1.0]}, 'second': {'motion': [0.0], 'visual': [1.0]}}
     assert verdicts(record)[0] == 'Motion of TQD and uniform cannot be told apart at 1 sample: one has no interval.'
 

@@ -24,3 +24,12 @@ def test_a_run_that_renders_them_is_held_to_their_number_and_to_rendering():
         resumed(small.config(), small.config(**{'data.rendered_clips': 8}))
     with pytest.raises(UserError, match=r'data\.clips: '):
         resumed(small.config(), small.config(**{'data.clips': 'FOLDER'}))
+
+
+def test_a_run_on_pixels_and_one_on_latents_are_told_apart_by_what_goes_on_with_them():
+    """Nearly every key differs, and to give all their values again leads nowhere."""
+    pixels, latents = small.config(), wan_small.config(**{'wan.path': 'WEIGHTS'})
+    with pytest.raises(UserError, match=r'runs/x holds a run on pixels: go on by --config=configs/pixels\.py, or name another --workdir'):
+        resumed(pixels, latents)
+    with pytest.raises(UserError, match=r'runs/x holds a run on latents: go on with --config\.wan\.path=WEIGHTS'):
+        resumed(latents, pixels)

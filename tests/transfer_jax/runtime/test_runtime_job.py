@@ -7,6 +7,7 @@ import platform
 import jax
 import pytest
 
+from transfer_jax.runtime import job
 from transfer_jax.runtime.config import integer, key, number, section, to_json
 from transfer_jax.runtime.errors import UserError
 from transfer_jax.runtime.job import machine, machine_line, print_stop, require_same_config, run_mode
@@ -66,6 +67,13 @@ def test_only_free_keys_may_differ_from_the_stored_config():
                                 'or give its values again: --config.lr=0.1')
     with pytest.raises(UserError, match=r'\(steps: 5 -> 9\)'):
         require_same_config('w', old, Config(steps=9), fixed=('steps',))
+
+
+def test_of_many_keys_all_values_are_given_and_the_rest_counted(monkeypatch):
+    monkeypatch.setattr(job, 'SHOWN', 1)
+    with pytest.raises(UserError, match=r'; and 1 more\)') as error:
+        require_same_config('w', to_json(Config()), Config(lr=0.2, steps=9), fixed=('steps',))
+    assert {'--config.lr=0.1', '--config.steps=5'} <= set(str(error.value).split())
 
 
 def test_a_config_with_old_names_is_refused_by_these_names():

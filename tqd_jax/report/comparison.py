@@ -44,7 +44,7 @@ def _write(page, record):
     page.text(' '.join(verdicts(record)))
     page.text(f"The intervals are Student's over the {count} samples; differences are paired, sample by sample. They say how far other "
               'captions and noise would move these figures, not what other seeds of the training would do. Below some 64 pixels a side the '
-              'finest detail is all that visual quality can measure, and a ragged outline passes for it: trust motion there, and your eyes.')
+              'finest detail is all that visual quality can measure, and a ragged outline passes for it: trust motion and your eyes.')
 
 
 def _same(record):

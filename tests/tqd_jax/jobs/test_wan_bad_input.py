@@ -199,7 +199,7 @@ def test_a_long_caption_is_cut_counted_and_listed(given, cache, tmp_path, capsys
     for _ in range(2):
         wan_runs.encoded(own, **{**given, 'data.clips': table})
     out = capsys.readouterr().out
-    assert "1 is longer than 512 tokens and cut, see cut_captions.jsonl; the first is 'the red disc the" in out
+    assert f"1 is longer than 512 tokens and cut; see {own / 'cut_captions.jsonl'}; the first is 'the red disc the" in out
     assert out.count('longer') == 1
     assert small.lines(own / 'cut_captions.jsonl') == [{'caption': long}]
 

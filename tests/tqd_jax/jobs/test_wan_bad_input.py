@@ -173,7 +173,8 @@ CONTRADICTIONS = [
     ({'train.precondition': (0.0, 1.0)}, r'set config\.train\.precondition=None'),
     ({'train.trained': 'full', 'lora.rank': 4}, r'lora\.rank = 4 wants config\.train\.trained = "lora"'),
     ({'train.trained': 'blocks/('}, r'train\.trained = .* is no regular expression'), ({'train.trained': 'head'}, 'selects no parameter'),
-    ({'data.buckets': ((16, 16, 6),)}, r'frames 6 \(take 5 or 9\)'), ({'data.buckets': ((24, 20, 5),)}, r'height 20 \(take 16 or 32\)'),
+    ({'data.buckets': ((16, 16, 6),)}, r'patch is 1 frame of .* frames 6 \(take 5 or 9\)'),
+    ({'data.buckets': ((24, 20, 5),)}, r'height 20 \(take 16 or 32\)'),
     ({'sample.shapes': ((16, 16, 7),)}, r'config\.sample\.shapes: .* frames 7 \(take 5 or 9\)'),
     ({'wan.vae_tile': 100}, r'wan\.vae_tile = 100 is no multiple of 64'),
     ({'data.clips': None}, r'there are no clips: .*it names none'), ({'wan.path': '/nowhere'}, '/nowhere')]

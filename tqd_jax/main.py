@@ -122,8 +122,9 @@ def score_mode(config, workdir):
 
     Raises UserError where the folder holds a run with another config or other clips, and for weights and shapes that training refuses.
     """
+    latest = of_first(_latest_step(config, workdir))
     foundation_of(config, make_mesh(devices=jax.local_devices()))
-    if of_first(_latest_step(config, workdir)) is not None:
+    if latest is not None:
         held(config, clips_of(config), workdir, to='score')
     with unchanged(workdir):
         prepare_once(config, workdir)

@@ -58,6 +58,7 @@ pretrain: .venv/ready
 	$(BIN)/python -m tqd_jax.main --config=configs/pretrain/tiny_wan.py --workdir=runs/pretrain
 	$(BIN)/python -m tqd_jax.shipped.publish runs/pretrain tiny_wan
 
+# other latents: make pretrain has to follow
 pretrain-vae: .venv/ready
 	$(BIN)/python -m tqd_jax.pretrain_vae --workdir=runs/pretrain_vae --out=tqd_jax/assets/tiny_wan/vae
 

@@ -11,7 +11,7 @@ import jax
 import numpy as np
 
 from tqd_jax.comparison.compare import compare
-from tqd_jax.comparison.second import check_clips, check_second, lacks_comparison
+from tqd_jax.comparison.second import check_clips, check_second, lacks_comparison, tell_left_out
 from tqd_jax.config import Config, check_whole
 from tqd_jax.gradients.align import align
 from tqd_jax.gradients.bins import remove_store
@@ -26,7 +26,7 @@ from tqd_jax.training.evaluation import loss_record, loss_scalars, loss_table, v
 from tqd_jax.training.loop import train
 from tqd_jax.training.programs import compile_eval
 from tqd_jax.training.resume import LEAVE, require_same_config, require_same_weights
-from tqd_jax.training.run import check_start
+from tqd_jax.training.run import check_start, foundation_of
 from tqd_jax.training.sampling.samples import are_drawn, draw_samples
 from tqd_jax.training.weights import averaged_weights
 from tqd_jax.training.workdir import WRITTEN, clips_of, held, prepare_once, prepare_run, probe_state, restore_run, unchanged
@@ -38,6 +38,7 @@ from transfer_jax.runtime.folder.unchanged import undo_killed
 from transfer_jax.runtime.job import machine, print_stop, run_mode
 from transfer_jax.runtime.parallel.gather import of_first
 from transfer_jax.runtime.parallel.hosts import fetch, first_host
+from transfer_jax.runtime.parallel.mesh import make_mesh
 from transfer_jax.runtime.progress import Stopped, StopRequest
 from transfer_jax.runtime.saves.checkpoint import Checkpoints
 from transfer_jax.runtime.saves.steps import is_copied
@@ -103,6 +104,7 @@ def _compare(run):
     """The second run of config.compare where it is asked for and not there; returns the step at which a request stopped it, or None."""
     steps = of_first(Checkpoints(run.workdir / 'checkpoints').latest())
     if not of_first(lacks_comparison(run.config, run.workdir, steps)):
+        first_host(tell_left_out, run.config, run.workdir)
         return None
     stopped = compare(run, steps)
     if stopped is None:
@@ -116,8 +118,13 @@ def _finish_comparison(workdir):
 
 
 def score_mode(config, workdir):
-    """Scores the clips and reports on the data alone. Raises UserError where the folder holds a run with another config or other clips."""
-    if of_first(_latest_step(config, workdir)) is not None:
+    """Scores the clips and reports on the data alone.
+
+    Raises UserError where the folder holds a run with another config or other clips, and for weights and shapes that training refuses.
+    """
+    latest = of_first(_latest_step(config, workdir))
+    foundation_of(config, make_mesh(devices=jax.local_devices()))
+    if latest is not None:
         held(config, clips_of(config), workdir, to='score')
     with unchanged(workdir):
         prepare_once(config, workdir)
@@ -213,7 +220,7 @@ def save_result(run, weights):
         write_lora(folder / 'lora.safetensors', weights, rank=lora.rank, alpha=lora.alpha, config=run.model, kind='comfyui')
         print(f'LoRA, as ComfyUI and diffusers read it: {folder / "lora.safetensors"}')
     if run.config.wan.path is not None:
-        print(f'other layouts: python -m tqd_jax.export {folder} --format=diffusers --output=PATH')
+        print(f'{"weights" if lora is None else "other layouts"}: python -m tqd_jax.export {folder} --format=diffusers --output=PATH')
 
 
 def _count(tree):

@@ -5,7 +5,7 @@ import io
 import json
 
 from tqd_jax.config import compared_law, law_config
-from tqd_jax.training.changes import read_changes
+from tqd_jax.training.changes import FILE, read_changes
 from tqd_jax.training.resume import require_same_config
 from transfer_jax.runtime.errors import UserError
 from transfer_jax.runtime.saves.checkpoint import Checkpoints
@@ -73,3 +73,10 @@ def lacks_comparison(config, workdir, steps):
         return False
     path = second_folder(config, workdir) / RECORD
     return not path.exists() or json.loads(path.read_text(encoding='utf-8'))['steps'] != steps
+
+
+def tell_left_out(config, workdir):
+    """Prints that there is no second run where config.compare asks for one and the run was changed on its way."""
+    if compared_law(config) is not None and read_changes(workdir):
+        print(f'no second run by config.compare = {config.compare!r}: this run was changed on its way ({workdir / FILE}), so no run is the '
+              'same but for the law; to compare, name another --workdir', flush=True)

@@ -160,7 +160,8 @@ class Config:
     """The main job."""
     seed: int = key(0, integer(at_least=0, at_most=2**31 - 1), 'of all that is random')
     init_from: str | None = key('asset:tiny.npz', optional(paths()), 'weights to start from: a file, '
-                                "'asset:NAME' of the package, or None to start from noise; with wan.path None, and it starts from those")
+                                "'asset:NAME' of the package, or None to start from noise; where wan.path names weights the "
+                                'run starts from those, and this must be None')
     compare: str | None = key(None, optional(choice(*quality.LAWS)), 'law.kind of a second run after this one, otherwise the same, in '
                               "compare/KIND of the workdir: the report compares their samples; None, or this run's own kind: no second run",
                               free=True)

@@ -5,6 +5,7 @@ import re
 from tqd_jax.config.pretrained import FLOATS
 from transfer_jax.runtime.errors import UserError
 
+PIXELS = ' (on pixels: --config=configs/pixels.py)'  # ends an error about a key that goes without published weights
 OFFICIAL = ('negative', 'steps', 'guidance', 'shift')  # keys of config.sample whose None is what the model's authors use
 
 IGNORED = {  # (section, key) that a run on published weights does not read, and what it reads in its place
@@ -41,9 +42,10 @@ def changed(section, names=None):
 
 def _check_without_weights(config):
     if config.model.preset is None:
-        raise UserError('config.model.preset = None takes the sizes of published weights: name them by config.wan.path')
+        raise UserError(f'config.model.preset = None takes the sizes of published weights: name them by config.wan.path{PIXELS}')
     if other := changed(config.wan, [field.name for field in dataclasses.fields(config.wan) if field.name != 'sizes']):
-        raise UserError(f'config.wan.{other} = {getattr(config.wan, other)!r} wants config.wan.path, the weights that it is about')
+        raise UserError(f'config.wan.{other} = {getattr(config.wan, other)!r} wants config.wan.path, the weights that it is about'
+                        f'{PIXELS}')
     if other := changed(config.data, ('cache', 'windows')):
         raise UserError(f'config.data.{other} = {getattr(config.data, other)!r} is about encoded clips and wants config.wan.path: '
                         'pixels are read from the clips themselves')
@@ -59,27 +61,27 @@ def _check_without_weights(config):
 def _check_with_weights(config):
     if config.model.preset is not None:
         raise UserError(f'config.model.preset = {config.model.preset!r}: with config.wan.path the sizes are those of the weights, '
-                        'so set config.model.preset=None; presets train on pixels, by --config=configs/pixels.py')
+                        f'so set config.model.preset=None{PIXELS}')
     _check_ignored(config)
     if config.train.trained == 'full' and config.wan.expert is None and config.wan.storage not in FLOATS:
         raise UserError(f'config.wan.storage = {config.wan.storage!r} is of kernels that training does not change, and with '
                         'config.train.trained = "full" there are none: leave it out')
     if config.init_from is not None:
         raise UserError(f'config.init_from = {config.init_from!r}, and config.wan.path names other weights to start from: '
-                        'set config.init_from=None (a LoRA goes on by config.lora.init_from, a model of pixels by '
-                        '--config=configs/pixels.py)')
+                        f'set config.init_from=None; a LoRA goes on by config.lora.init_from{PIXELS}')
     if other := changed(config.train, ('path', 'prediction')):
-        raise UserError(f'config.train.{other} = {getattr(config.train, other)!r}: Wan\'s weights predict the flow on the rectified path')
+        raise UserError(f'config.train.{other} = {getattr(config.train, other)!r}: Wan\'s weights predict the flow on the rectified '
+                        f'path{PIXELS}')
     if config.train.precondition is not None:
         raise UserError(f'config.train.precondition = {config.train.precondition}: the weights of Wan predict the target itself; '
-                        'set config.train.precondition=None')
+                        f'set config.train.precondition=None{PIXELS}')
 
 
 def _check_ignored(config):
     ignored = {(section, name): why for (section, name), why in IGNORED.items() if changed(getattr(config, section), (name,))}
     if ignored:
         told = ', '.join(f'config.{section}.{name} ({why})' for (section, name), why in ignored.items())
-        raise UserError(f'a run on config.wan.path does not read {told}: leave {"it" if len(ignored) == 1 else "them"} out')
+        raise UserError(f'a run on config.wan.path does not read {told}: leave {"it" if len(ignored) == 1 else "them"} out{PIXELS}')
 
 
 def _check_expressions(config):

@@ -1,4 +1,5 @@
 """The clips of a run are scored before its first step: `scores.parquet`, `skipped.jsonl` and `normaliser.json` in its folder."""
+import dataclasses
 import functools
 import io
 import json
@@ -20,6 +21,7 @@ from transfer_jax.runtime.files import write_atomically
 from transfer_jax.runtime.paths import path_of
 
 STORE = 'scores.store'  # of a run's folder: measured rows
+STRIDE = 4  # frames that Wan's VAE makes one, and a multiple of the patch of models of pixels
 LISTED = ('clip', 'reason')  # of a line in skipped.jsonl
 
 
@@ -68,8 +70,17 @@ def too_short(row, *, buckets, fps):
     """The reason why a scored clip fills no bucket, or None."""
     if assign_bucket(row['width'], row['height'], row['duration'], buckets, fps) is not None:
         return None
-    shortest = min(bucket.frames for bucket in buckets)
-    return f'too short: {row["duration"]:.2f} s, and the shortest bucket is {shortest} frames at {fps:g} a second'
+    least = min(buckets, key=lambda bucket: bucket.frames)
+    return f'too short: {row["duration"]:.2f} s, and the shortest bucket is {counted(least.frames, "frame")} at {fps:g} a second' \
+           f'{_shorter(least, row["duration"], fps)}'
+
+
+def _shorter(least, duration, fps):
+    """Words on a bucket that a clip of so many seconds fills, shorter by a multiple of 4 frames, Wan's stride; none where there is none."""
+    fits = (frames for frames in range(least.frames - STRIDE, 1, -STRIDE)
+            if assign_bucket(least.width, least.height, duration, (dataclasses.replace(least, frames=frames),), fps) is not None)
+    frames = next(fits, None)
+    return '' if frames is None else f'; it fills "--config.data.buckets=(({least.width}, {least.height}, {frames}),)"'
 
 
 def list_skipped(scores, output):

@@ -12,6 +12,7 @@ from tqd_jax.data.frames import FrameStore, picture_options
 from tqd_jax.data.library import load_library
 from tqd_jax.data.skipped import SKIPPED, add_lines, check_share, clips_of_table
 from tqd_jax.foundations.captions import NoTokens
+from tqd_jax.foundations.cut import list_cut, what_is_read
 from tqd_jax.foundations.official import negative_of
 from tqd_jax.foundations.settings import ENCODER, latent_settings, remember, text_settings
 from tqd_jax.text.umt5.clean import clean
@@ -31,9 +32,9 @@ BY_LAYER = 256  # captions that go through a block before the next is read
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Encoded:
-    """What one process encoded. failed: its clips that cannot be, as {'clip', 'reason'}. cut: captions. usable: clips with scores, of all.
+    """What one process encoded. failed: its clips that cannot be, as {'clip', 'reason'}. cut: what_is_read of captions.
 
-    texts: the TextSettings. stopped: by a request.
+    usable: clips with scores, of all. texts: the TextSettings. stopped: by a request.
     """
     failed: list
     cut: list
@@ -62,7 +63,7 @@ def encode_library(config, sources, workdir, cache):
 def _record(sources, workdir, cache, failed, cut, texts):
     """Writes what could not be encoded or was cut, and, where the encoding came to its end, what the text features depend on."""
     add_lines(workdir / SKIPPED, failed)
-    add_lines(workdir / 'cut_captions.jsonl', [{'caption': caption} for caption in cut])
+    list_cut(cut, sources.model.text_len, workdir)
     if sources.parts.text_encoder is not None and texts is not None:
         remember(texts, cache)
 
@@ -113,18 +114,16 @@ def _latents(config, sources, library, cache, mesh, stop):
 
 
 def _texts(config, sources, captions, settings, cache, mesh, stop):
-    """The captions that were cut, of this process's."""
+    """What is read of the captions that were cut, of this process's."""
     encoder, encode, batch = text_encoder(config, sources, mesh)
     summary = encode_texts(captions, encoder, encode, cache, settings=settings, clean=clean, batch=batch, process=jax.process_index(),
                            processes=jax.process_count(), stop=stop)
-    cut = f', {counted(len(summary.too_long), "is", "are")} longer than {settings.length} tokens and cut, see ' \
-          f'cut_captions.jsonl; the first is {summary.too_long[0][:60]!r}' if summary.too_long else ''
-    print(f'captions: {summary.encoded} encoded, {summary.found} found{cut}, {summary.seconds:.0f} s', flush=True)
+    print(f'captions: {summary.encoded} encoded, {summary.found} found, {summary.seconds:.0f} s', flush=True)
     if summary.failed:
         raise UserError(f'the features of {counted(len(summary.failed), "caption")} are not finite, such as '
                         f'{summary.failed[0]["caption"]!r}: '
                         'the text encoder\'s weights are damaged, or take --config.wan.text_dtype=float32')
-    return list(summary.too_long)
+    return what_is_read(summary.too_long, encoder)
 
 
 def text_encoder(config, sources, mesh):

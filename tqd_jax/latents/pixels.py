@@ -5,6 +5,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float32, UInt8
 
 from tqd_jax.latents.codec import check_sizes
+from transfer_jax.runtime.counts import counted
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,4 +36,4 @@ class PixelCodec:
         """Raises ValueError, naming the nearest sizes that fit, unless the patch (frames, rows, columns) divides the clip."""
         sizes = {'frames': frames, 'height': height, 'width': width}
         fits = {name: lambda n, step=step: n > 0 and n % step == 0 for name, step in zip(sizes, patch, strict=True)}
-        check_sizes(sizes, fits, f'the transformer\'s patch is {patch[0]} frames of {patch[1]} x {patch[2]} latents')
+        check_sizes(sizes, fits, f'the transformer\'s patch is {counted(patch[0], "frame")} of {patch[1]} x {patch[2]} latents')

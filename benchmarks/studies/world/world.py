@@ -5,7 +5,7 @@ import numpy as np
 
 from benchmarks.studies.world.degradations import DEGRADATIONS, DETAIL
 
-TEXT_LEN, VOCAB = 8, 512  # of captions, as in configs/video.py; no two words of this world share a token
+TEXT_LEN, VOCAB = 8, 512  # of captions, as in configs/pixels.py; no two words of this world share a token
 HELD_OUT, TARGET, COMPARED = 2000, 3000, 4000  # seeds of worlds beside the library's: for validation, for learning laws, for gradients
 
 

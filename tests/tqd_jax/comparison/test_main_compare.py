@@ -155,11 +155,13 @@ def test_a_longer_run_is_compared_at_its_end(compared, library, tmp_path):
     assert 'is not done yet' not in (workdir / 'report.html').read_text()
 
 
-def test_a_run_that_was_changed_is_not_compared(compared, library, tmp_path):
+def test_a_run_that_was_changed_is_not_compared_and_says_so(compared, library, tmp_path, capsys):
     workdir = shutil.copytree(compared[0], tmp_path / 'run')
     changed = {'train.steps': STEPS + 2, 'train.learning_rate': 1e-4, 'data.allow_changes': True}
     small.run(workdir, **changes(library, **changed))
     assert json.loads((workdir / SECOND / 'comparison.json').read_text())['steps'] == STEPS
+    line = f"no second run by config.compare = 'uniform': this run was changed on its way ({workdir / 'changes.jsonl'})"
+    assert capsys.readouterr().out.count(line) == 1
     assert 'no second run can be the same but for the law' in (workdir / 'report.html').read_text()
 
 

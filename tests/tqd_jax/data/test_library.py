@@ -10,7 +10,7 @@ import small
 
 from tqd_jax.data.buckets import Bucket
 from tqd_jax.data.library import Library, load_library
-from tqd_jax.data.prepare import prepare
+from tqd_jax.data.prepare import prepare, too_short
 from tqd_jax.text.words import HashedWords
 from tqd_jax.timesteps.quadrants import quadrant
 from tqd_jax.timesteps.quality import LawConfig
@@ -82,6 +82,15 @@ def data(clips, **changes):
 def scores(workdir):
     rows = pa.parquet.read_table(workdir / 'scores.parquet').to_pylist()
     return {row['clip']: row for row in rows if row['reason'] is None}
+
+
+@pytest.mark.parametrize(('seconds', 'frames'), [(1.3, 13), (0.9, 9), (1.0, 13), (0.4, 5), (0.3, None)])
+def test_of_a_short_clip_the_longest_bucket_that_it_fills_is_named(seconds, frames):
+    """17 frames at 12 a second last 16 / 12 s; shorter ones that Wan's VAE takes are 13 (1 s), 9 (0.67 s) and 5 (0.33 s)."""
+    reason = too_short({'width': 80, 'height': 60, 'duration': seconds}, fps=12.0,
+                       buckets=(Bucket(width=64, height=64, frames=33), Bucket(width=96, height=64, frames=17)))
+    found = reason.partition('the shortest bucket is 17 frames at 12 a second')[2]
+    assert found == ('' if frames is None else f'; it fills "--config.data.buckets=((96, 64, {frames}),)"')
 
 
 def test_short_clips_are_listed_and_the_others_scored(folder, tmp_path):

@@ -1,6 +1,7 @@
 """The main job, shrunk, on the weights of the package: encoded, trained, sampled and exported, on rendered clips and on others."""
 import json
 import pathlib
+import types
 
 import jax
 import numpy as np
@@ -8,15 +9,17 @@ import pytest
 import small
 import tiny_runs
 
-from tqd_jax import export
+from tqd_jax import export, main
 from tqd_jax.clips import scenes
 from tqd_jax.clips.read import read_clip
 from tqd_jax.foundations.sources import open_sources
 from tqd_jax.models.assets import ASSETS
 from tqd_jax.models.io.files import open_tensors
 from tqd_jax.models.io.wan import read_config
+from tqd_jax.models.wan.lora import LoraConfig
 from tqd_jax.shipped.start import write_tokenizer
 from tqd_jax.text.umt5.encoder import read_encoder
+from transfer_jax.runtime.errors import UserError
 from transfer_jax.runtime.parallel.mesh import make_mesh
 
 TINY = ASSETS / 'tiny_wan'
@@ -81,6 +84,23 @@ def test_it_goes_on_to_the_same_bits(finished, tmp_path):
     tiny_runs.run('video', tmp_path)
     one, other = (tiny_runs.saved('video', folder) for folder in (finished, tmp_path))
     assert one.keys() == other.keys() and not [name for name in one if one[name].tobytes() != other[name].tobytes()]
+
+
+@pytest.mark.parametrize(('changes', 'words'), [
+    ({'wan.path': 'asset:none'}, 'the package has no such weights, but asset:tiny_wan'),
+    ({'data.buckets': ((64, 64, 16),)}, r'the transformer\'s patch is 1 frame of 2 x 2 latents: frames 16 \(take 13 or 17\)')])
+@pytest.mark.parametrize('mode', ['train', 'score'])
+def test_what_training_refuses_is_refused_before_clips_are_scored(tmp_path, mode, changes, words):
+    with pytest.raises(UserError, match=words):
+        tiny_runs.run('video', tmp_path, mode, **changes)
+    assert not (tmp_path / 'scores.parquet').exists()
+
+
+@pytest.mark.parametrize(('lora', 'word'), [(None, 'weights'), (LoraConfig(), 'other layouts')])
+def test_the_last_line_of_a_run_says_how_its_weights_go_out(tmp_path, monkeypatch, capsys, lora, word):
+    monkeypatch.setattr(main, 'write_lora', lambda *_, **__: None)
+    main.save_result(types.SimpleNamespace(config=tiny_runs.config('video'), workdir=tmp_path, model=types.SimpleNamespace(lora=lora)), {})
+    assert capsys.readouterr().out.splitlines()[-1] == f'{word}: python -m tqd_jax.export {tmp_path} --format=diffusers --output=PATH'
 
 
 def test_clips_of_one_s_own(tmp_path):

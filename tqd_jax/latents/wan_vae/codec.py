@@ -15,6 +15,7 @@ from tqd_jax.latents.wan_vae.params import PARTS, random_params
 from tqd_jax.latents.wan_vae.tiling import Tiles, tiled
 from tqd_jax.latents.wan_vae.weights import check_whole, config_from, constants_beside, params_from
 from tqd_jax.models.io.files import open_tensors
+from transfer_jax.runtime.counts import counted
 
 DTYPES = ('float32', 'bfloat16')
 
@@ -88,7 +89,7 @@ class WanCodec:
                 'width': lambda n: n > 0 and n % (space * patch[2]) == 0}
         check_sizes({'frames': frames, 'height': height, 'width': width}, fits, (
             f'the VAE turns {time} k + 1 frames into k + 1 latent frames, and {space} x {space} pixels into one latent; '
-            f'the transformer\'s patch is {patch[0]} frames of {patch[1]} x {patch[2]} latents'))
+            f'the transformer\'s patch is {counted(patch[0], "frame")} of {patch[1]} x {patch[2]} latents'))
 
     def _cast(self, params):
         return jax.tree.map(lambda leaf: jnp.asarray(leaf).astype(self.dtype), params)

@@ -7,6 +7,7 @@ import logging
 import pathlib
 import sys
 import tempfile
+import warnings
 from typing import Any
 
 import jax
@@ -173,11 +174,14 @@ def _not_of_a_read(record):
 def _reads_beside_an_error_untold():
     """Lets Python say nothing of the reads beside one that failed: orbax leaves them, and they are told when they end and find their event
     loop closed, or when they are collected. After an error it stays so, since they may end at any time; without one it ends here."""
-    before, uncaught = sys.unraisablehook, sys.excepthook
-    sys.excepthook = lambda kind, error, trace: None if 'loop is closed' in str(error) else uncaught(kind, error, trace)
-    sys.unraisablehook = lambda unraisable: None if READ[0] in repr(unraisable.object) else before(unraisable)
-    yield
-    sys.unraisablehook, sys.excepthook = before, uncaught
+    before = sys.unraisablehook
+    sys.unraisablehook = lambda told: None if READ[0] in repr(told.object) or 'loop is closed' in str(told.exc_value) else before(told)
+    try:
+        yield
+    except Exception:
+        warnings.filterwarnings('ignore', "coroutine '.*' was never awaited", RuntimeWarning)
+        raise
+    sys.unraisablehook = before
 
 
 def _not_from_orbax(record):

@@ -9,6 +9,8 @@ import subprocess
 import sys
 import threading
 import time
+import types
+import warnings
 
 import jax
 import jax.numpy as jnp
@@ -283,18 +285,17 @@ def test_a_read_that_fails_is_one_line_whatever_the_others_do(tmp_path):
 def test_reads_beside_an_error_are_not_told_and_other_errors_are(monkeypatch):
     """They end while the error is raised, or later: which of the two depends on how fast the disk is. Without an error nothing stays."""
     told = []
-    monkeypatch.setattr(sys, 'unraisablehook', sys.unraisablehook)
-    monkeypatch.setattr(sys, 'excepthook', lambda kind, error, trace: told.append(str(error)))
+    monkeypatch.setattr(sys, 'unraisablehook', lambda unraisable: told.append(str(unraisable.exc_value)))
 
     def raised():
         for text in ('Event loop is closed', 'another error'):
-            sys.excepthook(RuntimeError, RuntimeError(text), None)
+            sys.unraisablehook(types.SimpleNamespace(exc_value=RuntimeError(text), object=None))
     with checkpoint._reads_beside_an_error_untold():
         raised()
     assert told == ['another error']
     raised()
     assert told == ['another error', 'Event loop is closed', 'another error']
-    with pytest.raises(OSError, match='damaged'), checkpoint._reads_beside_an_error_untold():
+    with warnings.catch_warnings(), pytest.raises(OSError, match='damaged'), checkpoint._reads_beside_an_error_untold():
         raise OSError('damaged')
     raised()
     assert told[3:] == ['another error']

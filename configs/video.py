@@ -11,7 +11,7 @@ same job on pixels, without a VAE, is configs/pixels.py.
 
 Machine: two cores, no accelerator; 70 s where nothing else runs. Expected: 300 steps of a transformer of 1.8 million parameters on clips of
 64 x 64 x 17, which are 8 x 8 x 5 latents, by TQD, then as many uniformly from the same start; and runs/video/report.html, which shows
-samples of both.
+samples of both. The start has learned such clips for 24000 steps already: the validation loss does not fall (.508, then .513 by both laws).
 
 Any key is overridden by --config.KEY=VALUE. All keys, with defaults and meanings: docs/configuration.md.
 """

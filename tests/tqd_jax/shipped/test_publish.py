@@ -7,12 +7,16 @@ import pytest
 import tiny_runs
 import wan_small
 
+from configs.pretrain import tiny, tiny_wan
+from tqd_jax.config import Config
+from tqd_jax.models.assets import ASSETS
 from tqd_jax.models.io.files import open_tensors
 from tqd_jax.models.io.places import config_beside
 from tqd_jax.models.io.wan import load_params, read_config
 from tqd_jax.models.wan.model import abstract_params
 from tqd_jax.shipped.publish import publish
 from tqd_jax.shipped.start import write_start
+from transfer_jax.runtime.config import flatten, instance, to_json
 from transfer_jax.runtime.errors import UserError
 from transfer_jax.runtime.tensors import named_leaves
 
@@ -64,3 +68,11 @@ def test_an_unfinished_run_is_not_published(pretrained, tmp_path):
     with pytest.raises(UserError, match='at step 1 of 3: finish its training'):
         publish(run, 'tiny_wan', tmp_path)
     assert not (tmp_path / 'tiny_wan').exists()
+
+
+@pytest.mark.parametrize(('config', 'file'), [(tiny, 'tiny.json'), (tiny_wan, 'tiny_wan/pretrain.json')])
+def test_shipped_weights_are_of_their_config(config, file):
+    """By every key that there was when they were trained."""
+    stored = flatten(json.loads((ASSETS / file).read_text()), {})
+    now = flatten(json.loads(json.dumps(to_json(instance(Config, config.get_config())))), {})
+    assert len(stored) > 50 and {key: now.get(key) for key in stored} == stored

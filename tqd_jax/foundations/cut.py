@@ -17,6 +17,6 @@ def list_cut(pairs, length, workdir):
     add_lines(workdir / CUT, [{'caption': caption} for caption, _ in pairs])
     if pairs:
         left = len({read for _, read in pairs})
-        alike = f': {len(pairs)} different captions become {left}' if left < len(pairs) else ''
+        alike = f': {counted(len(pairs), "different caption")} become {left}' if left < len(pairs) else ''
         print(f'captions: {counted(len(pairs), "is", "are")} longer than {length} tokens and cut{alike}; see {workdir / CUT}; '
               f'the first is {pairs[0][0][:60]!r}', flush=True)

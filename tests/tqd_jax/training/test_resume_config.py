@@ -31,5 +31,5 @@ def test_a_run_on_pixels_and_one_on_latents_are_told_apart_by_what_goes_on_with_
     pixels, latents = small.config(), wan_small.config(**{'wan.path': 'WEIGHTS'})
     with pytest.raises(UserError, match=r'runs/x holds a run on pixels: go on by --config=configs/pixels\.py, or name another --workdir'):
         resumed(pixels, latents)
-    with pytest.raises(UserError, match=r'runs/x holds a run on latents: go on with --config\.wan\.path=WEIGHTS'):
+    with pytest.raises(UserError, match=r'runs/x holds a run on latents: go on by the config that it has config\.wan\.path=WEIGHTS from'):
         resumed(latents, pixels)

@@ -62,8 +62,9 @@ def _require_same_road(workdir, old, config):
     """Raises UserError where one of two configs trains on pixels and the other on latents: nearly all keys differ, and one says it."""
     before = old.get('wan', {}).get('path')
     if (before is None) != (config.wan.path is None):
-        kind, there = ('pixels', 'by --config=configs/pixels.py') if before is None else ('latents', f'by the config that it has config.wan.path={before} from')
-        raise UserError(f'{workdir} holds a run on {kind}: go on {there}, or name another --workdir (make demo WORKDIR=FOLDER)')
+        kind, there = ('pixels', '--config=configs/pixels.py') if before is None else (
+            'latents', f'the config that it has config.wan.path={before} from')
+        raise UserError(f'{workdir} holds a run on {kind}: go on by {there}, or name another --workdir (make demo WORKDIR=FOLDER)')
 
 
 def require_same(run, extras):

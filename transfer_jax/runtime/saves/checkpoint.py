@@ -19,7 +19,8 @@ from transfer_jax.runtime.saves.steps import Steps, is_copied
 from transfer_jax.runtime.tensors import check_same, named_leaves
 
 UNCOMPRESSED = ocp.options.ArrayOptions(saving=ocp.options.ArrayOptions.Saving(use_compression=False))
-READ = ('_read_array_index_and_device_put', 'error while reading array index')  # orbax's coroutine that reads one array, and its error
+READ = '_read_array_index_and_device_put'  # orbax's coroutine that reads one array
+LEFT = ('exception was never retrieved', 'was destroyed but it is pending', 'Exception in callback')  # asyncio's words of what is left
 PARTIAL = ocp.options.PyTreeOptions(loading=ocp.options.PyTreeOptions.Loading(partial_load=True))
 
 
@@ -41,7 +42,6 @@ class Checkpoints(Steps):
         super().__init__(directory, keep)
         self._step, self._pending = None, None  # what is being written
         logging.getLogger('absl').addFilter(_not_from_orbax)
-        logging.getLogger('asyncio').addFilter(_not_of_a_read)
 
     def save(self, step: int, state: Any, extras: dict[str, Any]) -> None:
         """Writes a checkpoint as `begin` does, and returns when it is on disk. Raises UserError as `finish` does."""
@@ -165,23 +165,26 @@ def _folder_of(path):
     return local_folder(path) if is_copied(path) else contextlib.nullcontext(path)
 
 
-def _not_of_a_read(record):
-    """False for asyncio's record of a read of orbax that failed beside another one, which was raised: nobody awaits it."""
-    return not any(text in record.getMessage() for text in READ)
-
-
 @contextlib.contextmanager
 def _reads_beside_an_error_untold():
-    """Lets Python say nothing of the reads beside one that failed: orbax leaves them, and they are told when they end and find their event
-    loop closed, or when they are collected. After an error it stays so, since they may end at any time; without one it ends here."""
-    before = sys.unraisablehook
-    sys.unraisablehook = lambda told: None if READ[0] in repr(told.object) or 'loop is closed' in str(told.exc_value) else before(told)
+    """Lets Python say nothing of the reads beside one that failed, which orbax leaves: each is told when it ends and finds its event loop
+    closed, or when it is collected. Python tells it in three ways: the hook of errors that nobody can catch, the log of asyncio, and
+    warnings. After an error all three stay without it, since a read may end at any time; without an error they are as before."""
+    hook, log = sys.unraisablehook, logging.getLogger('asyncio')
+    sys.unraisablehook = lambda told: None if READ in repr(told.object) or 'loop is closed' in str(told.exc_value) else hook(told)
+    log.addFilter(_not_left)
     try:
         yield
     except Exception:
         warnings.filterwarnings('ignore', "coroutine '.*' was never awaited", RuntimeWarning)
         raise
-    sys.unraisablehook = before
+    sys.unraisablehook = hook
+    log.removeFilter(_not_left)
+
+
+def _not_left(record):
+    """False for asyncio's record of a task or future that nobody awaits."""
+    return not any(text in record.getMessage() for text in LEFT)
 
 
 def _not_from_orbax(record):

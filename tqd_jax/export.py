@@ -29,7 +29,7 @@ from tqd_jax.models.wan import model as wan
 from tqd_jax.models.wan.lora import merge_lora
 from tqd_jax.training.run import placed
 from transfer_jax.runtime.config import instance
-from transfer_jax.runtime.errors import UserError
+from transfer_jax.runtime.errors import UserError, errors_in_one_line
 from transfer_jax.runtime.folder.home import at_home
 from transfer_jax.runtime.job import unwritable
 from transfer_jax.runtime.parallel.mesh import make_mesh
@@ -46,11 +46,8 @@ NAMES = ('format', 'output', 'merge', 'dtype', 'wan')  # of the flags
 def main(argv):
     """Exports the run that the command line names; a user's error is one line on stderr and code 2."""
     logging.set_verbosity(logging.WARNING)  # JAX reports at length which accelerators are not there
-    try:
+    with errors_in_one_line():
         print(export(run_of(argv), **{name: flags.FLAGS[name].value for name in NAMES}))
-    except UserError as error:
-        print(f'error: {error}', file=sys.stderr)
-        sys.exit(2)
 
 
 def export(run, *, format, output, merge=False, dtype=None, wan=None):

@@ -8,6 +8,7 @@ import pathlib
 
 from tqd_jax.pretrain_vae.settings import Settings
 from tqd_jax.pretrain_vae.train import train
+from transfer_jax.runtime.errors import errors_in_one_line
 
 
 def main():
@@ -20,4 +21,5 @@ def main():
 
 
 if __name__ == '__main__':
-    main()
+    with errors_in_one_line(OSError):
+        main()

@@ -42,7 +42,7 @@ class Settings:
     phases: tuple[Phase, ...] = (
         Phase(steps=4000, batch=4, frames=5, side=32, first_rate=1e-2, last_rate=4e-3),
         Phase(steps=5000, batch=1, frames=17, side=64, first_rate=4e-3, last_rate=1e-4),
-        Phase(steps=4000, batch=1, frames=17, side=64, first_rate=2e-3, last_rate=5e-5, decoder_only=True),
+        Phase(steps=12000, batch=1, frames=17, side=64, first_rate=2e-3, last_rate=5e-5, decoder_only=True),
     )
     vae: VaeConfig = TINY
 

@@ -3,16 +3,16 @@
     python -m tqd_jax.shipped.publish runs/pretrain tiny_wan
     python -m tqd_jax.shipped.publish runs/pretrain_tiny tiny
 """
+import argparse
 import json
 import pathlib
 import shutil
-import sys
 
 import numpy as np
 
 from tqd_jax.export import export
 from tqd_jax.models.assets import ASSETS, located
-from transfer_jax.runtime.errors import UserError
+from transfer_jax.runtime.errors import UserError, errors_in_one_line
 from transfer_jax.runtime.tensors import save_weights
 
 
@@ -49,5 +49,14 @@ def _publish_model(workdir, start, folder):
         shutil.copytree(start / part, folder / part, dirs_exist_ok=True)
 
 
+def main():
+    """Publishes the run that the command line names."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument('workdir', help='of the finished run')
+    parser.add_argument('name', help='of the weights in the package')
+    publish(**vars(parser.parse_args()))
+
+
 if __name__ == '__main__':
-    publish(*sys.argv[1:])
+    with errors_in_one_line(OSError):
+        main()

@@ -5,10 +5,10 @@
 The text encoder stays as it is drawn: it gives each word features of its own. The tokenizer has a token for each word of the rendered
 captions, and spells every other text by its bytes. The folder has no VAE.
 """
+import argparse
 import json
 import pathlib
 import shutil
-import sys
 
 import jax
 import numpy as np
@@ -22,6 +22,7 @@ from tqd_jax.models.wan.model import WanConfig, init_params
 from tqd_jax.text.umt5.config import Umt5Config
 from tqd_jax.text.umt5.model import init
 from tqd_jax.text.umt5.names import TRANSFORMERS, find_layout
+from transfer_jax.runtime.errors import errors_in_one_line
 from transfer_jax.runtime.keys import stream_key
 
 SEED = 1
@@ -67,5 +68,13 @@ def write_text_encoder(folder, config, params):
     safetensors.numpy.save_file({name: np.ascontiguousarray(array) for name, array in arrays.items()}, folder / 'model.safetensors')
 
 
+def main():
+    """Writes the start into the folder that the command line names."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument('folder', help='of transformer, text_encoder and tokenizer; made where it is not there')
+    print(write_start(parser.parse_args().folder))
+
+
 if __name__ == '__main__':
-    print(write_start(*sys.argv[1:]))
+    with errors_in_one_line(OSError):
+        main()

@@ -10,7 +10,7 @@ from ml_collections import config_flags
 
 from transfer_jax.runtime.config import instance, renamed, rules
 from transfer_jax.runtime.config.check import check_keys, check_value, place, renamed_for, unknown_key
-from transfer_jax.runtime.errors import UserError
+from transfer_jax.runtime.errors import UserError, errors_in_one_line
 from transfer_jax.runtime.folder.home import at_home
 from transfer_jax.runtime.parallel.join import FLAGS
 from transfer_jax.runtime.parallel.joined import run_joined
@@ -60,11 +60,8 @@ def run_app(main, schema, arguments=('workdir',)):
     for package in ('jax', 'fsspec'):  # of accelerators that are absent, and of every file that is opened
         logging.getLogger(package).setLevel(logging.WARNING)
     logging.getLogger('gcsfs').setLevel(logging.CRITICAL)  # it prints with a traceback what it then raises, which is one line here
-    try:
+    with errors_in_one_line():
         app.run(functools.partial(_run, main, arguments), flags_parser=functools.partial(parse, schema=schema))
-    except UserError as error:
-        print(f'error: {error}', file=sys.stderr)
-        sys.exit(2)
 
 
 def _run(main, arguments, config):

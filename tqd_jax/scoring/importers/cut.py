@@ -18,7 +18,7 @@ from tqd_jax.clips.read import read_clip
 from tqd_jax.clips.write import write_clip
 from tqd_jax.scoring.importers.stamps import cuts_of
 from transfer_jax.runtime.counts import counted
-from transfer_jax.runtime.errors import UserError
+from transfer_jax.runtime.errors import UserError, errors_in_one_line
 
 ID = re.compile(r'(?:[?&]v=|youtu\.be/|/shorts/|/embed/)([\w-]{6,})')  # of a video, in its address
 FIELD = 2**27  # characters of a value: a row of Panda-70M has all clips of a video
@@ -98,8 +98,5 @@ def main(arguments):
 
 
 if __name__ == '__main__':
-    try:
+    with errors_in_one_line(OSError):
         main(sys.argv[1:])
-    except (UserError, OSError) as failure:
-        print(f'error: {failure}', file=sys.stderr)
-        sys.exit(2)

@@ -18,7 +18,7 @@ from tqd_jax.clips.places import ENDINGS, BadClip
 from tqd_jax.clips.read import read_clip
 from tqd_jax.scoring.visual.dead_leaves import dead_leaves
 from tqd_jax.scoring.visual.niqe import PATCH, SIDE, NiqeModel, fit
-from transfer_jax.runtime.errors import UserError
+from transfer_jax.runtime.errors import UserError, errors_in_one_line
 from transfer_jax.runtime.files import write_atomically
 
 SHIPPED = pathlib.Path(__file__).parents[2] / 'assets' / 'niqe.npz'
@@ -111,8 +111,5 @@ def _luma(frame):
 
 
 if __name__ == '__main__':
-    try:
+    with errors_in_one_line(OSError):
         main(sys.argv[1:])
-    except (UserError, OSError) as failure:
-        print(f'error: {failure}', file=sys.stderr)
-        sys.exit(2)

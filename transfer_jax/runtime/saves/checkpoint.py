@@ -154,7 +154,8 @@ class Checkpoints(Steps):
 
     def _describe(self, path):
         """({name: shape and dtype of a leaf}, extras) of a checkpoint."""
-        metadata = ocp.metadata(path)
+        with _reads_beside_an_error_untold():
+            metadata = ocp.metadata(path)
         if metadata.metadata is None:  # orbax logs the reason and raises nothing
             raise ValueError('its index is damaged')
         return metadata.metadata, metadata.custom_metadata

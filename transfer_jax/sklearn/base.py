@@ -2,9 +2,9 @@
 import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.utils import check_random_state, get_tags
-from sklearn.utils.validation import check_array, check_is_fitted, column_or_1d, validate_data
+from sklearn.utils.validation import check_is_fitted, validate_data
 
-from transfer_jax.sklearn.checks import check_columns, check_estimator, check_finite, named, takes_nan, uneven
+from transfer_jax.sklearn.checks import check_columns, check_estimator, check_finite, check_ridge, labels_of, named, takes_nan, uneven
 from transfer_jax.sklearn.data import make_data
 from transfer_jax.sklearn.linear import make_linear
 from transfer_jax.sklearn.transfer import transfer
@@ -45,8 +45,9 @@ class MultiSource(BaseEstimator):
         check_estimator(self.estimator, classifies)
         if not isinstance(self.folds, int | np.integer) or self.folds < 2:
             raise ValueError(f'folds is {self.folds!r}; it must be a whole number from 2 on')
-        if self.ridge is not None and not self.ridge > 0:
-            raise ValueError(f'ridge is {self.ridge!r}; it must be above 0, or None for a choice by folds')
+        check_ridge(self.ridge)
+        if not isinstance(self.select, bool | np.bool_):
+            raise ValueError(f'select is {self.select!r}; it must be True or False')
         if self.ridge is not None and self.estimator is not None:
             raise ValueError('ridge is of exact linear fits; with an estimator, set its own penalty and leave ridge at None')
 
@@ -59,10 +60,10 @@ class MultiSource(BaseEstimator):
         check_columns(name, x, self.n_features_in_)
         options = {**self._accepted(), 'ensure_all_finite': False}
         try:
-            x, _ = validate_data(self, x, y, reset=False, **options)
-            y = column_or_1d(check_array(y, ensure_2d=False, dtype=np.float64 if numeric else None))
+            x = validate_data(self, x, reset=False, **options)
         except (TypeError, ValueError) as error:
             raise ValueError(f'{name}: {error}') from error
+        y = labels_of(name, y, x.shape[0], numeric)
         check_finite(name, x, get_tags(self).input_tags.allow_nan)
         return x, y
 

@@ -57,7 +57,7 @@ class MultiSourceClassifier(ClassifierMixin, MultiSource):
         if not known.all() and self.other_classes == 'error':
             raise ValueError(f'{name}: {np.count_nonzero(~known)} of {counted(len(y), "row")} '
                              f'{plural(np.count_nonzero(~known), "has", "have")} '
-                             f'classes that the target has not, {np.unique(y[~known]).tolist()[:5]}; its classes are '
+                             f'classes that the target has not, {sorted(set(y[~known].tolist()), key=str)[:5]}; its classes are '
                              f'{self.classes_.tolist()[:10]}: rename them, or set '
                              'other_classes="drop"')
         if not known.any():

@@ -61,8 +61,11 @@ def doubts(selection: Selection | None, selecting: bool) -> list[str]:
     """What the folds cannot tell apart."""
     if selection is None:
         return ['No fold compared the plan with the target alone.'] if selecting else []
-    if selection.names[selection.favourite] == ALONE:
+    if selection.names[selection.favourite] == ALONE and not selection.decision.any():
         return ['The folds favour no source: the safe choice is the target alone.']
+    if selection.names[selection.favourite] == ALONE:
+        return [f'The folds give {ALONE!r} the largest probability, {selection.probability.max():.2f}; the weights are the average of all '
+                'candidates: these labels cannot show that the sources help.']
     gain, error = selection.gain(ALONE)
     if gain > error:
         return []

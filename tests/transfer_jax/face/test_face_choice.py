@@ -11,6 +11,8 @@ from sklearn.svm import LinearSVC
 from transfer_jax.sklearn.data import make_data
 from transfer_jax.sklearn.learner import CLIP
 from transfer_jax.sklearn.linear import make_linear
+from transfer_jax.sklearn.selection import Selection
+from transfer_jax.sklearn.transfer import doubts
 from transfer_jax.sklearn.wrapped import make_wrapped
 
 
@@ -52,6 +54,14 @@ def test_weights_are_the_average_of_candidates_by_their_evidence_or_none(fitted)
         if 'turned' in sources and 'again' in sources:
             assert ours.weights_.max() < 0.1 and ours.score(*TEST) > LogisticRegression().fit(*together(TARGET, TURNED)).score(*TEST)
     np.testing.assert_allclose(classifier().fit(*TARGET, SOURCES).plan_.weights, fitted.weights_)
+
+
+@pytest.mark.parametrize(('probability', 'weight', 'word'), [((0.3, 0.3, 0.4), 0.1, 'average'), ((0.0, 0.0, 1.0), 0.0, 'safe')])
+def test_the_note_on_no_source_is_not_of_weights_above_0(probability, weight, word):
+    made = Selection(('UOWQ', 'UOWQ x 0.25', 'target only'), np.array([[0.4], [0.1], [0]]), np.ones((3, 8)), np.arange(8) % 2,
+                     np.array(probability), np.array([weight]))
+    note, = doubts(made, True)
+    assert word in note and ('favour no source' in note) == (weight == 0)
 
 
 def test_gains_of_candidates_are_by_hand():

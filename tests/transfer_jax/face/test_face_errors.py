@@ -22,6 +22,14 @@ from transfer_jax.sklearn import MultiSourceClassifier, MultiSourceRegressor
     (classifier(KNeighborsClassifier()), [OWN], 'KNeighborsClassifier.fit takes no sample_weight'),
     (classifier(other_classes='drop'), [(OWN[0], np.repeat('dog', MANY))], 'source 0: no row has a class of the target'),
     (MultiSourceClassifier(folds=1), [OWN], 'folds is 1'), (classifier(ridge=0), [OWN], 'ridge is 0'),
+    (classifier(), {1: OWN, '1': TURNED}, "sources has two of the name '1'"),
+    (classifier(), [(OWN[0], np.where(OWN[1] == 'ant', np.nan, OWN[1].astype(object)))], 'source 0: y: Input contains NaN'),
+    (classifier(), [(OWN[0], np.where(OWN[1] == 'ant', None, OWN[1].astype(object)))], r'source 0: 80 of 240 rows .*has not, \[None\]'),
+    (classifier(ridge=np.inf), [OWN], 'ridge is inf'), 
+    (classifier(ridge='1'), [OWN], "ridge is '1'"), (classifier(ridge=True), [OWN], 'ridge is True'),
+    (classifier(select='no'), [OWN], "select is 'no'; it must be True or False"),
+    (classifier('lbfgs'), [OWN], "estimator is 'lbfgs'"),
+    (classifier(LogisticRegression), [OWN], r'estimator is the class LogisticRegression.*LogisticRegression\(\)'),
     (classifier(LogisticRegression(), ridge=1.0), [OWN], 'leave ridge at None'), (classifier(other_classes='map'), [OWN], 'other_classes')])
 def test_an_error_names_what_is_wrong(model, sources, message):
     with pytest.raises(ValueError, match=message):
@@ -30,9 +38,9 @@ def test_an_error_names_what_is_wrong(model, sources, message):
 
 def test_a_regressions_errors_name_the_source():
     y = TARGET[0][:, 0]
-    with pytest.raises(ValueError, match='zoo: could not convert string'):
+    with pytest.raises(ValueError, match='zoo: y: could not convert string'):
         MultiSourceRegressor().fit(TARGET[0], y, {'zoo': OWN})
-    with pytest.raises(ValueError, match=r'zoo: Input.*NaN'):
+    with pytest.raises(ValueError, match=r'zoo: y: Input.*NaN'):
         MultiSourceRegressor().fit(TARGET[0], y, {'zoo': (OWN[0], np.where(OWN[0][:, 0] > 0, np.nan, 1))})
     with pytest.raises(ValueError, match=r'estimator is LogisticRegression, which is no regressor.*MultiSourceClassifier'):
         MultiSourceRegressor(LogisticRegression()).fit(TARGET[0], y)

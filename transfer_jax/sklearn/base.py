@@ -4,11 +4,14 @@ from sklearn.base import BaseEstimator
 from sklearn.utils import check_random_state, get_tags
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from transfer_jax.sklearn.checks import check_columns, check_estimator, check_finite, check_ridge, labels_of, named, takes_nan, uneven
+from transfer_jax.sklearn.checks import check_columns, check_estimator, check_finite, check_ridge, labels_of, named, takes_nan
 from transfer_jax.sklearn.data import make_data
 from transfer_jax.sklearn.linear import make_linear
+from transfer_jax.sklearn.scales import in_other_units, uneven
 from transfer_jax.sklearn.transfer import transfer
 from transfer_jax.sklearn.wrapped import make_wrapped
+
+LAST = frozenset({'coef_', 'intercept_', 'ridge_', 'estimator_'})  # of the last fit
 
 
 class MultiSource(BaseEstimator):
@@ -31,9 +34,12 @@ class MultiSource(BaseEstimator):
         found = transfer(data, learner, tuple(sources), self.select)
         self.source_names_, self.weights_, self.effective_sizes_ = tuple(sources), found.weights, found.weights * data.sizes
         self.worth_, self.plan_, self.choice_ = found.worth, found.plan, found.choice
-        self.notes_ = (*(uneven(data.x[0]) if self.estimator is None else ()), *found.notes)
+        units = [note for name, part in zip(sources, data.x[1:], strict=True) for note in in_other_units(name, part, data.x[0])]
+        self.notes_ = (*(uneven(data.x[0]) if self.estimator is None else ()), *units, *found.notes)
         self.cv_results_ = None if found.selection is None else found.selection.results()
         fitted = learner.fit(data, found.weights)
+        for name in LAST.intersection(vars(self)):  # of a fit before, with another kind of estimator
+            delattr(self, name)
         if self.estimator is None:
             self.coef_, self.intercept_, self.ridge_ = *fitted, learner.ridge
         else:

@@ -1,4 +1,4 @@
-"""Checks of what a user gives to an estimator: sources by name, their columns and values, the estimator itself, and uneven columns."""
+"""Checks of what a user gives to an estimator: sources by name, their columns and values, the estimator itself."""
 import numbers
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -13,7 +13,6 @@ from sklearn.utils.validation import check_array, column_or_1d
 from transfer_jax.runtime.counts import counted
 from transfer_jax.sklearn.data import Features
 
-HUGE = 1e4  # times the median column's spread
 PAIRS = 'sources is a sequence of pairs, [(X_1, y_1), (X_2, y_2), ...], or a dictionary of them by name'
 
 
@@ -90,15 +89,3 @@ def check_ridge(ridge: Any) -> None:
     number = isinstance(ridge, numbers.Real) and not isinstance(ridge, bool)
     if ridge is not None and not (number and 0 < ridge < np.inf):
         raise ValueError(f'ridge is {ridge!r}; it must be a finite number above 0, or None for a choice by folds')
-
-
-def uneven(x: Features) -> list[str]:
-    """A sentence where one column's spread over rows [n, F] is more than HUGE times the median's: it alone decides fits and distances."""
-    mean = np.asarray(x.mean(0)).reshape(-1)
-    square = np.asarray((x.multiply(x) if scipy.sparse.issparse(x) else x * x).mean(0)).reshape(-1)
-    spread = np.sqrt(np.maximum(square - mean**2, 0))
-    varied = spread[spread > 0]
-    if not len(varied) or spread.max() <= HUGE * np.median(varied):
-        return []
-    return [f'Column {spread.argmax()} has a spread of {spread.max():.2g}, the median column {np.median(varied):.2g}: that column decides '
-            'nearly alone. Standardise the columns, of target and sources by the same numbers.']

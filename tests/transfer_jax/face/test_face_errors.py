@@ -25,7 +25,7 @@ from transfer_jax.sklearn import MultiSourceClassifier, MultiSourceRegressor
     (classifier(), {1: OWN, '1': TURNED}, "sources has two of the name '1'"),
     (classifier(), [(OWN[0], np.where(OWN[1] == 'ant', np.nan, OWN[1].astype(object)))], 'source 0: y: Input contains NaN'),
     (classifier(), [(OWN[0], np.where(OWN[1] == 'ant', None, OWN[1].astype(object)))], r'source 0: 80 of 240 rows .*has not, \[None\]'),
-    (classifier(ridge=np.inf), [OWN], 'ridge is inf'), 
+    (classifier(ridge=np.inf), [OWN], 'ridge is inf'),
     (classifier(ridge='1'), [OWN], "ridge is '1'"), (classifier(ridge=True), [OWN], 'ridge is True'),
     (classifier(select='no'), [OWN], "select is 'no'; it must be True or False"),
     (classifier('lbfgs'), [OWN], "estimator is 'lbfgs'"),
@@ -51,6 +51,22 @@ def test_a_column_that_decides_alone_is_named():
     assert 'Column 2 has a spread' in classifier(select=False).fit(*wide(TARGET), [wide(OWN)]).notes_[0]
     sparse = lambda pair: (scipy.sparse.csr_array(wide(pair)[0]), pair[1])
     assert 'Column 2 has a spread' in classifier(select=False).fit(*sparse(TARGET), [sparse(OWN)]).notes_[0]
+
+
+@pytest.mark.parametrize('change', [lambda x: 30 * x, lambda x: x / 30, lambda x: x + 40 * x.std(0)])
+@pytest.mark.parametrize('kind', [np.asarray, scipy.sparse.csr_array])
+def test_a_source_in_other_units_is_named(change, kind):
+    pair = lambda part, change=np.asarray: (kind(change(part[0])), part[1])
+    notes = classifier(select=False).fit(*pair(TARGET), {'zoo': pair(OWN, change), 'near': pair(OWN)}).notes_
+    assert notes[0].startswith('zoo: its columns spread') and not any(note.startswith('near') for note in notes)
+
+
+def test_the_last_fits_attributes_are_of_it_alone():
+    model = classifier(select=False).fit(*TARGET, [OWN])
+    assert not hasattr(model, 'estimator_') and hasattr(model, 'coef_')
+    model.set_params(estimator=LogisticRegression()).fit(*TARGET, [OWN])
+    assert hasattr(model, 'estimator_') and not {'coef_', 'intercept_', 'ridge_'} & vars(model).keys()
+    assert not hasattr(model.set_params(estimator=None).fit(*TARGET, [OWN]), 'estimator_')
 
 
 def test_rows_of_other_classes_are_left_out():

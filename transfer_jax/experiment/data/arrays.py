@@ -73,6 +73,8 @@ def _tables(paths, fields):
         if kind_of(path) not in SUFFIXES:
             raise UserError(f'{path} has the extension {path.suffix!r}; array files are {", ".join(SUFFIXES)}, and each with .gz')
     sparse = [path for path in paths if kind_of(path) in SVMLIGHT]
+    if fields.base != 'auto' and not sparse:
+        raise UserError(f"config.data.index_base = {fields.base!r} is for svmlight files, and {paths[0]} is none; leave it at 'auto'")
     tables = dict(zip(sparse, read_svmlight(sparse, fields.base), strict=True)) if sparse else {}
     return aligned({path: tables.get(path) or read_table(path, fields) for path in paths})
 

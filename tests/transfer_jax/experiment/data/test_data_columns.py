@@ -71,3 +71,10 @@ def test_features_with_an_example_a_column_are_refused_with_the_remedy(tmp_path)
     np.savez(tmp_path / 'a.npz', x=np.ones((3, 4)), label=list('abab'))
     assert '3 rows of features for 4 labels; it has an example a column: save the transpose' in refusal(tmp_path / 'a.npz', domain=None,
                                                                                                      features='x')
+
+
+def test_keys_that_nothing_reads_are_refused(tmp_path):
+    write(tmp_path / 'a.csv')
+    assert "config.data.index_base = 'one' is for svmlight files" in refusal(tmp_path / 'a.csv', domain=None, index_base='one')
+    write(tmp_path / 'a.csv', rows=[row[:1] + row[:2] for row in ROWS])
+    assert "config.data.classes = 'union' is for classes" in refusal(tmp_path / 'a.csv', domain=None, task='regression', classes='union')

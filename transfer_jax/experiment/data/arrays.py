@@ -8,6 +8,7 @@ import numpy as np
 from transfer_jax.experiment.data.domains import Part
 from transfer_jax.experiment.data.formats import SUFFIXES, SVMLIGHT, read_svmlight, read_table
 from transfer_jax.experiment.data.tables.binary import beside
+from transfer_jax.experiment.data.tables.columns import aligned
 from transfer_jax.experiment.data.tables.fields import Fields, kind_of, stem_of
 from transfer_jax.experiment.data.tables.sparse import as_csr, is_sparse, non_finite
 from transfer_jax.runtime.counts import counted
@@ -72,8 +73,10 @@ def _tables(paths, fields):
         if kind_of(path) not in SUFFIXES:
             raise UserError(f'{path} has the extension {path.suffix!r}; array files are {", ".join(SUFFIXES)}, and each with .gz')
     sparse = [path for path in paths if kind_of(path) in SVMLIGHT]
+    if fields.base != 'auto' and not sparse:
+        raise UserError(f"config.data.index_base = {fields.base!r} is for svmlight files, and {paths[0]} is none; leave it at 'auto'")
     tables = dict(zip(sparse, read_svmlight(sparse, fields.base), strict=True)) if sparse else {}
-    return [tables.get(path) or read_table(path, fields) for path in paths]
+    return aligned({path: tables.get(path) or read_table(path, fields) for path in paths})
 
 
 def _cells(path, table, task):
@@ -132,7 +135,7 @@ def _names(where, values, names, what, key):
         row = np.argmax(fractional)
         raise UserError(f"{where}: the {what} of row {row} is {values[row]}; {key} are whole numbers or names (else: task 'regression')")
     if values.dtype.kind not in 'iuf':
-        return np.char.strip(values.astype(str))  # MATLAB pads text
+        return _texts(where, values, what)
     if values.dtype.kind == 'f' and (large := np.abs(values) > EXACT).any():
         row = np.argmax(large)
         raise UserError(f'{where}: the {what} of row {row} is {values[row]!r}; whole numbers above 2^53 run together: save them as text')
@@ -145,11 +148,24 @@ def _names(where, values, names, what, key):
     return np.array(names)[numbers]
 
 
+def _texts(where, values, what):
+    """Texts without the blanks that MATLAB pads them with. Raises UserError for an empty one, and for bytes that are no text."""
+    try:
+        texts = np.char.strip(values.astype(str))
+    except UnicodeDecodeError as error:
+        raise UserError(f'{where}: a {what} holds bytes that are no plain text ({error.object!r}); save the file again as UTF-8') from None
+    if (texts == '').any():
+        raise UserError(f'{where}: the {what} of row {np.argmax(texts == "")} is empty; give it one, or drop the row')
+    return texts
+
+
 def _check_rows(where, x, y):
     if not len(y):
         raise UserError(f'{where} is empty; leave it out or give it examples')
     if x.shape[0] != len(y):
-        raise UserError(f'{where}: {counted(x.shape[0], "row")} of features for {counted(len(y), "label")}')
+        turned = x.ndim == 2 and x.shape[1] == len(y)
+        raise UserError(f'{where}: {counted(x.shape[0], "row")} of features for {counted(len(y), "label")}; '
+                        + ('it has an example a column: save the transpose of the features' if turned else 'there must be one for each'))
     rows, columns = non_finite(x)
     if len(rows):
         raise UserError(f'{where}: {counted(len(np.unique(rows)), "row holds", "rows hold")} NaN or infinity, first row {rows[0]}, '

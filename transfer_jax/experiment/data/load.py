@@ -84,6 +84,9 @@ def _load(section, workdir):
 def _classes(section, parts):
     """(classes, {name: (rows, labels)}, skipped)."""
     if section.task == 'regression':
+        if section.classes != 'same':
+            raise UserError(f"config.data.classes = {section.classes!r} is for classes, and config.data.task = 'regression'; "
+                            "leave it at 'same'")
         return None, {part.name: (np.arange(len(part.labels)), part.labels) for part in parts}, []
     names, rule, orders = {part.name: part.labels for part in parts}, section.classes, {part.order for part in parts}
     if rule.startswith(PREFIX):

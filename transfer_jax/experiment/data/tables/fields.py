@@ -27,13 +27,14 @@ class Fields:
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Table:
     """x and y as in the file; d [n], None without a field of domains; classes and domains: an .npz's names of the numbers in y and d;
-    names: of all fields."""
+    names: of all fields; columns: of the features, None where the file has no name for each."""
     x: np.ndarray
     y: np.ndarray
     d: np.ndarray | None = None
     classes: tuple[str, ...] | None = None
     domains: tuple[str, ...] | None = None
     names: tuple[str, ...] = ()
+    columns: tuple[str, ...] | None = None
 
 
 def kind_of(path: str | pathlib.Path) -> str:

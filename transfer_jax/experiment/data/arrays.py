@@ -11,10 +11,9 @@ from transfer_jax.experiment.data.tables.binary import beside
 from transfer_jax.experiment.data.tables.columns import aligned
 from transfer_jax.experiment.data.tables.fields import Fields, kind_of, stem_of
 from transfer_jax.experiment.data.tables.sparse import as_csr, is_sparse, non_finite
+from transfer_jax.experiment.data.tables.values import flat, labels_of, names_of
 from transfer_jax.runtime.counts import counted
 from transfer_jax.runtime.errors import UserError
-
-EXACT = 2**53  # floats above it are not all whole numbers
 
 
 def read_arrays(path: str | pathlib.Path, fields: Fields, task: str) -> list[Part]:
@@ -23,11 +22,11 @@ def read_arrays(path: str | pathlib.Path, fields: Fields, task: str) -> list[Par
     table = _tables([path], fields)[0]
     if table.x.dtype == object:
         return _cells(path, table, task)
-    x, y, order = _inputs(path, table.x), _labels(path, table, task), table.classes
+    x, y, order = _inputs(path, table.x), labels_of(path, table, task), table.classes
     _check_rows(path, x, y)
     if table.d is None:
         return [Part(name=stem_of(path), labels=y, inputs=x, order=order)]
-    d = _names(path, _flat(path, table.d, 'domain'), table.domains, 'domain', 'domains')
+    d = names_of(path, flat(path, table.d, 'domain'), table.domains, 'domain', 'domains')
     if len(d) != len(y):
         raise UserError(f'{path}: {fields.domain} has {counted(len(d), "row")}, {fields.labels} has {len(y)}')
     names = sorted(set(d.tolist())) if table.domains is None else table.domains
@@ -44,7 +43,7 @@ def read_files(paths: Mapping[str, pathlib.Path], fields: Fields, task: str) -> 
         if fields.domain in table.names:
             raise UserError(f'{path} has a field {fields.domain!r} (config.data.domain), and of several files each is one domain: '
                             'give this file alone as config.data.path, or set config.data.domain to None')
-        x, y = _inputs(path, table.x), _labels(path, table, task)
+        x, y = _inputs(path, table.x), labels_of(path, table, task)
         _check_rows(path, x, y)
         parts.append(Part(name=name, labels=y, inputs=x, order=table.classes))
     return parts
@@ -87,7 +86,7 @@ def _cells(path, table, task):
     parts = []
     for name, x, y in zip(names, table.x, table.y, strict=True):
         where = f'{path}, {name}'
-        part = Part(name=name, labels=_labels(where, dataclasses.replace(table, y=y), task), inputs=_inputs(where, x))
+        part = Part(name=name, labels=labels_of(where, dataclasses.replace(table, y=y), task), inputs=_inputs(where, x))
         _check_rows(where, part.inputs, part.labels)
         parts.append(part)
     return parts
@@ -101,62 +100,8 @@ def _inputs(where, x):
         return x[..., None] if x.ndim == 3 else x
     if x.ndim != 2 or x.dtype.kind not in 'biuf':
         raise UserError(f'{where}: features are {x.dtype}{list(x.shape)}; they must be numbers [n, F], or images as uint8 [n, H, W], '
-                        '[n, H, W, 1] or [n, H, W, 3]')
+                        '[n, H, W, 1] or [n, H, W, 3]; features of other shapes go as x.reshape(len(x), -1)')
     return x.astype(np.float32)
-
-
-def _labels(where, table, task):
-    """Names of classes, str, or float32 values."""
-    y = _flat(where, table.y, 'label')
-    if task == 'classification':
-        return _names(where, y, table.classes, 'label', 'classes')
-    if y.dtype.kind not in 'biuf':
-        raise UserError(f'{where}: labels are {y.dtype}, the first is {y[0]!r}; a regression wants numbers')
-    return y.astype(np.float32)
-
-
-def _flat(where, values, what):
-    """Values [n] of a field [n], [n, 1], [1, n] or of n cells. Raises UserError for a value that is missing."""
-    values = np.asarray(values)
-    if values.size != max(values.shape, default=0):
-        raise UserError(f'{where}: {what}s are {values.dtype}{list(values.shape)}; there must be one for each row')
-    flat = values.ravel()
-    if flat.dtype == object:
-        flat = np.array([np.ravel(value)[0] if np.size(value) else None for value in flat])
-    missing = [value is None for value in flat] if flat.dtype == object else ~np.isfinite(flat) if flat.dtype.kind == 'f' else [False]
-    if np.any(missing):
-        raise UserError(f'{where}: the {what} of row {np.argmax(missing)} is missing or NaN or infinite; drop the row')
-    return flat
-
-
-def _names(where, values, names, what, key):
-    """Values as text; where the file names its whole numbers, those names."""
-    if values.dtype.kind == 'f' and (fractional := values % 1 != 0).any():
-        row = np.argmax(fractional)
-        raise UserError(f"{where}: the {what} of row {row} is {values[row]}; {key} are whole numbers or names (else: task 'regression')")
-    if values.dtype.kind not in 'iuf':
-        return _texts(where, values, what)
-    if values.dtype.kind == 'f' and (large := np.abs(values) > EXACT).any():
-        row = np.argmax(large)
-        raise UserError(f'{where}: the {what} of row {row} is {values[row]!r}; whole numbers above 2^53 run together: save them as text')
-    numbers = values.astype(np.int64) if values.dtype.kind == 'f' else values
-    if names is None:
-        return numbers.astype(str)
-    if (wrong := (numbers < 0) | (numbers >= len(names))).any():
-        row = np.argmax(wrong)
-        raise UserError(f'{where}: the {what} of row {row} is {numbers[row]}; its {key} are numbered 0 to {len(names) - 1}')
-    return np.array(names)[numbers]
-
-
-def _texts(where, values, what):
-    """Texts without the blanks that MATLAB pads them with. Raises UserError for an empty one, and for bytes that are no text."""
-    try:
-        texts = np.char.strip(values.astype(str))
-    except UnicodeDecodeError as error:
-        raise UserError(f'{where}: a {what} holds bytes that are no plain text ({error.object!r}); save the file again as UTF-8') from None
-    if (texts == '').any():
-        raise UserError(f'{where}: the {what} of row {np.argmax(texts == "")} is empty; give it one, or drop the row')
-    return texts
 
 
 def _check_rows(where, x, y):

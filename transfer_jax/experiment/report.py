@@ -128,10 +128,10 @@ def _costs(page, results):
     summary = results['summary']
     whole = summary['all_sources']['drawn'] if 'all_sources' in summary else 0
     page.section('Samples and time')
-    part = lambda row: f'{row["drawn"] / whole:.2f}' if whole else ''
-    page.table([[name, f'{row["drawn"]:.0f}', part(row), *(f'{row[key]:.2f}' for key in ('seconds', 'shared_seconds', 'control_seconds'))]
+    part = lambda row: [f'{row["drawn"] / whole:.2f}'] if whole else []
+    page.table([[name, f'{row["drawn"]:.0f}', *part(row), *(f'{row[key]:.2f}' for key in ('seconds', 'shared_seconds', 'control_seconds'))]
                 for name, row in summary.items()],
-               ['method', 'samples drawn', 'of all sources', 'training s', 'shared fits s', 'Fisher and solving s'])
+               ['method', 'samples drawn', *(['of all sources'] if whole else []), 'training s', 'shared fits s', 'Fisher and solving s'])
     page.text(f'All seeds side by side on {results["devices"]}, jax {results["jax"]}; compilation is not in these times. The whole run, '
               f'with data, compilation and evaluation, took {results["wall_seconds"]:.0f} s. Shared fits (each source, the target alone, '
               'its folds and the trials on them) are trained once a target, for all methods that use them.')

@@ -9,7 +9,8 @@ from transfer_jax.experiment.data.digits import digit_domains
 from transfer_jax.experiment.data.digits_five import FILES, read_digits_five
 from transfer_jax.experiment.data.domains import Part
 from transfer_jax.experiment.data.folders import domain_folders, read_folders
-from transfer_jax.experiment.data.tables.fields import Fields
+from transfer_jax.experiment.data.formats import SUFFIXES
+from transfer_jax.experiment.data.tables.fields import Fields, kind_of
 from transfer_jax.runtime.errors import UserError
 from transfer_jax.runtime.folder.home import local_path
 
@@ -61,10 +62,27 @@ def _read_parts(section, paths):
     if not all(are_folders):
         return read_files(paths, _fields(section), section.task), []
     _refuse_regression(section, 'folders of images')
+    _check_images(section, paths)
+    return read_folders(paths)
+
+
+def _check_images(section, folders):
+    """Raises UserError where folders {name: folder} hold array files in place of images, or a key that images need is None."""
+    inside = {name: _first_array(folder) for name, folder in folders.items() if not domain_folders(folder)}
+    if len(inside) == len(folders) and all(inside.values()):
+        raise UserError('each domain is a folder with an array file in it: name the files, '
+                        f'config.data.path={",".join(f"{name}={file}" for name, file in inside.items())}')
     for key in ('image_size', 'channels'):
         if getattr(section, key) is None:
-            raise UserError(f'config.data.{key} = None; image files need one, as they come in all sizes and colours')
-    return read_folders(paths)
+            first = _first_array(local_path(section.path)) if section.format == 'auto' and local_path(section.path).is_dir() else None
+            raise UserError(f'config.data.{key} = None; image files need one, as they come in all sizes and colours'
+                            + (f" (folders in {section.path} count as images; to read {first.name} and the like: config.data.format=arrays)"
+                               if first else ''))
+
+
+def _first_array(folder):
+    """The first array file of a folder, or None; a .txt may be a list of images."""
+    return next((path for path in sorted(folder.iterdir()) if path.is_file() and kind_of(path) in set(SUFFIXES) - {'.txt'}), None)
 
 
 def _check_kind(section, are_folders):

@@ -43,7 +43,7 @@ def npz(tmp_path):
     ({'x': X.reshape(3, 2, 2).astype(np.float32)}, ['a.npz: features are float32[3, 2, 2]', 'images as uint8'], {}),
     ({'x': np.zeros((6, 3, 8, 8), np.uint8)}, ['features are uint8[6, 3, 8, 8]'], {}),
     ({'x': X.astype(str)}, ['features are <U'], {}),
-    ({'y': np.eye(6)}, ['labels are float64[6, 6]; there must be one for each row'], {}),
+    ({'y': np.eye(6)}, ['labels are float64[6, 6]; there must be one for each row (of one-hot ones: y.argmax(1))'], {}),
     ({'y': Y / 2}, ["the label of row 1 is 0.5", "task 'regression'"], {}),
     ({'y': np.array([0, 1, np.nan, 0, 1, 0])}, ['the label of row 2 is missing or NaN'], {}),
     ({'y': np.array([0, 1, 2, np.inf, 1, 0])}, ['the label of row 3'], {'task': 'regression'}),
@@ -164,6 +164,19 @@ def test_images_that_cannot_be_read(tree, tmp_path):
     for path in (tree / 'a').rglob('*.png'):
         path.write_bytes(b'')
     assert_refused(tree, "domain 'a': none of its 8 images can be read", 'empty', **keys | {'max_skipped_fraction': 1.0})
+
+
+def test_array_files_among_folders_are_told_from_images(tmp_path):
+    for name in 'ab':
+        (tmp_path / 'each' / name).mkdir(parents=True)
+        (tmp_path / 'each' / name / 'data.csv').write_text('label,u\n0,1\n1,2\n')
+    assert_refused(tmp_path / 'each', 'each domain is a folder with an array file in it',
+                   f'config.data.path=a={tmp_path}/each/a/data.csv,b={tmp_path}/each/b/data.csv')
+    for name in 'ab':
+        (tmp_path / 'each' / f'{name}.csv').write_text('label,u\n0,1\n1,2\n')
+        (tmp_path / 'each' / name / 'notes').mkdir()
+    assert_refused(tmp_path / 'each', 'to read a.csv and the like: config.data.format=arrays')
+    assert len(load(tmp_path / 'each', format='arrays', labels='label', features=None).domains) == 2
 
 
 def test_folders_of_images(tree, tmp_path, monkeypatch):

@@ -23,7 +23,8 @@ def flat(where: Any, values: Any, what: str) -> np.ndarray:
     """Values [n] of a field [n], [n, 1], [1, n] or of n cells. Raises UserError for a value that is missing."""
     values = np.asarray(values)
     if values.size != max(values.shape, default=0):
-        raise UserError(f'{where}: {what}s are {values.dtype}{list(values.shape)}; there must be one for each row (of one-hot ones y.argmax(1))')
+        raise UserError(f'{where}: {what}s are {values.dtype}{list(values.shape)}; there must be one for each row '
+                        '(of one-hot ones: y.argmax(1))')
     values = values.ravel()
     if values.dtype == object:
         values = np.array([np.ravel(value)[0] if np.size(value) else None for value in values])

@@ -1,6 +1,5 @@
 """Rows of a linear model: features with a column of ones, dense or sparse; a sparse matrix is scaled without becoming dense."""
 import dataclasses
-import functools
 from collections.abc import Sequence
 
 import numpy as np
@@ -47,7 +46,7 @@ class Rows:
         flat = theta.reshape(-1, theta.shape[-1])
         if self.mean is None:
             return (flat @ self.x.T).reshape(*theta.shape[:2], -1)
-        out = (self.x if len(flat) == 1 else self._by_columns) @ np.ascontiguousarray(flat.T)
+        out = self.x @ np.ascontiguousarray(flat.T)
         if self.mean.any():
             out -= flat @ self.mean
         return np.ascontiguousarray(out.T).reshape(*theta.shape[:2], -1)
@@ -61,12 +60,6 @@ class Rows:
         if self.mean.any():
             sums -= flat.sum(1)[:, None] * self.mean
         return sums.reshape(*values.shape[:2], -1)
-
-    @functools.cached_property
-    def _by_columns(self):
-        """x as CSC. SciPy's product by several columns takes a half to a third of the time by it: each term goes to another row's sum
-        than the one before, and does not wait for it. Sums have the same terms in the same order."""
-        return self.x.tocsc()
 
     def moments(self) -> 'np.ndarray | Moments':
         """The mean of x x' [D, D]; Moments where x is sparse or D is large."""

@@ -97,21 +97,6 @@ def test_fits_side_by_side_are_fits_alone(monkeypatch):
     np.testing.assert_allclose(split.theta, whole, atol=1e-4)
 
 
-@pytest.mark.parametrize('dtype', [np.float32, np.float64])
-def test_products_of_sparse_rows_are_those_of_dense_rows_for_one_fit_and_for_many(dtype):
-    x, rng = problem(3, sparse=True)[0], np.random.default_rng(1)
-    mean, scale = x.mean(0), x.std(0) + 0.1
-    rows = make_rows(scipy.sparse.csr_array(x), mean, scale).astype(dtype)
-    dense, theta = np.column_stack([(x - mean) / scale, np.ones(N)]), rng.normal(size=(2, LANES, FEATURES + 1)).astype(dtype)
-    values = rng.normal(size=(2, LANES, N)).astype(dtype)
-    for many, one, exact in ((rows.product(theta), lambda c, lane: rows.product(theta[[c]][:, [lane]]), theta @ dense.T),
-                             (rows.transposed(values), lambda c, lane: rows.transposed(values[[c]][:, [lane]]), values @ dense)):
-        assert many.dtype == dtype and many.flags.c_contiguous
-        np.testing.assert_allclose(many, exact, rtol=0, atol=200 * np.finfo(dtype).eps)
-        for c, lane in np.ndindex(2, LANES):
-            np.testing.assert_allclose(one(c, lane)[0, 0], many[c, lane], rtol=0, atol=20 * np.finfo(dtype).eps)
-
-
 def test_sparse_blocks_in_one_piece_are_the_same_objective():
     x, y, weights = problem(3, sparse=True)
     rows, lanes, dense = make_rows(scipy.sparse.csr_array(x), x.mean(0), x.std(0) + 0.1), np.arange(LANES), make_rows(x + 1)

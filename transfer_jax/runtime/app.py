@@ -47,7 +47,7 @@ def join_flags():
 
 
 def run_app(main, schema, arguments=('workdir',)):
-    """Runs main(config, *values of the flags `arguments`) as a program; UserError ends it with one line on stderr and code 2.
+    """Runs main(config, *values of the flags `arguments`) as a program; one line on stderr ends it: code 2 for UserError, 130 for Ctrl-C.
 
     The program defines its flags beforehand, by define_flags. `--config.a.b=value` overrides any key that has a rule;
     the value is read as a Python literal where the rule is not one for text, and None is None everywhere.
@@ -60,8 +60,12 @@ def run_app(main, schema, arguments=('workdir',)):
     for package in ('jax', 'fsspec'):  # of accelerators that are absent, and of every file that is opened
         logging.getLogger(package).setLevel(logging.WARNING)
     logging.getLogger('gcsfs').setLevel(logging.CRITICAL)  # it prints with a traceback what it then raises, which is one line here
-    with errors_in_one_line():
-        app.run(functools.partial(_run, main, arguments), flags_parser=functools.partial(parse, schema=schema))
+    try:
+        with errors_in_one_line():
+            app.run(functools.partial(_run, main, arguments), flags_parser=functools.partial(parse, schema=schema))
+    except KeyboardInterrupt:  # where no StopRequest waits for it, or at the second Ctrl-C
+        print('stopped; the same command goes on', file=sys.stderr)
+        sys.exit(130)
 
 
 def _run(main, arguments, config):

@@ -48,6 +48,8 @@ def main(config, workdir, mode):
         raise UserError('disk full: free some')
     if workdir == 'bug':
         raise KeyError('a bug')
+    if workdir == 'stopped':
+        raise KeyboardInterrupt
     print(json.dumps({'workdir': workdir, 'mode': mode, **to_json(config)}))
 if __name__ == '__main__':
     run_app(main, Config, ('workdir', 'mode'))
@@ -114,3 +116,9 @@ def test_bugs_keep_their_traceback(run, arguments):
 def test_the_overrides_of_a_command_line_are_as_the_user_wrote_them():
     argv = ['main', '--config=good.py', '--config.train.lr=1e-3', '--workdir=w', '--config.names=("a=b",)', '--config.train.steps']
     assert overrides(argv) == {'train.lr': '1e-3', 'names': '("a=b",)'}
+
+
+def test_ctrl_c_is_one_line(run):
+    """What stood there was a traceback, while clips were scored and at a second Ctrl-C."""
+    done = run('--config=good.py', '--workdir=stopped')
+    assert (done.returncode, done.stdout, done.stderr) == (130, '', 'stopped; the same command goes on\n')

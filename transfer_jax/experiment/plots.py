@@ -8,6 +8,8 @@ from matplotlib.figure import Figure
 
 from transfer_jax.runtime.page.style import STYLE, colour
 
+MARKS = 'os^Dvx*P<>hpdX8H'  # one for each of the 16 methods
+
 
 @rc_context(STYLE)
 def bars(names: Sequence[str], means: Sequence[float], errors: Sequence[float | None], label: str, highlights: Collection[str]) -> Figure:
@@ -42,7 +44,7 @@ def prediction_against_loss(points: Mapping[str, tuple[Sequence[float], Sequence
     figure = Figure(figsize=(5, 3.4), layout='constrained')
     axes = figure.subplots()
     for number, (name, (errors, losses)) in enumerate(points.items()):
-        axes.plot(errors, losses, 'os^Dvx*'[number % 7], color=colour(number), label=name, markersize=4, linestyle='none', alpha=0.8)
+        axes.plot(errors, losses, MARKS[number % len(MARKS)], color=colour(number), label=name, markersize=4, linestyle='none', alpha=0.8)
     axes.axhline(1, color='#808080', linewidth=0.8)
     axes.axvline(1, color='#808080', linewidth=0.8)
     axes.set(xscale='log', xlabel='predicted F / target only', ylabel='test loss / target only')

@@ -12,8 +12,10 @@ from scipy.optimize import minimize
 from sklearn.metrics import accuracy_score, log_loss, r2_score
 
 from transfer_jax.experiment import results
+from transfer_jax.experiment.config import ALL
 from transfer_jax.experiment.methods import correlation, h_ensemble, mcw
 from transfer_jax.experiment.methods.registry import METHODS
+from transfer_jax.experiment.plots import prediction_against_loss
 
 SEEDS, HELPS, HARMS = 5, 0, 1
 MAY_AGREE = ({'otqms_exact', 'otqms_over'},  # the same whole numbers of samples where theta_0 hardly moves any more: it is a convex fit
@@ -222,3 +224,8 @@ def test_summary_by_hand():
     assert rows['other']['average']['loss'][0] == pytest.approx(0.325)
     assert rows['other']['drawn'] == 65 and rows['other']['seconds'] == 2 and rows['other']['control_seconds'] == 0.5
     assert results.summary({'x': {'other': targets['x']['other']}})['other']['negative'] is None
+
+
+def test_each_method_has_a_mark_of_its_own_in_the_report():
+    figure = prediction_against_loss({name: ([1.0], [1.0]) for name in ALL})
+    assert len({line.get_marker() for line in figure.axes[0].lines if line.get_linestyle() == 'None'}) == len(ALL)

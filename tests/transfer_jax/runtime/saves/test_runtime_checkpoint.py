@@ -1,8 +1,5 @@
 """Checkpoints come back bit for bit, on other devices too; kills, full disks and other models leave the last good one standing."""
-import asyncio
 import errno
-import gc
-import logging
 import os
 import pathlib
 import shutil
@@ -11,8 +8,6 @@ import subprocess
 import sys
 import threading
 import time
-import types
-import warnings
 
 import jax
 import jax.numpy as jnp
@@ -22,7 +17,6 @@ import pytest
 
 from transfer_jax.runtime.errors import UserError
 from transfer_jax.runtime.parallel.mesh import make_mesh, shard_tree
-from transfer_jax.runtime.saves import checkpoint
 from transfer_jax.runtime.saves.checkpoint import Checkpoints
 from transfer_jax.runtime.tensors import load_weights, save_weights
 
@@ -256,98 +250,3 @@ def test_a_damaged_checkpoint_is_said_to_have_one_before_where_it_has(tmp_path):
         path.write_text('')
     with pytest.raises(UserError, match=r'2 cannot be read .*; remove that folder to go on from the one before$'):
         checkpoints.require(2, {'w': jax.ShapeDtypeStruct((3,), jnp.float32)})
-
-
-DAMAGED = """
-import gc, pathlib, sys
-import jax, jax.numpy as jnp
-from transfer_jax.runtime.errors import UserError
-from transfer_jax.runtime.saves.checkpoint import Checkpoints
-state, checkpoints = {f'a{i}': jnp.full(20_000, i) for i in range(12)}, Checkpoints(sys.argv[1])
-abstract = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=leaf.sharding), state)
-checkpoints.save(1, state, {})
-for file in pathlib.Path(sys.argv[1]).glob('1/*/ocdbt.process_0/d/*'):
-    file.unlink()
-for _ in range(3):
-    try:
-        checkpoints.restore(1, abstract)
-    except UserError as error:
-        print(str(error).split('(')[0])
-    gc.collect()
-"""
-
-
-def test_a_read_that_fails_is_one_line_whatever_the_others_do(tmp_path):
-    """orbax leaves the other arrays' reads unawaited; Python told each of them, with its whole configuration, where it was collected."""
-    process = python(DAMAGED, tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-    said, errors = process.communicate()
-    assert said.splitlines() == 3 * [f'the checkpoint {tmp_path}/1 cannot be read '] and errors == ''
-
-
-def leave_a_future():
-    """Ends a future with an error that nobody asks for: asyncio tells it as it is collected."""
-    loop = asyncio.new_event_loop()
-    loop.create_future().set_exception(ValueError('a shard has 0 bytes'))
-    loop.close()
-
-
-def leave_a_task():
-    loop = asyncio.new_event_loop()
-    asyncio.Task(asyncio.sleep(9), loop=loop)
-    loop.run_until_complete(asyncio.sleep(0))
-    loop.close()
-    gc.collect()
-
-
-def fail_in_a_callback():
-    loop = asyncio.new_event_loop()
-    loop.call_soon(int, 'x')
-    loop.run_until_complete(asyncio.sleep(0))
-    loop.close()
-
-
-LEAVE = {'never retrieved': leave_a_future, 'destroyed but it is pending': leave_a_task, 'Exception in callback': fail_in_a_callback}
-
-
-@pytest.fixture
-def told(monkeypatch):
-    """What Python tells of errors that nobody can catch; filters and hooks are as before at the end."""
-    texts, log = [], logging.getLogger('asyncio')
-    monkeypatch.setattr(sys, 'unraisablehook', lambda unraisable: texts.append(str(unraisable.exc_value)))
-    monkeypatch.setattr(log, 'filters', [])
-    with warnings.catch_warnings():
-        yield texts
-
-
-def raised():
-    for text in ('Event loop is closed', 'another error'):
-        sys.unraisablehook(types.SimpleNamespace(exc_value=RuntimeError(text), object=None))
-
-
-def test_reads_beside_an_error_are_not_told_and_other_errors_are(told):
-    """They end while the error is raised, or later: which of the two depends on how fast the disk is. Without an error nothing stays."""
-    with checkpoint._reads_beside_an_error_untold():
-        raised()
-    assert told == ['another error']
-    raised()
-    assert told == ['another error', 'Event loop is closed', 'another error']
-    with pytest.raises(OSError, match='damaged'), checkpoint._reads_beside_an_error_untold():
-        raise OSError('damaged')
-    raised()
-    assert told[3:] == ['another error']
-
-
-@pytest.mark.parametrize('text', LEAVE)
-def test_what_asyncio_tells_of_reads_left_beside_an_error_is_not_logged(text, told, caplog):
-    def texts():
-        caplog.clear()
-        LEAVE[text]()
-        logging.getLogger('asyncio').error('another error')
-        return [record.getMessage().splitlines()[0] for record in caplog.records]
-    assert [text in line for line in texts()] == [True, False]
-    with checkpoint._reads_beside_an_error_untold():
-        assert texts() == ['another error']
-    assert [text in line for line in texts()] == [True, False]
-    with pytest.raises(OSError, match='damaged'), checkpoint._reads_beside_an_error_untold():
-        raise OSError('damaged')
-    assert texts() == ['another error']

@@ -33,9 +33,11 @@ def name_of(kind):
 
 def _write(page, record):
     ours, theirs, count = name_of(record['law']), name_of(record['against']), len(record['captions'])
+    caption = 'one caption' if any(record['captions']) else 'no caption, since the clips have none'
     page.text(f'The same run was made twice, by {ours} and by the {theirs} law: {record["steps"]} steps from the same weights, with the '
-              f'same seed, {_same(record)}. What differs is the law, which says at which noise levels a clip teaches (see "When the clips '
-              'teach"). Each video has one caption, and the samples in it are drawn from the same noise.')
+              f'same seed, {_same(record)}. What differs is the law (TQD: timestep-aware quality decoupling), which says at which noise '
+              f'levels a clip teaches (see "When the clips teach"). Each video has {caption}, and the samples in it are drawn from the '
+              'same noise.')
     labels = 'before training', theirs, ours
     for number, caption in enumerate(record['captions'][:SHOWN]):
         add_video(page, [record['samples'] / column / f'{number:02d}.mp4' for column in COLUMNS], caption, labels)

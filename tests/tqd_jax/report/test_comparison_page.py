@@ -75,3 +75,9 @@ def test_what_is_not_there_is_said(tmp_path, options, words):
 def test_a_learned_law_draws_in_another_order_and_the_page_says_so(tmp_path):
     made(tmp_path, law='learned')
     assert 'so the order of clips differs' in write_report(tmp_path).read_text()
+
+
+@pytest.mark.parametrize(('captions', 'said'), [(['a disc'] * COUNT, 'has one caption'), ([''] * COUNT, 'has no caption, since the clips')])
+def test_the_page_says_where_clips_have_no_captions(tmp_path, captions, said):
+    made(tmp_path, captions=captions)
+    assert f'Each video {said}' in ' '.join(Reader(write_report(tmp_path).read_text()).words)
